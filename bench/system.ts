@@ -1,0 +1,46 @@
+/**
+ * What the benches need of a system under measurement; `systems/` has one adapter a file.
+ *
+ * A pool or an actor is started afresh for every sample and stopped after it. Every call answers
+ * with a number that the driver checks, so a system cannot be fast by being wrong.
+ */
+
+/** The bodies are in workers/tasks.mjs. The number of threads is fixed for the pool's life. */
+export interface TaskPool {
+  noop(x: number): Promise<number>;
+  fib(n: number): Promise<number>;
+  /** Each call copies the bytes to a worker. */
+  sampleBytes(bytes: Uint8Array): Promise<number>;
+  /** Puts the bytes in shared memory once; each call of the result reads them there. */
+  shareBytes(bytes: Uint8Array): () => Promise<number>;
+  /** `noop` of 0 to count - 1, waited for with one call, where a system has such a call. */
+  noopAll?(count: number): Promise<readonly number[]>;
+  stop(): Promise<void>;
+}
+
+export interface CounterActor {
+  /** Answers with the total so far. */
+  increment(by: number): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface System {
+  /** As printed and as `--systems` takes it. */
+  readonly name: string;
+  /** Why it cannot be measured here, or undefined. */
+  missing?(): string | undefined;
+  startPool?(threads: number): Promise<TaskPool>;
+  startActor?(): Promise<CounterActor>;
+}
+
+/** The URL of a worker file of the benches. */
+export function workerUrl(fileName: string): URL {
+  return new URL(`./workers/${fileName}`, import.meta.url);
+}
+
+/** The same bytes on shared memory: a message with this view hands over the memory itself. */
+export function toSharedBytes(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
+}

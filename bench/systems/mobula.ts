@@ -1,0 +1,45 @@
+/** mobula itself, as built into dist/: one worker thread per CPU asked for, all else default. */
+import { existsSync } from "node:fs";
+import type { System, TaskPool } from "../system.ts";
+
+type MobulaTasks = typeof import("../mobula-tasks.mjs");
+
+/** Imported late: the benches of the peers run before the package is built. */
+export function importMobulaTasks(): Promise<MobulaTasks> {
+  return import("../mobula-tasks.mjs");
+}
+
+/** Why mobula cannot be measured here, or undefined. */
+export function mobulaMissing(): string | undefined {
+  const entry = new URL("../../dist/api/index.js", import.meta.url);
+  return existsSync(entry) ? undefined : "dist/ is not built yet: run `npm run build` first";
+}
+
+async function startPool(threads: number): Promise<TaskPool> {
+  const mobula = await importMobulaTasks();
+  const { get, noop, fib, sampleBytes } = mobula;
+  await mobula.init({ numCpus: threads });
+  return {
+    noop: (x) => get(noop.remote(x)),
+    fib: (n) => get(fib.remote(n)),
+    sampleBytes: (bytes) => get(sampleBytes.remote(bytes)),
+    shareBytes(bytes) {
+      const ref = mobula.put(bytes);
+      return () => get(sampleBytes.remote(ref));
+    },
+    noopAll: (count) => get(Array.from({ length: count }, (_, x) => noop.remote(x))),
+    stop: () => mobula.shutdown(),
+  };
+}
+
+export const mobula: System = {
+  name: "mobula",
+  missing: mobulaMissing,
+  startPool,
+  async startActor() {
+    const { Counter, get, init, shutdown } = await importMobulaTasks();
+    await init({ numCpus: 1 });
+    const counter = Counter.remote();
+    return { increment: (by) => get(counter.increment.remote(by)), stop: () => shutdown() };
+  },
+};

@@ -1,0 +1,4 @@
+import workerpool from "workerpool";
+import { fib, noop, sampleBytes } from "./tasks.mjs";
+
+workerpool.worker({ noop, fib, sampleBytes });

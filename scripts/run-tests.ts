@@ -1,0 +1,5 @@
+/** `npm test` */
+import { runSteps } from "./steps.ts";
+import { testSteps } from "./test-steps.ts";
+
+runSteps(testSteps);

@@ -1,0 +1,80 @@
+/** Handles of actors: every string property is a method with `.remote()`; what it was told apart by is hidden. */
+import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
+import { refsOf } from "./object-ref.ts";
+import { inert, requireClient } from "./runtime.ts";
+import type { AnyActorHandle } from "./types.ts";
+
+const inspect = Symbol.for("nodejs.util.inspect.custom");
+const clients = new WeakMap<object, ActorClient>();
+
+/** The client behind a handle; undefined for anything else. */
+export function handleInternals(value: object): ActorClient | undefined {
+  return clients.get(value);
+}
+
+/** One method of one handle. */
+class ActorMethod {
+  readonly #client: ActorClient;
+  readonly #method: string;
+  readonly #shape: CallShape;
+  readonly #options: Options;
+
+  constructor(client: ActorClient, method: string, options: Options) {
+    this.#client = client;
+    this.#method = method;
+    this.#options = options;
+    this.#shape = methodShape(client.className, method, options);
+  }
+
+  remote(...args: unknown[]): unknown {
+    const caller = requireClient("remote");
+    if (caller === null) return inert;
+    const { client, values, depth } = caller;
+    const { args: encoded, refs } = values.encodeArguments(args);
+    const actor = client.core.actors.clientOf(this.#client.actorId, this.#client.className);
+    const call = { args: encoded, refs, depth };
+    return refsOf(client.submitActorTask(actor, this.#shape, call), client);
+  }
+
+  options(options: Options): ActorMethod {
+    const merged = { ...this.#options, ...checkMethodOptions(options) };
+    return new ActorMethod(this.#client, this.#method, merged);
+  }
+}
+
+
+
+export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
+  const methods = new Map<string, ActorMethod>();
+  const target = Object.create(null) as object;
+  const handle = new Proxy(target, {
+    get(_, key): unknown {
+      if (typeof key !== "string") return symbolProperty(key, client, owner);
+      if (key === "actorId") return client.actorId;
+      // A handle must not look like a promise, or `await` would swallow it.
+      if (key === "then" || key === "toJSON") return undefined;
+      let method = methods.get(key);
+      if (method === undefined) {
+        method = new ActorMethod(client, key, {});
+        methods.set(key, method);
+      }
+      return method;
+    },
+    has: (_, key) => key === "actorId" || key === Symbol.asyncDispose,
+    set(_, key): boolean {
+      throw new TypeError(`cannot set ${String(key)} of an actor's handle: call a method instead`);
+    },
+  });
+  clients.set(handle, client);
+  return handle as AnyActorHandle;
+}
+
+function symbolProperty(key: symbol, client: ActorClient, owner: CoreWorkerClient): unknown {
+  if (key === Symbol.asyncDispose) {
+    return () => owner.killActor(client.actorId, "its handle was disposed");
+  }
+  if (key === inspect) return () => `ActorHandle(${client.className} ${client.actorId})`;
+  return undefined;
+}

@@ -1,0 +1,24 @@
+/** `kill` and `getActor`. */
+import { handleInternals } from "./actor-handle.ts";
+import { describe } from "./call-shape.ts";
+import { getActor as findActor } from "./remote.ts";
+import { never, requireClient } from "./runtime.ts";
+import type { GetActorSignature, KillSignature } from "./signatures.ts";
+
+export const getActor: GetActorSignature = (name, options) => findActor(name, options);
+
+export const kill: KillSignature = async (actor, options = {}) => {
+  const caller = requireClient("kill");
+  if (caller === null) return never();
+  const client =
+    typeof actor === "object" && actor !== null ? handleInternals(actor) : undefined;
+  if (client === undefined) {
+    throw new TypeError(`kill() takes an actor's handle, got ${describe(actor)}`);
+  }
+  if (options.noRestart === false) {
+    throw new TypeError(
+      "kill: noRestart: false is part of the contract but this version does not restart actors yet",
+    );
+  }
+  await caller.client.killActor(client.actorId, "it was killed by kill()");
+};

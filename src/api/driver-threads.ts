@@ -1,0 +1,128 @@
+/** A driver with worker threads: the parts that exist at once, and those that follow. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gcsAddress, workerIdOf } from "#engine/common/ids.ts";
+import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
+import { hostThreadIndex } from "#transports/threads/boot-data.ts";
+import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { ThreadLauncher } from "#transports/threads/thread-launcher.ts";
+import { ThreadTransport } from "#transports/threads/transport.ts";
+import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
+import { KeepAlive } from "./keep-alive.ts";
+import type { NodePlan } from "./node-plan.ts";
+import { makeProcess } from "./process.ts";
+import type { Process } from "./runtime.ts";
+
+/** What a worker's api needs to know beside its boot data. */
+export interface WorkerApp {
+  readonly namespace: string;
+  readonly clusterId: string;
+  readonly loaderArgs: readonly string[];
+}
+
+/** Turns without work before the driver parks; each is about a microsecond. */
+const idleTurnsMax = 30;
+/** Above the numbers of every worker's own segments. */
+const driverSegmentsFrom = 1 << 27;
+
+export interface DriverParts {
+  readonly process: Process;
+  readonly launcher: ThreadLauncher;
+  readonly segmentBytes: readonly number[];
+  /** Nothing is read or sent any more. */
+  stop(): void;
+}
+
+export function buildThreadsDriver(plan: NodePlan): DriverParts {
+  const { nodeId, config, checkInvariants } = plan;
+  const driverId = workerIdOf(nodeId, 0);
+  const parkedWords = makeParkedWords();
+  const segments = reserveSegments(plan.objectStoreBytes);
+  const arena = new SharedArena(segments.entries());
+  const keepAlive = new KeepAlive();
+  const process = makeProcess({
+    workerId: driverId,
+    nodeId,
+    config,
+    checkInvariants,
+    arena,
+    ownSegmentsFrom: driverSegmentsFrom,
+    announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),
+    forgetPeer: (peer) => transport.forget(peer),
+    keepAlive: (needed) => keepAlive.set(needed),
+  });
+  const { host } = process.client;
+  const transport: ThreadTransport = new ThreadTransport({
+    localSlots: [driverId, nodeId, gcsAddress],
+    receiver: host,
+    // The launcher opens a link with every worker it starts; one that is gone needs none.
+    requestLink: () => {},
+    onSent: () => poller.kick(),
+  });
+  const poller: Poller = new Poller({
+    words: new Int32Array(parkedWords),
+    threadIndex: hostThreadIndex,
+    idleTurnsMax,
+    spinLooks: 1,
+    hasData: () => transport.hasControlData(),
+    pump: () => host.pump(),
+  });
+  host.connect(transport);
+  host.expect([nodeId, gcsAddress]);
+  const launcher: ThreadLauncher = new ThreadLauncher({
+    nodeId,
+    driverId,
+    config,
+    checkInvariants,
+    parkedWords,
+    arena,
+    transport,
+    receiver: {
+      onWorkerReady: (workerId) => host.dispatch(nodeId, { type: "workerReady", workerId }),
+      onWorkerExit: (workerId, exit) =>
+        host.dispatch(nodeId, { type: "workerExited", workerId, exit }),
+    },
+    ...workerEntry(),
+    app: appOf(plan),
+    heapMbMax: config.workerHeapMbMax,
+    execArgv: workerExecArgv(),
+    onNudge: () => poller.onNudge(),
+  });
+  const stop = (): void => {
+    poller.stop();
+    keepAlive.set(false);
+    host.close();
+  };
+  poller.kick();
+  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
+}
+
+function appOf({ namespace, clusterId }: NodePlan): WorkerApp {
+  return { namespace, clusterId, loaderArgs: loaderArguments() };
+}
+
+/** Our own worker module beside this file; in a bundle there is none, and the bundle is started itself. */
+function workerEntry(): { workerEntry: URL | null; bundle: URL } {
+  const bundle = new URL(import.meta.url);
+  const entry = new URL("./worker-main.js", import.meta.url);
+  return { workerEntry: existsSync(fileURLToPath(entry)) ? entry : null, bundle };
+}
+
+/**
+ * tsx's own flags make a worker load it before anything else, without effect on Node 20: the worker
+ * registers it when the first TypeScript module is asked for. Null: as the parent.
+ */
+function workerExecArgv(): readonly string[] | null {
+  const args = loaderArguments();
+  if (tsxSpecifier(args) === undefined) return null;
+  const kept: string[] = [];
+  for (let i = 0; i < process.execArgv.length; i++) {
+    const arg = process.execArgv[i] as string;
+    const [flag, inline] = arg.split("=", 2) as [string, string | undefined];
+    if (flag !== "--import" && flag !== "--require" && flag !== "-r") continue;
+    const value = inline ?? process.execArgv[++i] ?? "";
+    if (!value.includes("tsx")) kept.push(flag, value);
+  }
+  return kept;
+}
+

@@ -1,0 +1,76 @@
+/** One core worker with all that stands around it in its thread: host, client, values, executor. */
+import type { Config } from "#engine/common/config.ts";
+import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import { ArenaWriter } from "#engine/services/arena-writer.ts";
+import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import { Executor } from "#engine/services/executor.ts";
+import { Host, type HostClock } from "#engine/services/host.ts";
+import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { addProcess, type Process } from "./runtime.ts";
+import { ApiUserCode, type ResolveRemote } from "./user-code.ts";
+import { Values } from "./values.ts";
+
+export interface ProcessOptions {
+  readonly workerId: WorkerId;
+  readonly nodeId: NodeId;
+  readonly config: Config;
+  readonly checkInvariants: boolean;
+  readonly arena: SharedArena;
+  /** Numbers for segments that this thread makes for itself. */
+  readonly ownSegmentsFrom: number;
+  announceSegment(segment: number, buffer: SharedArrayBuffer): void;
+  forgetPeer(workerId: WorkerId): void;
+  keepAlive(needed: boolean): void;
+}
+
+export const realClock: HostClock = {
+  nowMs: () => performance.now(),
+  wakeAt(atMs, wake) {
+    // Longer waits than a timer can hold are cut: the host arms again.
+    const waitMs = Math.min(Math.max(0, atMs - performance.now()), 2 ** 31 - 1);
+    setTimeout(wake, waitMs).unref();
+  },
+  soon: (wake) => void setImmediate(wake),
+};
+
+export function makeProcess(options: ProcessOptions): Process {
+  const { workerId, nodeId, config, checkInvariants, arena } = options;
+  const host = new Host(realClock, checkInvariants);
+  const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
+  let nextSegment = options.ownSegmentsFrom;
+  const writer: ArenaWriter = new ArenaWriter({
+    chunkBytes: config.arenaChunkBytes,
+    request: (requestId, size) => client.dispatch({ type: "allocateCall", requestId, size }),
+    makeSegment: (size) => {
+      const buffer = new SharedArrayBuffer(size);
+      const segment = nextSegment++;
+      arena.add(segment, buffer);
+      options.announceSegment(segment, buffer);
+      return { segment, offset: 0, size };
+    },
+  });
+  const { forgetPeer, keepAlive } = options;
+  const client: CoreWorkerClient = new CoreWorkerClient({
+    host,
+    core,
+    arena: writer,
+    forgetPeer,
+    keepAlive,
+  });
+  const process = { client, values: new Values(client, arena) };
+  addProcess(process);
+  return process;
+}
+
+/** The process also runs tasks, in this thread. */
+export function addExecutor(process: Process, resolve: ResolveRemote): void {
+  const { client, values } = process;
+  const executor = new Executor({
+    receiver: client.core.receiver,
+    userCode: new ApiUserCode(client, values, resolve),
+    report: (event) => client.dispatch(event),
+    nowMs: () => client.host.nowMs,
+  });
+  client.execute(executor);
+}

@@ -1,0 +1,224 @@
+/** `remote(fn)` and `remote(Class)`: makes something callable on workers, and calls it. */
+
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import { makeRequest } from "#engine/common/resources.ts";
+import type { CallShape } from "#engine/services/core-worker-client.ts";
+import { makeHandle } from "./actor-handle.ts";
+import {
+  checkActorOptions,
+  checkTaskOptions,
+  describe,
+  namesResources,
+  type Options,
+  requestOf,
+  strategyOf,
+  taskShape,
+} from "./call-shape.ts";
+import { ActorNotFoundError } from "./errors.ts";
+import { captureCallSite } from "./identity/call-site.ts";
+import {
+  findRemote,
+  type RegisteredRemote,
+  registerRemote,
+  type RemoteTarget,
+  whyNotOnThreads,
+} from "./identity/remote-registry.ts";
+import { refsOf } from "./object-ref.ts";
+import { onRevive, setRemoteInternals } from "./remote-internals.ts";
+import { type Caller, inert, never, realmState, requireClient } from "./runtime.ts";
+import type { RemoteSignature } from "./signatures.ts";
+
+export const remote: RemoteSignature = function remote(first: unknown, second?: unknown): never {
+  const hasOptions = typeof first === "object" && first !== null;
+  const target = hasOptions ? second : first;
+  if (typeof target !== "function") {
+    throw new TypeError(
+      `remote() takes a function or a class, or options and one; got ${describe(target)}`,
+    );
+  }
+  const kind = isClass(target) ? "class" : "function";
+  const given = hasOptions ? first : {};
+  const options = kind === "class" ? checkActorOptions(given) : checkTaskOptions(given);
+  const registered = registerRemote({
+    target: target as RemoteTarget,
+    kind,
+    // A task's name is for people and may repeat; what identifies it is its place in the module.
+    name: undefined,
+    callSite: captureCallSite(remote),
+  });
+  return makeRemote(registered, options) as never;
+};
+
+function makeRemote(registered: RegisteredRemote, options: Options): unknown {
+  return registered.descriptor.kind === "class"
+    ? makeActorClass(registered, options)
+    : makeRemoteFunction(registered, options);
+}
+
+// ---------------------------------------------------------------- functions
+
+function makeRemoteFunction(registered: RegisteredRemote, options: Options): unknown {
+  let shape: CallShape | undefined;
+  const submit = (...args: unknown[]): unknown => {
+    const caller = requireClient("remote");
+    if (caller === null) return inert;
+    if (shape === undefined) {
+      assertReachable(registered);
+      shape = taskShape(registered.descriptor, options);
+    }
+    const { client, values, depth } = caller;
+    const { args: encoded, refs } = values.encodeArguments(args);
+    if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
+    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client);
+  };
+  const remoteFunction = (): never => {
+    const name = registered.descriptor.displayName;
+    throw new TypeError(`${name} is a remote function: call it with .remote(...), not directly`);
+  };
+  const more = (given: unknown): unknown =>
+    makeRemoteFunction(registered, { ...options, ...checkTaskOptions(given) });
+  return finishRemote(remoteFunction, { registered, options, submit, more });
+}
+
+/** The bytes have been copied; the contract says that the sender loses them all the same. */
+function detach(buffers: readonly ArrayBuffer[]): void {
+  structuredClone(null, { transfer: [...buffers] });
+}
+
+// ---------------------------------------------------------------- classes
+
+function makeActorClass(registered: RegisteredRemote, options: Options): unknown {
+  let shape: CallShape | undefined;
+  const create = (...args: unknown[]): unknown => {
+    const caller = requireClient("remote");
+    if (caller === null) return inert;
+    if (shape === undefined) {
+      assertReachable(registered);
+      shape = taskShape(registered.descriptor, options);
+    }
+    return createActor({ caller, shape, registered, options, args });
+  };
+  const actorClass = (): never => {
+    const name = registered.descriptor.displayName;
+    throw new TypeError(`${name} is a remote class: create an actor with .remote(...)`);
+  };
+  const more = (given: unknown): unknown =>
+    makeActorClass(registered, { ...options, ...checkActorOptions(given) });
+  const finished = finishRemote(actorClass, { registered, options, submit: create, more });
+  Object.defineProperty(finished, "get", { value: getActor });
+  return finished;
+}
+
+function createActor(call: {
+  caller: Caller;
+  shape: CallShape;
+  registered: RegisteredRemote;
+  options: Options;
+  args: unknown[];
+}): unknown {
+  const { caller, shape, registered, options } = call;
+  const { client, values, depth } = caller;
+  const name = (options["name"] as string | undefined) ?? "";
+  if (options["getIfExists"] === true && name === "") {
+    throw new TypeError("getIfExists needs a name: ActorClass.options({ name, getIfExists: true })");
+  }
+  const { args, refs } = values.encodeArguments(call.args);
+  const namespace = (options["namespace"] as string | undefined) ?? namespaceOf(caller);
+  const className = classNameOf(registered);
+  const actor = client.createActor(
+    shape,
+    { args, refs, depth },
+    {
+      registration: {
+        className,
+        name,
+        namespace,
+        getIfExists: options["getIfExists"] === true,
+        detached: options["lifetime"] === "detached",
+      },
+      spec: {
+        descriptor: registered.descriptor,
+        actorName: name,
+        namespace,
+        placementResources: requestOf(options, 1),
+        runningResources: namesResources(options) ? requestOf(options, 0) : makeRequest([]),
+        strategy: strategyOf(options),
+        maxConcurrency: (options["maxConcurrency"] as number | undefined) ?? 0,
+      },
+    },
+  );
+  return makeHandle(actor, client);
+}
+
+export async function getActor(
+  name: string,
+  options: { namespace?: string } = {},
+): Promise<never> {
+  const caller = requireClient("getActor");
+  if (caller === null) return never();
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`an actor's name must be a string that is not empty, got ${describe(name)}`);
+  }
+  const namespace = options.namespace ?? namespaceOf(caller);
+  const { actorId, className } = await caller.client.getActorByName(name, namespace);
+  if (actorId === null) {
+    throw new ActorNotFoundError(
+      `no live actor is named ${JSON.stringify(name)} in namespace ${JSON.stringify(namespace)}`,
+    );
+  }
+  const client = caller.client.core.actors.clientOf(actorId, className);
+  return makeHandle(client, caller.client) as never;
+}
+
+function classNameOf({ target, descriptor }: RegisteredRemote): string {
+  return target.name || descriptor.displayName;
+}
+
+export function namespaceOf(caller: Caller): string {
+  const spec = caller.context?.actor?.spec;
+  if (spec !== undefined) return spec.namespace;
+  const { driver, worker } = realmState();
+  return driver?.namespace ?? worker?.namespace ?? "";
+}
+
+// ---------------------------------------------------------------- both
+
+function finishRemote(
+  callable: () => never,
+  fields: {
+    registered: RegisteredRemote;
+    options: Options;
+    submit: (...args: unknown[]) => unknown;
+    more: (options: unknown) => unknown;
+  },
+): unknown {
+  const { registered, options, submit, more } = fields;
+  Object.defineProperties(callable, {
+    name: { value: registered.descriptor.displayName },
+    remote: { value: submit },
+    options: { value: more },
+  });
+  setRemoteInternals(callable, { registered, options });
+  return callable;
+}
+
+/** On threads the function must be found again by those who import its module. */
+function assertReachable(registered: RegisteredRemote): void {
+  if (realmState().driver?.mode !== "threads") return;
+  const reason = whyNotOnThreads(registered);
+  if (reason !== undefined) throw new TypeError(reason);
+}
+
+onRevive((descriptor: FunctionDescriptor, options: unknown) => {
+  const known = findRemote(descriptor);
+  const target: RemoteTarget = (): never => {
+    throw new TypeError(`${descriptor.displayName} has not been loaded in this thread`);
+  };
+  const registered = known ?? { descriptor, target, isBelowInit: false, unimportable: "" };
+  return makeRemote(registered, options as Options);
+});
+
+function isClass(target: object): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(target));
+}
+

@@ -1,0 +1,102 @@
+/** Gives a decoded value its views and buffers back, in their order (see buffer-collector.ts). */
+import {
+  alignUp,
+  rangeInline,
+  rangeLengthUnit,
+  rangeResizable,
+  rangeWhole,
+} from "./buffer-collector.ts";
+import { viewConstructor } from "./view-kinds.ts";
+
+interface Range {
+  /** From the start of the source; set once the table has been read. */
+  position: number;
+  readonly byteLength: number;
+  readonly flags: number;
+  readonly maxByteLength: number;
+  copy: ArrayBuffer | undefined;
+}
+
+export class BufferTable {
+  #source: Uint8Array;
+  #zeroCopy: boolean;
+  #ranges: Range[] = [];
+  /** Range, offset in it and length of each view. */
+  #places: number[] = [];
+  #next = 0;
+
+  constructor(source: Uint8Array, zeroCopy: boolean) {
+    this.#source = source;
+    this.#zeroCopy = zeroCopy;
+  }
+
+  read(readVarint: () => number): void {
+    const viewCount = readVarint();
+    const rangeCount = readVarint();
+    for (let i = 0; i < viewCount * 3; i++) this.#places.push(readVarint());
+    for (let i = 0; i < rangeCount; i++) {
+      const lengthAndFlags = readVarint();
+      const flags = lengthAndFlags % rangeLengthUnit;
+      this.#ranges.push({
+        position: 0,
+        byteLength: Math.floor(lengthAndFlags / rangeLengthUnit),
+        flags,
+        maxByteLength: (flags & rangeResizable) === 0 ? -1 : readVarint(),
+        copy: undefined,
+      });
+    }
+  }
+
+  /** Of the source: where the value starts, where its table ends, where all of it ends. */
+  locate(start: number, tableEnd: number, end: number): void {
+    let at = tableEnd;
+    for (const range of this.#ranges) {
+      if ((range.flags & rangeInline) === 0) continue;
+      range.position = at;
+      at += range.byteLength;
+    }
+    for (const range of this.#ranges) {
+      if ((range.flags & rangeInline) !== 0) continue;
+      range.position = start + alignUp(at - start);
+      at = range.position + range.byteLength;
+    }
+    if (at > end) throw new Error("the buffers of the value are cut off");
+  }
+
+  nextView(kind: number): ArrayBufferView {
+    const constructor = viewConstructor(kind);
+    const { range, offset, byteLength } = this.#take();
+    const length = byteLength / (constructor.BYTES_PER_ELEMENT ?? 1);
+    const inSource = this.#source.byteOffset + range.position;
+    const mustCopy = (range.flags & (rangeInline | rangeWhole)) !== 0 || inSource % 8 !== 0;
+    return this.#zeroCopy && !mustCopy
+      ? new constructor(this.#source.buffer, inSource + offset, length)
+      : new constructor(this.#copy(range), offset, length);
+  }
+
+  nextArrayBuffer(): ArrayBuffer {
+    return this.#copy(this.#take().range);
+  }
+
+  #take(): { range: Range; offset: number; byteLength: number } {
+    const at = this.#next;
+    this.#next += 3;
+    const range = this.#ranges[this.#places[at] ?? -1];
+    const offset = this.#places[at + 1];
+    const byteLength = this.#places[at + 2];
+    if (range === undefined || offset === undefined || byteLength === undefined) {
+      throw new Error("the buffer table is too short");
+    }
+    return { range, offset, byteLength };
+  }
+
+  #copy(range: Range): ArrayBuffer {
+    if (range.copy !== undefined) return range.copy;
+    const { position, byteLength, maxByteLength } = range;
+    const options = maxByteLength < 0 ? undefined : { maxByteLength };
+    const copy = new ArrayBuffer(byteLength, options);
+    new Uint8Array(copy).set(this.#source.subarray(position, position + byteLength));
+    range.copy = copy;
+    return copy;
+  }
+}

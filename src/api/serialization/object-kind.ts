@@ -1,0 +1,123 @@
+/** What an object is, by what it holds inside rather than by what it says about itself. */
+import { types } from "node:util";
+import { registeredByPrototype, type RegisteredClass } from "./registered-classes.ts";
+
+export type ObjectKind =
+  | "plain"
+  | "array"
+  | "map"
+  | "set"
+  | "date"
+  | "regExp"
+  | "view"
+  | "arrayBuffer"
+  | "boxed"
+  | "error"
+  | "domException"
+  | "url"
+  | "urlSearchParams"
+  | Refusal
+  | RegisteredClass;
+
+/** Why it cannot travel and what to do about it. */
+export class Refusal {
+  readonly what: string;
+  readonly advice: string;
+
+  constructor(what: string, advice: string) {
+    this.what = what;
+    this.advice = advice;
+  }
+}
+
+export const functionAdvice =
+  "Functions do not travel: pass data, a remote function or an actor handle instead.";
+export const symbolAdvice = "Symbols do not travel: pass a string instead.";
+
+const iteratorPrototype: object = Object.getPrototypeOf(
+  Object.getPrototypeOf([][Symbol.iterator]()),
+);
+
+/** In this order: a generator is an iterator too, a DOMException an Error. */
+const checks: readonly (readonly [(value: object) => boolean, ObjectKind])[] = [
+  [types.isNativeError, "error"],
+  [types.isMap, "map"],
+  [types.isSet, "set"],
+  [types.isDate, "date"],
+  [types.isRegExp, "regExp"],
+  [ArrayBuffer.isView, "view"],
+  [types.isArrayBuffer, "arrayBuffer"],
+  [types.isBoxedPrimitive, "boxed"],
+  [
+    types.isSharedArrayBuffer,
+    new Refusal(
+      "SharedArrayBuffer",
+      "Memory does not travel as shared: pass a typed array on it, which is copied, or put().",
+    ),
+  ],
+  [types.isPromise, new Refusal("promise", "Await it first, or pass the ref of a task.")],
+  [types.isWeakMap, new Refusal("WeakMap", "Its entries cannot be listed: pass a Map.")],
+  [types.isWeakSet, new Refusal("WeakSet", "Its members cannot be listed: pass a Set.")],
+  [
+    types.isGeneratorObject,
+    new Refusal("generator", "Collect it into an array, or stream from a generator task."),
+  ],
+  [isIterator, new Refusal("iterator", "Collect it into an array.")],
+  [types.isKeyObject, new Refusal("KeyObject", "Export the key and pass its bytes.")],
+  [types.isExternal, new Refusal("native pointer", "It means nothing in another thread.")],
+  [(value) => value instanceof DOMException, "domException"],
+  [(value) => value instanceof Error, "error"],
+  [(value) => value instanceof URL, "url"],
+  [(value) => value instanceof URLSearchParams, "urlSearchParams"],
+];
+
+/** By prototype, once it has been worked out for one instance. */
+const kinds = new WeakMap<object, ObjectKind>();
+
+export function objectKind(value: object): ObjectKind {
+  if (Array.isArray(value)) return registeredKind(value) ?? "array";
+  const prototype: object | null = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return "plain";
+  const registered = registeredByPrototype(prototype);
+  if (registered !== undefined) return registered;
+  let kind = kinds.get(prototype);
+  if (kind === undefined) {
+    kind = inspect(value);
+    kinds.set(prototype, kind);
+  }
+  return kind;
+}
+
+function registeredKind(array: object): RegisteredClass | undefined {
+  const prototype: object | null = Object.getPrototypeOf(array);
+  if (prototype === Array.prototype || prototype === null) return undefined;
+  return registeredByPrototype(prototype);
+}
+
+function inspect(value: object): ObjectKind {
+  for (const [holds, kind] of checks) if (holds(value)) return kind;
+  const platform = platformClass(value);
+  if (platform === undefined) return "plain";
+  return new Refusal(
+    platform,
+    `Its state is out of reach: pass the data in it, or registerClass(${platform}, codec).`,
+  );
+}
+
+function isIterator(value: object): boolean {
+  return Object.prototype.isPrototypeOf.call(iteratorPrototype, value);
+}
+
+/** Name of the class of the platform (Blob, Headers, WeakRef …) that the value is of. */
+function platformClass(value: object): string | undefined {
+  const tag = nativeTag(value);
+  if (tag === undefined) return undefined;
+  if (tag.startsWith("Intl.")) return tag;
+  const constructor: unknown = (globalThis as Record<string, unknown>)[tag];
+  return typeof constructor === "function" && value instanceof constructor ? tag : undefined;
+}
+
+function nativeTag(value: object): string | undefined {
+  const tag: unknown = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
+  return typeof tag === "string" ? tag : undefined;
+}

@@ -1,0 +1,98 @@
+/**
+ * In whose name a call of the api is made: the driver, a task, or a module that a worker imports.
+ *
+ * AsyncLocalStorage makes every await of a thread several times dearer on Node 20 once it is used, so a
+ * worker that runs one task at a time keeps it in a plain variable.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+
+export class TaskContext {
+  readonly client: CoreWorkerClient;
+  /** null inside a constructor. */
+  readonly task: IncomingTask | null;
+  readonly actor: IncomingActor | null;
+  /** Calls of get and wait that have not settled. */
+  pendingCount = 0;
+  /** The raylet has been told that the task waits. */
+  isBlocked = false;
+  /** The signal of cancellation, made when somebody asks for it. */
+  abortController: AbortController | null = null;
+  progress: { done: number; total?: number; message?: string } | null = null;
+
+  constructor(client: CoreWorkerClient, task: IncomingTask | null, actor: IncomingActor | null) {
+    this.client = client;
+    this.task = task;
+    this.actor = actor;
+  }
+
+  get depth(): number {
+    return this.task === null ? 1 : this.task.depth + 1;
+  }
+
+  /** The actor it runs in, as others would know it. */
+  self(): ActorClient | null {
+    if (this.actor === null) return null;
+    const { actorId, descriptor } = this.actor.spec;
+    return this.client.core.actors.clientOf(actorId, descriptor.displayName);
+  }
+}
+
+/** A worker imports a module: what its top level says is not for a worker. */
+export const importing = { type: "importing" } as const;
+
+type Stored = TaskContext | typeof importing;
+
+const storage = new AsyncLocalStorage<Stored>();
+/** The one task of this thread that runs without the storage. */
+let lone: TaskContext | null = null;
+let storedCount = 0;
+/** Local mode: tasks of many workers and the driver share this thread. */
+let alwaysStored = false;
+
+export function useStorageAlways(always: boolean): void {
+  alwaysStored = always;
+}
+
+export function currentContext(): Stored | null {
+  return storage.getStore() ?? lone;
+}
+
+export function currentTask(): TaskContext | null {
+  const context = currentContext();
+  return context instanceof TaskContext ? context : null;
+}
+
+/** Runs the beginning of a task's body; its continuations find the context until `leaveTask`. */
+export function enterTask<T>(context: TaskContext, body: () => T): T {
+  if (!alwaysStored && lone === null && storedCount === 0) {
+    lone = context;
+    return body();
+  }
+  storedCount += 1;
+  return storage.run(context, body);
+}
+
+export function leaveTask(context: TaskContext): void {
+  if (lone === context) {
+    lone = null;
+    return;
+  }
+  storedCount -= 1;
+  if (storedCount === 0 && !alwaysStored) storage.disable();
+}
+
+/** Imports a module outside any task: its top level must not act in a task's name. */
+export function importOutside<T>(load: () => Promise<T>): Promise<T> {
+  storedCount += 1;
+  return storage.run(importing, load).finally(() => {
+    storedCount -= 1;
+  });
+}
+
+/** Runs code of the engine for which no task is responsible. */
+export function outsideTasks<T>(body: () => T): T {
+  return storage.exit(body);
+}

@@ -1,0 +1,242 @@
+/** What the executor needs of the api: find the function, decode its arguments, run it in its context. */
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import { taskIdHex } from "#engine/common/ids.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import {
+  type Encoded,
+  FailedValue,
+  InlineValue,
+  type Outcome,
+  StoredValue,
+} from "#engine/protocol/outcome.ts";
+import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
+import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
+import { explainTaskError } from "./identity/parked-modules.ts";
+import type { RegisteredRemote } from "./identity/remote-registry.ts";
+import { SerializationError } from "./errors.ts";
+import { ObjectRef } from "./object-ref.ts";
+import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
+import type { Values } from "./values.ts";
+
+export type ResolveRemote = (
+  descriptor: FunctionDescriptor,
+) => RegisteredRemote | Promise<RegisteredRemote>;
+
+type AnyFunction = (...args: unknown[]) => unknown;
+type AnyConstructor = new (...args: unknown[]) => object;
+
+/** Arguments of a call as its message brought them. */
+interface Given {
+  readonly args: Encoded;
+  readonly values: readonly Outcome[] | null;
+}
+
+export class ApiUserCode implements UserCode {
+  readonly #client: CoreWorkerClient;
+  readonly #values: Values;
+  readonly #resolve: ResolveRemote;
+
+  constructor(client: CoreWorkerClient, values: Values, resolve: ResolveRemote) {
+    this.#client = client;
+    this.#values = values;
+    this.#resolve = resolve;
+  }
+
+  prepareTask(
+    task: IncomingTask,
+    actor: ActorInstance | null,
+  ): PreparedCall | Promise<PreparedCall> {
+    const { descriptor, method } = task.definition;
+    if (descriptor === null) {
+      const call = methodOf(actor, method);
+      return this.#whenMapped(task, (given) => this.#prepared(task, actor, call, given));
+    }
+    const remote = this.#resolve(descriptor);
+    if (!(remote instanceof Promise)) {
+      const body = remote.target as AnyFunction;
+      return this.#whenMapped(task, (given) => this.#prepared(task, null, body, given));
+    }
+    const given = own(task);
+    return remote.then(({ target }) =>
+      this.#whenMapped(given, (mapped) =>
+        this.#prepared(task, null, target as AnyFunction, mapped),
+      ),
+    );
+  }
+
+  async prepareConstructor(actor: IncomingActor): Promise<PreparedCall> {
+    const { spec } = actor;
+    const { target } = await this.#resolve(spec.descriptor);
+    const cls = target as unknown as AnyConstructor;
+    const context = new TaskContext(this.#client, null, actor);
+    return this.#whenMapped(spec, (given) => {
+      const kept: ObjectEntry[] = [];
+      const args = this.#decode(given, kept);
+      return {
+        run: () => enterTask(context, () => new cls(...args)),
+        encode: () => undefined,
+        encodeError: (error) => this.encodeError(error, cls.name, spec.actorId),
+        finish: () => {
+          leaveTask(context);
+          return null;
+        },
+      };
+    });
+  }
+
+  defaultConcurrency(instance: object): number {
+    return hasAsyncMethod(instance) ? 1000 : 1;
+  }
+
+  encodeError(error: unknown, taskName: string, subject: string): FailedValue {
+    const text = error instanceof Error ? error.message : String(error);
+    const message = `${taskName} failed: ${text}`;
+    let cause: Outcome;
+    try {
+      cause = this.#values.encode(error, "error");
+    } catch (notEncodable) {
+      // An error that cannot travel still says what it was.
+      const reason = notEncodable instanceof Error ? notEncodable.message : String(notEncodable);
+      const stand = new Error(`${text} (the error itself could not travel: ${reason})`);
+      if (error instanceof Error) {
+        stand.name = error.name;
+        if (error.stack !== undefined) stand.stack = error.stack;
+      }
+      cause = this.#values.encode(stand, "error");
+    }
+    const encoded =
+      cause instanceof InlineValue || cause instanceof StoredValue
+        ? cause
+        : this.#encodeThrownPrimitive(cause);
+    return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), encoded);
+  }
+
+  // ------------------------------------------------------------ inside
+
+  #prepared(
+    task: IncomingTask,
+    actor: ActorInstance | null,
+    body: AnyFunction,
+    given: Given,
+  ): PreparedCall {
+    const kept: ObjectEntry[] = [];
+    const args = this.#decode(given, kept);
+    const context = new TaskContext(this.#client, task, actor?.actor ?? null);
+    const { definition } = task;
+    const instance = actor?.instance;
+    return {
+      run: () => enterTask(context, () => body.apply(instance, args)),
+      encode: (result) => this.#encodeResult(result, definition.numReturns, definition.taskName),
+      encodeError: (error) => this.#encodeTaskError(error, task),
+      finish: () => {
+        leaveTask(context);
+        return kept.length === 0 ? null : kept;
+      },
+    };
+  }
+
+  #encodeTaskError(error: unknown, task: IncomingTask): FailedValue {
+    const { descriptor, taskName } = task.definition;
+    const moduleUrl = descriptor?.moduleUrl ?? "";
+    const hint = explainTaskError(error, moduleUrl);
+    if (hint !== undefined && error instanceof Error) error.message += ` (${hint})`;
+    return this.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
+  }
+
+  #encodeResult(
+    result: unknown,
+    numReturns: number,
+    taskName: string,
+  ): Outcome | readonly Outcome[] | Promise<Outcome | readonly Outcome[]> {
+    refuseStream(result, taskName);
+    if (numReturns === 1) return this.#values.encodeResult(result);
+    if (!Array.isArray(result) || result.length !== numReturns) {
+      const got = Array.isArray(result) ? `${result.length} values` : "no list";
+      throw new TypeError(`numReturns is ${numReturns}, but ${taskName} returned ${got}`);
+    }
+    const encoded = result.map((value) => this.#values.encodeResult(value));
+    return encoded.some((outcome) => outcome instanceof Promise) ? Promise.all(encoded) : (encoded as readonly Outcome[]);
+  }
+
+  /** `kept` collects the entries that user code may go on using after the call. */
+  #decode({ args, values }: Given, kept: ObjectEntry[]): unknown[] {
+    const { specials } = args;
+    if (specials.length === 0) return this.#values.decodeArguments(args, specials);
+    const revived = specials.map((special, i) => {
+      if (special.type !== "ref") return this.#values.revive(special);
+      if (!special.topLevel) {
+        const ref = this.#values.revive(special);
+        if (ObjectRef.is(ref)) kept.push(ObjectRef.entryOf(ref));
+        return ref;
+      }
+      const outcome = values?.[i];
+      if (!(outcome instanceof StoredValue)) return this.#values.decode(outcome, null);
+      const { owner, serial, index } = special;
+      const entry = this.#client.core.references.adopt(owner, serial, index);
+      kept.push(entry);
+      return this.#values.decode(outcome, entry);
+    });
+    return this.#values.decodeArguments(args, revived);
+  }
+
+  /** Runs `use` once every stored byte is mapped in this thread: as a rule at once. */
+  #whenMapped(
+    given: Given,
+    use: (given: Given) => PreparedCall,
+  ): PreparedCall | Promise<PreparedCall> {
+    const missing = [given.args, ...(given.values ?? [])].filter(
+      (outcome): outcome is StoredValue => !this.#values.isMapped(outcome),
+    );
+    if (missing.length === 0) return use(given);
+    const owned = own(given);
+    const mapped = missing.map((value) => this.#values.whenMapped(value));
+    return Promise.all(mapped).then(() => use(owned));
+  }
+
+  #encodeThrownPrimitive(thrown: Outcome): Encoded {
+    const wrapped = this.#values.encode({ thrown }, "error");
+    if (wrapped instanceof InlineValue || wrapped instanceof StoredValue) return wrapped;
+    throw new TypeError("an object is encoded as bytes");
+  }
+}
+
+/** The message's bytes are only lent. */
+function own({ args, values }: Given): Given {
+  return { args: ownEncoded(args), values: values?.map(ownOutcome) ?? null };
+}
+
+function methodOf(actor: ActorInstance | null, method: string): AnyFunction {
+  if (actor === null) throw new TypeError(`${method}: this worker hosts no actor`);
+  const { instance } = actor;
+  const found = (instance as Record<string, unknown>)[method];
+  if (typeof found === "function" && method !== "constructor") return found as AnyFunction;
+  const className = instance.constructor.name || actor.actor.spec.descriptor.displayName;
+  throw new TypeError(`${className} has no method ${JSON.stringify(method)}`);
+}
+
+function hasAsyncMethod(instance: object): boolean {
+  for (let level = instance; level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+    if (level === null) return false;
+    for (const property of Object.values(Object.getOwnPropertyDescriptors(level))) {
+      const { value } = property as { value?: unknown };
+      if (typeof value !== "function") continue;
+      const kind = value.constructor.name;
+      if (kind === "AsyncFunction" || kind === "AsyncGeneratorFunction") return true;
+    }
+  }
+  return false;
+}
+
+/** Generators stream in a later version; until then they must not vanish into an empty object. */
+function refuseStream(result: unknown, taskName: string): void {
+  if (typeof result !== "object" || result === null) return;
+  const { next } = result as { next?: unknown };
+  if (typeof next !== "function" && !(Symbol.asyncIterator in result)) return;
+  throw new SerializationError(
+    `${taskName} returned a generator, which this version does not stream yet: return an array`,
+    { path: "result" },
+  );
+}

@@ -1,0 +1,304 @@
+/**
+ * User values to what the engine carries, and back: small ones inside frames, large ones in the arena of the
+ * node, refs, handles and remote functions as specials that the engine sees.
+ */
+import { ByteSlab } from "#engine/common/byte-slab.ts";
+
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
+import {
+  type Encoded,
+  FailedValue,
+  InlineValue,
+  noArguments,
+  noSpecials,
+  type Outcome,
+  type Special,
+  StoredValue,
+} from "#engine/protocol/outcome.ts";
+import { ArenaFullError } from "#engine/services/arena-writer.ts";
+import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { handleInternals, makeHandle } from "./actor-handle.ts";
+import { ObjectStoreFullError } from "./errors.ts";
+import { holdWhileViewed, newRef, ObjectRef } from "./object-ref.ts";
+import { remoteInternals, reviveRemote } from "./remote-internals.ts";
+import { decodeValue } from "./serialization/value-decoder.ts";
+import { ValueEncoder } from "./serialization/value-encoder.ts";
+
+/** A direct argument that is a ref: the body gets its value. Told from the same ref inside a value. */
+class TopLevelRef {
+  readonly ref: ObjectRef<unknown>;
+
+  constructor(ref: ObjectRef<unknown>) {
+    this.ref = ref;
+  }
+}
+
+export interface EncodedCall {
+  readonly args: Encoded;
+  readonly refs: (ObjectEntry | null)[] | null;
+}
+
+const noCall: EncodedCall = { args: noArguments, refs: null };
+/** Strings longer than this are encoded like other values, so that they may go to the arena. */
+const primitiveStringMax = 1024;
+
+function isSpecial(value: object): boolean {
+  return (
+    ObjectRef.is(value) ||
+    value instanceof TopLevelRef ||
+    remoteInternals(value) !== undefined ||
+    handleInternals(value) !== undefined
+  );
+}
+
+export class Values {
+  readonly #client: CoreWorkerClient;
+  readonly #arena: SharedArena;
+  readonly #inlineBytesMax: number;
+  readonly #encoders: ValueEncoder[] = [];
+  readonly #slab = new ByteSlab();
+
+  constructor(client: CoreWorkerClient, arena: SharedArena) {
+    this.#client = client;
+    this.#arena = arena;
+    this.#inlineBytesMax = client.core.context.config.inlineBytesMax;
+  }
+
+  // ------------------------------------------------------------ encode
+
+  encodeArguments(args: unknown[]): EncodedCall {
+    if (args.length === 0) return noCall;
+    let list = args;
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i];
+      if (typeof arg !== "object" || arg === null || !ObjectRef.is(arg)) continue;
+      if (list === args) list = [...args];
+      list[i] = new TopLevelRef(arg);
+    }
+    return this.#withEncoder((encoder) => {
+      encoder.encodeArguments(list);
+      const refs = this.#refsOf(encoder.specials);
+      return { args: this.#place(encoder), refs };
+    });
+  }
+
+  /** For `put` and for results that need no waiting; throws ObjectStoreFullError. */
+  encode(value: unknown, path: string): Outcome {
+    if (isPrimitive(value)) return value;
+    return this.#withEncoder((encoder) => {
+      encoder.encode(value, path);
+      return this.#place(encoder);
+    });
+  }
+
+  /** As `encode`, but waits for room in the arena instead of failing for want of a chunk. */
+  encodeResult(value: unknown): Outcome | Promise<Outcome> {
+    if (isPrimitive(value)) return value;
+    const encoder = this.#takeEncoder();
+    let placed: Encoded | Promise<Encoded>;
+    try {
+      encoder.encode(value, "result");
+      placed = this.#placeLater(encoder);
+    } catch (error) {
+      this.#giveBack(encoder);
+      throw error;
+    }
+    if (!(placed instanceof Promise)) {
+      this.#giveBack(encoder);
+      return placed;
+    }
+    return placed.finally(() => this.#giveBack(encoder));
+  }
+
+  // ------------------------------------------------------------ decode
+
+  /** A fresh copy, or for stored typed arrays a view that holds `entry` while it lives. */
+  decode(outcome: Outcome, entry: ObjectEntry | null): unknown {
+    if (typeof outcome !== "object" || outcome === null) return outcome;
+    if (outcome instanceof FailedValue) throw new TypeError("a failed value has no value");
+    const { specials } = outcome;
+    const values = specials.length === 0 ? noSpecials : specials.map((s) => this.#revive(s));
+    return this.#decodeEncoded(outcome, values, entry);
+  }
+
+  /** The arguments of a call; `given` are the values of its top-level refs, by position of the special. */
+  decodeArguments(args: Encoded, specials: readonly unknown[]): unknown[] {
+    if (args === noArguments || (args instanceof InlineValue && args.length === 0)) return [];
+    return this.#decodeEncoded(args, specials, null) as unknown[];
+  }
+
+  revive(special: Special): unknown {
+    return this.#revive(special);
+  }
+
+  /** True when the bytes of a stored value are mapped in this thread. */
+  isMapped(outcome: Outcome): boolean {
+    return !(outcome instanceof StoredValue) || this.#arena.has(outcome.segment);
+  }
+
+  whenMapped({ segment }: StoredValue): Promise<void> {
+    return new Promise((resolve) => this.#arena.whenAdded(segment, resolve));
+  }
+
+  #decodeEncoded(
+    encoded: Encoded,
+    specials: readonly unknown[],
+    entry: ObjectEntry | null,
+  ): unknown {
+    if (encoded instanceof InlineValue) {
+      const { bytes, start, length } = encoded;
+      return decodeValue(bytes, start, length, { specials, zeroCopy: false });
+    }
+    const { segment, offset, size } = encoded;
+    if (entry === null) {
+      const bytes = this.#arena.bytes(segment);
+      return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
+    }
+    // The wrapper is the same memory; every view on it keeps the wrapper, the wrapper keeps the object.
+    const wrapper = structuredClone(this.#arena.buffer(segment));
+    holdWhileViewed(wrapper, entry, this.#client);
+    return decodeValue(new Uint8Array(wrapper), offset, size, { specials, zeroCopy: true });
+  }
+
+  #revive(special: Special): unknown {
+    switch (special.type) {
+      case "ref": {
+        const { references } = this.#client.core;
+        const entry = references.adopt(special.owner, special.serial, special.index);
+        return newRef(entry, this.#client);
+      }
+      case "actor": {
+        const { actorId, className } = special;
+        return makeHandle(this.#client.core.actors.clientOf(actorId, className), this.#client);
+      }
+      case "function":
+        return reviveRemote(special.descriptor, this.decode(special.options, null));
+    }
+  }
+
+  // ------------------------------------------------------------ place
+
+  #place(encoder: ValueEncoder): Encoded {
+    const size = encoder.byteLength;
+    const specials = this.#specialsOf(encoder.specials);
+    if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
+    try {
+      return this.#write(encoder, this.#client.arena.place(size), specials);
+    } catch (error) {
+      throw storeError(error);
+    }
+  }
+
+  #placeLater(encoder: ValueEncoder): Encoded | Promise<Encoded> {
+    const size = encoder.byteLength;
+    const specials = this.#specialsOf(encoder.specials);
+    if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
+    const extent = this.#client.arena.placeLater(size);
+    if (!(extent instanceof Promise)) return this.#write(encoder, extent, specials);
+    return extent.then(
+      (granted) => this.#write(encoder, granted, specials),
+      (error: unknown) => {
+        throw storeError(error);
+      },
+    );
+  }
+
+  #inline(encoder: ValueEncoder, size: number, specials: readonly Special[]): InlineValue {
+    const slab = this.#slab;
+    slab.reserve(size);
+    const { bytes, start } = slab;
+    encoder.writeTo(bytes, start);
+    return new InlineValue(bytes, start, size, specials);
+  }
+
+  #write(encoder: ValueEncoder, extent: ArenaExtent, specials: readonly Special[]): StoredValue {
+    const { segment, offset, size } = extent;
+    encoder.writeTo(this.#arena.bytes(segment), offset);
+    return new StoredValue(segment, offset, size, specials);
+  }
+
+  #specialsOf(values: readonly object[]): readonly Special[] {
+    if (values.length === 0) return noSpecials;
+    return values.map((value) => this.#specialOf(value));
+  }
+
+  #specialOf(value: object): Special {
+    if (value instanceof TopLevelRef) return this.#refSpecial(value.ref, true);
+    if (ObjectRef.is(value)) return this.#refSpecial(value, false);
+    const remote = remoteInternals(value);
+    if (remote !== undefined) {
+      const options = this.encode(remote.options, "options");
+      const encoded = options instanceof InlineValue ? options : noArguments;
+      return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
+    }
+    const actor = handleInternals(value);
+    if (actor === undefined) throw new TypeError("a special is a ref, a handle or a function");
+    return { type: "actor", actorId: actor.actorId, className: actor.className };
+  }
+
+  #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
+    const client = ObjectRef.clientOf(ref);
+    if (client !== this.#client) {
+      throw new TypeError(
+        `ref ${ref.id} belongs to another runtime: a ref is used where it was made, or travels ` +
+          "inside arguments and results",
+      );
+    }
+    if (ObjectRef.isDisposed(ref)) {
+      throw new TypeError(`ref ${ref.id} was disposed and cannot be used any more`);
+    }
+    const { owner, serial, index } = ObjectRef.entryOf(ref);
+    return { type: "ref", owner, serial, index, topLevel };
+  }
+
+  #refsOf(values: readonly object[]): (ObjectEntry | null)[] | null {
+    if (values.length === 0) return null;
+    return values.map((value) => {
+      if (value instanceof TopLevelRef) return ObjectRef.entryOf(value.ref);
+      return ObjectRef.is(value) ? ObjectRef.entryOf(value) : null;
+    });
+  }
+
+  // ------------------------------------------------------------ encoders
+
+  /** User code inside an encoding (getters, codecs) may encode in turn, with an encoder of its own. */
+  #withEncoder<T>(use: (encoder: ValueEncoder) => T): T {
+    const encoder = this.#takeEncoder();
+    try {
+      return use(encoder);
+    } finally {
+      this.#giveBack(encoder);
+    }
+  }
+
+  #takeEncoder(): ValueEncoder {
+    return this.#encoders.pop() ?? new ValueEncoder(isSpecial);
+  }
+
+  #giveBack(encoder: ValueEncoder): void {
+    encoder.buffers.length = 0;
+    encoder.specials.length = 0;
+    this.#encoders.push(encoder);
+  }
+}
+
+export function isPrimitive(value: unknown): value is undefined | null | boolean | number | string {
+  switch (typeof value) {
+    case "undefined":
+    case "boolean":
+    case "number":
+      return true;
+    case "string":
+      return value.length <= primitiveStringMax;
+    default:
+      return value === null;
+  }
+}
+
+
+function storeError(error: unknown): unknown {
+  if (!(error instanceof ArenaFullError)) return error;
+  return new ObjectStoreFullError(error.engineError.message, { cause: error });
+}

@@ -1,0 +1,109 @@
+/**
+ * Composition root of a worker thread: host, core worker, rings, executor. Loads nothing of Effect and no user
+ * code; that comes with the first task.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
+import { type BootData, hostThreadIndex, type PortMessage } from "#transports/threads/boot-data.ts";
+import { openLinkMemory } from "#transports/threads/link-memory.ts";
+import { Bell, Poller } from "#transports/threads/parking.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
+import { ThreadTransport } from "#transports/threads/transport.ts";
+import type { WorkerApp } from "./driver-threads.ts";
+import { ModuleLoader } from "./identity/module-loader.ts";
+import type { ClusterId } from "./ids.ts";
+import { addExecutor, makeProcess } from "./process.ts";
+import { realmState } from "./runtime.ts";
+import { importOutside } from "./task-context.ts";
+
+/** Looks at the rings before a turn counts as idle, and idle turns before the thread parks. */
+const spinLooks = 200;
+const idleTurnsMax = 2;
+
+export default function workerMain(boot: BootData): void {
+  const { workerId, nodeId, driverId, port, config, checkInvariants } = boot;
+  const words = new Int32Array(boot.parkedWords);
+  const arena = new SharedArena(boot.segments);
+  const post = (message: PortMessage): void => port.postMessage(message);
+
+  const process = makeProcess({
+    workerId,
+    nodeId,
+    config,
+    checkInvariants,
+    arena,
+    ownSegmentsFrom: boot.ownSegmentsFrom,
+    announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),
+    forgetPeer: (peer) => transport.forget(peer),
+    // The driver's process decides how long everything lives.
+    keepAlive: () => {},
+  });
+  const { host } = process.client;
+  const transport: ThreadTransport = new ThreadTransport({
+    localSlots: [workerId],
+    receiver: host,
+    requestLink: (peer) => post({ type: "connect", peer }),
+    onSent: () => poller.kick(),
+  });
+  const poller: Poller = new Poller({
+    words,
+    threadIndex: boot.threadIndex,
+    idleTurnsMax,
+    spinLooks,
+    hasData: () => transport.hasControlData() || (host.wantsTask() && transport.hasTask()),
+    pump: () => host.pump(),
+  });
+  host.connect(transport);
+  const hostBell = new Bell(words, hostThreadIndex, port);
+  transport.openLink([driverId, nodeId, gcsAddress], openLinkMemory(boot.memory, 1), hostBell);
+
+  const app = boot.app as WorkerApp;
+  const loader = new ModuleLoader({
+    importModule: (url) => importOutside(() => import(url)),
+    // Every task that needs the module gets this error as its own.
+    onImportFailed: () => {},
+    loaderArgs: app.loaderArgs,
+  });
+  addExecutor(process, (descriptor) => loader.resolveRemote(descriptor));
+  // A task that ended outside the pump made room for the next frame.
+  host.onIdleWork(() => {
+    if (host.wantsTask() && transport.hasTask()) poller.kick();
+  });
+
+  realmState().worker = {
+    ...process,
+    mode: "worker",
+    namespace: app.namespace,
+    runtime: {
+      address: "threads",
+      nodeId,
+      clusterId: app.clusterId as ClusterId,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    },
+  };
+  listen(port, words, { arena, transport, poller });
+  process.client.arena.warmUp();
+  post({ type: "ready" });
+  poller.kick();
+}
+
+function listen(
+  port: MessagePort,
+  words: Int32Array,
+  parts: { arena: SharedArena; transport: ThreadTransport; poller: Poller },
+): void {
+  const { arena, transport, poller } = parts;
+  port.on("message", (message: PortMessage) => {
+    if (message === null) {
+      poller.onNudge();
+    } else if (message.type === "segment") {
+      arena.add(message.segment, message.buffer);
+    } else if (message.type === "link") {
+      const { peer, peerThreadIndex, memory, side, port: peerPort } = message;
+      peerPort.on("message", () => poller.onNudge());
+      const bell = new Bell(words, peerThreadIndex, peerPort);
+      transport.openLink([peer as WorkerId], openLinkMemory(memory, side), bell);
+      poller.kick();
+    }
+  });
+}

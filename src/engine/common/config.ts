@@ -1,0 +1,65 @@
+/**
+ * Every bound and time of the engine, units in the name. Overridden by `init({ systemConfig })`;
+ * the simulator draws them per run. Sources: design constants (protocols, §9) and Ray's ray_config_def.h.
+ */
+
+export interface Config {
+  /** Encoded values up to this size travel inside frames; larger ones go to the arena. */
+  readonly inlineBytesMax: number;
+  /** Work kept ahead on one leased worker, once the duration of its tasks is known. */
+  readonly pipelineAheadMs: number;
+  /** Most tasks in flight on one lease or actor stream. */
+  readonly pipelineDepthMax: number;
+  /** Most lease requests of one scheduling key that wait at a raylet. */
+  readonly pendingLeaseRequestsMax: number;
+  /** An unused lease goes back after this time, at once when somebody waits for it. */
+  readonly idleLeaseMs: number;
+  /** A lease in use is given up after this time when somebody else waits for it. */
+  readonly leaseTurnMs: number;
+  /** Lease requests that one raylet keeps waiting; beyond it the request is refused. */
+  readonly leaseQueueMax: number;
+  /** Threads for tasks on one node, whatever the resources would admit. */
+  readonly taskWorkersMax: number;
+  /** Threads that actors hold on one node. */
+  readonly actorWorkersMax: number;
+  /** Time a new thread may take until it reports ready. */
+  readonly workerStartTimeoutMs: number;
+  /** Crash loops: after this many failed starts in a row, waiting leases are refused with the reason. */
+  readonly workerStartFailuresMax: number;
+  /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
+  readonly workerHeapMbMax: number;
+  /** Bytes that each thread may place in the arena without asking. */
+  readonly arenaChunkBytes: number;
+}
+
+export const defaultConfig: Config = {
+  inlineBytesMax: 65_536,
+  pipelineAheadMs: 1,
+  pipelineDepthMax: 1024,
+  pendingLeaseRequestsMax: 10,
+  idleLeaseMs: 500,
+  leaseTurnMs: 500,
+  leaseQueueMax: 100_000,
+  taskWorkersMax: 64,
+  actorWorkersMax: 256,
+  workerStartTimeoutMs: 60_000,
+  workerStartFailuresMax: 3,
+  workerHeapMbMax: 0,
+  arenaChunkBytes: 4 * 1024 * 1024,
+};
+
+/** Throws a TypeError or RangeError that names the entry. */
+export function withOverrides(overrides: Readonly<Record<string, unknown>>): Config {
+  const config: Record<string, number> = { ...defaultConfig };
+  for (const [name, value] of Object.entries(overrides)) {
+    if (!Object.hasOwn(defaultConfig, name)) {
+      const known = Object.keys(defaultConfig).join(", ");
+      throw new TypeError(`systemConfig has no entry ${JSON.stringify(name)}; it has: ${known}`);
+    }
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
+      throw new RangeError(`systemConfig.${name} must be a number of at least 0, got ${String(value)}`);
+    }
+    config[name] = value;
+  }
+  return config as unknown as Config;
+}

@@ -1,0 +1,59 @@
+/** Binary heap of things due at a time, soonest first; entries that no longer matter are skipped by the reader. */
+export class DeadlineQueue<T> {
+  #times: number[] = [];
+  #items: T[] = [];
+
+  /** Time of the soonest entry; Infinity when empty. O(1). */
+  nextMs(): number {
+    return this.#times[0] ?? Infinity;
+  }
+
+  add(atMs: number, item: T): void {
+    let at = this.#times.length;
+    this.#times.push(atMs);
+    this.#items.push(item);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if ((this.#times[parent] as number) <= atMs) break;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  /** The soonest entry if it is due, taken out. */
+  takeDue(nowMs: number): T | undefined {
+    if (this.nextMs() > nowMs) return undefined;
+    const item = this.#items[0];
+    const last = this.#times.length - 1;
+    this.#swap(0, last);
+    this.#times.pop();
+    this.#items.pop();
+    this.#siftDown();
+    return item;
+  }
+
+  #siftDown(): void {
+    const size = this.#times.length;
+    let at = 0;
+    for (;;) {
+      let least = at;
+      for (const child of [2 * at + 1, 2 * at + 2]) {
+        if (child < size && (this.#times[child] as number) < (this.#times[least] as number)) {
+          least = child;
+        }
+      }
+      if (least === at) return;
+      this.#swap(at, least);
+      at = least;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    const time = this.#times[a] as number;
+    const item = this.#items[a] as T;
+    this.#times[a] = this.#times[b] as number;
+    this.#items[a] = this.#items[b] as T;
+    this.#times[b] = time;
+    this.#items[b] = item;
+  }
+}

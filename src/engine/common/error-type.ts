@@ -1,0 +1,38 @@
+/**
+ * What a user can see go wrong, as data: machines pass it on, `api` turns it into a class of the contract.
+ * A user's own error is not here: it travels as an encoded value with type "TASK_ERROR".
+ */
+
+export type ErrorType =
+  | "TASK_ERROR"
+  | "TASK_UNSCHEDULABLE"
+  | "WORKER_CRASHED"
+  | "OUT_OF_MEMORY"
+  | "ACTOR_DIED"
+  | "ACTOR_UNSCHEDULABLE"
+  | "ACTOR_NAME_TAKEN"
+  | "ACTOR_NOT_FOUND"
+  | "PENDING_CALLS_LIMIT"
+  | "OWNER_DIED"
+  | "OBJECT_LOST"
+  | "OBJECT_STORE_FULL"
+  | "SERIALIZATION"
+  | "GET_TIMEOUT";
+
+/** `subject` is the hex id of the task, actor or object it happened to, or "". */
+export interface EngineError {
+  readonly type: ErrorType;
+  readonly message: string;
+  readonly subject: string;
+  /** Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, else "". */
+  readonly detail: string;
+}
+
+export function engineError(
+  type: ErrorType,
+  message: string,
+  subject = "",
+  detail = "",
+): EngineError {
+  return { type, message, subject, detail };
+}

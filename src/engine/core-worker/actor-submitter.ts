@@ -1,0 +1,292 @@
+/**
+ * Actors at their callers: create through the GCS, then calls straight to the actor's worker, in order.
+ *
+ * State:  one client an actor that this process knows; calls wait in the client until the actor is alive
+ *         and their arguments are there; seq is given when a call is sent.
+ * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply → RegisterActor,
+ *         StartActor, AbandonActor, SubscribeActor, PushTask, outcomes.
+ * Bounds: ≤ pipelineDepthMax calls in flight a stream; the rest waits in the caller.
+ * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call only.
+ * Source: Ray actor_task_submitter; protocols §4 Actor.
+ */
+import { assert } from "../common/assert.ts";
+import { Deque } from "../common/deque.ts";
+import { engineError } from "../common/error-type.ts";
+import type { ActorId, WorkerId } from "../common/ids.ts";
+import type { ActorRegistered, ActorRegistration, ActorSpec, ActorState } from "../protocol/gcs.ts";
+import { FailedValue } from "../protocol/outcome.ts";
+import type { TaskReply } from "../protocol/task.ts";
+import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import type { TaskRecord } from "./object-entry.ts";
+import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
+import { PushStream } from "./push-stream.ts";
+import type { TaskManager } from "./task-manager.ts";
+
+/** What the creator gives beyond the registration; args and values come from the creation task. */
+export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
+
+/** An actor as one process knows it; every handle of it here points to the same client. */
+export class ActorClient {
+  /** May change once: getIfExists can find another actor. */
+  actorId: ActorId;
+  readonly className: string;
+  readonly registration: ActorRegistration | null;
+  readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
+  readonly calls = new Deque<TaskRecord>();
+  stream: ActorStream | null = null;
+  death: FailedValue | null = null;
+  pendingReason = "";
+  version = -1;
+  subscribed = false;
+
+  constructor(fields: {
+    actorId: ActorId;
+    className: string;
+    registration?: ActorRegistration;
+    creation?: { task: TaskRecord; spec: CreationSpec };
+  }) {
+    this.actorId = fields.actorId;
+    this.className = fields.className;
+    this.registration = fields.registration ?? null;
+    this.creation = fields.creation ?? null;
+  }
+}
+
+class ActorStream extends PushStream {
+  readonly client: ActorClient;
+  /** Functions (methods) that the executor knows: a reply has come. */
+  readonly definitionsKnown = new Set<number>();
+
+  constructor(stream: number, workerId: WorkerId, client: ActorClient) {
+    super(stream, workerId);
+    this.client = client;
+  }
+}
+
+export class ActorSubmitter {
+  readonly #context: ProcessContext;
+  readonly #manager: TaskManager;
+  readonly #dependencies: DependencyResolver;
+  readonly #streamNumbers: SerialCounter;
+  readonly #clients = new Map<ActorId, ActorClient>();
+  readonly #streams = new Map<number, ActorStream>();
+
+  constructor(parts: {
+    context: ProcessContext;
+    manager: TaskManager;
+    dependencies: DependencyResolver;
+    streamNumbers: SerialCounter;
+  }) {
+    this.#context = parts.context;
+    this.#manager = parts.manager;
+    this.#dependencies = parts.dependencies;
+    this.#streamNumbers = parts.streamNumbers;
+  }
+
+  /** The client of an actor that a handle names. */
+  clientOf(actorId: ActorId, className: string): ActorClient {
+    let client = this.#clients.get(actorId);
+    if (client === undefined) {
+      client = new ActorClient({ actorId, className });
+      this.#clients.set(actorId, client);
+    }
+    return client;
+  }
+
+  clientOfTask(task: TaskRecord): ActorClient {
+    assert(task.actor instanceof ActorClient, "the task is for an actor");
+    return task.actor;
+  }
+
+  create(client: ActorClient, out: Out): void {
+    this.#clients.set(client.actorId, client);
+    const { registration, creation } = client;
+    if (registration === null || creation === null) return;
+    this.#manager.onSubmitted();
+    out.send(this.#context.gcs, { type: "registerActor", from: this.#context.self, registration });
+    this.#subscribe(client, out);
+    if (this.#dependencies.resolve(creation.task, out)) this.onCreationResolved(client, out);
+  }
+
+  /** The constructor's arguments are there, or one has failed. */
+  onCreationResolved(client: ActorClient, out: Out): void {
+    const { creation } = client;
+    if (creation === null || creation.task.state !== "PENDING") return;
+    const { task, spec } = creation;
+    const from = this.#context.self;
+    const failed = failedArgument(task);
+    if (failed !== undefined) {
+      const cause = failed.cause;
+      const message = `an argument of its constructor failed: ${failed.error.message}`;
+      const error = { error: { ...failed.error, message }, cause };
+      out.send(this.#context.gcs, { type: "abandonActor", from, actorId: client.actorId, error });
+      return;
+    }
+    // The actor may keep what its arguments name for as long as it lives, and no reply tells us.
+    for (const entry of task.refs ?? []) if (entry !== null) entry.escaped = true;
+    const values = this.#dependencies.exportArguments(task, from);
+    const { args } = task;
+    const { actorId } = client;
+    out.send(this.#context.gcs, {
+      type: "startActor",
+      from,
+      spec: { actorId, args, values, ...spec },
+    });
+  }
+
+  submit(client: ActorClient, task: TaskRecord, out: Out): void {
+    this.#manager.onSubmitted();
+    const ready = this.#dependencies.resolve(task, out);
+    client.calls.push(task);
+    if (client.death !== null) this.#failCalls(client, out);
+    else if (client.stream === null) this.#subscribe(client, out);
+    else if (ready) this.dispatch(client, out);
+  }
+
+  dispatch(client: ActorClient, out: Out): void {
+    const { stream, calls } = client;
+    if (stream === null) return;
+    const { pipelineDepthMax } = this.#context.config;
+    for (;;) {
+      const task = calls.peek();
+      if (task === undefined || task.unresolvedCount > 0) return;
+      const failed = failedArgument(task);
+      if (failed !== undefined) {
+        calls.shift();
+        this.#manager.finish(task, failed, null, out);
+        continue;
+      }
+      if (stream.inFlightCount >= pipelineDepthMax || out.isCongested(stream.workerId)) return;
+      calls.shift();
+      this.#push(stream, task, out);
+    }
+  }
+
+  onActorRegistered({ requested, actorId, error }: ActorRegistered, out: Out): void {
+    const client = this.#clients.get(requested);
+    if (client === undefined || client.actorId !== requested) return;
+    if (error !== null) {
+      this.#onDead(client, new FailedValue(error, null), out);
+      return;
+    }
+    if (actorId === requested) return;
+    // getIfExists found another: our creation is void, our calls go there.
+    this.#endCreation(client, out);
+    client.actorId = actorId;
+    client.subscribed = false;
+    client.version = -1;
+    this.#aliases(actorId, client);
+    this.#subscribe(client, out);
+  }
+
+  onActorState(message: ActorState, out: Out): void {
+    for (const client of this.#clientsOf(message.actorId)) this.#apply(client, message, out);
+  }
+
+  /** True when the reply belonged to an actor's stream. */
+  onTaskReply(reply: TaskReply, out: Out): boolean {
+    const stream = this.#streams.get(reply.stream);
+    if (stream === undefined || stream.workerId !== reply.from) return false;
+    const task = stream.remove(reply.seq);
+    if (task === undefined) return true;
+    stream.definitionsKnown.add(task.template.functionNumber);
+    this.#manager.finish(task, reply.outcome, reply.outcomes, out);
+    if (stream.client.calls.size > 0) this.dispatch(stream.client, out);
+    return true;
+  }
+
+  onWritable(out: Out): void {
+    for (const stream of this.#streams.values()) this.dispatch(stream.client, out);
+  }
+
+  #push(stream: ActorStream, task: TaskRecord, out: Out): void {
+    const { template } = task;
+    const known = stream.definitionsKnown.has(template.functionNumber);
+    const position = out.sendTask(stream.workerId, {
+      type: "pushTask",
+      from: this.#context.self,
+      stream: stream.stream,
+      seq: stream.nextSeq,
+      serial: task.serial,
+      attempt: task.attempt,
+      depth: task.depth,
+      functionNumber: template.functionNumber,
+      definition: known ? null : template.definition,
+      args: task.args,
+      values: this.#dependencies.exportArguments(task, stream.workerId),
+      gpuIds: null,
+    });
+    stream.add(task, position);
+  }
+
+  #subscribe(client: ActorClient, out: Out): void {
+    if (client.subscribed) return;
+    client.subscribed = true;
+    const { actorId } = client;
+    out.send(this.#context.gcs, { type: "subscribeActor", from: this.#context.self, actorId });
+  }
+
+  #apply(client: ActorClient, message: ActorState, out: Out): void {
+    if (message.version <= client.version || client.death !== null) return;
+    client.version = message.version;
+    client.pendingReason = message.pendingReason;
+    if (message.state === "DEAD") {
+      const { death } = message;
+      const fallback = engineError("ACTOR_DIED", `actor ${client.className} is dead`);
+      this.#onDead(client, new FailedValue(death?.error ?? fallback, death?.cause ?? null), out);
+      return;
+    }
+    if (message.state !== "ALIVE" || message.workerId === null) return;
+    if (client.stream?.workerId === message.workerId) return;
+    client.stream = new ActorStream(this.#streamNumbers.take(), message.workerId, client);
+    this.#streams.set(client.stream.stream, client.stream);
+    this.#endCreation(client, out);
+    this.dispatch(client, out);
+  }
+
+  #onDead(client: ActorClient, death: FailedValue, out: Out): void {
+    client.death = death;
+    this.#endCreation(client, out);
+    const { stream } = client;
+    if (stream !== null) {
+      client.stream = null;
+      this.#streams.delete(stream.stream);
+      for (const { task } of [...stream.inFlight()]) {
+        stream.remove(task.seq);
+        this.#manager.finish(task, death, null, out);
+      }
+    }
+    this.#failCalls(client, out);
+  }
+
+  #failCalls(client: ActorClient, out: Out): void {
+    const { death, calls } = client;
+    if (death === null) return;
+    for (let task = calls.shift(); task !== undefined; task = calls.shift()) {
+      task.unresolvedCount = 0;
+      this.#manager.finish(task, failedArgument(task) ?? death, null, out);
+    }
+  }
+
+  /** The creation is no longer something that this process waits for. */
+  #endCreation(client: ActorClient, out: Out): void {
+    const task = client.creation?.task;
+    if (task === undefined || task.state !== "PENDING") return;
+    task.unresolvedCount = 0;
+    this.#manager.finish(task, undefined, null, out);
+  }
+
+  #aliases(actorId: ActorId, client: ActorClient): void {
+    if (!this.#clients.has(actorId)) this.#clients.set(actorId, client);
+  }
+
+  /** One as a rule; a second one when getIfExists led to an actor that was known here already. */
+  *#clientsOf(actorId: ActorId): IterableIterator<ActorClient> {
+    const seen = new Set<ActorClient>();
+    for (const client of this.#clients.values()) {
+      if (client.actorId !== actorId || seen.has(client)) continue;
+      seen.add(client);
+      yield client;
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * What the api and the executor tell a core worker (calls and completions), and what it asks of its host
+ * beyond sending. Together with the messages these are all its events.
+ */
+import type { EngineError } from "../common/error-type.ts";
+import type { ActorId, WorkerId } from "../common/ids.ts";
+import type { Deadline, Writable } from "../protocol/machine.ts";
+import type { GcsMessage } from "../protocol/gcs.ts";
+import type { LeaseMessage } from "../protocol/lease.ts";
+import type { ObjectMessage } from "../protocol/object.ts";
+import type { TaskMessage } from "../protocol/task.ts";
+import type { Outcome } from "../protocol/outcome.ts";
+import type { ActorClient } from "./actor-submitter.ts";
+import type { GetRequest } from "./memory-store.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
+
+export interface SubmitTask {
+  readonly type: "submitTask";
+  readonly task: TaskRecord;
+}
+
+/** A call of an actor's method, in the order of its handle. */
+export interface SubmitActorTask {
+  readonly type: "submitActorTask";
+  readonly actor: ActorClient;
+  readonly task: TaskRecord;
+}
+
+export interface CreateActorCall {
+  readonly type: "createActorCall";
+  readonly actor: ActorClient;
+}
+
+/** Settled at once or by a later Settle. */
+export interface AwaitObjects {
+  readonly type: "awaitObjects";
+  readonly request: GetRequest;
+}
+
+export interface AbandonAwait {
+  readonly type: "abandonAwait";
+  readonly request: GetRequest;
+}
+
+/** A value that this process has just stored. */
+export interface PutObject {
+  readonly type: "putObject";
+  readonly entry: ObjectEntry;
+}
+
+/** JS refs that were disposed or collected, one count each. */
+export interface RemoveRefs {
+  readonly type: "removeRefs";
+  readonly entries: readonly ObjectEntry[];
+}
+
+/** Views on stored bytes that were collected, one use each. */
+export interface ReleaseViews {
+  readonly type: "releaseViews";
+  readonly entries: readonly ObjectEntry[];
+}
+
+export interface KillActorCall {
+  readonly type: "killActorCall";
+  readonly requestId: number;
+  readonly actorId: ActorId;
+  readonly reason: string;
+}
+
+export interface GetActorByNameCall {
+  readonly type: "getActorByNameCall";
+  readonly requestId: number;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+export interface AllocateCall {
+  readonly type: "allocateCall";
+  readonly requestId: number;
+  readonly size: number;
+}
+
+/** The executor has run a task to its end. */
+export interface TaskFinished {
+  readonly type: "taskFinished";
+  readonly task: IncomingTask;
+  readonly durationMs: number;
+  readonly outcome: Outcome;
+  readonly outcomes: readonly Outcome[] | null;
+  readonly keptEntries: readonly ObjectEntry[] | null;
+}
+
+/** The task waits in get or wait (declared when a turn ends), or no longer does. */
+export interface TaskWaiting {
+  readonly type: "taskWaiting";
+  readonly task: IncomingTask;
+  readonly waiting: boolean;
+}
+
+export interface ConstructorFinished {
+  readonly type: "constructorFinished";
+  readonly actor: IncomingActor;
+  readonly failure: { readonly error: EngineError; readonly cause: Outcome } | null;
+  /** 1 or more, when there was no failure. */
+  readonly maxConcurrency: number;
+}
+
+export type CoreWorkerCall =
+  | SubmitTask
+  | SubmitActorTask
+  | CreateActorCall
+  | AwaitObjects
+  | AbandonAwait
+  | PutObject
+  | RemoveRefs
+  | ReleaseViews
+  | KillActorCall
+  | GetActorByNameCall
+  | AllocateCall
+  | TaskFinished
+  | TaskWaiting
+  | ConstructorFinished;
+
+export type CoreWorkerEvent =
+  | CoreWorkerCall
+  | LeaseMessage
+  | TaskMessage
+  | ObjectMessage
+  | GcsMessage
+  | Deadline
+  | Writable;
+
+/** Run the task; ends as taskFinished. Its bytes are valid until the instruction returns. */
+export interface RunTask {
+  readonly type: "runTask";
+  readonly task: IncomingTask;
+}
+
+export interface RunConstructor {
+  readonly type: "runConstructor";
+  readonly actor: IncomingActor;
+}
+
+export interface Killed {
+  readonly type: "killed";
+  readonly requestId: number;
+}
+
+export interface Found {
+  readonly type: "found";
+  readonly requestId: number;
+  readonly actorId: ActorId | null;
+  readonly className: string;
+}
+
+export interface Allocated {
+  readonly type: "allocated";
+  readonly requestId: number;
+  readonly segment: number;
+  readonly offset: number;
+  readonly error: EngineError | null;
+}
+
+/** The peer is dead and everything about it is settled: its links may go. */
+export interface ForgetPeer {
+  readonly type: "forgetPeer";
+  readonly workerId: WorkerId;
+}
+
+export type CoreWorkerInstruction =
+  | GetRequest
+  | RunTask
+  | RunConstructor
+  | Killed
+  | Found
+  | Allocated
+  | ForgetPeer;

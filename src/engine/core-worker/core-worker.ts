@@ -1,0 +1,269 @@
+/**
+ * A process that runs user code, driver or worker: owner of what it submits, executor of what it is given.
+ * Routes events to its parts; nothing else.
+ *
+ * State:  in the parts: queues and leases, actors, references, waiters, running tasks.
+ * In/out: calls of the api, completions of the executor, messages of peers → messages, CoreWorkerInstruction.
+ * Bounds: those of the parts.
+ * Errors: what a user can see is an EngineError inside an outcome.
+ * Source: Ray core_worker; protocols §3–§6.
+ */
+import { assert } from "../common/assert.ts";
+import type { Machine } from "../protocol/machine.ts";
+import type { ObjectState, SubscribeObject } from "../protocol/object.ts";
+import type { ObjectName, TaskReply } from "../protocol/task.ts";
+import type { WorkerDied } from "../protocol/lease.ts";
+import type { WorkerId } from "../common/ids.ts";
+import { ActorSubmitter } from "./actor-submitter.ts";
+import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
+import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
+import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
+import { ReferenceCounter } from "./reference-counter.ts";
+import { TaskManager } from "./task-manager.ts";
+import { TaskReceiver } from "./task-receiver.ts";
+import { TaskSubmitter } from "./task-submitter.ts";
+
+export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
+  readonly context: ProcessContext;
+  readonly serials = new SerialCounter();
+  readonly references: ReferenceCounter;
+  readonly tasks: TaskManager;
+  readonly actors: ActorSubmitter;
+  readonly submitter: TaskSubmitter;
+  readonly receiver: TaskReceiver;
+  readonly #memoryStore = new MemoryStore();
+  readonly #dependencies: DependencyResolver;
+
+  constructor(context: ProcessContext) {
+    this.context = context;
+    this.references = new ReferenceCounter(context);
+    this.tasks = new TaskManager(context, this.references, this.#memoryStore);
+    this.#dependencies = new DependencyResolver(this.references, this.tasks);
+    const streamNumbers = new SerialCounter();
+    const { tasks: manager } = this;
+    const parts = { context, manager, dependencies: this.#dependencies, streamNumbers };
+    this.submitter = new TaskSubmitter(parts);
+    this.actors = new ActorSubmitter(parts);
+    this.receiver = new TaskReceiver(context, this.references, this.tasks);
+  }
+
+  /** True while something here will still settle by itself: the process should stay alive for it. */
+  get isWaiting(): boolean {
+    return this.tasks.unfinishedCount > 0 || this.#memoryStore.waitingCount > 0;
+  }
+
+  /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
+  pendingReason(task: TaskRecord): string {
+    if (task.unresolvedCount > 0) return "waits for its arguments";
+    if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
+    return this.submitter.pendingReason(task);
+  }
+
+  handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
+    this.#route(event, nowMs, out);
+    for (let task = this.tasks.takeResolved(); task; task = this.tasks.takeResolved()) {
+      this.#onResolved(task, nowMs, out);
+    }
+    this.references.flush(out);
+  }
+
+  nextDeadlineMs(): number {
+    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+  }
+
+  checkInvariants(): void {
+    this.references.checkInvariants();
+    this.submitter.checkInvariants();
+    this.receiver.checkInvariants();
+  }
+
+  #route(event: CoreWorkerEvent, nowMs: number, out: Out): void {
+    switch (event.type) {
+      case "submitTask":
+        return this.#onSubmitTask(event.task, nowMs, out);
+      case "taskReply":
+        return this.#onTaskReply(event, nowMs, out);
+      case "pushTask":
+        return this.receiver.onPushTask(event, out);
+      case "taskFinished":
+        return this.receiver.onTaskFinished(event, out);
+      case "awaitObjects":
+        return this.#onAwaitObjects(event.request, out);
+      case "submitActorTask":
+        return this.actors.submit(event.actor, event.task, out);
+      case "removeRefs":
+        for (const entry of event.entries) this.references.dropLocalRef(entry);
+        return;
+      case "releaseViews":
+        for (const entry of event.entries) this.references.dropUse(entry);
+        return;
+      case "taskWaiting":
+        return this.receiver.onTaskWaiting(event, out);
+      case "takenBack":
+        return this.submitter.onTakenBack(event, nowMs, out);
+      default:
+        return this.#routeRare(event, nowMs, out);
+    }
+  }
+
+  #routeRare(event: CoreWorkerEvent, nowMs: number, out: Out): void {
+    switch (event.type) {
+      case "leaseGranted":
+        return this.submitter.onLeaseGranted(event, nowMs, out);
+      case "leasePending":
+        return this.submitter.onLeasePending(event);
+      case "leaseRefused":
+        return this.submitter.onLeaseRefused(event, out);
+      case "leaseRevoked":
+        return this.submitter.onLeaseRevoked(event, nowMs, out);
+      case "leaseDemand":
+        return this.submitter.onLeaseDemand(event, out);
+      case "workerDied":
+        return this.#onWorkerDied(event, out);
+      case "putObject":
+        return this.#onPutObject(event, out);
+      case "subscribeObject":
+        return this.#onSubscribeObject(event, out);
+      case "objectState":
+        return this.#onObjectState(event, out);
+      case "releaseHolds":
+        for (const name of event.objects) {
+          this.references.dropHolder(name, event.from as WorkerId);
+        }
+        return;
+      case "abandonAwait":
+        return this.#memoryStore.abandon(event.request);
+      case "deadline":
+        return this.#onDeadline(nowMs, out);
+      case "writable":
+        this.submitter.onWritable(nowMs, out);
+        return this.actors.onWritable(out);
+      default:
+        return this.#routeActors(event, out);
+    }
+  }
+
+  #routeActors(event: CoreWorkerEvent, out: Out): void {
+    const from = this.context.self;
+    switch (event.type) {
+      case "createActorCall":
+        return this.actors.create(event.actor, out);
+      case "actorRegistered":
+        return this.actors.onActorRegistered(event, out);
+      case "actorState":
+        return this.actors.onActorState(event, out);
+      case "constructActor":
+        return this.receiver.onConstructActor(event, out);
+      case "constructorFinished":
+        return this.receiver.onConstructorFinished(event, out);
+      case "killActorCall": {
+        const { requestId, actorId, reason } = event;
+        return out.send(this.context.gcs, { type: "killActor", from, requestId, actorId, reason });
+      }
+      case "actorKilled":
+        return out.instruct({ type: "killed", requestId: event.requestId });
+      case "getActorByNameCall": {
+        const { requestId, name, namespace } = event;
+        return out.send(this.context.gcs, {
+          type: "getActorByName",
+          from,
+          requestId,
+          name,
+          namespace,
+        });
+      }
+      case "actorByName": {
+        const { requestId, actorId, className } = event;
+        return out.instruct({ type: "found", requestId, actorId, className });
+      }
+      case "allocateCall": {
+        const { requestId, size } = event;
+        return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
+      }
+      case "arenaAllocated": {
+        const { requestId, segment, offset, error } = event;
+        return out.instruct({ type: "allocated", requestId, segment, offset, error });
+      }
+      default:
+        assert(false, `a core worker got a message for another role: ${event.type}`);
+    }
+  }
+
+  #onSubmitTask(task: TaskRecord, nowMs: number, out: Out): void {
+    this.tasks.onSubmitted();
+    if (this.#dependencies.resolve(task, out)) this.#onResolved(task, nowMs, out);
+  }
+
+  #onResolved(task: TaskRecord, nowMs: number, out: Out): void {
+    if (task.actor !== null) {
+      const client = this.actors.clientOfTask(task);
+      if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
+      else this.actors.dispatch(client, out);
+      return;
+    }
+    const failed = failedArgument(task);
+    if (failed !== undefined) this.tasks.finish(task, failed, null, out);
+    else this.submitter.submit(task, nowMs, out);
+  }
+
+  #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
+    // Holds first: the arguments' own uses end with the reply.
+    if (reply.keptRefs !== null) {
+      for (const name of reply.keptRefs) this.#holdFor(name, reply.from as WorkerId);
+    }
+    if (this.actors.onTaskReply(reply, out)) return;
+    this.submitter.onTaskReply(reply, nowMs, out);
+  }
+
+  #holdFor(name: ObjectName, holder: WorkerId): void {
+    if (holder !== this.context.self) this.references.addHolder(name, holder);
+  }
+
+  #onAwaitObjects(request: GetRequest, out: Out): void {
+    for (const entry of request.entries) {
+      if (entry.state === "PENDING") this.references.subscribe(entry, out);
+    }
+    if (this.#memoryStore.add(request)) out.instruct(request);
+  }
+
+  #onPutObject({ entry }: PutObject, out: Out): void {
+    const { outcome } = entry;
+    if (typeof outcome === "object" && outcome !== null && "specials" in outcome) {
+      this.references.addContained(outcome.specials, out);
+    }
+    if (entry.waiters !== null) this.tasks.wakeWaiters(entry, out);
+  }
+
+  #onSubscribeObject({ object, from }: SubscribeObject, out: Out): void {
+    const borrower = from as WorkerId;
+    const entry =
+      this.references.addHolder(object, borrower) ??
+      this.references.adopt(this.context.self, object.serial, object.index);
+    if (entry.state === "PENDING") addWaiter(entry, new RemoteWaiter(borrower));
+    else this.tasks.sendObjectState(entry, borrower, out);
+  }
+
+  #onObjectState({ object, from, outcome }: ObjectState, out: Out): void {
+    const entry = this.references.find(from as WorkerId, object);
+    if (entry !== undefined) this.tasks.settle(entry, outcome, out);
+  }
+
+  #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
+    const lost: ObjectEntry[] = this.references.onWorkerDied(workerId, error);
+    for (const entry of lost) this.tasks.wakeWaiters(entry, out);
+    this.receiver.onWorkerDied(workerId);
+    out.instruct({ type: "forgetPeer", workerId });
+  }
+
+  #onDeadline(nowMs: number, out: Out): void {
+    for (;;) {
+      const request = this.#memoryStore.takeTimedOut(nowMs);
+      if (request === undefined) break;
+      out.instruct(request);
+    }
+    this.submitter.onDeadline(nowMs, out);
+  }
+}
+

@@ -1,0 +1,89 @@
+/**
+ * One object as this process knows it: its own (it is the owner) or borrowed. A JS ref points straight at
+ * its entry, so the common path looks nothing up.
+ *
+ * Kept while anything counts: localRefs (JS refs), uses (arguments of unfinished tasks, values that
+ * contain it, live views on its bytes), holders (other processes, at the owner only), or `escaped`.
+ */
+import type { WorkerId } from "../common/ids.ts";
+import type { Encoded, Outcome } from "../protocol/outcome.ts";
+import type { TaskTemplate } from "../common/task-spec.ts";
+import type { GetRequest } from "./memory-store.ts";
+import type { PushStream } from "./push-stream.ts";
+
+/** PENDING → AVAILABLE | FAILED → FREED; final for everybody who looks. */
+export type EntryState = "PENDING" | "AVAILABLE" | "FAILED" | "FREED";
+
+export type Waiter = GetRequest | TaskRecord | RemoteWaiter;
+
+/** A borrower in another process that subscribed. */
+export class RemoteWaiter {
+  readonly borrower: WorkerId;
+
+  constructor(borrower: WorkerId) {
+    this.borrower = borrower;
+  }
+}
+
+export class ObjectEntry {
+  readonly owner: WorkerId;
+  readonly serial: number;
+  readonly index: number;
+  state: EntryState = "PENDING";
+  outcome: Outcome = undefined;
+  localRefs = 0;
+  uses = 0;
+  waiters: Waiter[] | Waiter | null = null;
+  /** Owner: processes that hold it. Null until the first. */
+  holders: Set<WorkerId> | null = null;
+  /** Named to others in a way that nobody reports back on: kept until this process ends. */
+  escaped = false;
+  /** Owner: listed under its name, since others may ask for it. Borrower: the owner holds it for us. */
+  registered = false;
+  /** Borrower: the owner has been asked for the value. */
+  subscribed = false;
+
+  constructor(owner: WorkerId, serial: number, index: number) {
+    this.owner = owner;
+    this.serial = serial;
+    this.index = index;
+  }
+}
+
+/** A pending call, merged with its first return: a hundred thousand of them wait at once. */
+export class TaskRecord extends ObjectEntry {
+  readonly template: TaskTemplate;
+  readonly depth: number;
+  args: Encoded;
+  /** By position of args.specials: the entry of a ref, null for other specials; null if there are none. */
+  refs: (ObjectEntry | null)[] | null;
+  /** Returns after the first; null unless numReturns ≠ 1. */
+  moreReturns: ObjectEntry[] | null = null;
+  /** The actor it is for, else null. */
+  actor: object | null;
+  unresolvedCount = 0;
+  attempt = 0;
+  stream: PushStream | null = null;
+  seq = 0;
+
+  constructor(fields: {
+    owner: WorkerId;
+    serial: number;
+    template: TaskTemplate;
+    depth: number;
+    args: Encoded;
+    refs: (ObjectEntry | null)[] | null;
+    actor: object | null;
+  }) {
+    super(fields.owner, fields.serial, 1);
+    this.template = fields.template;
+    this.depth = fields.depth;
+    this.args = fields.args;
+    this.refs = fields.refs;
+    this.actor = fields.actor;
+  }
+}
+
+export function isSettled(entry: ObjectEntry): boolean {
+  return entry.state !== "PENDING";
+}

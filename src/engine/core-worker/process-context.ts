@@ -1,0 +1,23 @@
+/** What the parts of one core worker share: who they are, and where their node's raylet and the GCS are. */
+import type { Config } from "../common/config.ts";
+import type { Address, WorkerId } from "../common/ids.ts";
+import type { Outbox } from "../protocol/machine.ts";
+import type { CoreWorkerInstruction } from "./calls.ts";
+
+export interface ProcessContext {
+  readonly self: WorkerId;
+  readonly raylet: Address;
+  readonly gcs: Address;
+  readonly config: Config;
+}
+
+export type Out = Outbox<CoreWorkerInstruction>;
+
+/** Hands out this process's serials: one rising counter for tasks, puts and actors. */
+export class SerialCounter {
+  #next = 1;
+
+  take(): number {
+    return this.#next++;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The frames in flight to one executor on one stream, by seq.
+ *
+ * State:  a circular table seq → task and frame position; slots before `oldestSeq` are empty.
+ * Bounds: at most `capacity` frames in flight, a power of two.
+ */
+import { assert } from "../common/assert.ts";
+import type { WorkerId } from "../common/ids.ts";
+import type { TaskRecord } from "./object-entry.ts";
+
+export class PushStream {
+  readonly stream: number;
+  readonly workerId: WorkerId;
+  inFlightCount = 0;
+  #tasks: (TaskRecord | null)[] = new Array<TaskRecord | null>(16).fill(null);
+  #positions: number[] = new Array<number>(16).fill(0);
+  #oldestSeq = 0;
+  #nextSeq = 0;
+
+  constructor(stream: number, workerId: WorkerId) {
+    this.stream = stream;
+    this.workerId = workerId;
+  }
+
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  add(task: TaskRecord, framePosition: number): void {
+    if (this.#nextSeq - this.#oldestSeq === this.#tasks.length) this.#grow();
+    const slot = this.#nextSeq & (this.#tasks.length - 1);
+    this.#tasks[slot] = task;
+    this.#positions[slot] = framePosition;
+    task.stream = this;
+    task.seq = this.#nextSeq;
+    this.#nextSeq += 1;
+    this.inFlightCount += 1;
+  }
+
+  /** The task of this seq, taken out; undefined for one that is unknown or over (a repeat). */
+  remove(seq: number): TaskRecord | undefined {
+    if (seq < this.#oldestSeq || seq >= this.#nextSeq) return undefined;
+    const slot = seq & (this.#tasks.length - 1);
+    const task = this.#tasks[slot];
+    if (task === null || task === undefined) return undefined;
+    this.#tasks[slot] = null;
+    task.stream = null;
+    this.inFlightCount -= 1;
+    this.#skipEmpty();
+    return task;
+  }
+
+  /** Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight. */
+  newestPosition(): number {
+    if (this.inFlightCount === 0) return -1;
+    const slot = (this.#nextSeq - 1) & (this.#tasks.length - 1);
+    return this.#positions[slot] ?? -1;
+  }
+
+  /** Takes out the newest task, whose frame was retracted: its seq is free again, nobody saw it. */
+  removeNewest(): TaskRecord {
+    const task = this.remove(this.#nextSeq - 1);
+    assert(task !== undefined, "the newest frame of a stream is in flight");
+    this.#nextSeq -= 1;
+    if (this.inFlightCount === 0) this.#oldestSeq = this.#nextSeq;
+    return task;
+  }
+
+  /** Oldest first. */
+  *inFlight(): IterableIterator<{ task: TaskRecord; framePosition: number }> {
+    for (let seq = this.#oldestSeq; seq < this.#nextSeq; seq++) {
+      const slot = seq & (this.#tasks.length - 1);
+      const task = this.#tasks[slot];
+      if (task) yield { task, framePosition: this.#positions[slot] ?? -1 };
+    }
+  }
+
+  #skipEmpty(): void {
+    const mask = this.#tasks.length - 1;
+    while (this.#oldestSeq < this.#nextSeq && this.#tasks[this.#oldestSeq & mask] === null) {
+      this.#oldestSeq += 1;
+    }
+  }
+
+  #grow(): void {
+    const size = this.#tasks.length * 2;
+    const tasks = new Array<TaskRecord | null>(size).fill(null);
+    const positions = new Array<number>(size).fill(0);
+    for (let seq = this.#oldestSeq; seq < this.#nextSeq; seq++) {
+      const from = seq & (this.#tasks.length - 1);
+      tasks[seq & (size - 1)] = this.#tasks[from] ?? null;
+      positions[seq & (size - 1)] = this.#positions[from] ?? 0;
+    }
+    this.#tasks = tasks;
+    this.#positions = positions;
+  }
+}

@@ -1,0 +1,70 @@
+/** The tasks of one scheduling key at their owner, and the workers leased for them. */
+import { Deque } from "../common/deque.ts";
+import type { WorkerId } from "../common/ids.ts";
+import type { TaskTemplate } from "../common/task-spec.ts";
+import type { TaskRecord } from "./object-entry.ts";
+import { PushStream } from "./push-stream.ts";
+
+/** A worker leased for one key: its stream number is the lease id. */
+export class LeaseStream extends PushStream {
+  readonly queue: SchedulingQueue;
+  readonly gpuIds: readonly number[] | null;
+  readonly grantedAtMs: number;
+  idleSinceMs: number;
+  /** A look at whether it is still idle is due: one at a time. */
+  idleCheckIsDue = false;
+  /** Its task waits in get: nothing else starts there before that task has ended. */
+  blocked = false;
+  /** The executor knows the function: a reply has come. */
+  definitionKnown = false;
+
+  constructor(fields: {
+    leaseId: number;
+    workerId: WorkerId;
+    queue: SchedulingQueue;
+    gpuIds: readonly number[];
+    nowMs: number;
+  }) {
+    super(fields.leaseId, fields.workerId);
+    this.queue = fields.queue;
+    this.gpuIds = fields.gpuIds.length === 0 ? null : fields.gpuIds;
+    this.grantedAtMs = fields.nowMs;
+    this.idleSinceMs = fields.nowMs;
+  }
+}
+
+export class SchedulingQueue {
+  readonly key: string;
+  readonly template: TaskTemplate;
+  readonly depth: number;
+  readonly tasks = new Deque<TaskRecord>();
+  readonly leases: LeaseStream[] = [];
+  /** Lease requests without a final answer: id → why it waits, "" while there is no answer at all. */
+  readonly requests = new Map<number, string>();
+  /** Tasks on leases of this queue. */
+  inFlightCount = 0;
+  /** Moving average; negative until a task has been timed. */
+  durationMs = -1;
+
+  constructor(key: string, template: TaskTemplate, depth: number) {
+    this.key = key;
+    this.template = template;
+    this.depth = depth;
+  }
+
+  get isUnused(): boolean {
+    return this.tasks.size === 0 && this.leases.length === 0 && this.requests.size === 0;
+  }
+
+  addDuration(durationMs: number): void {
+    const weight = 0.2;
+    this.durationMs =
+      this.durationMs < 0 ? durationMs : this.durationMs + weight * (durationMs - this.durationMs);
+  }
+
+  /** Why its tasks wait, for a person; "" when nothing is known. */
+  pendingReason(): string {
+    for (const reason of this.requests.values()) if (reason !== "") return reason;
+    return "";
+  }
+}

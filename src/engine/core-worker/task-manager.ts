@@ -1,0 +1,151 @@
+/**
+ * The end of a task or object: its outcome is kept, waiters wake, what the task used is let go.
+ *
+ * State:  none of its own; outcomes live in the entries, bytes in one slab.
+ * In/out: outcomes of tasks, of puts and of borrowed objects → Settle, ObjectState, wake-ups of dependents.
+ * Bounds: waking is a loop over a work list, so that a chain of a million failed tasks needs no stack.
+ * Errors: a task whose argument failed does not run; its returns carry that very error.
+ * Source: Ray task_manager; protocols §4 Task attempt, Object.
+ */
+import { assert } from "../common/assert.ts";
+import { ByteSlab } from "../common/byte-slab.ts";
+import type { WorkerId } from "../common/ids.ts";
+import { FailedValue, InlineValue, noArguments, StoredValue } from "../protocol/outcome.ts";
+import type { Outcome } from "../protocol/outcome.ts";
+import type { MemoryStore } from "./memory-store.ts";
+import { GetRequest } from "./memory-store.ts";
+import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
+import type { Out, ProcessContext } from "./process-context.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
+
+export class TaskManager {
+  readonly #context: ProcessContext;
+  readonly #references: ReferenceCounter;
+  readonly #memoryStore: MemoryStore;
+  readonly #slab = new ByteSlab();
+  /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
+  readonly #resolved: TaskRecord[] = [];
+  #unfinishedCount = 0;
+
+  constructor(context: ProcessContext, references: ReferenceCounter, memoryStore: MemoryStore) {
+    this.#context = context;
+    this.#references = references;
+    this.#memoryStore = memoryStore;
+  }
+
+  /** Tasks of this process that have no outcome yet. */
+  get unfinishedCount(): number {
+    return this.#unfinishedCount;
+  }
+
+  onSubmitted(): void {
+    this.#unfinishedCount += 1;
+  }
+
+  /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
+  finish(
+    task: TaskRecord,
+    outcome: Outcome,
+    outcomes: readonly Outcome[] | null,
+    out: Out,
+  ): void {
+    assert(task.stream === null, "a finished task is in no stream");
+    this.#unfinishedCount -= 1;
+    this.#releaseArguments(task);
+    this.settle(task, outcome, out);
+    const more = task.moreReturns;
+    if (more === null) return;
+    for (let i = 0; i < more.length; i++) {
+      const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
+      this.settle(more[i] as ObjectEntry, value, out);
+    }
+  }
+
+  /** The first outcome of an entry is final. Bytes of inline values are copied: frames are reused. */
+  settle(entry: ObjectEntry, outcome: Outcome, out: Out): void {
+    if (entry.state !== "PENDING") return;
+    entry.outcome = this.#own(outcome);
+    entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
+    if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
+      if (outcome.specials.length > 0) this.#references.addContained(outcome.specials, out);
+    }
+    if (entry.waiters !== null) this.wakeWaiters(entry, out);
+    this.#references.collect(entry);
+  }
+
+  wakeWaiters(entry: ObjectEntry, out: Out): void {
+    const { waiters } = entry;
+    entry.waiters = null;
+    if (Array.isArray(waiters)) {
+      for (const waiter of waiters) this.#wake(waiter, entry, out);
+    } else if (waiters !== null) {
+      this.#wake(waiters, entry, out);
+    }
+  }
+
+  /** A task that has just become ready to go, or undefined. */
+  takeResolved(): TaskRecord | undefined {
+    return this.#resolved.pop();
+  }
+
+  sendObjectState(entry: ObjectEntry, borrower: WorkerId, out: Out): void {
+    const { outcome } = entry;
+    if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
+      this.exportRefs(outcome, borrower);
+    }
+    const object = { serial: entry.serial, index: entry.index };
+    out.send(borrower, { type: "objectState", from: this.#context.self, object, outcome });
+  }
+
+  /** A value goes to another process: what it names is listed, and held for the receiver. */
+  exportRefs(value: InlineValue | StoredValue, receiver: WorkerId): void {
+    for (const special of value.specials) {
+      if (special.type !== "ref") continue;
+      const inner = this.#references.find(special.owner, special);
+      if (inner === undefined) continue;
+      this.#references.register(inner);
+      if (inner.owner === this.#context.self && receiver !== this.#context.self) {
+        this.#references.addHolder(special, receiver);
+      }
+    }
+  }
+
+  #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {
+    if (waiter instanceof GetRequest) {
+      if (this.#memoryStore.wake(waiter, entry)) out.instruct(waiter);
+    } else if (waiter instanceof RemoteWaiter) {
+      this.sendObjectState(entry, waiter.borrower, out);
+    } else if (waiter.unresolvedCount > 0) {
+      // A failed argument settles the task, whatever else it waits for.
+      waiter.unresolvedCount = entry.state === "FAILED" ? 0 : waiter.unresolvedCount - 1;
+      if (waiter.unresolvedCount === 0) this.#resolved.push(waiter);
+    }
+  }
+
+  #own(outcome: Outcome): Outcome {
+    if (!(outcome instanceof InlineValue)) {
+      if (outcome instanceof FailedValue && outcome.cause instanceof InlineValue) {
+        return new FailedValue(outcome.error, this.#copy(outcome.cause));
+      }
+      return outcome;
+    }
+    return this.#copy(outcome);
+  }
+
+  #copy(value: InlineValue): InlineValue {
+    const slab = this.#slab;
+    slab.append(value.bytes, value.start, value.length);
+    return new InlineValue(slab.bytes, slab.start, value.length, value.specials);
+  }
+
+  #releaseArguments(task: TaskRecord): void {
+    const { refs } = task;
+    task.refs = null;
+    this.#references.freeEncoded(task.args);
+    task.args = noArguments;
+    if (refs === null) return;
+    for (const entry of refs) {
+      if (entry !== null) this.#references.dropUse(entry);
+    }
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Tasks at their executor: a frame is taken when there is room to start it → run → reply.
+ *
+ * State:  running tasks; per peer the functions it has named and the last seq of each stream.
+ * In/out: pushTask, constructActor, taskFinished, taskWaiting → RunTask, TaskReply, TaskBlocked, TakenBack.
+ * Bounds: one running task that does not wait in get (an actor: maxConcurrency); frames stay in the
+ *         transport until then. The last seq is kept for `streamsRemembered` streams a peer.
+ * Errors: a repeated (stream, seq) is dropped: its reply was or will be sent once.
+ * Source: Ray task_receiver; protocols §4; decisions 7, 8.
+ */
+import { assert } from "../common/assert.ts";
+import type { Address, WorkerId } from "../common/ids.ts";
+import type { FunctionDefinition } from "../common/task-spec.ts";
+import type { ActorSpec, ConstructActor, FailedCreation } from "../protocol/gcs.ts";
+import type { Encoded, Outcome } from "../protocol/outcome.ts";
+import { FailedValue, InlineValue, StoredValue } from "../protocol/outcome.ts";
+import type { ObjectName, PushTask } from "../protocol/task.ts";
+import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
+import type { ObjectEntry } from "./object-entry.ts";
+import type { Out, ProcessContext } from "./process-context.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskManager } from "./task-manager.ts";
+
+const streamsRemembered = 256;
+
+export class IncomingTask {
+  readonly owner: WorkerId;
+  readonly stream: number;
+  readonly seq: number;
+  readonly serial: number;
+  readonly attempt: number;
+  readonly depth: number;
+  readonly definition: FunctionDefinition;
+  readonly args: Encoded;
+  readonly values: readonly Outcome[] | null;
+  readonly gpuIds: readonly number[] | null;
+  waiting = false;
+
+  constructor(message: PushTask, definition: FunctionDefinition) {
+    this.owner = message.from as WorkerId;
+    this.stream = message.stream;
+    this.seq = message.seq;
+    this.serial = message.serial;
+    this.attempt = message.attempt;
+    this.depth = message.depth;
+    this.definition = definition;
+    this.args = message.args;
+    this.values = message.values;
+    this.gpuIds = message.gpuIds;
+  }
+}
+
+/** The actor that this worker hosts for the rest of its life. */
+export class IncomingActor {
+  readonly spec: ActorSpec;
+  readonly incarnation: number;
+  /** 0 until it is constructed. */
+  maxConcurrency = 0;
+
+  constructor(message: ConstructActor) {
+    this.spec = message.spec;
+    this.incarnation = message.incarnation;
+  }
+}
+
+interface Peer {
+  readonly definitions: Map<number, FunctionDefinition>;
+  readonly lastSeqs: Map<number, number>;
+}
+
+export class TaskReceiver {
+  readonly #context: ProcessContext;
+  readonly #references: ReferenceCounter;
+  readonly #manager: TaskManager;
+  readonly #peers = new Map<Address, Peer>();
+  readonly #running = new Set<IncomingTask>();
+  /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
+  readonly #waitingTasks = new Set<IncomingTask>();
+  #blockSeq = 0;
+  actor: IncomingActor | null = null;
+
+  constructor(context: ProcessContext, references: ReferenceCounter, manager: TaskManager) {
+    this.#context = context;
+    this.#references = references;
+    this.#manager = manager;
+  }
+
+  /** True when a frame taken from the transport would start now, or be sent back. */
+  wantsTask(): boolean {
+    if (this.actor !== null) return this.#running.size < this.actor.maxConcurrency;
+    return this.#running.size === this.#waitingTasks.size;
+  }
+
+  get runningCount(): number {
+    return this.#running.size;
+  }
+
+  onPushTask(message: PushTask, out: Out): void {
+    const peer = this.#peerOf(message.from);
+    if (message.definition !== null) {
+      peer.definitions.set(message.functionNumber, message.definition);
+    }
+    if (this.#isRepeat(peer, message)) return;
+    const definition = peer.definitions.get(message.functionNumber);
+    assert(definition !== undefined, "the definition travels ahead of the first use");
+    if (this.actor === null && this.#isWaitingStream(message.from, message.stream)) {
+      const { stream, seq, from } = message;
+      out.send(from, { type: "takenBack", from: this.#context.self, stream, seqs: [seq] });
+      return;
+    }
+    const task = new IncomingTask(message, definition);
+    this.#running.add(task);
+    out.instruct({ type: "runTask", task });
+  }
+
+  onConstructActor(message: ConstructActor, out: Out): void {
+    if (this.actor !== null) {
+      assert(this.actor.spec.actorId === message.spec.actorId, "a worker hosts one actor");
+      return;
+    }
+    this.actor = new IncomingActor(message);
+    out.instruct({ type: "runConstructor", actor: this.actor });
+  }
+
+  onConstructorFinished({ actor, failure, maxConcurrency }: ConstructorFinished, out: Out): void {
+    assert(this.actor === actor, "a constructor ends once");
+    if (failure === null) actor.maxConcurrency = maxConcurrency;
+    out.send(this.#context.raylet, {
+      type: "actorConstructed",
+      from: this.#context.self,
+      actorId: actor.spec.actorId,
+      incarnation: actor.incarnation,
+      failure: failure === null ? null : this.#creationFailure(failure),
+    });
+  }
+
+  onTaskFinished(event: TaskFinished, out: Out): void {
+    const { task, durationMs, outcome, outcomes } = event;
+    if (!this.#running.delete(task)) return;
+    this.#waitingTasks.delete(task);
+    this.#exportRefs(outcome, task.owner);
+    if (outcomes !== null) for (const value of outcomes) this.#exportRefs(value, task.owner);
+    out.send(task.owner, {
+      type: "taskReply",
+      from: this.#context.self,
+      stream: task.stream,
+      seq: task.seq,
+      durationMs,
+      outcome,
+      outcomes,
+      keptRefs: event.keptEntries === null ? null : this.#keep(event.keptEntries, task.owner),
+    });
+  }
+
+  onTaskWaiting({ task, waiting }: TaskWaiting, out: Out): void {
+    if (!this.#running.has(task) || task.waiting === waiting) return;
+    task.waiting = waiting;
+    if (this.actor !== null) return;
+    if (waiting) this.#waitingTasks.add(task);
+    else this.#waitingTasks.delete(task);
+    this.#blockSeq += 1;
+    out.send(this.#context.raylet, {
+      type: "taskBlocked",
+      from: this.#context.self,
+      owner: task.owner,
+      leaseId: task.stream,
+      blockSeq: this.#blockSeq,
+      blocked: waiting,
+    });
+    if (!waiting) return;
+    const { stream, owner } = task;
+    out.send(owner, { type: "takenBack", from: this.#context.self, stream, seqs: [] });
+  }
+
+  onWorkerDied(workerId: WorkerId): void {
+    this.#peers.delete(workerId);
+  }
+
+  checkInvariants(): void {
+    for (const task of this.#waitingTasks) {
+      assert(this.#running.has(task) && task.waiting, "a waiting task runs");
+    }
+  }
+
+  #peerOf(address: Address): Peer {
+    let peer = this.#peers.get(address);
+    if (peer === undefined) {
+      peer = { definitions: new Map(), lastSeqs: new Map() };
+      this.#peers.set(address, peer);
+    }
+    return peer;
+  }
+
+  #isRepeat(peer: Peer, { stream, seq }: PushTask): boolean {
+    const last = peer.lastSeqs.get(stream);
+    if (last !== undefined && seq <= last) return true;
+    peer.lastSeqs.set(stream, seq);
+    if (last === undefined && peer.lastSeqs.size > streamsRemembered) {
+      const [oldest] = peer.lastSeqs.keys();
+      if (oldest !== undefined) peer.lastSeqs.delete(oldest);
+    }
+    return false;
+  }
+
+  #isWaitingStream(owner: Address, stream: number): boolean {
+    for (const task of this.#waitingTasks) {
+      if (task.stream === stream && task.owner === owner) return true;
+    }
+    return false;
+  }
+
+  #exportRefs(outcome: Outcome, receiver: WorkerId): void {
+    const value = outcome instanceof FailedValue ? outcome.cause : outcome;
+    if (value instanceof InlineValue || value instanceof StoredValue) {
+      if (value.specials.length > 0) this.#manager.exportRefs(value, receiver);
+    }
+  }
+
+  /** The owner of the task holds its objects for us; others' were covered by the sender for good. */
+  #keep(entries: readonly ObjectEntry[], owner: WorkerId): ObjectName[] | null {
+    const kept: ObjectName[] = [];
+    for (const entry of entries) {
+      if (entry.owner !== owner || entry.registered || entry.state === "FREED") continue;
+      entry.registered = true;
+      kept.push({ serial: entry.serial, index: entry.index });
+    }
+    return kept.length === 0 ? null : kept;
+  }
+
+  #creationFailure(failure: NonNullable<ConstructorFinished["failure"]>): FailedCreation {
+    const { cause } = failure;
+    const encoded = cause instanceof InlineValue || cause instanceof StoredValue ? cause : null;
+    return { error: failure.error, cause: encoded };
+  }
+}

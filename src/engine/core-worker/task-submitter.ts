@@ -1,0 +1,399 @@
+/**
+ * Normal tasks at their owner: queue by scheduling key → lease a worker → push, several ahead → take back
+ * what has not started when another worker is idle → give the lease back.
+ *
+ * State:  one queue a key in use; streams by lease id. A queue without tasks, leases and requests is gone.
+ * In/out: submitted tasks, LeaseGranted, LeasePending, LeaseRefused, LeaseRevoked, LeaseDemand, TaskReply,
+ *         TakenBack → RequestWorkerLease, ReleaseLease, PushTask, outcomes.
+ * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease.
+ * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at no cost.
+ * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
+ */
+import { assert } from "../common/assert.ts";
+import { DeadlineQueue } from "../common/deadline-queue.ts";
+import type { EngineError } from "../common/error-type.ts";
+import { taskIdHex } from "../common/ids.ts";
+import type {
+  LeaseDemand,
+  LeaseGranted,
+  LeasePending,
+  LeaseRefused,
+  LeaseRevoked,
+} from "../protocol/lease.ts";
+import { FailedValue } from "../protocol/outcome.ts";
+import type { TakenBack, TaskReply } from "../protocol/task.ts";
+import type { TaskRecord } from "./object-entry.ts";
+import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
+import type { DependencyResolver } from "./dependency-resolver.ts";
+import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
+import type { TaskManager } from "./task-manager.ts";
+
+/** Below this much work ahead on a lease a take-back costs more than it gains. */
+const stealAtAheadMs = 0.2;
+/** Tasks up to this long get one more pushed behind them, so that the worker need not wait for it. */
+const overlapBelowMs = 10;
+
+export class TaskSubmitter {
+  readonly #context: ProcessContext;
+  readonly #manager: TaskManager;
+  readonly #dependencies: DependencyResolver;
+  readonly #streamNumbers: SerialCounter;
+  readonly #queues = new Map<string, SchedulingQueue>();
+  /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
+  readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
+  readonly #leases = new Map<number, LeaseStream>();
+  readonly #requests = new Map<number, SchedulingQueue>();
+  readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
+  #demandVersion = -1;
+  #othersWait = false;
+
+  constructor(parts: {
+    context: ProcessContext;
+    manager: TaskManager;
+    dependencies: DependencyResolver;
+    streamNumbers: SerialCounter;
+  }) {
+    this.#context = parts.context;
+    this.#manager = parts.manager;
+    this.#dependencies = parts.dependencies;
+    this.#streamNumbers = parts.streamNumbers;
+  }
+
+  submit(task: TaskRecord, nowMs: number, out: Out): void {
+    const queue = this.#queueOf(task);
+    queue.tasks.push(task);
+    this.#dispatch(queue, nowMs, out);
+  }
+
+  onLeaseGranted(message: LeaseGranted, nowMs: number, out: Out): void {
+    const { leaseId, workerId, gpuIds } = message;
+    if (this.#leases.has(leaseId)) return;
+    const queue = this.#requests.get(leaseId);
+    if (queue === undefined) {
+      this.#releaseLease(leaseId, out);
+      return;
+    }
+    this.#requests.delete(leaseId);
+    queue.requests.delete(leaseId);
+    const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
+    this.#leases.set(leaseId, lease);
+    queue.leases.push(lease);
+    if (queue.tasks.size === 0) this.#steal(lease, out);
+    this.#dispatch(queue, nowMs, out);
+    if (lease.inFlightCount === 0) this.#onIdle(lease, nowMs, out);
+  }
+
+  onLeasePending({ leaseId, reason }: LeasePending): void {
+    this.#requests.get(leaseId)?.requests.set(leaseId, reason);
+  }
+
+  /** No worker will ever come: the tasks of the key end with the reason. */
+  onLeaseRefused({ leaseId, error }: LeaseRefused, out: Out): void {
+    const queue = this.#requests.get(leaseId);
+    if (queue === undefined) return;
+    this.#requests.delete(leaseId);
+    queue.requests.delete(leaseId);
+    for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
+      this.#manager.finish(task, this.#failure(task, error), null, out);
+    }
+    this.#cancelRequests(queue, out);
+    this.#dropIfUnused(queue);
+  }
+
+  onLeaseRevoked({ leaseId, error }: LeaseRevoked, nowMs: number, out: Out): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    const { queue } = lease;
+    const unstarted: TaskRecord[] = [];
+    for (const { task, framePosition } of [...lease.inFlight()]) {
+      lease.remove(task.seq);
+      queue.inFlightCount -= 1;
+      if (out.retract(lease.workerId, framePosition)) unstarted.push(task);
+      else this.#manager.finish(task, this.#failure(task, error), null, out);
+    }
+    for (const task of unstarted.reverse()) queue.tasks.unshift(task);
+    this.#forget(lease);
+    this.#dispatch(queue, nowMs, out);
+    this.#dropIfUnused(queue);
+  }
+
+  onLeaseDemand({ version, waiting }: LeaseDemand, out: Out): void {
+    if (version <= this.#demandVersion) return;
+    this.#demandVersion = version;
+    this.#othersWait = waiting;
+    if (!waiting) return;
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.inFlightCount === 0 && lease.queue.tasks.size === 0) this.#release(lease, out);
+    }
+  }
+
+  onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
+    const lease = this.#leases.get(reply.stream);
+    if (lease === undefined || lease.workerId !== reply.from) return;
+    const task = lease.remove(reply.seq);
+    if (task === undefined) return;
+    const { queue } = lease;
+    queue.inFlightCount -= 1;
+    queue.addDuration(reply.durationMs);
+    lease.definitionKnown = true;
+    lease.blocked = false;
+    this.#manager.finish(task, reply.outcome, reply.outcomes, out);
+    this.#refill(lease, nowMs, out);
+  }
+
+  onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
+    const lease = this.#leases.get(stream);
+    if (lease === undefined || lease.workerId !== from) return;
+    lease.blocked = true;
+    const { queue } = lease;
+    for (const seq of [...seqs].reverse()) {
+      const task = lease.remove(seq);
+      if (task === undefined) continue;
+      queue.inFlightCount -= 1;
+      queue.tasks.unshift(task);
+    }
+    this.#dispatch(queue, nowMs, out);
+  }
+
+  /** Links with room again: go on pushing. */
+  onWritable(nowMs: number, out: Out): void {
+    for (const queue of [...this.#queues.values()]) this.#dispatch(queue, nowMs, out);
+  }
+
+  nextDeadlineMs(): number {
+    return this.#idleDeadlines.nextMs();
+  }
+
+  onDeadline(nowMs: number, out: Out): void {
+    const idleMs = this.#context.config.idleLeaseMs;
+    for (;;) {
+      const lease = this.#idleDeadlines.takeDue(nowMs);
+      if (lease === undefined) return;
+      lease.idleCheckIsDue = false;
+      if (this.#leases.get(lease.stream) !== lease || lease.inFlightCount > 0) continue;
+      if (nowMs - lease.idleSinceMs >= idleMs) this.#release(lease, out);
+      else this.#checkWhenIdle(lease, lease.idleSinceMs + idleMs);
+    }
+  }
+
+  /** Why this task waits for a worker; "" when it does not or nothing is known. */
+  pendingReason(task: TaskRecord): string {
+    if (task.stream !== null) return "";
+    return this.#queues.get(queueKey(task))?.pendingReason() ?? "";
+  }
+
+  /** Leases held, for tests and the state api. */
+  get leaseCount(): number {
+    return this.#leases.size;
+  }
+
+  checkInvariants(): void {
+    let inFlight = 0;
+    for (const queue of this.#queues.values()) {
+      assert(!queue.isUnused, "an unused queue is gone");
+      let ofLeases = 0;
+      for (const lease of queue.leases) ofLeases += lease.inFlightCount;
+      assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
+      inFlight += queue.requests.size;
+    }
+    assert(inFlight === this.#requests.size, "each request belongs to one queue");
+  }
+
+  #queueOf(task: TaskRecord): SchedulingQueue {
+    const { depth, template } = task;
+    let byTemplate = this.#queueOfTemplate[depth];
+    if (byTemplate === undefined) {
+      byTemplate = new WeakMap();
+      this.#queueOfTemplate[depth] = byTemplate;
+    }
+    const cached = byTemplate.get(template);
+    if (cached !== undefined && this.#queues.get(cached.key) === cached) return cached;
+    const key = queueKey(task);
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      queue = new SchedulingQueue(key, template, depth);
+      this.#queues.set(key, queue);
+    }
+    byTemplate.set(template, queue);
+    return queue;
+  }
+
+  /** Pushes what the leases have room for, then asks for as many leases as there is work left. */
+  #dispatch(queue: SchedulingQueue, nowMs: number, out: Out): void {
+    const { tasks, leases } = queue;
+    const window = this.#window(queue);
+    while (tasks.size > 0) {
+      let best: LeaseStream | undefined;
+      for (const lease of leases) {
+        if (!this.#hasRoom(lease, window, nowMs, out)) continue;
+        if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
+      }
+      if (best === undefined) break;
+      this.#push(best, tasks.shift() as TaskRecord, out);
+    }
+    this.#adjustRequests(queue, out);
+  }
+
+  #refill(lease: LeaseStream, nowMs: number, out: Out): void {
+    const { queue } = lease;
+    if (queue.tasks.size > 0) {
+      const window = this.#window(queue);
+      while (queue.tasks.size > 0 && this.#hasRoom(lease, window, nowMs, out)) {
+        this.#push(lease, queue.tasks.shift() as TaskRecord, out);
+      }
+    }
+    if (lease.inFlightCount > 0) return;
+    if (queue.tasks.size === 0) this.#steal(lease, out);
+    const stolen = queue.tasks.size > 0;
+    if (stolen) this.#dispatch(queue, nowMs, out);
+    if (lease.inFlightCount === 0) this.#onIdle(lease, nowMs, out);
+    if (!stolen) this.#adjustRequests(queue, out);
+  }
+
+  #push(lease: LeaseStream, task: TaskRecord, out: Out): void {
+    const { template } = task;
+    const position = out.sendTask(lease.workerId, {
+      type: "pushTask",
+      from: this.#context.self,
+      stream: lease.stream,
+      seq: lease.nextSeq,
+      serial: task.serial,
+      attempt: task.attempt,
+      depth: task.depth,
+      functionNumber: template.functionNumber,
+      definition: lease.definitionKnown ? null : template.definition,
+      args: task.args,
+      values: this.#dependencies.exportArguments(task, lease.workerId),
+      gpuIds: lease.gpuIds,
+    });
+    lease.add(task, position);
+    lease.queue.inFlightCount += 1;
+  }
+
+  /** How many tasks of this key may be in flight on one lease. */
+  #window(queue: SchedulingQueue): number {
+    const { durationMs } = queue;
+    if (durationMs < 0) return 1;
+    const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
+    if (durationMs >= overlapBelowMs) return 1;
+    return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
+  }
+
+  #hasRoom(lease: LeaseStream, window: number, nowMs: number, out: Out): boolean {
+    if (lease.blocked || lease.inFlightCount >= window) return false;
+    if (this.#othersWait && nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs) {
+      return false;
+    }
+    return !out.isCongested(lease.workerId);
+  }
+
+  /** Takes back the newer half of what the fullest lease of the key has not started. */
+  #steal(thief: LeaseStream, out: Out): void {
+    const { queue } = thief;
+    let fullest: LeaseStream | undefined;
+    for (const lease of queue.leases) {
+      if (lease === thief || lease.inFlightCount < 2) continue;
+      if (fullest === undefined || lease.inFlightCount > fullest.inFlightCount) fullest = lease;
+    }
+    if (fullest === undefined) return;
+    const aheadMs = queue.durationMs < 0 ? Infinity : queue.durationMs * fullest.inFlightCount;
+    if (aheadMs < stealAtAheadMs) return;
+    const keep = Math.ceil(fullest.inFlightCount / 2);
+    while (fullest.inFlightCount > keep) {
+      if (!out.retract(fullest.workerId, fullest.newestPosition())) return;
+      queue.tasks.unshift(fullest.removeNewest());
+      queue.inFlightCount -= 1;
+    }
+  }
+
+  #onIdle(lease: LeaseStream, nowMs: number, out: Out): void {
+    const { config } = this.#context;
+    const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;
+    if (this.#othersWait && (lease.queue.tasks.size === 0 || turnIsOver)) {
+      const { queue } = lease;
+      this.#release(lease, out);
+      this.#adjustRequests(queue, out);
+      return;
+    }
+    lease.idleSinceMs = nowMs;
+    this.#checkWhenIdle(lease, nowMs + config.idleLeaseMs);
+  }
+
+  #checkWhenIdle(lease: LeaseStream, atMs: number): void {
+    if (lease.idleCheckIsDue) return;
+    lease.idleCheckIsDue = true;
+    this.#idleDeadlines.add(atMs, lease);
+  }
+
+  /** As many requests as there are tasks without a worker of their own, one at most beyond a known queue. */
+  #adjustRequests(queue: SchedulingQueue, out: Out): void {
+    const wanted = queue.tasks.size + queue.inFlightCount - queue.leases.length;
+    if (wanted <= 0) {
+      if (queue.requests.size > 0) this.#cancelRequests(queue, out);
+      return;
+    }
+    const { pendingLeaseRequestsMax } = this.#context.config;
+    while (queue.requests.size < Math.min(wanted, pendingLeaseRequestsMax)) {
+      if (queue.pendingReason() !== "") return;
+      this.#requestWorkerLease(queue, out);
+    }
+  }
+
+  #requestWorkerLease(queue: SchedulingQueue, out: Out): void {
+    const leaseId = this.#streamNumbers.take();
+    queue.requests.set(leaseId, "");
+    this.#requests.set(leaseId, queue);
+    const { definition, strategy } = queue.template;
+    out.send(this.#context.raylet, {
+      type: "requestWorkerLease",
+      from: this.#context.self,
+      leaseId,
+      taskName: definition.taskName,
+      resources: definition.resources,
+      strategy,
+      depth: queue.depth,
+    });
+  }
+
+  #cancelRequests(queue: SchedulingQueue, out: Out): void {
+    for (const leaseId of queue.requests.keys()) {
+      this.#requests.delete(leaseId);
+      this.#releaseLease(leaseId, out);
+    }
+    queue.requests.clear();
+    this.#dropIfUnused(queue);
+  }
+
+  #release(lease: LeaseStream, out: Out): void {
+    this.#forget(lease);
+    this.#releaseLease(lease.stream, out);
+    this.#dropIfUnused(lease.queue);
+  }
+
+  #releaseLease(leaseId: number, out: Out): void {
+    out.send(this.#context.raylet, { type: "releaseLease", from: this.#context.self, leaseId });
+  }
+
+  #forget(lease: LeaseStream): void {
+    assert(lease.inFlightCount === 0, "a lease that goes has nothing in flight");
+    this.#leases.delete(lease.stream);
+    const at = lease.queue.leases.indexOf(lease);
+    lease.queue.leases.splice(at, 1);
+  }
+
+  #dropIfUnused(queue: SchedulingQueue): void {
+    if (queue.isUnused) this.#queues.delete(queue.key);
+  }
+
+  #failure(task: TaskRecord, error: EngineError): FailedValue {
+    const subject = taskIdHex(task.owner, task.serial);
+    const name = task.template.definition.taskName;
+    const message = `task ${name} (${subject}): ${error.message}`;
+    return new FailedValue({ type: error.type, message, subject, detail: name }, null);
+  }
+}
+
+function queueKey(task: TaskRecord): string {
+  return `${task.template.schedulingKey}@${task.depth}`;
+}
+

@@ -1,0 +1,70 @@
+/** What the GCS knows of one actor, from registration until it is forgotten. */
+import { engineError } from "#engine/common/error-type.ts";
+import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type {
+  ActorLifeState,
+  ActorRegistration,
+  ActorSpec,
+  ActorState,
+  FailedCreation,
+} from "#engine/protocol/gcs.ts";
+import { ownFailure } from "#engine/protocol/own-value.ts";
+
+export class ActorRow {
+  readonly registration: ActorRegistration;
+  readonly owner: WorkerId;
+  state: ActorLifeState = "DEPENDENCIES_UNREADY";
+  /** Rises with every change that subscribers are told. */
+  version = 1;
+  incarnation = 0;
+  /** Kept from startActor until it is dead. */
+  spec: ActorSpec | null = null;
+  nodeId: NodeId | null = null;
+  workerId: WorkerId | null = null;
+  death: FailedCreation | null = null;
+  pendingReason = "";
+  /** None once it is dead: nothing will change. */
+  readonly subscribers = new Set<Address>();
+
+  constructor(registration: ActorRegistration, owner: WorkerId) {
+    this.registration = registration;
+    this.owner = owner;
+  }
+
+  get id(): ActorId {
+    return this.registration.actorId;
+  }
+
+  /** `Counter`, or `Counter "name"`. */
+  get title(): string {
+    const { className, name } = this.registration;
+    return name === "" ? className : `${className} ${JSON.stringify(name)}`;
+  }
+
+  toMessage(from: Address): ActorState {
+    const { id, version, state, incarnation, workerId, death, pendingReason } = this;
+    return {
+      type: "actorState",
+      from,
+      actorId: id,
+      version,
+      state,
+      incarnation,
+      workerId,
+      death,
+      pendingReason,
+    };
+  }
+}
+
+export function died(row: ActorRow, text: string): FailedCreation {
+  return { error: engineError("ACTOR_DIED", text, row.id), cause: null };
+}
+
+/** The user's error becomes the cause of the actor's death; the engine's reasons stay as they are. */
+export function creationFailure(row: ActorRow, failure: FailedCreation): FailedCreation {
+  const { error, cause } = ownFailure(failure);
+  if (error.type !== "TASK_ERROR") return { error: { ...error, subject: row.id }, cause };
+  const text = `the constructor of ${row.registration.className} threw: ${error.message}`;
+  return { error: engineError("ACTOR_DIED", text, row.id), cause };
+}

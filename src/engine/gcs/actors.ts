@@ -1,0 +1,324 @@
+/**
+ * Life of an actor: DEPENDENCIES_UNREADY → PENDING_CREATION → ALIVE → DEAD, which may come from any of them.
+ * No restarts yet, so its one incarnation is 0.
+ *
+ * State:  live rows by id, with indices by name, owner and subscriber; dead rows, oldest death first.
+ * In/out: registerActor, startActor, abandonActor, actorPending, actorCreated, actorWorkerDied, killActor,
+ *         subscribeActor, getActorByName, workerDied → answers, createActor, stopActorWorker, actorState.
+ * Bounds: live rows by their makers; `deadActorsMax` dead ones, then a late subscriber hears that it is gone.
+ * Errors: every death has a cause that its callers are told. A detached actor outlives its owner, unless its
+ *         arguments were not ready, which nobody else can bring.
+ * Source: Ray gcs_actor_manager; protocols §4 Actor.
+ */
+import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import type { ActorId, Address, WorkerId } from "#engine/common/ids.ts";
+import type {
+  AbandonActor,
+  ActorCreated,
+  ActorPending,
+  ActorWorkerDied,
+  FailedCreation,
+  GetActorByName,
+  KillActor,
+  RegisterActor,
+  StartActor,
+  SubscribeActor,
+} from "#engine/protocol/gcs.ts";
+import type { WorkerDied } from "#engine/protocol/lease.ts";
+import type { Outbox } from "#engine/protocol/machine.ts";
+import { ownActorSpec, ownFailure } from "#engine/protocol/own-value.ts";
+import { ActorNames } from "./actor-names.ts";
+import { ActorRow, creationFailure, died } from "./actor-row.ts";
+import { ExpectedActors, expectedState, goneState } from "./expected-actors.ts";
+import type { ExpectedActor } from "./expected-actors.ts";
+import type { Nodes } from "./nodes.ts";
+import { RowIndex } from "./row-index.ts";
+
+type Out = Outbox<never>;
+
+export class Actors {
+  readonly #nodes: Nodes;
+  readonly #deadActorsMax: number;
+  readonly #live = new Map<ActorId, ActorRow>();
+  /** Oldest death first. */
+  readonly #dead = new Map<ActorId, ActorRow>();
+  readonly #names = new ActorNames();
+  readonly #expected = new ExpectedActors();
+  readonly #byOwner = new RowIndex();
+  readonly #bySubscriber = new RowIndex();
+  /** PENDING_CREATION, and no node has joined. */
+  readonly #placeless = new Set<ActorRow>();
+
+  constructor(nodes: Nodes, deadActorsMax: number) {
+    this.#nodes = nodes;
+    this.#deadActorsMax = deadActorsMax;
+  }
+
+  get liveCount(): number {
+    return this.#live.size;
+  }
+
+  get deadCount(): number {
+    return this.#dead.size;
+  }
+
+  onRegisterActor(message: RegisterActor, out: Out): void {
+    const { from, registration } = message;
+    const { actorId, namespace, name, className } = registration;
+    const expected = this.#expected.onRegistered(actorId);
+    if (this.#find(actorId) !== undefined) {
+      sendRegistered(message, actorId, null, out);
+      return;
+    }
+    const holder = name === "" ? undefined : this.#names.find(namespace, name);
+    if (holder !== undefined) {
+      if (expected !== undefined) this.#giveUp(expected, out);
+      if (registration.getIfExists) {
+        sendRegistered(message, holder.id, null, out);
+        return;
+      }
+      const text =
+        `cannot create actor ${className}: the name ${JSON.stringify(name)} in namespace ` +
+        `${JSON.stringify(namespace)} belongs to actor ${holder.id}`;
+      sendRegistered(message, actorId, engineError("ACTOR_NAME_TAKEN", text, holder.id), out);
+      return;
+    }
+    const row = new ActorRow(registration, from as WorkerId);
+    this.#live.set(actorId, row);
+    this.#names.reserve(row);
+    this.#byOwner.add(row.owner, row);
+    sendRegistered(message, actorId, null, out);
+    if (expected === undefined) return;
+    for (const subscriber of expected.subscribers) this.#subscribe(row, subscriber, out);
+    if (expected.killReason !== null) this.#kill(row, expected.killReason, out);
+  }
+
+  onStartActor(message: StartActor, out: Out): void {
+    const row = this.#live.get(message.spec.actorId);
+    if (row?.state !== "DEPENDENCIES_UNREADY") return;
+    row.spec = ownActorSpec(message.spec);
+    row.state = "PENDING_CREATION";
+    this.#place(row, out);
+    this.#publish(row, out);
+  }
+
+  onAbandonActor(message: AbandonActor, out: Out): void {
+    const row = this.#live.get(message.actorId);
+    if (row?.state === "DEPENDENCIES_UNREADY") this.#bury(row, ownFailure(message.error), out);
+  }
+
+  onNodeRegistered(out: Out): void {
+    for (const row of [...this.#placeless]) {
+      this.#place(row, out);
+      this.#publish(row, out);
+    }
+  }
+
+  onActorPending(message: ActorPending, out: Out): void {
+    const row = this.#liveIncarnation(message);
+    if (row?.state !== "PENDING_CREATION" || row.pendingReason === message.reason) return;
+    row.pendingReason = message.reason;
+    this.#publish(row, out);
+  }
+
+  onActorCreated(message: ActorCreated, out: Out): void {
+    const row = this.#liveIncarnation(message);
+    if (row?.state !== "PENDING_CREATION") return;
+    if (message.failure !== null) {
+      this.#bury(row, creationFailure(row, message.failure), out);
+      return;
+    }
+    row.state = "ALIVE";
+    row.workerId = message.workerId;
+    row.pendingReason = "";
+    this.#publish(row, out);
+  }
+
+  onActorWorkerDied(message: ActorWorkerDied, out: Out): void {
+    const row = this.#liveIncarnation(message);
+    if (row === undefined) return;
+    this.#bury(row, died(row, `actor ${row.title} died: ${message.error.message}`), out);
+  }
+
+  onKillActor(message: KillActor, makerIsDead: boolean, out: Out): void {
+    const { from, actorId, reason, requestId } = message;
+    const row = this.#live.get(actorId);
+    if (row !== undefined) {
+      this.#kill(row, reason, out);
+    } else if (!this.#dead.has(actorId) && !makerIsDead && this.#expected.mayCome(actorId)) {
+      this.#expected.expect(actorId).killReason = reason;
+      this.#giveUpSurplus(out);
+    }
+    out.send(from, { type: "actorKilled", from: gcsAddress, requestId });
+  }
+
+  onSubscribeActor(message: SubscribeActor, makerIsDead: boolean, out: Out): void {
+    const { from, actorId } = message;
+    const row = this.#find(actorId);
+    if (row !== undefined) {
+      this.#subscribe(row, from, out);
+      return;
+    }
+    if (makerIsDead || !this.#expected.mayCome(actorId)) {
+      out.send(from, goneState(actorId));
+      return;
+    }
+    this.#expected.expect(actorId).subscribers.add(from);
+    out.send(from, expectedState(actorId));
+    this.#giveUpSurplus(out);
+  }
+
+  onGetActorByName(message: GetActorByName, out: Out): void {
+    const { from, requestId, namespace, name } = message;
+    const row = this.#names.find(namespace, name);
+    out.send(from, {
+      type: "actorByName",
+      from: gcsAddress,
+      requestId,
+      actorId: row?.id ?? null,
+      className: row?.registration.className ?? "",
+    });
+  }
+
+  /** As an owner and as a subscriber; that its own actor died with it is told by actorWorkerDied. */
+  onWorkerDied(message: WorkerDied, out: Out): void {
+    const { workerId, error } = message;
+    for (const row of this.#bySubscriber.rows(workerId)) row.subscribers.delete(workerId);
+    this.#bySubscriber.removeAll(workerId);
+    for (const expected of this.#expected.onWorkerDied(workerId)) this.#giveUp(expected, out);
+    for (const row of [...this.#byOwner.rows(workerId)]) {
+      if (row.registration.detached && row.state !== "DEPENDENCIES_UNREADY") continue;
+      const text = `actor ${row.title} died with its owner: ${error.message}`;
+      this.#stopAndBury(row, died(row, text), out);
+    }
+  }
+
+  checkInvariants(): void {
+    assert(this.#dead.size <= this.#deadActorsMax, "too many dead actors are remembered");
+    this.#names.checkInvariants();
+    this.#expected.checkInvariants();
+    let named = 0;
+    let subscriptions = 0;
+    for (const [actorId, row] of this.#live) {
+      assert(actorId === row.id && !this.#dead.has(actorId), "an actor under another's id");
+      this.#checkLiveRow(row);
+      if (row.registration.name !== "") named += 1;
+      for (const subscriber of row.subscribers) {
+        assert(this.#bySubscriber.rows(subscriber).has(row), "a subscription without its index");
+      }
+      subscriptions += row.subscribers.size;
+    }
+    assert(named === this.#names.size, "names without a live actor");
+    assert(subscriptions === this.#bySubscriber.count(), "subscriptions without a live actor");
+    assert(this.#live.size === this.#byOwner.count(), "an owner of what is not alive");
+    for (const row of this.#dead.values()) {
+      assert(row.state === "DEAD" && row.death !== null, "a dead actor without a cause");
+      assert(row.subscribers.size === 0 && row.spec === null, "a dead actor keeps things");
+    }
+  }
+
+  #checkLiveRow(row: ActorRow): void {
+    const { namespace, name } = row.registration;
+    assert(row.state !== "DEAD" && row.death === null, "a dead actor among the living");
+    assert(row.version > 0, "version of an actor");
+    assert(name === "" || this.#names.find(namespace, name) === row, "an actor without its name");
+    assert(this.#byOwner.rows(row.owner).has(row), "an actor without its owner");
+    assert((row.state === "ALIVE") === (row.workerId !== null), "where an actor runs");
+    assert((row.state === "DEPENDENCIES_UNREADY") === (row.spec === null), "spec of an actor");
+    const isPlaceless = row.state === "PENDING_CREATION" && row.nodeId === null;
+    assert(this.#placeless.has(row) === isPlaceless, "actors without a node");
+  }
+
+  #find(actorId: ActorId): ActorRow | undefined {
+    return this.#live.get(actorId) ?? this.#dead.get(actorId);
+  }
+
+  #liveIncarnation(key: { actorId: ActorId; incarnation: number }): ActorRow | undefined {
+    const row = this.#live.get(key.actorId);
+    return row?.incarnation === key.incarnation ? row : undefined;
+  }
+
+  #place(row: ActorRow, out: Out): void {
+    assert(row.spec !== null, "an actor without its spec");
+    row.nodeId = this.#nodes.pick();
+    if (row.nodeId === null) {
+      row.pendingReason = "waits for a node: none has joined";
+      this.#placeless.add(row);
+      return;
+    }
+    row.pendingReason = "";
+    this.#placeless.delete(row);
+    const { spec, incarnation } = row;
+    out.send(row.nodeId, { type: "createActor", from: gcsAddress, incarnation, spec });
+  }
+
+  #subscribe(row: ActorRow, subscriber: Address, out: Out): void {
+    out.send(subscriber, row.toMessage(gcsAddress));
+    if (row.state === "DEAD") return;
+    row.subscribers.add(subscriber);
+    this.#bySubscriber.add(subscriber, row);
+  }
+
+  #publish(row: ActorRow, out: Out): void {
+    row.version += 1;
+    const message = row.toMessage(gcsAddress);
+    for (const subscriber of row.subscribers) out.send(subscriber, message);
+  }
+
+  #kill(row: ActorRow, reason: string, out: Out): void {
+    const text = `actor ${row.title} died: ${reason || "killed by kill()"}`;
+    this.#stopAndBury(row, died(row, text), out);
+  }
+
+  #stopAndBury(row: ActorRow, death: FailedCreation, out: Out): void {
+    const { nodeId, id, incarnation } = row;
+    if (nodeId !== null) {
+      out.send(nodeId, { type: "stopActorWorker", from: gcsAddress, actorId: id, incarnation });
+    }
+    this.#bury(row, death, out);
+  }
+
+  #bury(row: ActorRow, death: FailedCreation, out: Out): void {
+    this.#names.release(row);
+    this.#live.delete(row.id);
+    this.#placeless.delete(row);
+    this.#byOwner.remove(row.owner, row);
+    row.state = "DEAD";
+    row.death = death;
+    row.workerId = null;
+    row.pendingReason = "";
+    row.spec = null;
+    this.#publish(row, out);
+    for (const subscriber of row.subscribers) this.#bySubscriber.remove(subscriber, row);
+    row.subscribers.clear();
+    this.#dead.set(row.id, row);
+    if (this.#dead.size <= this.#deadActorsMax) return;
+    for (const oldest of this.#dead.keys()) {
+      this.#dead.delete(oldest);
+      break;
+    }
+  }
+
+  #giveUpSurplus(out: Out): void {
+    const surplus = this.#expected.takeSurplus();
+    if (surplus !== undefined) this.#giveUp(surplus, out);
+  }
+
+  #giveUp(expected: ExpectedActor, out: Out): void {
+    const message = goneState(expected.actorId);
+    for (const subscriber of expected.subscribers) out.send(subscriber, message);
+  }
+}
+
+function sendRegistered(
+  message: RegisterActor,
+  actorId: ActorId,
+  error: EngineError | null,
+  out: Out,
+): void {
+  const requested = message.registration.actorId;
+  out.send(message.from, { type: "actorRegistered", from: gcsAddress, requested, actorId, error });
+}

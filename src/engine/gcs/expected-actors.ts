@@ -1,0 +1,113 @@
+/**
+ * Actors that others speak of before their maker's registerActor has come, which a message on another link
+ * may overtake: expected → registered, or never, once the maker is dead.
+ *
+ * State:  per expected actor who subscribed and whether it was killed; per living maker the highest serial
+ *         registered, since a maker registers in rising order: one at or below it that has no row is gone.
+ * Bounds: `expectedMax` actors, the oldest of which is then given up; one serial a living maker.
+ * Errors: none; what is given up is told to its subscribers by Actors.
+ */
+import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import type { ActorId, Address, WorkerId } from "#engine/common/ids.ts";
+import type { ActorState } from "#engine/protocol/gcs.ts";
+
+const expectedMax = 10_000;
+const makerLength = 40;
+
+export interface ExpectedActor {
+  readonly actorId: ActorId;
+  readonly subscribers: Set<Address>;
+  /** The reason of a kill that came early, or null. */
+  killReason: string | null;
+}
+
+export class ExpectedActors {
+  /** Oldest first. */
+  readonly #expected = new Map<ActorId, ExpectedActor>();
+  readonly #lastSerials = new Map<WorkerId, number>();
+
+  /** False for an actor that was registered once, so that no registration is to come. */
+  mayCome(actorId: ActorId): boolean {
+    return serialOf(actorId) > (this.#lastSerials.get(makerOf(actorId)) ?? 0);
+  }
+
+  expect(actorId: ActorId): ExpectedActor {
+    let expected = this.#expected.get(actorId);
+    if (expected === undefined) {
+      expected = { actorId, subscribers: new Set(), killReason: null };
+      this.#expected.set(actorId, expected);
+    }
+    return expected;
+  }
+
+  /** The oldest beyond the bound, no longer expected. */
+  takeSurplus(): ExpectedActor | undefined {
+    if (this.#expected.size <= expectedMax) return undefined;
+    const [oldest] = this.#expected.values();
+    if (oldest !== undefined) this.#expected.delete(oldest.actorId);
+    return oldest;
+  }
+
+  onRegistered(actorId: ActorId): ExpectedActor | undefined {
+    const maker = makerOf(actorId);
+    const last = this.#lastSerials.get(maker) ?? 0;
+    this.#lastSerials.set(maker, Math.max(last, serialOf(actorId)));
+    const expected = this.#expected.get(actorId);
+    this.#expected.delete(actorId);
+    return expected;
+  }
+
+  /** Those of a dead maker, which will never be; its own subscriptions end. */
+  onWorkerDied(workerId: WorkerId): ExpectedActor[] {
+    this.#lastSerials.delete(workerId);
+    const never: ExpectedActor[] = [];
+    for (const expected of this.#expected.values()) {
+      expected.subscribers.delete(workerId);
+      if (makerOf(expected.actorId) === workerId) never.push(expected);
+      else if (expected.subscribers.size > 0 || expected.killReason !== null) continue;
+      this.#expected.delete(expected.actorId);
+    }
+    return never;
+  }
+
+  checkInvariants(): void {
+    assert(this.#expected.size <= expectedMax, "too many expected actors");
+    for (const [actorId, expected] of this.#expected) {
+      assert(actorId === expected.actorId, "an expected actor under another's id");
+      const isWanted = expected.subscribers.size > 0 || expected.killReason !== null;
+      assert(isWanted, "an actor is expected that nobody waits for");
+    }
+  }
+}
+
+export function makerOf(actorId: ActorId): WorkerId {
+  return actorId.slice(0, makerLength) as WorkerId;
+}
+
+/** What a subscriber hears at first. */
+export function expectedState(actorId: ActorId): ActorState {
+  return {
+    type: "actorState",
+    from: gcsAddress,
+    actorId,
+    version: 0,
+    state: "DEPENDENCIES_UNREADY",
+    incarnation: 0,
+    workerId: null,
+    death: null,
+    pendingReason: "waits for its maker to register it",
+  };
+}
+
+/** What it hears when there is no use in waiting. */
+export function goneState(actorId: ActorId): ActorState {
+  const text = `actor ${actorId} was never registered or is long gone`;
+  const death = { error: engineError("ACTOR_DIED", text, actorId), cause: null };
+  return { ...expectedState(actorId), version: 1, state: "DEAD", death, pendingReason: "" };
+}
+
+function serialOf(actorId: ActorId): number {
+  return Number.parseInt(actorId.slice(makerLength), 16);
+}

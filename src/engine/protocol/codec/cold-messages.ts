@@ -1,0 +1,174 @@
+/**
+ * The messages that are rare, each by its fields in the order of the wire. A field that is missing
+ * here is an error of the types; one that is moved changes the wire (see `wireVersion`).
+ */
+import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type {
+  ActorLifeState,
+  ActorRegistration,
+  ActorSpec,
+  FailedCreation,
+  GcsMessage,
+} from "#engine/protocol/gcs.ts";
+import type { Message } from "#engine/protocol/message.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { ObjectName } from "#engine/protocol/task.ts";
+import type { Field } from "./field.ts";
+import {
+  anyNumber,
+  bool,
+  id,
+  list,
+  messageOf,
+  nullable,
+  nullableId,
+  oneOf,
+  record,
+  text,
+  u16,
+  u32,
+  u48,
+} from "./field.ts";
+import { causeField, encodedField, outcomeField } from "./outcome-codec.ts";
+import {
+  descriptorField,
+  errorField,
+  labelsField,
+  resourcesField,
+  strategyField,
+} from "./shared-fields.ts";
+
+export type HotMessageType =
+  | "pushTask"
+  | "taskReply"
+  | "takenBack"
+  | "requestWorkerLease"
+  | "leaseGranted"
+  | "releaseLease"
+  | "taskBlocked";
+
+export type ColdMessage = Exclude<Message, { readonly type: HotMessageType }>;
+
+/** A field for each message of a union. */
+export type MessageFields<M extends Message> = {
+  readonly [T in M["type"]]: Field<Extract<M, { readonly type: T }>>;
+};
+
+const nodeId = id<NodeId>();
+const workerId = id<WorkerId>();
+const actorId = id<ActorId>();
+const error = errorField;
+const nullableError = nullable(errorField);
+
+const objectName = record<ObjectName>({ serial: u48, index: u16 });
+
+const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
+
+const lifeState = oneOf<ActorLifeState>({
+  DEPENDENCIES_UNREADY: 0,
+  PENDING_CREATION: 1,
+  ALIVE: 2,
+  RESTARTING: 3,
+  DEAD: 4,
+});
+
+const registration = record<ActorRegistration>({
+  actorId,
+  className: text,
+  name: text,
+  namespace: text,
+  getIfExists: bool,
+  detached: bool,
+});
+
+const failure = record<FailedCreation>({ error, cause: causeField });
+const nullableFailure = nullable(failure);
+
+const spec = record<ActorSpec>({
+  actorId,
+  descriptor: descriptorField,
+  actorName: text,
+  namespace: text,
+  args: encodedField,
+  values: nullable(list(outcomeField)),
+  placementResources: resourcesField,
+  runningResources: resourcesField,
+  strategy: strategyField,
+  maxConcurrency: anyNumber,
+});
+
+const gcsMessages: MessageFields<GcsMessage> = {
+  registerNode: messageOf("registerNode", {
+    nodeId,
+    address: text,
+    hostname: text,
+    resources: resourcesField,
+    labels: labelsField,
+  }),
+  registerActor: messageOf("registerActor", { registration }),
+  actorRegistered: messageOf("actorRegistered", {
+    requested: actorId,
+    actorId,
+    error: nullableError,
+  }),
+  startActor: messageOf("startActor", { spec }),
+  abandonActor: messageOf("abandonActor", { actorId, error: failure }),
+  subscribeActor: messageOf("subscribeActor", { actorId }),
+  actorState: messageOf("actorState", {
+    actorId,
+    version: anyNumber,
+    state: lifeState,
+    incarnation: anyNumber,
+    workerId: nullableId<WorkerId>(),
+    death: nullableFailure,
+    pendingReason: text,
+  }),
+  createActor: messageOf("createActor", { incarnation: anyNumber, spec }),
+  actorPending: messageOf("actorPending", { actorId, incarnation: anyNumber, reason: text }),
+  constructActor: messageOf("constructActor", { incarnation: anyNumber, spec }),
+  actorConstructed: messageOf("actorConstructed", {
+    actorId,
+    incarnation: anyNumber,
+    failure: nullableFailure,
+  }),
+  actorCreated: messageOf("actorCreated", {
+    actorId,
+    incarnation: anyNumber,
+    workerId: nullableId<WorkerId>(),
+    failure: nullableFailure,
+  }),
+  actorWorkerDied: messageOf("actorWorkerDied", { actorId, incarnation: anyNumber, error }),
+  stopActorWorker: messageOf("stopActorWorker", { actorId, incarnation: anyNumber }),
+  killActor: messageOf("killActor", { requestId: anyNumber, actorId, reason: text }),
+  actorKilled: messageOf("actorKilled", { requestId: anyNumber }),
+  getActorByName: messageOf("getActorByName", {
+    requestId: anyNumber,
+    name: text,
+    namespace: text,
+  }),
+  actorByName: messageOf("actorByName", {
+    requestId: anyNumber,
+    actorId: nullableId<ActorId>(),
+    className: text,
+  }),
+};
+
+export const coldMessages: MessageFields<ColdMessage> = {
+  leasePending: messageOf("leasePending", { leaseId: u48, reason: text }),
+  leaseRefused: messageOf("leaseRefused", { leaseId: u48, error }),
+  leaseRevoked: messageOf("leaseRevoked", { leaseId: u48, error }),
+  leaseDemand: messageOf("leaseDemand", { version: anyNumber, waiting: bool }),
+  workerDied: messageOf("workerDied", { workerId, error }),
+  subscribeObject: messageOf("subscribeObject", { object: objectName }),
+  objectState: messageOf("objectState", { object: objectName, outcome: outcomeField }),
+  releaseHolds: messageOf("releaseHolds", { objects: list(objectName, 8) }),
+  allocateArena: messageOf("allocateArena", { requestId: anyNumber, size: anyNumber }),
+  arenaAllocated: messageOf("arenaAllocated", {
+    requestId: anyNumber,
+    segment: anyNumber,
+    offset: anyNumber,
+    error: nullableError,
+  }),
+  freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
+  ...gcsMessages,
+};

@@ -1,0 +1,227 @@
+/** Messages of the control plane: nodes and the life of actors. */
+import type { ActorId, Address, NodeId, WorkerId } from "../common/ids.ts";
+import type { EngineError } from "../common/error-type.ts";
+import type { FunctionDescriptor } from "../common/function-descriptor.ts";
+import type { ResourceRequest } from "../common/resources.ts";
+import type { SchedulingStrategy } from "../common/task-spec.ts";
+import type { Encoded, InlineValue, Outcome, StoredValue } from "./outcome.ts";
+
+export type ActorLifeState =
+  | "DEPENDENCIES_UNREADY"
+  | "PENDING_CREATION"
+  | "ALIVE"
+  | "RESTARTING"
+  | "DEAD";
+
+/** raylet → GCS, first message of a node. */
+export interface RegisterNode {
+  readonly type: "registerNode";
+  readonly from: Address;
+  readonly nodeId: NodeId;
+  readonly address: string;
+  readonly hostname: string;
+  readonly resources: ResourceRequest;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** What the GCS keeps of an actor's options. */
+export interface ActorRegistration {
+  readonly actorId: ActorId;
+  readonly className: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly getIfExists: boolean;
+  readonly detached: boolean;
+}
+
+/** owner → GCS: reserves the name. Key: actorId. */
+export interface RegisterActor {
+  readonly type: "registerActor";
+  readonly from: Address;
+  readonly registration: ActorRegistration;
+}
+
+/** GCS → owner. `actorId` differs from `requested` when getIfExists found another. */
+export interface ActorRegistered {
+  readonly type: "actorRegistered";
+  readonly from: Address;
+  readonly requested: ActorId;
+  readonly actorId: ActorId;
+  readonly error: EngineError | null;
+}
+
+export interface ActorSpec {
+  readonly actorId: ActorId;
+  readonly descriptor: FunctionDescriptor;
+  readonly actorName: string;
+  readonly namespace: string;
+  readonly args: Encoded;
+  /** As in pushTask: values of top-level refs among the constructor's arguments. */
+  readonly values: readonly Outcome[] | null;
+  /** Needed for placement; given back once the actor runs, unless `runningResources` say otherwise. */
+  readonly placementResources: ResourceRequest;
+  readonly runningResources: ResourceRequest;
+  readonly strategy: SchedulingStrategy;
+  /** 0: as the class says (1, or 1000 with an async method). */
+  readonly maxConcurrency: number;
+}
+
+/** owner → GCS: the constructor's arguments are there. Key: actorId. */
+export interface StartActor {
+  readonly type: "startActor";
+  readonly from: Address;
+  readonly spec: ActorSpec;
+}
+
+/** owner → GCS: an argument of the constructor failed. Key: actorId. */
+export interface AbandonActor {
+  readonly type: "abandonActor";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly error: FailedCreation;
+}
+
+/** Why there will be no instance: the engine's reason, and the user's error when there is one. */
+export interface FailedCreation {
+  readonly error: EngineError;
+  readonly cause: InlineValue | StoredValue | null;
+}
+
+/** anyone → GCS: tell me the actor's state now and at each change. */
+export interface SubscribeActor {
+  readonly type: "subscribeActor";
+  readonly from: Address;
+  readonly actorId: ActorId;
+}
+
+/** GCS → subscriber; latest version wins. */
+export interface ActorState {
+  readonly type: "actorState";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly version: number;
+  readonly state: ActorLifeState;
+  readonly incarnation: number;
+  /** Where it runs; null unless ALIVE. */
+  readonly workerId: WorkerId | null;
+  /** Set when DEAD. */
+  readonly death: FailedCreation | null;
+  /** While it waits for a place. */
+  readonly pendingReason: string;
+}
+
+/** GCS → raylet. Key: (actorId, incarnation). */
+export interface CreateActor {
+  readonly type: "createActor";
+  readonly from: Address;
+  readonly incarnation: number;
+  readonly spec: ActorSpec;
+}
+
+/** raylet → GCS: it waits for a place, and why. */
+export interface ActorPending {
+  readonly type: "actorPending";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+  readonly reason: string;
+}
+
+/** raylet → worker: run the constructor. */
+export interface ConstructActor {
+  readonly type: "constructActor";
+  readonly from: Address;
+  readonly incarnation: number;
+  readonly spec: ActorSpec;
+}
+
+/** worker → raylet: the constructor has ended. */
+export interface ActorConstructed {
+  readonly type: "actorConstructed";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+  readonly failure: FailedCreation | null;
+}
+
+/** raylet → GCS: the instance is there, or will not be. */
+export interface ActorCreated {
+  readonly type: "actorCreated";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+  readonly workerId: WorkerId | null;
+  readonly failure: FailedCreation | null;
+}
+
+/** raylet → GCS: the actor's thread has ended. */
+export interface ActorWorkerDied {
+  readonly type: "actorWorkerDied";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+  readonly error: EngineError;
+}
+
+/** GCS → raylet. Key: (actorId, incarnation). */
+export interface StopActorWorker {
+  readonly type: "stopActorWorker";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+}
+
+/** anyone → GCS. Key: requestId of the sender. */
+export interface KillActor {
+  readonly type: "killActor";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly actorId: ActorId;
+  /** Who ended it, for the error of its callers. */
+  readonly reason: string;
+}
+
+/** GCS → the sender of killActor. */
+export interface ActorKilled {
+  readonly type: "actorKilled";
+  readonly from: Address;
+  readonly requestId: number;
+}
+
+/** anyone → GCS; a read. */
+export interface GetActorByName {
+  readonly type: "getActorByName";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** GCS → reader; null when no live actor has the name. */
+export interface ActorByName {
+  readonly type: "actorByName";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly actorId: ActorId | null;
+  readonly className: string;
+}
+
+export type GcsMessage =
+  | RegisterNode
+  | RegisterActor
+  | ActorRegistered
+  | StartActor
+  | AbandonActor
+  | SubscribeActor
+  | ActorState
+  | CreateActor
+  | ActorPending
+  | ConstructActor
+  | ActorConstructed
+  | ActorCreated
+  | ActorWorkerDied
+  | StopActorWorker
+  | KillActor
+  | ActorKilled
+  | GetActorByName
+  | ActorByName;

@@ -1,0 +1,23 @@
+/**
+ * PORT: starts and stops workers. An exit is reported exactly once per started worker, after everything
+ * that the worker sent before it ended has been delivered.
+ */
+import type { WorkerId } from "../common/ids.ts";
+
+export type WorkerExit =
+  | { readonly type: "stopped" }
+  | { readonly type: "exited"; readonly code: number }
+  | { readonly type: "uncaught"; readonly message: string }
+  | { readonly type: "outOfMemory"; readonly message: string }
+  | { readonly type: "failedToStart"; readonly message: string };
+
+export interface LauncherReceiver {
+  onWorkerReady(workerId: WorkerId): void;
+  onWorkerExit(workerId: WorkerId, exit: WorkerExit): void;
+}
+
+export interface Launcher {
+  start(workerId: WorkerId): void;
+  /** Ends the worker at once, whatever it does. Unknown or ended ones are ignored. */
+  stop(workerId: WorkerId): void;
+}

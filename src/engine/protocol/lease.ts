@@ -1,0 +1,95 @@
+/** Messages by which an owner gets the use of a worker from a raylet, in the order a task meets them. */
+import type { Address, WorkerId } from "../common/ids.ts";
+import type { EngineError } from "../common/error-type.ts";
+import type { ResourceRequest } from "../common/resources.ts";
+import type { SchedulingStrategy } from "../common/task-spec.ts";
+
+/** owner → raylet. Key: (owner, leaseId); a repeat gets the present answer. */
+export interface RequestWorkerLease {
+  readonly type: "requestWorkerLease";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly taskName: string;
+  readonly resources: ResourceRequest;
+  readonly strategy: SchedulingStrategy;
+  /** Nesting depth of the waiting tasks: deeper ones are placed first. */
+  readonly depth: number;
+}
+
+/** raylet → owner. One that the owner does not expect is released at once. */
+export interface LeaseGranted {
+  readonly type: "leaseGranted";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly workerId: WorkerId;
+  /** Indices of the GPUs given to the lease. */
+  readonly gpuIds: readonly number[];
+}
+
+/** raylet → owner: the request waits, and why. A later answer follows. */
+export interface LeasePending {
+  readonly type: "leasePending";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly reason: string;
+}
+
+/** raylet → owner: the request can never be met. */
+export interface LeaseRefused {
+  readonly type: "leaseRefused";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly error: EngineError;
+}
+
+/** owner → raylet: "I do not want it, whatever its phase". */
+export interface ReleaseLease {
+  readonly type: "releaseLease";
+  readonly from: Address;
+  readonly leaseId: number;
+}
+
+/** raylet → owner: the worker is gone. */
+export interface LeaseRevoked {
+  readonly type: "leaseRevoked";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly error: EngineError;
+}
+
+/** raylet → holders of leases: somebody waits for a worker (or no longer does); latest version wins. */
+export interface LeaseDemand {
+  readonly type: "leaseDemand";
+  readonly from: Address;
+  readonly version: number;
+  readonly waiting: boolean;
+}
+
+/** executor → raylet: the tasks of this lease wait in get or wait; highest blockSeq wins. */
+export interface TaskBlocked {
+  readonly type: "taskBlocked";
+  readonly from: Address;
+  readonly owner: WorkerId;
+  readonly leaseId: number;
+  readonly blockSeq: number;
+  readonly blocked: boolean;
+}
+
+/** raylet → every process of the node: a thread has ended. */
+export interface WorkerDied {
+  readonly type: "workerDied";
+  readonly from: Address;
+  readonly workerId: WorkerId;
+  readonly error: EngineError;
+}
+
+export type LeaseMessage =
+  | RequestWorkerLease
+  | LeaseGranted
+  | LeasePending
+  | LeaseRefused
+  | ReleaseLease
+  | LeaseRevoked
+  | LeaseDemand
+  | TaskBlocked
+  | WorkerDied;

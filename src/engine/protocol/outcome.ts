@@ -1,0 +1,82 @@
+/**
+ * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded bytes
+ * inside a frame (inline), bytes in the node's arena (stored), or an error.
+ */
+import type { ActorId, WorkerId } from "../common/ids.ts";
+import type { EngineError } from "../common/error-type.ts";
+import type { FunctionDescriptor } from "../common/function-descriptor.ts";
+
+export type Primitive = undefined | null | boolean | number | string;
+
+/** Things inside a value that the engine must see: the encoded body names them by position. */
+export type Special = RefSpecial | ActorSpecial | FunctionSpecial;
+
+export interface RefSpecial {
+  readonly type: "ref";
+  readonly owner: WorkerId;
+  readonly serial: number;
+  readonly index: number;
+  /** A direct argument: the body gets the value. Otherwise the ref stays a ref. */
+  readonly topLevel: boolean;
+}
+
+export interface ActorSpecial {
+  readonly type: "actor";
+  readonly actorId: ActorId;
+  readonly className: string;
+}
+
+export interface FunctionSpecial {
+  readonly type: "function";
+  readonly descriptor: FunctionDescriptor;
+  /** The options given to `remote` and `.options`, encoded by the api. */
+  readonly options: InlineValue;
+}
+
+export const noSpecials: readonly Special[] = [];
+
+/** Bytes of one encoded value. Whoever keeps it beyond the handling of its message must own `bytes`. */
+export class InlineValue {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  readonly specials: readonly Special[];
+
+  constructor(bytes: Uint8Array, start: number, length: number, specials: readonly Special[]) {
+    this.bytes = bytes;
+    this.start = start;
+    this.length = length;
+    this.specials = specials;
+  }
+}
+
+/** Bytes of one encoded value in the arena of this node. */
+export class StoredValue {
+  readonly segment: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly specials: readonly Special[];
+
+  constructor(segment: number, offset: number, size: number, specials: readonly Special[]) {
+    this.segment = segment;
+    this.offset = offset;
+    this.size = size;
+    this.specials = specials;
+  }
+}
+
+/** `cause` is the user's error for TASK_ERROR, encoded; null for the engine's own errors. */
+export class FailedValue {
+  readonly error: EngineError;
+  readonly cause: InlineValue | StoredValue | null;
+
+  constructor(error: EngineError, cause: InlineValue | StoredValue | null) {
+    this.error = error;
+    this.cause = cause;
+  }
+}
+
+export type Encoded = InlineValue | StoredValue;
+export type Outcome = Primitive | InlineValue | StoredValue | FailedValue;
+
+export const noArguments = new InlineValue(new Uint8Array(0), 0, 0, noSpecials);

@@ -1,0 +1,234 @@
+/**
+ * Life of a lease on this node: QUEUED → GRANTED ⇄ BLOCKED → gone; the placing itself is Placement's.
+ *
+ * State:  leases by owner and leaseId; an owner in the map has leases, or was told that somebody waits.
+ * In/out: requestWorkerLease, releaseLease, taskBlocked, the end of a worker → leaseGranted, leasePending,
+ *         leaseRefused, leaseRevoked; `announceDemand` ends every event of the raylet with leaseDemand.
+ * Bounds: waiting ones by Placement, granted ones by threads and blocked tasks.
+ * Errors: an infeasible lease waits, with a reason. A dead worker's leases are revoked. A dead owner's leases
+ *         end at once, though its tasks may still run for a while: dooming them comes with ownership.
+ * Source: Ray local_lease_manager; Ownership, NSDI '21, §4.
+ */
+import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import type {
+  LeaseDemand,
+  ReleaseLease,
+  RequestWorkerLease,
+  TaskBlocked,
+} from "#engine/protocol/lease.ts";
+import { Claim } from "./placement-queue.ts";
+import type { RayletOut } from "./placement-queue.ts";
+import type { Placement } from "./placement.ts";
+
+class Lease extends Claim {
+  readonly owner: WorkerId;
+  readonly leaseId: number;
+  isBlocked = false;
+  /** The highest heard. */
+  blockSeq = 0;
+  readonly #manager: LeaseManager;
+
+  constructor(manager: LeaseManager, request: RequestWorkerLease) {
+    const { from, taskName, resources, strategy, depth, leaseId } = request;
+    super({ kind: "lease", requester: from, what: taskName, resources, strategy, depth });
+    this.owner = from as WorkerId;
+    this.leaseId = leaseId;
+    this.#manager = manager;
+  }
+
+  override onPlaced(out: RayletOut): void {
+    this.#manager.onLeasePlaced(this, out);
+  }
+
+  override onPending(text: string, out: RayletOut): void {
+    this.#manager.sendPending(this, text, out);
+  }
+
+  override onRefused(text: string, out: RayletOut): void {
+    this.#manager.onLeaseRefused(this, text, out);
+  }
+}
+
+interface Owner {
+  readonly id: WorkerId;
+  readonly leases: Map<number, Lease>;
+  grantedCount: number;
+  /** The last leaseDemand sent to it said that somebody waits. */
+  knowsOfWaiting: boolean;
+}
+
+export class LeaseManager {
+  readonly #self: NodeId;
+  readonly #placement: Placement;
+  readonly #owners = new Map<WorkerId, Owner>();
+  #demandVersion = 0;
+  #isWaiting = false;
+
+  constructor(self: NodeId, placement: Placement) {
+    this.#self = self;
+    this.#placement = placement;
+  }
+
+  get leaseCount(): number {
+    let count = 0;
+    for (const owner of this.#owners.values()) count += owner.leases.size;
+    return count;
+  }
+
+  onRequestWorkerLease(message: RequestWorkerLease, nowMs: number, out: RayletOut): void {
+    const id = message.from as WorkerId;
+    const known = this.#owners.get(id)?.leases.get(message.leaseId);
+    if (known !== undefined) {
+      this.#repeatAnswer(known, out);
+      return;
+    }
+    const lease = new Lease(this, message);
+    let owner = this.#owners.get(id);
+    if (owner === undefined) {
+      owner = { id, leases: new Map(), grantedCount: 0, knowsOfWaiting: false };
+      this.#owners.set(id, owner);
+    }
+    owner.leases.set(lease.leaseId, lease);
+    this.#placement.submit(lease, nowMs, out);
+  }
+
+  onReleaseLease(message: ReleaseLease): void {
+    const owner = this.#owners.get(message.from as WorkerId);
+    const lease = owner?.leases.get(message.leaseId);
+    if (lease !== undefined) this.#end(lease);
+  }
+
+  onTaskBlocked(message: TaskBlocked): void {
+    const lease = this.#owners.get(message.owner)?.leases.get(message.leaseId);
+    if (lease === undefined || lease.worker?.id !== message.from) return;
+    if (message.blockSeq <= lease.blockSeq) return;
+    lease.blockSeq = message.blockSeq;
+    if (lease.isBlocked === message.blocked) return;
+    lease.isBlocked = message.blocked;
+    if (message.blocked) this.#placement.lend(lease);
+    else this.#placement.retake(lease);
+  }
+
+  onLeasePlaced(lease: Lease, out: RayletOut): void {
+    const owner = this.#ownerOf(lease);
+    owner.grantedCount += 1;
+    this.#sendGranted(lease, out);
+    if (this.#isWaiting) this.#tellDemand(owner, true, out);
+  }
+
+  onLeaseRefused(lease: Lease, text: string, out: RayletOut): void {
+    this.#forget(lease);
+    const error = engineError("TASK_UNSCHEDULABLE", text, "", lease.what);
+    out.send(lease.owner, {
+      type: "leaseRefused",
+      from: this.#self,
+      leaseId: lease.leaseId,
+      error,
+    });
+  }
+
+  /** Its leases as an owner end silently; those of others on its thread are revoked. */
+  onWorkerDied(workerId: WorkerId, error: EngineError, out: RayletOut): void {
+    const own = this.#owners.get(workerId);
+    for (const lease of [...(own?.leases.values() ?? [])]) this.#end(lease);
+    this.#owners.delete(workerId);
+    for (const owner of [...this.#owners.values()]) {
+      for (const lease of [...owner.leases.values()]) {
+        if (lease.worker?.id !== workerId) continue;
+        const { leaseId } = lease;
+        this.#end(lease);
+        out.send(owner.id, { type: "leaseRevoked", from: this.#self, leaseId, error });
+      }
+    }
+  }
+
+  /** Tells those who hold leases that somebody waits for one, or that nobody does any more. */
+  announceDemand(out: RayletOut): void {
+    const isWaiting = this.#placement.waitingCount > 0;
+    if (isWaiting === this.#isWaiting) return;
+    this.#isWaiting = isWaiting;
+    this.#demandVersion += 1;
+    for (const owner of [...this.#owners.values()]) {
+      if (isWaiting && owner.grantedCount === 0) continue;
+      this.#tellDemand(owner, isWaiting, out);
+      this.#dropIfUnused(owner);
+    }
+  }
+
+  sendPending(lease: Lease, reason: string, out: RayletOut): void {
+    const { leaseId } = lease;
+    out.send(lease.owner, { type: "leasePending", from: this.#self, leaseId, reason });
+  }
+
+  checkInvariants(): void {
+    const isWaiting = this.#placement.waitingCount > 0;
+    assert(isWaiting === this.#isWaiting, "the demand for leases was not announced");
+    for (const [id, owner] of this.#owners) {
+      assert(id === owner.id, "an owner under another's id");
+      assert(owner.leases.size > 0 || owner.knowsOfWaiting, "an owner without leases");
+      assert(isWaiting || !owner.knowsOfWaiting, "an owner believes that somebody waits");
+      let granted = 0;
+      for (const [leaseId, lease] of owner.leases) {
+        assert(leaseId === lease.leaseId && lease.owner === id, "a lease under another's key");
+        assert(lease.place !== "none", "a lease that nobody works on");
+        const isGranted = lease.place === "placed";
+        if (isGranted) granted += 1;
+        assert(!lease.isBlocked || isGranted, "a lease without a worker is blocked");
+        assert(!isGranted || lease.allocation?.lent === lease.isBlocked, "lent, not blocked");
+        assert(isGranted || lease.reason !== null, "a lease waits without a reason");
+      }
+      assert(owner.grantedCount === granted, "count of granted leases");
+      assert(!isWaiting || granted === 0 || owner.knowsOfWaiting, "a holder was not told");
+    }
+  }
+
+  #repeatAnswer(lease: Lease, out: RayletOut): void {
+    if (lease.place === "placed") this.#sendGranted(lease, out);
+    else if (lease.reason !== null) this.sendPending(lease, lease.reason.text, out);
+  }
+
+  #sendGranted(lease: Lease, out: RayletOut): void {
+    const { leaseId, worker, allocation } = lease;
+    assert(worker !== null && allocation !== null, "a grant without a place");
+    const { gpuIds } = allocation;
+    const workerId = worker.id;
+    out.send(lease.owner, { type: "leaseGranted", from: this.#self, leaseId, workerId, gpuIds });
+  }
+
+  #tellDemand(owner: Owner, waiting: boolean, out: RayletOut): void {
+    if (owner.knowsOfWaiting === waiting) return;
+    owner.knowsOfWaiting = waiting;
+    const version = this.#demandVersion;
+    const message: LeaseDemand = { type: "leaseDemand", from: this.#self, version, waiting };
+    out.send(owner.id, message);
+  }
+
+  #end(lease: Lease): void {
+    if (lease.place === "placed") {
+      this.#ownerOf(lease).grantedCount -= 1;
+      this.#placement.end(lease);
+    } else {
+      this.#placement.withdraw(lease);
+    }
+    this.#forget(lease);
+  }
+
+  #forget(lease: Lease): void {
+    const owner = this.#ownerOf(lease);
+    owner.leases.delete(lease.leaseId);
+    this.#dropIfUnused(owner);
+  }
+
+  #dropIfUnused(owner: Owner): void {
+    if (owner.leases.size === 0 && !owner.knowsOfWaiting) this.#owners.delete(owner.id);
+  }
+
+  #ownerOf(lease: Lease): Owner {
+    const owner = this.#owners.get(lease.owner);
+    assert(owner !== undefined, "a lease without its owner");
+    return owner;
+  }
+}

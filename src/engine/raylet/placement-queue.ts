@@ -1,0 +1,177 @@
+/**
+ * Who waits for a place, and in which order: by class (kind, depth, resources), first come first served
+ * inside a class; between classes the deeper first, then the one whose first member is oldest.
+ *
+ * State:  classes by key; a class in the map is never empty. Members wait or are gone, never placed.
+ * In/out: add, remove, inOrder, called by Placement.
+ * Bounds: as many members as Placement admits; `inOrder` is O(k log k) for k classes.
+ * Errors: none.
+ */
+import { assert } from "#engine/common/assert.ts";
+import type { Address } from "#engine/common/ids.ts";
+import { requestKey } from "#engine/common/resources.ts";
+import type { ResourceRequest } from "#engine/common/resources.ts";
+import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
+import type { Outbox } from "#engine/protocol/machine.ts";
+import type { Allocation } from "./local-resources.ts";
+import type { PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
+
+/** The kind decides whether a change of reason is worth a notice; the text is a snapshot. */
+export interface PendingReason {
+  readonly kind: "infeasible" | "busy" | "set aside" | "threads" | "starting";
+  readonly text: string;
+}
+
+export type RayletOut = Outbox<WorkerInstruction>;
+
+/** Notices of a changed reason that one claim may cause. */
+const noticesMax = 16;
+
+/** A lease or an actor that asks for resources and a thread. Placement tells it what became of that. */
+export abstract class Claim {
+  readonly kind: WorkKind;
+  readonly requester: Address;
+  /** Name of the task or class, for messages. */
+  readonly what: string;
+  readonly resources: ResourceRequest;
+  readonly strategy: SchedulingStrategy;
+  readonly depth: number;
+  readonly classKey: string;
+  /** `thread`: it has its resources and waits for a thread that starts. */
+  place: "none" | "infeasible" | "waiting" | "thread" | "placed" = "none";
+  sinceMs = 0;
+  order = 0;
+  allocation: Allocation | null = null;
+  worker: PooledWorker | null = null;
+  hasBeenBlocked = false;
+  reason: PendingReason | null = null;
+  #noticeCount = 0;
+
+  constructor(fields: {
+    kind: WorkKind;
+    requester: Address;
+    what: string;
+    resources: ResourceRequest;
+    strategy: SchedulingStrategy;
+    depth: number;
+  }) {
+    this.kind = fields.kind;
+    this.requester = fields.requester;
+    this.what = fields.what;
+    this.resources = fields.resources;
+    this.strategy = fields.strategy;
+    this.depth = fields.depth;
+    this.classKey = `${this.kind}|${this.depth}|${requestKey(this.resources)}`;
+  }
+
+  abstract onPlaced(out: RayletOut): void;
+  abstract onPending(text: string, out: RayletOut): void;
+  abstract onRefused(text: string, out: RayletOut): void;
+
+  setReason(reason: PendingReason, out: RayletOut): void {
+    const isNews = this.reason?.kind !== reason.kind;
+    this.reason = reason;
+    if (!isNews || this.#noticeCount >= noticesMax) return;
+    this.#noticeCount += 1;
+    this.onPending(reason.text, out);
+  }
+}
+
+export class ClaimClass {
+  readonly key: string;
+  readonly kind: WorkKind;
+  readonly depth: number;
+  readonly resources: ResourceRequest;
+  /** Oldest first. */
+  readonly members = new Set<Claim>();
+  /** Those that have not been told why they wait. */
+  newcomers: Claim[] = [];
+  reason: PendingReason | null = null;
+
+  constructor(key: string, claim: Claim) {
+    this.key = key;
+    this.kind = claim.kind;
+    this.depth = claim.depth;
+    this.resources = claim.resources;
+  }
+
+  head(): Claim {
+    const first = this.members.values().next();
+    assert(!first.done, "an empty class in the queue");
+    return first.value;
+  }
+
+  setReason(reason: PendingReason, out: RayletOut): void {
+    const isNews = this.reason?.kind !== reason.kind;
+    this.reason = reason;
+    for (const claim of isNews ? this.members : this.newcomers) {
+      if (claim.place === "waiting") claim.setReason(reason, out);
+    }
+    this.newcomers = [];
+  }
+}
+
+export class PlacementQueue {
+  readonly #classes = new Map<string, ClaimClass>();
+  #nextOrder = 1;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(claim: Claim, nowMs: number): void {
+    claim.order = this.#nextOrder;
+    this.#nextOrder += 1;
+    claim.sinceMs = nowMs;
+    claim.place = "waiting";
+    const key = claim.classKey;
+    let group = this.#classes.get(key);
+    if (group === undefined) {
+      group = new ClaimClass(key, claim);
+      this.#classes.set(key, group);
+    }
+    group.members.add(claim);
+    group.newcomers.push(claim);
+    this.#size += 1;
+  }
+
+  remove(claim: Claim): void {
+    const key = claim.classKey;
+    const group = this.#classes.get(key);
+    assert(group !== undefined && group.members.delete(claim), "a claim that is not in the queue");
+    claim.place = "none";
+    if (group.members.size === 0) this.#classes.delete(key);
+    this.#size -= 1;
+  }
+
+  inOrder(): ClaimClass[] {
+    const classes = [...this.#classes.values()];
+    if (classes.length > 1) {
+      classes.sort((a, b) =>
+        a.depth === b.depth ? a.head().order - b.head().order : b.depth - a.depth,
+      );
+    }
+    return classes;
+  }
+
+  *claims(): IterableIterator<Claim> {
+    for (const group of this.#classes.values()) yield* group.members;
+  }
+
+  checkInvariants(): void {
+    let size = 0;
+    for (const [key, group] of this.#classes) {
+      assert(group.members.size > 0, "an empty class in the queue");
+      let lastOrder = 0;
+      for (const claim of group.members) {
+        assert(claim.classKey === key, "a claim in another's class");
+        assert(claim.place === "waiting" && claim.allocation === null, "a placed claim waits");
+        assert(claim.order > lastOrder, "order in a class");
+        lastOrder = claim.order;
+      }
+      size += group.members.size;
+    }
+    assert(size === this.#size, "count of waiting claims");
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * A node's scheduler: routes what it is told to leases, actors, worker threads and the object store.
+ *
+ * State:  none of its own but who drives this node, and which drivers have left.
+ * In/out: the messages to a raylet; workers ready and exited, drivers → their answers, StartWorker, StopWorker.
+ * Bounds: those of its parts.
+ * Errors: the end of a thread is told to all who may use it; nothing is accepted from a process that ended.
+ * Source: Ray node_manager; protocols §4 Lease.
+ */
+import { unreachable } from "#engine/common/assert.ts";
+import type { Config } from "#engine/common/config.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { ResourceRequest } from "#engine/common/resources.ts";
+import type { ActorConstructed, CreateActor, StopActorWorker } from "#engine/protocol/gcs.ts";
+import type { WorkerExit } from "#engine/protocol/launcher.ts";
+import type {
+  ReleaseLease,
+  RequestWorkerLease,
+  TaskBlocked,
+  WorkerDied,
+} from "#engine/protocol/lease.ts";
+import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
+import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
+import { ObjectStore } from "#engine/object-store/object-store.ts";
+import { LeaseManager } from "./lease-manager.ts";
+import { LocalActors } from "./local-actors.ts";
+import type { RayletOut } from "./placement-queue.ts";
+import { Placement } from "./placement.ts";
+import { describeExit, exitError } from "./worker-exit.ts";
+import { WorkerPool } from "./worker-pool.ts";
+import type { PooledWorker, WorkerInstruction } from "./worker-pool.ts";
+
+export type RayletInstruction = WorkerInstruction;
+
+export type RayletMessage =
+  | RequestWorkerLease
+  | ReleaseLease
+  | TaskBlocked
+  | CreateActor
+  | StopActorWorker
+  | ActorConstructed
+  | AllocateArena
+  | FreeArena;
+
+export type RayletEvent =
+  | RayletMessage
+  | { readonly type: "start" }
+  | { readonly type: "workerReady"; readonly workerId: WorkerId }
+  | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly exit: WorkerExit }
+  /** A driver joins; its end is a workerExited. */
+  | { readonly type: "attachDriver"; readonly workerId: WorkerId }
+  | Deadline
+  | Writable;
+
+export interface RayletOptions {
+  readonly nodeId: NodeId;
+  readonly config: Config;
+  /** In fixed point. */
+  readonly totals: ResourceRequest;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly address: string;
+  readonly hostname: string;
+  /** Threads started ahead of the first lease. */
+  readonly prestartCount: number;
+  /** Bytes of each segment of the arena. */
+  readonly segments: readonly number[];
+}
+
+export class Raylet implements Machine<RayletEvent, RayletInstruction> {
+  readonly #options: RayletOptions;
+  readonly #pool: WorkerPool;
+  readonly #placement: Placement;
+  readonly #leases: LeaseManager;
+  readonly #actors: LocalActors;
+  readonly #objectStore: ObjectStore;
+  readonly #drivers = new Set<WorkerId>();
+  readonly #endedDrivers = new Set<WorkerId>();
+
+  constructor(options: RayletOptions) {
+    const { nodeId, config, totals, labels, segments } = options;
+    this.#options = options;
+    const pool = new WorkerPool(nodeId, config);
+    this.#pool = pool;
+    this.#placement = new Placement({ nodeId, config, totals, labels, pool });
+    this.#leases = new LeaseManager(nodeId, this.#placement);
+    this.#actors = new LocalActors(nodeId, this.#placement, pool);
+    this.#objectStore = new ObjectStore(nodeId, segments);
+  }
+
+  /** For status and tests. */
+  get counts(): RayletCounts {
+    return {
+      leases: this.#leases.leaseCount,
+      waiting: this.#placement.waitingCount,
+      infeasible: this.#placement.infeasibleCount,
+      actors: this.#actors.actorCount,
+      workers: this.#pool.size,
+      arenaFreeBytes: this.#objectStore.freeBytes,
+    };
+  }
+
+  /** In fixed point; CPU may be below 0 for a while. */
+  available(name: string): number {
+    return this.#placement.available(name);
+  }
+
+  handle(event: RayletEvent, nowMs: number, out: RayletOut): void {
+    this.#route(event, nowMs, out);
+    this.#placement.settle(nowMs, out);
+    this.#leases.announceDemand(out);
+  }
+
+  nextDeadlineMs(): number {
+    return Math.min(this.#pool.nextDeadlineMs(), this.#placement.nextDeadlineMs());
+  }
+
+  checkInvariants(): void {
+    this.#pool.checkInvariants();
+    this.#placement.checkInvariants();
+    this.#leases.checkInvariants();
+    this.#actors.checkInvariants();
+    this.#objectStore.checkInvariants();
+  }
+
+  #route(event: RayletEvent, nowMs: number, out: RayletOut): void {
+    if ("from" in event && this.#hasEnded(event.from)) return;
+    switch (event.type) {
+      case "requestWorkerLease":
+        return this.#leases.onRequestWorkerLease(event, nowMs, out);
+      case "releaseLease":
+        return this.#leases.onReleaseLease(event);
+      case "taskBlocked":
+        return this.#leases.onTaskBlocked(event);
+      case "createActor":
+        return this.#actors.onCreateActor(event, nowMs, out);
+      case "stopActorWorker":
+        return this.#actors.onStopActorWorker(event, out);
+      case "actorConstructed":
+        return this.#actors.onActorConstructed(event, out);
+      case "allocateArena":
+        return this.#objectStore.onAllocateArena(event, out);
+      case "freeArena":
+        return this.#objectStore.onFreeArena(event);
+      case "workerReady":
+        return this.#onWorkerReady(event.workerId);
+      case "workerExited":
+        return this.#onWorkerExited(event.workerId, event.exit, nowMs, out);
+      case "attachDriver":
+        this.#drivers.add(event.workerId);
+        return;
+      case "start":
+        return this.#onStart(nowMs, out);
+      case "deadline":
+        return this.#onDeadline(nowMs, out);
+      case "writable":
+        return;
+      default:
+        unreachable(event, "event of a raylet");
+    }
+  }
+
+  #onStart(nowMs: number, out: RayletOut): void {
+    const { nodeId, address, hostname, totals, labels, config, prestartCount } = this.#options;
+    out.send(gcsAddress, {
+      type: "registerNode",
+      from: nodeId,
+      nodeId,
+      address,
+      hostname,
+      resources: totals,
+      labels,
+    });
+    const wanted = Math.min(prestartCount, config.taskWorkersMax);
+    while (this.#pool.size < wanted) this.#pool.start(nowMs, out);
+  }
+
+  #onWorkerReady(workerId: WorkerId): void {
+    this.#pool.onWorkerReady(workerId);
+    this.#placement.onWorkerReady();
+  }
+
+  #onWorkerExited(workerId: WorkerId, exit: WorkerExit, nowMs: number, out: RayletOut): void {
+    const worker = this.#pool.find(workerId);
+    if (worker === undefined) {
+      if (!this.#drivers.delete(workerId)) return;
+      this.#endedDrivers.add(workerId);
+    } else if (!worker.wasReady) {
+      this.#onStartEnded(worker, exit, nowMs, out);
+      return;
+    }
+    const error = exitError(workerId, exit);
+    this.#leases.onWorkerDied(workerId, error, out);
+    this.#actors.onWorkerDied(workerId, error, out);
+    if (worker !== undefined) this.#pool.remove(worker);
+    this.#objectStore.onWorkerDied(workerId);
+    this.#broadcast({ type: "workerDied", from: this.#options.nodeId, workerId, error }, out);
+    this.#placement.onWorkerGone();
+  }
+
+  /** Nobody knew the thread yet, so nobody hears of its end. */
+  #onStartEnded(worker: PooledWorker, exit: WorkerExit, nowMs: number, out: RayletOut): void {
+    const wasOverdue = worker.phase === "stopping";
+    this.#pool.remove(worker);
+    if (wasOverdue) this.#placement.onWorkerGone();
+    else this.#placement.onStartFailed(describeExit(worker.id, exit), nowMs, out);
+  }
+
+  #onDeadline(nowMs: number, out: RayletOut): void {
+    this.#placement.onDeadline(nowMs);
+    const { workerStartTimeoutMs } = this.#options.config;
+    for (;;) {
+      const worker = this.#pool.stopOverdue(nowMs, out);
+      if (worker === null) return;
+      const text = `worker thread ${worker.id} was not ready after ${workerStartTimeoutMs} ms`;
+      this.#placement.onStartFailed(text, nowMs, out);
+    }
+  }
+
+  #broadcast(message: WorkerDied, out: RayletOut): void {
+    for (const driver of this.#drivers) out.send(driver, message);
+    for (const worker of this.#pool.ready()) out.send(worker.id, message);
+    out.send(gcsAddress, message);
+  }
+
+  #hasEnded(process: Address): boolean {
+    if (process === gcsAddress || process === this.#options.nodeId) return false;
+    const id = process as WorkerId;
+    return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
+  }
+}
+
+export interface RayletCounts {
+  readonly leases: number;
+  readonly waiting: number;
+  readonly infeasible: number;
+  readonly actors: number;
+  readonly workers: number;
+  readonly arenaFreeBytes: number;
+}

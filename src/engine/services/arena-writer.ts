@@ -1,0 +1,139 @@
+/**
+ * Room in the arena for one thread: small objects from a granted chunk, large ones by asking.
+ *
+ * On the node's own thread an answer comes within the call. Elsewhere a synchronous `place` that misses gets
+ * a segment of its own, which is announced to the other threads: `put` never waits.
+ */
+import { assert } from "../common/assert.ts";
+import type { EngineError } from "../common/error-type.ts";
+import type { ArenaExtent } from "../protocol/object.ts";
+
+const alignment = 64;
+
+/** What the arena said to a request. */
+export interface Allocation {
+  readonly requestId: number;
+  readonly segment: number;
+  readonly offset: number;
+  readonly error: EngineError | null;
+}
+
+export class ArenaFullError extends Error {
+  readonly engineError: EngineError;
+
+  constructor(engineError: EngineError) {
+    super(engineError.message);
+    this.engineError = engineError;
+  }
+}
+
+export interface ArenaWriterOptions {
+  readonly chunkBytes: number;
+  /** Asks the object store; `onAllocated` follows, perhaps before this returns. */
+  request(requestId: number, size: number): void;
+  /** Makes a segment for one object and announces it to the other threads. */
+  makeSegment(size: number): ArenaExtent;
+}
+
+interface Waiting {
+  readonly size: number;
+  readonly settle: (allocation: Allocation) => void;
+}
+
+export class ArenaWriter {
+  readonly #options: ArenaWriterOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextRequestId = 1;
+  #chunk: ArenaExtent = { segment: 0, offset: 0, size: 0 };
+  #nextChunk: ArenaExtent | null = null;
+  #chunkIsRequested = false;
+  #used = 0;
+
+  constructor(options: ArenaWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for the first chunk ahead of its use. */
+  warmUp(): void {
+    this.#requestChunk();
+  }
+
+  /** Synchronous; throws ArenaFullError. */
+  place(size: number): ArenaExtent {
+    const small = this.#placeInChunk(size);
+    if (small !== undefined) return small;
+    let answer: Allocation | undefined;
+    const requestId = this.#request(size, (allocation) => {
+      answer = allocation;
+    });
+    if (answer !== undefined) return extentOf(answer, size);
+    // The answer will come when nobody needs it: its room goes back then.
+    this.#waiting.set(requestId, { size, settle: (late) => this.#keepAsChunk(late, size) });
+    return this.#options.makeSegment(size);
+  }
+
+  /** Waits for room where `place` would not. */
+  placeLater(size: number): Promise<ArenaExtent> | ArenaExtent {
+    const small = this.#placeInChunk(size);
+    if (small !== undefined) return small;
+    return new Promise((resolve, reject) => {
+      this.#request(size, (allocation) => {
+        if (allocation.error === null) resolve(extentOf(allocation, size));
+        else reject(new ArenaFullError(allocation.error));
+      });
+    });
+  }
+
+  onAllocated(allocation: Allocation): void {
+    const waiting = this.#waiting.get(allocation.requestId);
+    if (waiting === undefined) return;
+    this.#waiting.delete(allocation.requestId);
+    waiting.settle(allocation);
+  }
+
+  #request(size: number, settle: (allocation: Allocation) => void): number {
+    const requestId = this.#nextRequestId;
+    this.#nextRequestId += 1;
+    this.#waiting.set(requestId, { size, settle });
+    this.#options.request(requestId, size);
+    return requestId;
+  }
+
+  #placeInChunk(size: number): ArenaExtent | undefined {
+    const { chunkBytes } = this.#options;
+    const aligned = Math.ceil(size / alignment) * alignment;
+    if (aligned > chunkBytes / 4) return undefined;
+    if (this.#used + aligned > this.#chunk.size) {
+      if (this.#nextChunk === null) this.#requestChunk();
+      if (this.#nextChunk === null) return undefined;
+      this.#chunk = this.#nextChunk;
+      this.#nextChunk = null;
+      this.#used = 0;
+    }
+    const { segment, offset } = this.#chunk;
+    const extent = { segment, offset: offset + this.#used, size };
+    this.#used += aligned;
+    if (this.#used > this.#chunk.size / 2 && this.#nextChunk === null) this.#requestChunk();
+    return extent;
+  }
+
+  #requestChunk(): void {
+    if (this.#chunkIsRequested) return;
+    this.#chunkIsRequested = true;
+    const { chunkBytes } = this.#options;
+    this.#request(chunkBytes, (allocation) => {
+      this.#chunkIsRequested = false;
+      this.#keepAsChunk(allocation, chunkBytes);
+    });
+  }
+
+  #keepAsChunk({ segment, offset, error }: Allocation, size: number): void {
+    if (error === null && this.#nextChunk === null) this.#nextChunk = { segment, offset, size };
+  }
+}
+
+function extentOf({ segment, offset, error }: Allocation, size: number): ArenaExtent {
+  if (error !== null) throw new ArenaFullError(error);
+  assert(segment >= 0 && offset >= 0, "room has a place");
+  return { segment, offset, size };
+}

@@ -1,0 +1,289 @@
+/**
+ * The face of a core worker to the code of its process: calls in, settlements out. Plain and synchronous;
+ * workers load it, so nothing of Effect is here.
+ */
+import type { ActorId, WorkerId } from "../common/ids.ts";
+import { actorIdOf } from "../common/ids.ts";
+import type { FunctionDefinition, SchedulingStrategy, TaskTemplate } from "../common/task-spec.ts";
+import { definitionKey, strategyKey } from "../common/task-spec.ts";
+import { ActorClient, type CreationSpec } from "../core-worker/actor-submitter.ts";
+import type { CoreWorkerEvent, CoreWorkerInstruction } from "../core-worker/calls.ts";
+import type { CoreWorker } from "../core-worker/core-worker.ts";
+import { GetRequest } from "../core-worker/memory-store.ts";
+import { ObjectEntry, TaskRecord } from "../core-worker/object-entry.ts";
+import type { IncomingTask } from "../core-worker/task-receiver.ts";
+import type { ActorRegistration } from "../protocol/gcs.ts";
+import type { Encoded, Outcome } from "../protocol/outcome.ts";
+import type { ArenaWriter } from "./arena-writer.ts";
+import type { Executor } from "./executor.ts";
+import type { Host } from "./host.ts";
+
+/** What the options of one remote function come to; one object per set of options. */
+export interface CallShape {
+  readonly definition: FunctionDefinition;
+  readonly strategy: SchedulingStrategy;
+}
+
+/** A call of get or wait that is told when it is settled. */
+export interface PendingCall {
+  settled(request: GetRequest): void;
+}
+
+export interface FoundActor {
+  readonly actorId: ActorId | null;
+  readonly className: string;
+}
+
+export interface ClientOptions {
+  readonly host: Host;
+  readonly core: CoreWorker;
+  readonly arena: ArenaWriter;
+  /** A dead peer's links may go. */
+  readonly forgetPeer: (workerId: WorkerId) => void;
+  /** True: something will still settle, the process must not end. */
+  readonly keepAlive: (needed: boolean) => void;
+}
+
+export class CoreWorkerClient {
+  readonly workerId: WorkerId;
+  readonly host: Host;
+  readonly core: CoreWorker;
+  readonly arena: ArenaWriter;
+  readonly #options: ClientOptions;
+  readonly #templates = new WeakMap<CallShape, TaskTemplate>();
+  readonly #functionNumbers = new Map<string, number>();
+  readonly #killed = new Map<number, () => void>();
+  readonly #found = new Map<number, (found: FoundActor) => void>();
+  #executor: Executor | null = null;
+  #nextRequestId = 1;
+  #isKeptAlive = false;
+  /** Calls outside the core worker that wait for an answer: kill, getActor. */
+  #openRequestCount = 0;
+  #droppedRefs: ObjectEntry[] = [];
+  #droppedViews: ObjectEntry[] = [];
+  #reclaimIsDue = false;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.host = options.host;
+    this.core = options.core;
+    this.arena = options.arena;
+    this.workerId = options.core.context.self;
+    const perform = (instruction: CoreWorkerInstruction): void => this.#perform(instruction);
+    this.host.attach(this.workerId, this.core, perform);
+    this.host.afterDrain(() => this.#updateKeepAlive());
+  }
+
+  /** This process also runs tasks. */
+  execute(executor: Executor): void {
+    this.#executor = executor;
+    this.host.execute(executor);
+  }
+
+  dispatch(event: CoreWorkerEvent): void {
+    this.host.dispatch(this.workerId, event);
+  }
+
+  // ------------------------------------------------------------ tasks and actors
+
+  submitTask(
+    shape: CallShape,
+    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+  ): TaskRecord {
+    const task = this.#newTask(shape, call, null);
+    task.localRefs = 1;
+    this.dispatch({ type: "submitTask", task });
+    return task;
+  }
+
+  submitActorTask(
+    actor: ActorClient,
+    shape: CallShape,
+    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+  ): TaskRecord {
+    const task = this.#newTask(shape, call, actor);
+    task.localRefs = 1;
+    this.dispatch({ type: "submitActorTask", actor, task });
+    return task;
+  }
+
+  createActor(
+    shape: CallShape,
+    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+    options: { registration: Omit<ActorRegistration, "actorId">; spec: CreationSpec },
+  ): ActorClient {
+    const serial = this.core.serials.take();
+    const actorId = actorIdOf(this.workerId, serial);
+    const { className } = options.registration;
+    const task = new TaskRecord({
+      owner: this.workerId,
+      serial,
+      template: this.#templateOf(shape),
+      actor: null,
+      ...call,
+    });
+    const registration = { actorId, ...options.registration };
+    const creation = { task, spec: options.spec };
+    const actor = new ActorClient({ actorId, className, registration, creation });
+    task.actor = actor;
+    this.dispatch({ type: "createActorCall", actor });
+    return actor;
+  }
+
+  killActor(actorId: ActorId, reason: string): Promise<void> {
+    return new Promise((resolve) => {
+      const requestId = this.#request();
+      this.#killed.set(requestId, resolve);
+      this.dispatch({ type: "killActorCall", requestId, actorId, reason });
+    });
+  }
+
+  getActorByName(name: string, namespace: string): Promise<FoundActor> {
+    return new Promise((resolve) => {
+      const requestId = this.#request();
+      this.#found.set(requestId, resolve);
+      this.dispatch({ type: "getActorByNameCall", requestId, name, namespace });
+    });
+  }
+
+  // ------------------------------------------------------------ objects
+
+  /** The entry of a value that lies where `outcome` says; one JS ref to it is being made. */
+  putObject(outcome: Outcome): ObjectEntry {
+    const entry = new ObjectEntry(this.workerId, this.core.serials.take(), 0);
+    entry.outcome = outcome;
+    entry.state = "AVAILABLE";
+    entry.localRefs = 1;
+    this.dispatch({ type: "putObject", entry });
+    return entry;
+  }
+
+  /** Settles through `call`, at once or later. */
+  awaitObjects(fields: {
+    entries: readonly ObjectEntry[];
+    neededCount: number;
+    failsEarly: boolean;
+    timeoutMs: number | undefined;
+    call: PendingCall;
+  }): GetRequest {
+    const { timeoutMs, ...rest } = fields;
+    const deadlineMs = timeoutMs === undefined ? Infinity : this.host.nowMs + timeoutMs;
+    const request = new GetRequest({ ...rest, deadlineMs });
+    this.dispatch({ type: "awaitObjects", request });
+    return request;
+  }
+
+  /** The Reclaimer: JS refs and views that are gone. Batched, for nothing waits for it. */
+  dropRef(entry: ObjectEntry): void {
+    this.#droppedRefs.push(entry);
+    this.#reclaimSoon();
+  }
+
+  dropView(entry: ObjectEntry): void {
+    this.#droppedViews.push(entry);
+    this.#reclaimSoon();
+  }
+
+  taskWaiting(task: IncomingTask, waiting: boolean): void {
+    this.dispatch({ type: "taskWaiting", task, waiting });
+  }
+
+  // ------------------------------------------------------------ inside
+
+  #newTask(
+    shape: CallShape,
+    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+    actor: ActorClient | null,
+  ): TaskRecord {
+    const task = new TaskRecord({
+      owner: this.workerId,
+      serial: this.core.serials.take(),
+      template: this.#templateOf(shape),
+      depth: call.depth,
+      args: call.args,
+      refs: call.refs,
+      actor,
+    });
+    const { numReturns } = shape.definition;
+    if (numReturns > 1) {
+      task.moreReturns = [];
+      for (let index = 2; index <= numReturns; index++) {
+        const entry = new ObjectEntry(this.workerId, task.serial, index);
+        entry.localRefs = 1;
+        task.moreReturns.push(entry);
+      }
+    }
+    return task;
+  }
+
+  #templateOf(shape: CallShape): TaskTemplate {
+    const known = this.#templates.get(shape);
+    if (known !== undefined) return known;
+    const { definition, strategy } = shape;
+    const key = definitionKey(definition);
+    let functionNumber = this.#functionNumbers.get(key);
+    if (functionNumber === undefined) {
+      functionNumber = this.#functionNumbers.size + 1;
+      this.#functionNumbers.set(key, functionNumber);
+    }
+    const schedulingKey = `${key}|${strategyKey(strategy)}`;
+    const template = { definition, functionNumber, schedulingKey, strategy };
+    this.#templates.set(shape, template);
+    return template;
+  }
+
+  #perform(instruction: CoreWorkerInstruction): void {
+    switch (instruction.type) {
+      case "settle":
+        return (instruction.call as PendingCall).settled(instruction);
+      case "runTask":
+        return this.#executor?.accept(instruction.task);
+      case "runConstructor":
+        return this.#executor?.construct(instruction.actor);
+      case "allocated":
+        return this.arena.onAllocated(instruction);
+      case "forgetPeer":
+        return this.#options.forgetPeer(instruction.workerId);
+      case "killed":
+        return this.#answer(this.#killed, instruction.requestId, undefined);
+      case "found": {
+        const { actorId, className } = instruction;
+        return this.#answer(this.#found, instruction.requestId, { actorId, className });
+      }
+    }
+  }
+
+  #request(): number {
+    this.#openRequestCount += 1;
+    return this.#nextRequestId++;
+  }
+
+  #answer<T>(waiting: Map<number, (answer: T) => void>, requestId: number, answer: T): void {
+    const settle = waiting.get(requestId);
+    if (settle === undefined) return;
+    waiting.delete(requestId);
+    this.#openRequestCount -= 1;
+    settle(answer);
+  }
+
+  #reclaimSoon(): void {
+    if (this.#reclaimIsDue) return;
+    this.#reclaimIsDue = true;
+    setImmediate(() => {
+      this.#reclaimIsDue = false;
+      const refs = this.#droppedRefs;
+      const views = this.#droppedViews;
+      this.#droppedRefs = [];
+      this.#droppedViews = [];
+      if (refs.length > 0) this.dispatch({ type: "removeRefs", entries: refs });
+      if (views.length > 0) this.dispatch({ type: "releaseViews", entries: views });
+    });
+  }
+
+  #updateKeepAlive(): void {
+    const needed = this.core.isWaiting || this.#openRequestCount > 0;
+    if (needed === this.#isKeptAlive) return;
+    this.#isKeptAlive = needed;
+    this.#options.keepAlive(needed);
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Runs user code for one core worker: resolve the function → decode the arguments → call → encode the result.
+ * A plain function ends within the call; an asynchronous one when its promise does.
+ *
+ * What user code is, where it is found and how values are encoded is the api's business: the UserCode port.
+ */
+import type { EngineError } from "../common/error-type.ts";
+import { taskIdHex } from "../common/ids.ts";
+import type { CoreWorkerCall } from "../core-worker/calls.ts";
+import type { ObjectEntry } from "../core-worker/object-entry.ts";
+import type { IncomingActor, IncomingTask } from "../core-worker/task-receiver.ts";
+import type { TaskReceiver } from "../core-worker/task-receiver.ts";
+import type { Outcome } from "../protocol/outcome.ts";
+import { FailedValue } from "../protocol/outcome.ts";
+import type { TaskSink } from "./host.ts";
+
+/** A call that is ready to run: `run` enters the task's context and calls the user's function. */
+export interface PreparedCall {
+  run(): unknown;
+  /** Encodes what `run` gave; may be asynchronous when the arena must be asked for room. */
+  encode(result: unknown): Outcome | readonly Outcome[] | Promise<Outcome | readonly Outcome[]>;
+  encodeError(error: unknown): FailedValue;
+  /** The context is left for good. Entries of the owner that user code may go on using. */
+  finish(): readonly ObjectEntry[] | null;
+}
+
+export interface UserCode {
+  /** May be asynchronous (a module to import); then it copies what it needs of the task's bytes first. */
+  prepareTask(task: IncomingTask, actor: ActorInstance | null): PreparedCall | Promise<PreparedCall>;
+  prepareConstructor(actor: IncomingActor): PreparedCall | Promise<PreparedCall>;
+  /** Calls of a class that has async methods run concurrently, as in Ray. */
+  defaultConcurrency(instance: object): number;
+  encodeError(error: unknown, taskName: string, subject: string): FailedValue;
+}
+
+/** The actor of this worker, once constructed. */
+export interface ActorInstance {
+  readonly actor: IncomingActor;
+  readonly instance: object;
+}
+
+export class Executor implements TaskSink {
+  readonly #receiver: TaskReceiver;
+  readonly #userCode: UserCode;
+  readonly #report: (event: CoreWorkerCall) => void;
+  readonly #nowMs: () => number;
+  readonly #accepted: IncomingTask[] = [];
+  #actor: ActorInstance | null = null;
+
+  constructor(parts: {
+    receiver: TaskReceiver;
+    userCode: UserCode;
+    report: (event: CoreWorkerCall) => void;
+    nowMs: () => number;
+  }) {
+    this.#receiver = parts.receiver;
+    this.#userCode = parts.userCode;
+    this.#report = parts.report;
+    this.#nowMs = parts.nowMs;
+  }
+
+  wantsTask(): boolean {
+    return this.#receiver.wantsTask();
+  }
+
+  accept(task: IncomingTask): void {
+    this.#accepted.push(task);
+  }
+
+  runAccepted(): void {
+    for (let task = this.#accepted.shift(); task; task = this.#accepted.shift()) {
+      this.#start(task);
+    }
+  }
+
+  construct(actor: IncomingActor): void {
+    const prepare = (): Promise<PreparedCall> | PreparedCall =>
+      this.#userCode.prepareConstructor(actor);
+    // The constructor runs in a turn of its own, never inside the drain that brought it.
+    void Promise.resolve()
+      .then(prepare)
+      .then((call) => this.#runConstructor(actor, call))
+      .catch((error: unknown) => this.#constructorFailed(actor, error));
+  }
+
+  #start(task: IncomingTask): void {
+    const startMs = this.#nowMs();
+    let call: PreparedCall | Promise<PreparedCall>;
+    try {
+      call = this.#userCode.prepareTask(task, this.#actor);
+    } catch (error) {
+      this.#failed(task, startMs, error);
+      return;
+    }
+    if (!isThenable(call)) {
+      this.#run(task, startMs, call);
+      return;
+    }
+    call.then(
+      (prepared) => this.#run(task, this.#nowMs(), prepared),
+      (error: unknown) => this.#failed(task, startMs, error),
+    );
+  }
+
+  #run(task: IncomingTask, startMs: number, call: PreparedCall): void {
+    try {
+      const result = call.run();
+      if (!isThenable(result)) {
+        this.#encode({ task, startMs, call, result });
+        return;
+      }
+      result.then(
+        (value) => this.#encode({ task, startMs, call, result: value }),
+        (error: unknown) => this.#end(task, startMs, call, call.encodeError(error)),
+      );
+    } catch (error) {
+      this.#end(task, startMs, call, call.encodeError(error));
+    }
+  }
+
+  #encode(ended: {
+    task: IncomingTask;
+    startMs: number;
+    call: PreparedCall;
+    result: unknown;
+  }): void {
+    const { task, startMs, call, result } = ended;
+    try {
+      const outcome = call.encode(result);
+      if (!isThenable(outcome)) {
+        this.#end(task, startMs, call, outcome);
+        return;
+      }
+      outcome.then(
+        (encoded) => this.#end(task, startMs, call, encoded),
+        (error: unknown) => this.#end(task, startMs, call, call.encodeError(error)),
+      );
+    } catch (error) {
+      this.#end(task, startMs, call, call.encodeError(error));
+    }
+  }
+
+  #end(
+    task: IncomingTask,
+    startMs: number,
+    call: PreparedCall,
+    outcome: Outcome | readonly Outcome[],
+  ): void {
+    const keptEntries = call.finish();
+    const several = Array.isArray(outcome) ? (outcome as readonly Outcome[]) : null;
+    this.#report({
+      type: "taskFinished",
+      task,
+      durationMs: this.#nowMs() - startMs,
+      outcome: several === null ? (outcome as Outcome) : several[0],
+      outcomes: several === null ? null : several.slice(1),
+      keptEntries,
+    });
+  }
+
+  /** The task never ran: its function or its arguments could not be had. */
+  #failed(task: IncomingTask, startMs: number, error: unknown): void {
+    const { taskName } = task.definition;
+    const outcome = this.#userCode.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
+    const durationMs = this.#nowMs() - startMs;
+    this.#report({
+      type: "taskFinished",
+      task,
+      durationMs,
+      outcome,
+      outcomes: null,
+      keptEntries: null,
+    });
+  }
+
+  async #runConstructor(actor: IncomingActor, call: PreparedCall): Promise<void> {
+    let instance: unknown;
+    try {
+      instance = await call.run();
+    } catch (error) {
+      call.finish();
+      throw error;
+    }
+    call.finish();
+    this.#actor = { actor, instance: instance as object };
+    const asked = actor.spec.maxConcurrency;
+    const maxConcurrency =
+      asked > 0 ? asked : this.#userCode.defaultConcurrency(instance as object);
+    this.#report({ type: "constructorFinished", actor, failure: null, maxConcurrency });
+  }
+
+  #constructorFailed(actor: IncomingActor, thrown: unknown): void {
+    const { spec } = actor;
+    const className = spec.descriptor.displayName;
+    const failed = this.#userCode.encodeError(thrown, className, spec.actorId);
+    const error: EngineError = {
+      type: "ACTOR_DIED",
+      message: `the constructor of ${className} threw: ${failed.error.message}`,
+      subject: spec.actorId,
+      detail: className,
+    };
+    const failure = { error, cause: failed.cause ?? undefined };
+    this.#report({ type: "constructorFinished", actor, failure, maxConcurrency: 0 });
+  }
+}
+
+
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}

@@ -1,0 +1,21 @@
+/** The GCS as a service: its machine on the node's host, for as long as the layer's scope lives. */
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import { gcsAddress } from "#engine/common/ids.ts";
+import { Gcs } from "#engine/gcs/gcs.ts";
+import { NodeHost } from "./ports.ts";
+
+export class GcsService extends Context.Service<GcsService, { readonly machine: Gcs }>()(
+  "mobula/engine/Gcs",
+) {
+  static readonly layer: Layer.Layer<GcsService, never, NodeHost> = Layer.effect(
+    GcsService,
+    Effect.gen(function* () {
+      const host = yield* NodeHost;
+      const machine = new Gcs();
+      host.attach(gcsAddress, machine, () => {});
+      return GcsService.of({ machine });
+    }),
+  );
+}

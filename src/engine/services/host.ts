@@ -1,0 +1,276 @@
+/**
+ * The pump of one thread: takes one event → `handle` → carries out all that was asked → the next.
+ *
+ * Messages between machines of this thread go through the inbox, so that a laptop and a cluster run the same
+ * path. User code never runs inside a drain: what it submits is handled at once.
+ */
+import { assert } from "../common/assert.ts";
+import { Deque } from "../common/deque.ts";
+import type { Address } from "../common/ids.ts";
+import { deadline, type Machine, type Outbox } from "../protocol/machine.ts";
+import type { Message } from "../protocol/message.ts";
+import type { PushTask } from "../protocol/task.ts";
+import type { Transport, TransportReceiver } from "../protocol/transport.ts";
+import { LocalTasks } from "./local-tasks.ts";
+
+/** Time one turn may hold the event loop outside user code. */
+const turnBudgetMs = 5;
+/** Control frames taken between two looks at the clock; a task may be long, so one look a task. */
+const framesPerLook = 64;
+
+export interface HostClock {
+  nowMs(): number;
+  /** Calls back once, no later than asked for as far as the loop allows; the newest call replaces the last. */
+  wakeAt(atMs: number, wake: () => void): void;
+  /** Calls back in a turn of its own. */
+  soon(wake: () => void): void;
+}
+
+/** What a host needs from the executor side of a core worker. */
+export interface TaskSink {
+  wantsTask(): boolean;
+  /** Starts what has been accepted; the bytes of its message are valid until this returns. */
+  runAccepted(): void;
+}
+
+interface Attached {
+  readonly address: Address;
+  readonly machine: Machine<never, never>;
+  readonly outbox: Outbox<never>;
+  readonly perform: (instruction: never) => void;
+  readonly instructions: unknown[];
+}
+
+export class Host implements TransportReceiver {
+  readonly #clock: HostClock;
+  readonly #checkInvariants: boolean;
+  readonly #attached = new Map<Address, Attached>();
+  readonly #expected = new Map<Address, Message[]>();
+  readonly #inbox = new Deque<Attached>();
+  readonly #events = new Deque<unknown>();
+  readonly #localTasks = new LocalTasks();
+  #transport: Transport | null = null;
+  #tasks: TaskSink | null = null;
+  /** Called when a drain has ended: the place to look at what changed. */
+  #onDrained: () => void = () => {};
+  /** Called when a drain outside the pump has ended: a task may have made room for the next. */
+  #onIdleWork: () => void = () => {};
+  #draining = false;
+  #pumping = false;
+  #pumpIsDue = false;
+  #closed = false;
+  #armedMs = Infinity;
+
+  constructor(clock: HostClock, checkInvariants: boolean) {
+    this.#clock = clock;
+    this.#checkInvariants = checkInvariants;
+  }
+
+  get nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  connect(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  execute(tasks: TaskSink): void {
+    this.#tasks = tasks;
+  }
+
+  afterDrain(callback: () => void): void {
+    this.#onDrained = callback;
+  }
+
+  onIdleWork(callback: () => void): void {
+    this.#onIdleWork = callback;
+  }
+
+  wantsTask(): boolean {
+    return this.#tasks?.wantsTask() ?? false;
+  }
+
+  attach<E, I>(
+    address: Address,
+    machine: Machine<E, I>,
+    perform: (instruction: I) => void,
+  ): void {
+    assert(!this.#attached.has(address), `one machine per address: ${address}`);
+    const instructions: unknown[] = [];
+    this.#attached.set(address, {
+      address,
+      machine: machine as unknown as Machine<never, never>,
+      outbox: this.#outboxOf(instructions),
+      perform: perform as (instruction: never) => void,
+      instructions,
+    });
+    const kept = this.#expected.get(address) ?? [];
+    this.#expected.delete(address);
+    for (const message of kept) this.dispatch(address, message);
+  }
+
+  /** Machines that will be attached soon: what is sent to them until then is kept, in order. */
+  expect(addresses: readonly Address[]): void {
+    for (const address of addresses) this.#expected.set(address, []);
+  }
+
+  /** A call of the api or a completion: handled, with all that follows on this thread, before it returns. */
+  dispatch(address: Address, event: unknown): void {
+    const target = this.#attached.get(address);
+    if (target === undefined || this.#closed) return;
+    this.#inbox.push(target);
+    this.#events.push(event);
+    if (!this.#draining) this.#drain();
+  }
+
+  /** A process ends: nothing is handled or sent any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  // ------------------------------------------------------------ from the transport
+
+  onMessage(to: Address, message: Message): void {
+    this.dispatch(to, message);
+    if (message.type === "pushTask") this.#tasks?.runAccepted();
+  }
+
+  onWritable(peer: Address): void {
+    for (const address of this.#attached.keys()) this.dispatch(address, { type: "writable", peer });
+  }
+
+  onWork(): void {
+    this.pump();
+  }
+
+  /**
+   * Takes what has arrived until nothing is left or the turn is over; then goes on in a later turn.
+   * True if there was anything.
+   */
+  pump(): boolean {
+    if (this.#pumping || this.#draining || this.#closed) return false;
+    this.#pumping = true;
+    const startMs = this.#clock.nowMs();
+    let worked = false;
+    try {
+      while (this.#step()) {
+        worked = true;
+        if (this.#clock.nowMs() - startMs < turnBudgetMs) continue;
+        this.#pumpSoon();
+        break;
+      }
+    } finally {
+      this.#pumping = false;
+    }
+    return worked;
+  }
+
+  /** True if there was something to do. */
+  #step(): boolean {
+    if (this.#closed) return false;
+    const worked = this.#transport?.poll(framesPerLook) ?? false;
+    return this.#takeTask() || worked;
+  }
+
+  #takeTask(): boolean {
+    const tasks = this.#tasks;
+    if (tasks === null || !tasks.wantsTask()) return false;
+    const local = this.#localTasks.take();
+    if (local === undefined) return this.#transport?.pollTask() ?? false;
+    this.onMessage(local.to, local.message);
+    return true;
+  }
+
+  #pumpSoon(): void {
+    if (this.#pumpIsDue) return;
+    this.#pumpIsDue = true;
+    this.#clock.soon(() => {
+      this.#pumpIsDue = false;
+      this.pump();
+    });
+  }
+
+  #drain(): void {
+    this.#draining = true;
+    const nowMs = this.#clock.nowMs();
+    try {
+      for (;;) {
+        const target = this.#inbox.shift();
+        if (target === undefined) break;
+        target.machine.handle(this.#events.shift() as never, nowMs, target.outbox);
+        if (target.instructions.length > 0) this.#perform(target);
+        if (this.#checkInvariants) target.machine.checkInvariants();
+      }
+    } finally {
+      this.#draining = false;
+    }
+    this.#arm();
+    // Tasks for this very thread start in a turn of their own: their owner is still running.
+    if (this.#localTasks.size > 0 && !this.#pumping) this.#pumpSoon();
+    this.#onDrained();
+    if (!this.#pumping) this.#onIdleWork();
+  }
+
+  #perform(target: Attached): void {
+    const { instructions } = target;
+    for (let i = 0; i < instructions.length; i++) target.perform(instructions[i] as never);
+    instructions.length = 0;
+  }
+
+  /** One timer a host, set anew only when something is due earlier. */
+  #arm(): void {
+    let nextMs = Infinity;
+    for (const { machine } of this.#attached.values()) {
+      const atMs = machine.nextDeadlineMs();
+      if (atMs < nextMs) nextMs = atMs;
+    }
+    if (nextMs >= this.#armedMs) return;
+    this.#armedMs = nextMs;
+    this.#clock.wakeAt(nextMs, () => this.#onTimer());
+  }
+
+  #onTimer(): void {
+    this.#armedMs = Infinity;
+    const nowMs = this.#clock.nowMs();
+    for (const { address, machine } of this.#attached.values()) {
+      if (machine.nextDeadlineMs() <= nowMs) this.dispatch(address, deadline);
+    }
+    this.#arm();
+  }
+
+  #outboxOf(instructions: unknown[]): Outbox<never> {
+    return {
+      send: (to, message) => this.#send(to, message),
+      sendTask: (to, message) => this.#sendTask(to, message),
+      retract: (to, position) =>
+        this.#attached.has(to)
+          ? this.#localTasks.retract(position)
+          : (this.#transport?.retract(to, position) ?? false),
+      isCongested: (to) => !this.#attached.has(to) && (this.#transport?.isCongested(to) ?? false),
+      instruct: (instruction) => void instructions.push(instruction),
+    };
+  }
+
+  #send(to: Address, message: Message): void {
+    if (this.#closed) return;
+    const target = this.#attached.get(to);
+    if (target !== undefined) {
+      this.#inbox.push(target);
+      this.#events.push(message);
+      return;
+    }
+    const kept = this.#expected.get(to);
+    if (kept !== undefined) {
+      kept.push(message);
+      return;
+    }
+    assert(this.#transport !== null, `no way to ${to}`);
+    this.#transport.send(to, message);
+  }
+
+  #sendTask(to: Address, message: PushTask): number {
+    if (this.#attached.has(to)) return this.#localTasks.add(to, message);
+    assert(this.#transport !== null, `no way to ${to}`);
+    return this.#transport.sendTask(to, message);
+  }
+}

@@ -1,0 +1,43 @@
+/** A head node: GCS, raylet with its object store, workers; built and torn down as one scope. */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Layer from "effect/Layer";
+import * as Scope from "effect/Scope";
+import type { WorkerId } from "#engine/common/ids.ts";
+import type { Launcher } from "#engine/protocol/launcher.ts";
+import type { RayletOptions } from "#engine/raylet/raylet.ts";
+import { GcsService } from "./gcs.ts";
+import type { Host } from "./host.ts";
+import { NodeHost, WorkerLauncher } from "./ports.ts";
+import { Scheduler } from "./scheduler.ts";
+
+export interface HeadNodeOptions {
+  readonly host: Host;
+  readonly launcher: Launcher & { close(): Promise<void> };
+  readonly raylet: RayletOptions;
+  readonly driverId: WorkerId;
+}
+
+export interface RunningNode {
+  /** Ends the workers, then what they were served by. */
+  close(): Promise<void>;
+}
+
+export const layerHeadNode = (
+  options: HeadNodeOptions,
+): Layer.Layer<GcsService | Scheduler> => {
+  const { host, launcher, raylet, driverId } = options;
+  const ports = Layer.merge(
+    Layer.succeed(NodeHost, host),
+    Layer.succeed(WorkerLauncher, launcher),
+  );
+  // The raylet registers at the GCS as its first act: that is there before it.
+  const scheduler = Scheduler.layer(raylet, driverId).pipe(Layer.provideMerge(GcsService.layer));
+  return scheduler.pipe(Layer.provide(ports));
+};
+
+export async function startHeadNode(options: HeadNodeOptions): Promise<RunningNode> {
+  const scope = await Effect.runPromise(Scope.make());
+  await Effect.runPromise(Layer.buildWithScope(layerHeadNode(options), scope));
+  return { close: () => Effect.runPromise(Scope.close(scope, Exit.void)) };
+}

@@ -1,0 +1,35 @@
+/** The raylet as a service: its machine on the node's host, its instructions carried out by the launcher. */
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import type { WorkerId } from "#engine/common/ids.ts";
+import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import { NodeHost, WorkerLauncher } from "./ports.ts";
+
+export class Scheduler extends Context.Service<Scheduler, { readonly machine: Raylet }>()(
+  "mobula/engine/Scheduler",
+) {
+  /** Registers the node and its driver, starts the first workers; ends them all with the scope. */
+  static layer(
+    options: RayletOptions,
+    driverId: WorkerId,
+  ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
+    return Layer.effect(
+      Scheduler,
+      Effect.gen(function* () {
+        const host = yield* NodeHost;
+        const launcher = yield* WorkerLauncher;
+        yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
+        const machine = new Raylet(options);
+        const { nodeId } = options;
+        host.attach(nodeId, machine, (instruction: RayletInstruction) => {
+          if (instruction.type === "startWorker") launcher.start(instruction.workerId);
+          else launcher.stop(instruction.workerId);
+        });
+        host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });
+        host.dispatch(nodeId, { type: "start" });
+        return Scheduler.of({ machine });
+      }),
+    );
+  }
+}

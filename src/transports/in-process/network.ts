@@ -1,0 +1,154 @@
+/**
+ * Frames between hosts that share one thread: local mode. Nothing is encoded, messages never change after
+ * they were sent; a host never runs inside another's turn.
+ *
+ * State:  per endpoint a queue of control frames and one of task frames, in order of sending.
+ * Bounds: those of the senders' credits; there is no capacity to run out of.
+ * Errors: a frame to an endpoint that is gone is dropped, as by a dead thread.
+ */
+import { Deque } from "#engine/common/deque.ts";
+import type { Address } from "#engine/common/ids.ts";
+import type { Message } from "#engine/protocol/message.ts";
+import type { PushTask } from "#engine/protocol/task.ts";
+import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+
+interface TaskFrame {
+  readonly position: number;
+  readonly to: Address;
+  readonly message: PushTask;
+}
+
+/** Calls back in a later turn of the event loop. */
+export type Soon = (callback: () => void) => void;
+
+export class InProcessNetwork {
+  readonly #soon: Soon;
+  readonly #endpoints = new Map<Address, InProcessTransport>();
+  readonly #due = new Set<InProcessTransport>();
+  #turnIsDue = false;
+
+  constructor(soon: Soon) {
+    this.#soon = soon;
+  }
+
+  /** An endpoint that answers for these addresses. */
+  join(addresses: readonly Address[], receiver: TransportReceiver): InProcessTransport {
+    const transport = new InProcessTransport(this, receiver);
+    for (const address of addresses) this.#endpoints.set(address, transport);
+    return transport;
+  }
+
+  /** The endpoint's process has ended: what is under way to it is lost. */
+  leave(transport: InProcessTransport): void {
+    for (const [address, known] of this.#endpoints) {
+      if (known === transport) this.#endpoints.delete(address);
+    }
+    this.#due.delete(transport);
+    transport.close();
+  }
+
+  endpoint(address: Address): InProcessTransport | undefined {
+    return this.#endpoints.get(address);
+  }
+
+  /** The endpoint has something to take. */
+  schedule(transport: InProcessTransport): void {
+    this.#due.add(transport);
+    if (this.#turnIsDue) return;
+    this.#turnIsDue = true;
+    this.#soon(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#turnIsDue = false;
+    const due = [...this.#due];
+    this.#due.clear();
+    for (const transport of due) transport.wake();
+  }
+}
+
+export class InProcessTransport implements Transport {
+  readonly #network: InProcessNetwork;
+  readonly #receiver: TransportReceiver;
+  readonly #control = new Deque<{ readonly to: Address; readonly message: Message }>();
+  readonly #tasks = new Deque<TaskFrame>();
+  #nextPosition = 0;
+  #closed = false;
+
+  constructor(network: InProcessNetwork, receiver: TransportReceiver) {
+    this.#network = network;
+    this.#receiver = receiver;
+  }
+
+  send(to: Address, message: Message): void {
+    this.#network.endpoint(to)?.accept(to, message);
+  }
+
+  sendTask(to: Address, message: PushTask): number {
+    return this.#network.endpoint(to)?.acceptTask(to, message) ?? -1;
+  }
+
+  retract(to: Address, framePosition: number): boolean {
+    const endpoint = this.#network.endpoint(to);
+    // What never reached a dead endpoint was never started; what it held went down with it unstarted.
+    if (endpoint === undefined) return framePosition === -1;
+    return endpoint.withdraw(framePosition);
+  }
+
+  isCongested(): boolean {
+    return false;
+  }
+
+  poll(frameBudget: number): boolean {
+    let taken = 0;
+    for (; taken < frameBudget; taken++) {
+      const frame = this.#control.shift();
+      if (frame === undefined) break;
+      this.#receiver.onMessage(frame.to, frame.message);
+    }
+    if (this.#control.size > 0) this.#network.schedule(this);
+    return taken > 0;
+  }
+
+  pollTask(): boolean {
+    const frame = this.#tasks.shift();
+    if (frame === undefined) return false;
+    this.#receiver.onMessage(frame.to, frame.message);
+    return true;
+  }
+
+  /** Something waits that may be taken now. */
+  get hasTask(): boolean {
+    return this.#tasks.size > 0;
+  }
+
+  // ------------------------------------------------------------ from other endpoints and the network
+
+  accept(to: Address, message: Message): void {
+    if (this.#closed) return;
+    this.#control.push({ to, message });
+    this.#network.schedule(this);
+  }
+
+  acceptTask(to: Address, message: PushTask): number {
+    const position = this.#nextPosition;
+    this.#nextPosition += 1;
+    this.#tasks.push({ position, to, message });
+    this.#network.schedule(this);
+    return position;
+  }
+
+  withdraw(framePosition: number): boolean {
+    const before = this.#tasks.size;
+    this.#tasks.retain((frame) => frame.position !== framePosition);
+    return this.#tasks.size < before;
+  }
+
+  wake(): void {
+    if (!this.#closed) this.#receiver.onWork();
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}

@@ -1,0 +1,131 @@
+/** One peer thread: rings to and from it, its bell, and the addresses that live there. */
+import type { Address } from "#engine/common/ids.ts";
+import { decodeMessage, endpointsOf } from "#engine/protocol/codec/codec.ts";
+import type { Message } from "#engine/protocol/message.ts";
+import type { PushTask } from "#engine/protocol/task.ts";
+import type { TransportReceiver } from "#engine/protocol/transport.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import type { LinkEnds } from "./link-memory.ts";
+import type { Bell } from "./parking.ts";
+import type { RingReader } from "./ring-reader.ts";
+
+/** By slot, at most 16 a side. */
+export type Slots = readonly Address[];
+
+export class Link {
+  readonly peer: Address;
+  readonly #localSlots: Slots;
+  readonly #remoteSlots: Slots;
+  readonly #control = new FrameQueue(false);
+  readonly #tasks = new FrameQueue(true);
+  #ends: LinkEnds | null = null;
+  #bell: Bell | null = null;
+  /** The peer's thread has ended: what it wrote is still read, what is written is dropped. */
+  #dead = false;
+
+  constructor(peer: Address, localSlots: Slots, remoteSlots: Slots) {
+    this.peer = peer;
+    this.#localSlots = localSlots;
+    this.#remoteSlots = remoteSlots;
+  }
+
+  get isOpen(): boolean {
+    return this.#ends !== null;
+  }
+
+  get isCongested(): boolean {
+    return this.#tasks.isCongested;
+  }
+
+  open(ends: LinkEnds, bell: Bell): void {
+    this.#ends = ends;
+    this.#bell = bell;
+    this.#control.open(ends.controlOut);
+    this.#tasks.open(ends.tasksOut);
+  }
+
+  markDead(): void {
+    this.#dead = true;
+  }
+
+  send(to: Address, message: Message): void {
+    if (this.#dead) return;
+    this.#control.send(message, this.#endpoints(to, message.from));
+    this.#bell?.ring();
+  }
+
+  sendTask(to: Address, message: PushTask): number {
+    const position = this.#tasks.send(message, this.#endpoints(to, message.from));
+    if (!this.#dead) this.#bell?.ring();
+    return position;
+  }
+
+  retract(framePosition: number): boolean {
+    return this.#tasks.retract(framePosition);
+  }
+
+  hasData(): boolean {
+    const ends = this.#ends;
+    return ends !== null && (ends.controlIn.hasData() || ends.tasksIn.hasData());
+  }
+
+  hasControlData(): boolean {
+    return this.#ends?.controlIn.hasData() ?? false;
+  }
+
+  hasTask(): boolean {
+    return this.#ends?.tasksIn.hasData() ?? false;
+  }
+
+  /** Frames that waited for room go out. */
+  flush(receiver: TransportReceiver): void {
+    if (this.#dead) return;
+    const control = this.#control.flush();
+    const tasks = this.#tasks.flush();
+    if (!control && !tasks) return;
+    this.#bell?.ring();
+    if (tasks || !this.#tasks.isCongested) receiver.onWritable(this.peer);
+  }
+
+  poll(receiver: TransportReceiver, frameBudget: number): boolean {
+    const reader = this.#ends?.controlIn;
+    if (reader === undefined) return false;
+    let taken = 0;
+    while (taken < frameBudget && reader.peek()) {
+      this.#deliver(reader, receiver);
+      taken += 1;
+    }
+    return taken > 0;
+  }
+
+  pollTask(receiver: TransportReceiver): boolean {
+    const reader = this.#ends?.tasksIn;
+    if (reader === undefined || this.#dead) return false;
+    while (reader.peek()) {
+      if (!reader.take()) continue;
+      this.#deliver(reader, receiver);
+      return true;
+    }
+    return false;
+  }
+
+  /** The frame's bytes are lent to the handler, then the ring has them back. */
+  #deliver(reader: RingReader, receiver: TransportReceiver): void {
+    const { source, sourceView, start, byteLength } = reader;
+    const endpoints = endpointsOf(source, start);
+    const from = this.#remoteSlots[endpoints >> 4] ?? this.peer;
+    const to = this.#localSlots[endpoints & 15] ?? this.peer;
+    const message = decodeMessage(source, sourceView, start, byteLength, from);
+    try {
+      receiver.onMessage(to, message);
+    } finally {
+      reader.release();
+    }
+  }
+
+  #endpoints(to: Address, from: Address): number {
+    const toSlot = Math.max(0, this.#remoteSlots.indexOf(to));
+    const fromSlot = Math.max(0, this.#localSlots.indexOf(from));
+    return (fromSlot << 4) | toSlot;
+  }
+}

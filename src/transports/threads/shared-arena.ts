@@ -1,0 +1,75 @@
+/**
+ * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at start and
+ * touched by use: a gigabyte costs nothing until something lies in it.
+ */
+import type { Arena } from "#engine/protocol/arena.ts";
+import { assert } from "#engine/common/assert.ts";
+
+/** Below 2 GiB, so that an offset is a small integer. */
+const segmentBytesMax = 2 ** 31 - 65_536;
+
+export class SharedArena implements Arena {
+  readonly #buffers = new Map<number, SharedArrayBuffer>();
+  readonly #bytes = new Map<number, Uint8Array>();
+  readonly #waiting = new Map<number, (() => void)[]>();
+
+  constructor(segments: Iterable<readonly [number, SharedArrayBuffer]>) {
+    for (const [segment, buffer] of segments) this.add(segment, buffer);
+  }
+
+  segments(): [number, SharedArrayBuffer][] {
+    return [...this.#buffers];
+  }
+
+  get segmentCount(): number {
+    return this.#buffers.size;
+  }
+
+  segmentBytes(segment: number): number {
+    return this.buffer(segment).byteLength;
+  }
+
+  bytes(segment: number): Uint8Array {
+    const bytes = this.#bytes.get(segment);
+    assert(bytes !== undefined, `segment ${segment} of the arena is mapped here`);
+    return bytes;
+  }
+
+  buffer(segment: number): SharedArrayBuffer {
+    const buffer = this.#buffers.get(segment);
+    assert(buffer !== undefined, `segment ${segment} of the arena is mapped here`);
+    return buffer;
+  }
+
+  has(segment: number): boolean {
+    return this.#buffers.has(segment);
+  }
+
+  /** A segment of another thread's own making has been announced. */
+  add(segment: number, buffer: SharedArrayBuffer): void {
+    this.#buffers.set(segment, buffer);
+    this.#bytes.set(segment, new Uint8Array(buffer));
+    const waiting = this.#waiting.get(segment) ?? [];
+    this.#waiting.delete(segment);
+    for (const wake of waiting) wake();
+  }
+
+  /** Calls back once the segment is mapped here. */
+  whenAdded(segment: number, wake: () => void): void {
+    if (this.#buffers.has(segment)) {
+      wake();
+      return;
+    }
+    const waiting = this.#waiting.get(segment) ?? [];
+    waiting.push(wake);
+    this.#waiting.set(segment, waiting);
+  }
+}
+
+export function reserveSegments(totalBytes: number): SharedArrayBuffer[] {
+  const buffers: SharedArrayBuffer[] = [];
+  for (let left = totalBytes; left > 0; left -= segmentBytesMax) {
+    buffers.push(new SharedArrayBuffer(Math.min(left, segmentBytesMax)));
+  }
+  return buffers;
+}

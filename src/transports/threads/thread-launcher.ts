@@ -1,0 +1,262 @@
+/**
+ * Worker threads of this process, held by piscina: starts them, makes the links between them, reports their
+ * end once, after what they sent has been delivered.
+ *
+ * A pool of one thread a worker: a worker is leased by name, so a pool that picks a thread is of no use, and
+ * one pool with many would start threads for boot tasks that wait for theirs. The boot task ends at
+ * once, the worker's loop goes on; a task that never ended would keep the process alive.
+ */
+import { type MessagePort, MessageChannel, Worker } from "node:worker_threads";
+import { Piscina } from "piscina";
+import { assert } from "#engine/common/assert.ts";
+import type { Config } from "#engine/common/config.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
+import type { BootData, PortMessage } from "./boot-data.ts";
+import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
+import { Bell, threadsMax } from "./parking.ts";
+import type { SharedArena } from "./shared-arena.ts";
+import type { ThreadTransport } from "./transport.ts";
+
+/** From host to worker and back. */
+const hostControlBytes = 1 << 20;
+const hostTaskBytes = 1 << 20;
+/** Between two workers. */
+const peerControlBytes = 1 << 18;
+const peerTaskBytes = 1 << 18;
+/** Segments that a thread makes for itself are numbered in a range of its own. */
+const segmentsPerThread = 1 << 16;
+
+export interface ThreadLauncherOptions {
+  readonly nodeId: NodeId;
+  readonly driverId: WorkerId;
+  readonly config: Config;
+  readonly checkInvariants: boolean;
+  readonly parkedWords: SharedArrayBuffer;
+  readonly arena: SharedArena;
+  readonly transport: ThreadTransport;
+  readonly receiver: LauncherReceiver;
+  /** The module whose default export takes BootData; "" when the program is one bundle. */
+  readonly workerEntry: URL | null;
+  /** The bundle that contains us, started as a thread of its own, when there is no workerEntry. */
+  readonly bundle: URL;
+  readonly app: unknown;
+  readonly heapMbMax: number;
+  readonly execArgv: readonly string[] | null;
+  onNudge(): void;
+}
+
+interface Slot {
+  readonly workerId: WorkerId;
+  readonly threadIndex: number;
+  readonly port: MessagePort;
+  worker: Worker | null;
+  pool: Piscina | null;
+  /** What its "error" event said, before its "exit". */
+  failure: WorkerExit | null;
+  isReady: boolean;
+  isStopping: boolean;
+}
+
+export class ThreadLauncher implements Launcher {
+  readonly #options: ThreadLauncherOptions;
+  readonly #slots = new Map<WorkerId, Slot>();
+  readonly #freeIndices: number[] = [];
+  readonly #linked = new Set<string>();
+  readonly #words: Int32Array;
+  #nextIndex = 1;
+  #closed = false;
+
+  constructor(options: ThreadLauncherOptions) {
+    this.#options = options;
+    this.#words = new Int32Array(options.parkedWords);
+  }
+
+  start(workerId: WorkerId): void {
+    const { driverId, nodeId, transport } = this.#options;
+    const threadIndex = this.#freeIndices.pop() ?? this.#nextIndex++;
+    assert(threadIndex < threadsMax, `a process has at most ${threadsMax} worker threads`);
+    const { port1, port2 } = new MessageChannel();
+    const memory = makeLinkMemory(hostControlBytes, hostTaskBytes);
+    const slot: Slot = {
+      workerId,
+      threadIndex,
+      port: port1,
+      worker: null,
+      pool: null,
+      failure: null,
+      isReady: false,
+      isStopping: false,
+    };
+    this.#slots.set(workerId, slot);
+    port1.on("message", (message: PortMessage) => this.#onPortMessage(slot, message));
+    port1.unref();
+    const bell = new Bell(this.#words, threadIndex, port1);
+    transport.openLink([workerId], openLinkMemory(memory, 0), bell);
+    const boot = this.#bootData({ workerId, nodeId, driverId, threadIndex, memory, port: port2 });
+    this.#spawn(slot, boot);
+  }
+
+  stop(workerId: WorkerId): void {
+    const slot = this.#slots.get(workerId);
+    if (slot === undefined || slot.isStopping) return;
+    slot.isStopping = true;
+    void slot.worker?.terminate();
+  }
+
+  /** Ends all threads; their exits are not reported any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const ends: Promise<unknown>[] = [];
+    for (const slot of this.#slots.values()) {
+      slot.port.close();
+      ends.push(slot.pool?.destroy() ?? slot.worker?.terminate() ?? Promise.resolve());
+    }
+    await Promise.all(ends);
+    this.#slots.clear();
+  }
+
+  /** A segment of this thread's own: every worker maps it. */
+  announceSegment(segment: number, buffer: SharedArrayBuffer, except?: WorkerId): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.workerId !== except) slot.port.postMessage({ type: "segment", segment, buffer });
+    }
+  }
+
+  #bootData(fields: {
+    workerId: WorkerId;
+    nodeId: NodeId;
+    driverId: WorkerId;
+    threadIndex: number;
+    memory: LinkMemory;
+    port: MessagePort;
+  }): BootData {
+    const { config, checkInvariants, parkedWords, arena, app } = this.#options;
+    return {
+      ...fields,
+      parkedWords,
+      segments: arena.segments(),
+      ownSegmentsFrom: fields.threadIndex * segmentsPerThread,
+      config,
+      checkInvariants,
+      app,
+    };
+  }
+
+  #spawn(slot: Slot, boot: BootData): void {
+    const { workerEntry, bundle, heapMbMax, execArgv } = this.#options;
+    const limits = heapMbMax > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } } : {};
+    const args = execArgv === null ? {} : { execArgv: [...execArgv] };
+    if (workerEntry === null) {
+      const worker = new Worker(bundle, {
+        ...limits,
+        ...args,
+        workerData: { mobulaBoot: boot },
+        transferList: [boot.port],
+      });
+      worker.unref();
+      this.#watch(slot, worker);
+      return;
+    }
+    const pool = new Piscina({
+      filename: workerEntry.href,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Infinity,
+      atomics: "disabled",
+      recordTiming: false,
+      ...limits,
+      ...args,
+    });
+    // Its "error" repeats what the thread's own events tell.
+    pool.on("error", () => {});
+    slot.pool = pool;
+    const booted = pool.run(boot, { transferList: [boot.port] });
+    const [worker] = pool.threads;
+    assert(worker !== undefined, "a pool with a task has a thread");
+    this.#watch(slot, worker);
+    booted.catch((error: unknown) => {
+      slot.failure ??= { type: "failedToStart", message: messageOf(error) };
+      void worker.terminate();
+    });
+  }
+
+  #watch(slot: Slot, worker: Worker): void {
+    slot.worker = worker;
+    worker.once("error", (error) => {
+      slot.failure = failureOf(error, slot.isReady);
+    });
+    worker.once("exit", (code) => this.#onExit(slot, code));
+  }
+
+  #onExit(slot: Slot, code: number): void {
+    if (this.#closed) return;
+    const { transport, receiver } = this.#options;
+    this.#slots.delete(slot.workerId);
+    this.#freeIndices.push(slot.threadIndex);
+    slot.port.close();
+    void slot.pool?.destroy();
+    transport.onPeerExit(slot.workerId);
+    receiver.onWorkerExit(slot.workerId, exitOf(slot, code));
+  }
+
+  #onPortMessage(slot: Slot, message: PortMessage): void {
+    if (message === null) {
+      this.#options.onNudge();
+      return;
+    }
+    switch (message.type) {
+      case "ready":
+        slot.isReady = true;
+        return this.#options.receiver.onWorkerReady(slot.workerId);
+      case "connect":
+        return this.#connect(slot, message.peer);
+      case "segment":
+        this.#options.arena.add(message.segment, message.buffer);
+        return this.announceSegment(message.segment, message.buffer, slot.workerId);
+      case "link":
+        return;
+    }
+  }
+
+  /** Two workers ask for the same link at once as a rule: the second asks in vain. */
+  #connect(slot: Slot, peerId: WorkerId): void {
+    const peer = this.#slots.get(peerId);
+    if (peer === undefined) return;
+    const key = [slot.workerId, peerId].sort().join();
+    if (this.#linked.has(key)) return;
+    this.#linked.add(key);
+    const memory = makeLinkMemory(peerControlBytes, peerTaskBytes);
+    const { port1, port2 } = new MessageChannel();
+    this.#postLink(slot, peer, { memory, side: 0, port: port1 });
+    this.#postLink(peer, slot, { memory, side: 1, port: port2 });
+  }
+
+  #postLink(
+    to: Slot,
+    peer: Slot,
+    end: { memory: LinkMemory; side: 0 | 1; port: MessagePort },
+  ): void {
+    const { workerId, threadIndex } = peer;
+    const message = { type: "link", peer: workerId, peerThreadIndex: threadIndex, ...end };
+    to.port.postMessage(message, [end.port]);
+  }
+}
+
+function exitOf(slot: Slot, code: number): WorkerExit {
+  if (slot.isStopping) return { type: "stopped" };
+  if (slot.failure !== null) return slot.failure;
+  if (slot.isReady) return { type: "exited", code };
+  return { type: "failedToStart", message: `it ended with exit code ${code} before it was ready` };
+}
+
+function failureOf(error: unknown, wasReady: boolean): WorkerExit {
+  const message = messageOf(error);
+  const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
+  if (code === "ERR_WORKER_OUT_OF_MEMORY") return { type: "outOfMemory", message };
+  return wasReady ? { type: "uncaught", message } : { type: "failedToStart", message };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

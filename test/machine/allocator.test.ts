@@ -1,0 +1,179 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Allocator, extentAlignment } from "#engine/object-store/allocator.ts";
+import { ObjectStore } from "#engine/object-store/object-store.ts";
+import { driver, nodeId, worker } from "./raylet-harness.ts";
+import { RecordingOutbox } from "./recording-outbox.ts";
+
+describe("Allocator", () => {
+  it("uses the lowest address that has room, aligned", () => {
+    const allocator = new Allocator([1024]);
+    expect(allocator.allocate(100)).toEqual({ segment: 0, offset: 0 });
+    expect(allocator.allocate(10)).toEqual({ segment: 0, offset: 128 });
+    allocator.free(0, 0, 100);
+    expect(allocator.allocate(64)).toEqual({ segment: 0, offset: 0 });
+    expect(allocator.allocate(200)).toEqual({ segment: 0, offset: 192 });
+    allocator.checkInvariants();
+  });
+
+  it("goes on in the next segment and never spans two", () => {
+    const allocator = new Allocator([256, 512]);
+    expect(allocator.allocate(200)).toEqual({ segment: 0, offset: 0 });
+    expect(allocator.allocate(200)).toEqual({ segment: 1, offset: 0 });
+    expect(allocator.allocate(320)).toBeNull();
+    expect(allocator.largestSegmentBytes()).toBe(512);
+    expect(allocator.freeBytes).toBe(768 - 400);
+  });
+
+  it("takes back any part and joins neighbours", () => {
+    const allocator = new Allocator([1000]);
+    expect(allocator.allocate(1000)).toEqual({ segment: 0, offset: 0 });
+    expect(allocator.allocate(1)).toBeNull();
+    allocator.free(0, 0, 250);
+    allocator.free(0, 500, 500);
+    expect(allocator.largestFreeBytes()).toBe(500);
+    allocator.free(0, 250, 250);
+    expect(allocator.largestFreeBytes()).toBe(1000);
+    allocator.checkInvariants();
+  });
+
+  it("refuses what can only be a bug", () => {
+    const allocator = new Allocator([1024]);
+    allocator.allocate(512);
+    expect(() => allocator.free(0, 448, 128)).toThrow(/free already/);
+    expect(() => allocator.free(0, 900, 10)).toThrow(/free already/);
+    expect(() => allocator.free(0, 1000, 100)).toThrow(/outside a segment/);
+    expect(() => allocator.free(1, 0, 10)).toThrow(/does not exist/);
+    expect(() => allocator.allocate(0)).toThrow(/0 bytes/);
+    expect(new Allocator([]).allocate(1)).toBeNull();
+    allocator.checkInvariants();
+  });
+
+  it("keeps many free extents in short runs", () => {
+    const allocator = new Allocator([64 * 2000]);
+    for (let i = 0; i < 2000; i++) allocator.allocate(64);
+    for (let i = 0; i < 2000; i += 2) allocator.free(0, i * 64, 64);
+    allocator.checkInvariants();
+    expect(allocator.allocate(65)).toBeNull();
+    for (let i = 1999; i > 0; i -= 2) allocator.free(0, i * 64, 64);
+    allocator.checkInvariants();
+    expect(allocator.largestFreeBytes()).toBe(64 * 2000);
+  });
+
+  it("agrees with a model of single bytes, and all memory comes back", () => {
+    const step = fc.record({
+      size: fc.integer({ min: 1, max: 300 }),
+      pick: fc.nat(),
+      cut: fc.nat(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 120 }),
+        fc.integer({ min: 1, max: 9 }),
+        (steps, n) => {
+          const sizes = [640 + n * 61, 1111];
+          const allocator = new Allocator(sizes);
+          const model = sizes.map((size) => new Uint8Array(size));
+          const held: { segment: number; offset: number; size: number }[] = [];
+          for (const { size, pick, cut } of steps) {
+            if (pick % 5 < 3) {
+              const placed = allocator.allocate(size);
+              expect(placed).toEqual(firstFit(model, size));
+              if (placed !== null) {
+                model[placed.segment]?.fill(1, placed.offset, placed.offset + size);
+                held.push({ ...placed, size });
+              }
+            } else if (held.length > 0) {
+              freePart(allocator, model, held, { pick, cut });
+            }
+            allocator.checkInvariants();
+          }
+          for (const { segment, offset, size } of held) allocator.free(segment, offset, size);
+          allocator.checkInvariants();
+          expect(allocator.freeBytes).toBe(allocator.capacityBytes);
+          expect(allocator.largestFreeBytes()).toBe(Math.max(...sizes));
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});
+
+function firstFit(model: readonly Uint8Array[], size: number) {
+  for (const [segment, bytes] of model.entries()) {
+    for (let offset = 0; offset + size <= bytes.length; offset += extentAlignment) {
+      if (bytes.subarray(offset, offset + size).every((byte) => byte === 0)) {
+        return { segment, offset };
+      }
+    }
+  }
+  return null;
+}
+
+/** Frees the front of one held extent, or all of it, and holds the rest. */
+function freePart(
+  allocator: Allocator,
+  model: readonly Uint8Array[],
+  held: { segment: number; offset: number; size: number }[],
+  { pick, cut }: { pick: number; cut: number },
+): void {
+  const [extent] = held.splice(pick % held.length, 1);
+  if (extent === undefined) return;
+  const { segment, offset, size } = extent;
+  const part = 1 + (cut % size);
+  allocator.free(segment, offset, part);
+  model[segment]?.fill(0, offset, offset + part);
+  if (part < size) held.push({ segment, offset: offset + part, size: size - part });
+}
+
+describe("ObjectStore", () => {
+  const ask = (requestId: number, size: number, from = driver) =>
+    ({ type: "allocateArena", from, requestId, size }) as const;
+
+  it("repeats its answer to a repeated request", () => {
+    const store = new ObjectStore(nodeId, [1024]);
+    const out = new RecordingOutbox<never>();
+    store.onAllocateArena(ask(1, 100), out);
+    store.onAllocateArena(ask(1, 100), out);
+    store.onAllocateArena(ask(1, 100, worker(1)), out);
+    const [first, again, other] = out.all("arenaAllocated");
+    expect(again).toEqual(first);
+    expect(other?.offset).toBe(128);
+    expect(store.freeBytes).toBe(824);
+    store.onWorkerDied(driver);
+    store.checkInvariants();
+  });
+
+  it("remembers a bounded number of answers", () => {
+    const store = new ObjectStore(nodeId, [64 * 200]);
+    const out = new RecordingOutbox<never>();
+    for (let id = 1; id <= 100; id++) store.onAllocateArena(ask(id, 64), out);
+    store.checkInvariants();
+    expect(store.freeBytes).toBe(64 * 100);
+  });
+
+  it("says what is there when there is no room", () => {
+    const store = new ObjectStore(nodeId, [1024, 512]);
+    const out = new RecordingOutbox<never>();
+    store.onAllocateArena(ask(1, 1000), out);
+    store.onAllocateArena(ask(2, 600), out);
+    expect(out.last("arenaAllocated").error).toEqual({
+      type: "OBJECT_STORE_FULL",
+      message:
+        "no room for 600 bytes in the object store: capacity 1536 bytes in 2 segment(s), free 536, " +
+        "largest free extent 512; let go of refs to large values that are no longer needed " +
+        "(a ref is disposable), or give init({ objectStoreMemory }) more",
+      subject: "",
+      detail: "",
+    });
+    store.onAllocateArena(ask(3, 2000), out);
+    expect(out.last("arenaAllocated").error?.message).toMatch(/one value may have 1024 bytes/);
+    store.onFreeArena({
+      type: "freeArena",
+      from: driver,
+      extents: [{ segment: 0, offset: 0, size: 1000 }],
+    });
+    store.onAllocateArena(ask(4, 600), out);
+    expect(out.last("arenaAllocated")).toMatchObject({ segment: 0, offset: 0, error: null });
+  });
+});

@@ -1,0 +1,275 @@
+/**
+ * One frame of every message, byte for byte. A failure here means that the wire has changed: raise
+ * `wireVersion` in src/engine/protocol/codec/codec.ts, then write the new bytes down.
+ */
+import { describe, expect, it } from "vitest";
+import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import {
+  FrameWriter,
+  encodeMessage,
+  messageNumbers,
+  wireVersion,
+} from "#engine/protocol/codec/codec.ts";
+import type { ActorSpec } from "#engine/protocol/gcs.ts";
+import type { Message, MessageType } from "#engine/protocol/message.ts";
+import type { Special } from "#engine/protocol/outcome.ts";
+import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
+
+const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
+const workerId = `${nodeId}00000001` as WorkerId;
+const otherId = `${nodeId}00000002` as WorkerId;
+const actorId = `${workerId}000000000005` as ActorId;
+
+const descriptor = {
+  moduleUrl: "file:///a.js",
+  ordinal: 1,
+  name: "",
+  kind: "function",
+  parameterCount: 2,
+  sourceHash: 300,
+  displayName: "sum",
+} as const;
+const error = {
+  type: "WORKER_CRASHED",
+  message: "exit 1",
+  subject: "ab",
+  detail: "",
+} as const;
+const resources = new Map([["CPU", 10_000]]);
+const value = new InlineValue(Uint8Array.of(9, 1, 2, 3, 9), 1, 3, noSpecials);
+const stored = new StoredValue(1, 64, 4096, noSpecials);
+const specials: readonly Special[] = [
+  { type: "ref", owner: workerId, serial: 7, index: 1, topLevel: true },
+  { type: "ref", owner: otherId, serial: 2 ** 40, index: 0, topLevel: false },
+  { type: "actor", actorId, className: "Counter" },
+  { type: "function", descriptor, options: value },
+];
+const spec: ActorSpec = {
+  actorId,
+  descriptor: { ...descriptor, kind: "class", name: "counter" },
+  actorName: "c",
+  namespace: "",
+  args: value,
+  values: null,
+  placementResources: resources,
+  runningResources: new Map(),
+  strategy: { type: "nodeAffinity", nodeId, soft: true },
+  maxConcurrency: Infinity,
+};
+const failure = { error, cause: null };
+
+const pushTask: Message = {
+  type: "pushTask",
+  from: workerId,
+  stream: 1,
+  seq: 2,
+  serial: 2 ** 33,
+  attempt: 1,
+  depth: 3,
+  functionNumber: 4,
+  definition: { descriptor, method: "", taskName: "sum", numReturns: 1, resources },
+  args: new InlineValue(Uint8Array.of(1, 2), 0, 2, specials),
+  values: [undefined, 1, -0, "π", stored],
+  gpuIds: [0, 1],
+};
+const taskReply: Message = {
+  type: "taskReply",
+  from: otherId,
+  stream: 1,
+  seq: 2,
+  durationMs: 0.5,
+  outcome: new FailedValue({ ...error, type: "TASK_ERROR" }, value),
+  outcomes: [null, true, false, -1, 0.1, "é"],
+  keptRefs: [{ serial: 7, index: 1 }],
+};
+
+const from = workerId;
+type Examples = { readonly [T in MessageType]: Extract<Message, { readonly type: T }> };
+const examples: Examples = {
+  pushTask,
+  taskReply,
+  takenBack: { type: "takenBack", from, stream: 1, seqs: [2, 3] },
+  requestWorkerLease: {
+    type: "requestWorkerLease",
+    from,
+    leaseId: 1,
+    taskName: "sum",
+    resources,
+    strategy: { type: "nodeLabels", hard: new Map([["zone", "a"]]), soft: new Map() },
+    depth: 2,
+  },
+  leaseGranted: { type: "leaseGranted", from, leaseId: 1, workerId, gpuIds: [3] },
+  leasePending: { type: "leasePending", from, leaseId: 1, reason: "no CPU" },
+  leaseRefused: { type: "leaseRefused", from, leaseId: 1, error },
+  releaseLease: { type: "releaseLease", from, leaseId: 1 },
+  leaseRevoked: { type: "leaseRevoked", from, leaseId: 1, error },
+  leaseDemand: { type: "leaseDemand", from, version: 2, waiting: true },
+  taskBlocked: {
+    type: "taskBlocked",
+    from,
+    owner: otherId,
+    leaseId: 1,
+    blockSeq: 2,
+    blocked: true,
+  },
+  workerDied: { type: "workerDied", from, workerId, error },
+  subscribeObject: { type: "subscribeObject", from, object: { serial: 7, index: 1 } },
+  objectState: { type: "objectState", from, object: { serial: 7, index: 1 }, outcome: stored },
+  releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
+  allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096 },
+  arenaAllocated: {
+    type: "arenaAllocated",
+    from,
+    requestId: 1,
+    segment: 2,
+    offset: 4096,
+    error: null,
+  },
+  freeArena: { type: "freeArena", from, extents: [{ segment: 1, offset: 64, size: 4096 }] },
+  registerNode: {
+    type: "registerNode",
+    from: nodeId,
+    nodeId,
+    address: "here",
+    hostname: "host",
+    resources,
+    labels: new Map([["zone", "a"]]),
+  },
+  registerActor: {
+    type: "registerActor",
+    from,
+    registration: {
+      actorId,
+      className: "Counter",
+      name: "c",
+      namespace: "",
+      getIfExists: true,
+      detached: false,
+    },
+  },
+  actorRegistered: {
+    type: "actorRegistered",
+    from: gcsAddress,
+    requested: actorId,
+    actorId,
+    error: null,
+  },
+  startActor: { type: "startActor", from, spec },
+  abandonActor: { type: "abandonActor", from, actorId, error: { error, cause: value } },
+  subscribeActor: { type: "subscribeActor", from, actorId },
+  actorState: {
+    type: "actorState",
+    from: gcsAddress,
+    actorId,
+    version: 3,
+    state: "ALIVE",
+    incarnation: 1,
+    workerId,
+    death: null,
+    pendingReason: "",
+  },
+  createActor: { type: "createActor", from: gcsAddress, incarnation: 1, spec },
+  actorPending: { type: "actorPending", from, actorId, incarnation: 1, reason: "no CPU" },
+  constructActor: { type: "constructActor", from, incarnation: 1, spec },
+  actorConstructed: { type: "actorConstructed", from, actorId, incarnation: 1, failure },
+  actorCreated: {
+    type: "actorCreated",
+    from,
+    actorId,
+    incarnation: 1,
+    workerId: null,
+    failure,
+  },
+  actorWorkerDied: { type: "actorWorkerDied", from, actorId, incarnation: 1, error },
+  stopActorWorker: { type: "stopActorWorker", from, actorId, incarnation: 1 },
+  killActor: { type: "killActor", from, requestId: 1, actorId, reason: "kill()" },
+  actorKilled: { type: "actorKilled", from, requestId: 1 },
+  getActorByName: { type: "getActorByName", from, requestId: 1, name: "c", namespace: "" },
+  actorByName: { type: "actorByName", from, requestId: 1, actorId: null, className: "" },
+};
+
+function hexOf(message: Message): string {
+  const writer = new FrameWriter(new Uint8Array(1000));
+  encodeMessage(message, 0x12, writer);
+  const bytes = Array.from(writer.bytes.subarray(0, writer.at));
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const golden: Readonly<Record<MessageType, string>> = {
+  pushTask:
+    "011207010000000000020000000000000000000200010000000300000004000000070201020401ff07000000" +
+    "00000100001400112233445566778899aabbccddeeff000000020000000000010000021a0011223344556677" +
+    "8899aabbccddeeff000000010000000000050e436f756e746572031866696c653a2f2f2f612e6a7302000003" +
+    "ad020673756d0301020300011866696c653a2f2f2f612e6a7302000003ad020673756d000673756d02010643" +
+    "5055914e050004010000000500000000000000800603c0030801000000400000000000001000000000000200" +
+    "01",
+  taskReply:
+    "021203010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
+    "030204ffffffff059a9999999999b93f0602e9010700000000000100",
+  takenBack: "031201000000000002020000000000030000000000",
+  requestWorkerLease: "0412010000000000020000000673756d0106435055914e0401087a6f6e65026100",
+  leaseGranted: "05120100000000001400112233445566778899aabbccddeeff000000010103",
+  releaseLease: "0612010000000000",
+  taskBlocked: "0712010000000000020000000000011400112233445566778899aabbccddeeff00000002",
+  leasePending: "08120100000000000c6e6f20435055",
+  leaseRefused: "0912010000000000020c65786974203104616200",
+  leaseRevoked: "0a12010000000000020c65786974203104616200",
+  leaseDemand: "0b120301",
+  workerDied: "0c121400112233445566778899aabbccddeeff00000001020c65786974203104616200",
+  subscribeObject: "10120700000000000100",
+  objectState: "11120700000000000100080100000040000000000000100000000000",
+  releaseHolds: "1212010700000000000100",
+  allocateArena: "1312028120",
+  arenaAllocated: "14120203812000",
+  freeArena: "15120101000000400000000000001000000000",
+  registerNode:
+    "20121000112233445566778899aabbccddeeff086865726508686f73740106435055914e01087a6f6e650261",
+  registerActor:
+    "21121a00112233445566778899aabbccddeeff000000010000000000050e436f756e7465720263000100",
+  actorRegistered:
+    "22121a00112233445566778899aabbccddeeff000000010000000000051a00112233445566778899aabbccdd" +
+    "eeff0000000100000000000500",
+  startActor:
+    "23121a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73020e" +
+    "636f756e7465720103ad020673756d026300070301020300000106435055914e000310001122334455667788" +
+    "99aabbccddeeff00000000000000f07f",
+  abandonActor:
+    "24121a00112233445566778899aabbccddeeff00000001000000000005020c65786974203104616200070301" +
+    "020300",
+  subscribeActor: "25121a00112233445566778899aabbccddeeff00000001000000000005",
+  actorState:
+    "26121a00112233445566778899aabbccddeeff000000010000000000050402021400112233445566778899aa" +
+    "bbccddeeff000000010000",
+  createActor:
+    "2712021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
+    "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
+    "8899aabbccddeeff00000000000000f07f",
+  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f20435055",
+  constructActor:
+    "2912021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
+    "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
+    "8899aabbccddeeff00000000000000f07f",
+  actorConstructed:
+    "2a121a00112233445566778899aabbccddeeff000000010000000000050201020c6578697420310461620001",
+  actorCreated:
+    "2b121a00112233445566778899aabbccddeeff0000000100000000000502fe01020c65786974203104616200" +
+    "01",
+  actorWorkerDied:
+    "2c121a00112233445566778899aabbccddeeff0000000100000000000502020c65786974203104616200",
+  stopActorWorker: "2d121a00112233445566778899aabbccddeeff0000000100000000000502",
+  killActor: "2e12021a00112233445566778899aabbccddeeff000000010000000000050c6b696c6c2829",
+  actorKilled: "2f1202",
+  getActorByName: "301202026300",
+  actorByName: "311202fe00",
+};
+
+describe("golden bytes", () => {
+  it("are of this version", () => {
+    expect(wireVersion).toBe(1);
+  });
+
+  it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {
+    expect(hexOf(examples[type])).toBe(golden[type]);
+  });
+});

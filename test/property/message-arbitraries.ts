@@ -1,0 +1,250 @@
+/** Arbitrary messages of every type, as odd as the types allow. */
+import fc from "fast-check";
+import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
+import type {
+  ActorLifeState,
+  ActorRegistration,
+  ActorSpec,
+  FailedCreation,
+} from "#engine/protocol/gcs.ts";
+import type { Message, MessageType } from "#engine/protocol/message.ts";
+import { messageNumbers } from "#engine/protocol/codec/codec.ts";
+import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
+
+type Arb<T> = fc.Arbitrary<T>;
+type Shape<T> = { [K in keyof T]: Arb<T[K]> };
+
+const of = <T>(shape: Shape<T>): Arb<T> => fc.record(shape, { noNullPrototype: true }) as Arb<T>;
+const orNull = <T>(value: Arb<T>): Arb<T | null> => fc.option(value, { nil: null });
+const few = <T>(value: Arb<T>): Arb<T[]> => fc.array(value, { maxLength: 4 });
+
+const u16 = fc.nat(0xffff);
+const u32 = fc.oneof(fc.nat(300), fc.nat(2 ** 32 - 1));
+const u48 = fc.oneof(
+  fc.nat(300),
+  fc.maxSafeNat().map((n) => n % 2 ** 48),
+);
+const count = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const anyNumber = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double());
+
+const unitsOf = (unitMax: number): Arb<string> =>
+  fc
+    .array(fc.nat(unitMax), { maxLength: 40 })
+    .map((units) => units.map((unit) => String.fromCharCode(unit)).join(""));
+
+/** Short and long, one byte and two bytes a unit, whole and broken surrogate pairs, mixtures. */
+export const strings: Arb<string> = fc.oneof(
+  fc.string({ maxLength: 12 }),
+  unitsOf(0x7f),
+  unitsOf(0xff),
+  unitsOf(0xffff),
+  fc.tuple(fc.nat(200), unitsOf(0xffff)).map(([length, tail]) => "a".repeat(length) + tail),
+  fc.tuple(fc.nat(200), unitsOf(0xff)).map(([length, tail]) => "a".repeat(length) + tail),
+  fc.constantFrom("", "\ud800", "\udc00\ud800", "x".repeat(300), "é".repeat(70), "😀", "__proto__"),
+);
+
+const idOf = (digits: number): Arb<string> =>
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc
+        .uint8Array({ minLength: digits / 2, maxLength: digits / 2 })
+        .map((bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.oneof(strings, fc.constantFrom("gcs", "AB", "abc", "0g", "ab".repeat(129))),
+    },
+  );
+
+const nodeId = idOf(32) as Arb<NodeId>;
+const workerId = idOf(40) as Arb<WorkerId>;
+const actorId = idOf(52) as Arb<ActorId>;
+export const addresses: Arb<Address> = fc.oneof(workerId, nodeId, fc.constant(gcsAddress));
+
+const errorType = fc.constantFrom<ErrorType>("TASK_ERROR", "GET_TIMEOUT", "ACTOR_DIED");
+const error = of<EngineError>({
+  type: errorType,
+  message: strings,
+  subject: strings,
+  detail: strings,
+});
+const descriptor = of<FunctionDescriptor>({
+  moduleUrl: strings,
+  ordinal: anyNumber,
+  name: strings,
+  kind: fc.constantFrom("function", "class"),
+  parameterCount: count,
+  sourceHash: anyNumber,
+  displayName: strings,
+});
+const resources = few(fc.tuple(strings, anyNumber)).map((entries) => new Map(entries));
+const labels = few(fc.tuple(strings, strings)).map((entries) => new Map(entries));
+const strategy: Arb<SchedulingStrategy> = fc.oneof(
+  fc.constant({ type: "default" as const }),
+  fc.constant({ type: "spread" as const }),
+  of({ type: fc.constant("nodeAffinity" as const), nodeId, soft: fc.boolean() }),
+  of({ type: fc.constant("nodeLabels" as const), hard: labels, soft: labels }),
+);
+const definition = of<FunctionDefinition>({
+  descriptor: orNull(descriptor),
+  method: strings,
+  taskName: strings,
+  numReturns: anyNumber,
+  resources,
+});
+
+/** Of the sender's own refs there are many: their owner is written in another way. */
+const refTo = (owner: Arb<WorkerId>): Arb<Special> =>
+  of({ type: fc.constant("ref"), owner, serial: u48, index: u16, topLevel: fc.boolean() });
+
+const specialOf = (from: Address, depth: number): Arb<Special> =>
+  fc.oneof(
+    refTo(fc.oneof(workerId, fc.constant(from as WorkerId))),
+    of({ type: fc.constant("actor"), actorId, className: strings }),
+    ...(depth === 0
+      ? []
+      : [of({ type: fc.constant("function"), descriptor, options: inlineOf(from, depth - 1) })]),
+  );
+
+const inlineOf = (from: Address, depth: number): Arb<InlineValue> =>
+  fc
+    .tuple(fc.uint8Array({ maxLength: 90 }), fc.nat(90), fc.nat(90), few(specialOf(from, depth)))
+    .map(([bytes, skip, cut, specials]) => {
+      const start = Math.min(skip, bytes.length);
+      return new InlineValue(bytes, start, Math.min(cut, bytes.length - start), specials);
+    });
+
+const encodedOf = (from: Address): Arb<Encoded> =>
+  fc.oneof(
+    inlineOf(from, 2),
+    fc
+      .tuple(u32, u48, u48, few(specialOf(from, 1)))
+      .map(([segment, offset, size, specials]) => new StoredValue(segment, offset, size, specials)),
+  );
+
+const outcomeOf = (from: Address): Arb<Outcome> =>
+  fc.oneof(
+    fc.constantFrom(undefined, null, true, false, 0, -0, NaN, Infinity, 2 ** 31, -(2 ** 31)),
+    anyNumber,
+    strings,
+    encodedOf(from),
+    fc.tuple(error, orNull(encodedOf(from))).map(([e, cause]) => new FailedValue(e, cause)),
+  );
+
+const objectName = of({ serial: u48, index: u16 });
+const registration = of<ActorRegistration>({
+  actorId,
+  className: strings,
+  name: strings,
+  namespace: strings,
+  getIfExists: fc.boolean(),
+  detached: fc.boolean(),
+});
+const lifeState = fc.constantFrom<ActorLifeState>("DEPENDENCIES_UNREADY", "ALIVE", "DEAD");
+
+const failureOf = (from: Address): Arb<FailedCreation> =>
+  of<FailedCreation>({ error, cause: orNull(encodedOf(from)) });
+
+const specOf = (from: Address): Arb<ActorSpec> =>
+  of<ActorSpec>({
+    actorId,
+    descriptor,
+    actorName: strings,
+    namespace: strings,
+    args: encodedOf(from),
+    values: orNull(few(outcomeOf(from))),
+    placementResources: resources,
+    runningResources: resources,
+    strategy,
+    maxConcurrency: anyNumber,
+  });
+
+type FieldsOf<T extends MessageType> = Omit<Extract<Message, { type: T }>, "type" | "from">;
+type AllFields = { [T in MessageType]: Shape<FieldsOf<T>> };
+
+function fieldsFrom(from: Address): AllFields {
+  const spec = specOf(from);
+  const failure = failureOf(from);
+  const outcome = outcomeOf(from);
+  const incarnation = count;
+  return {
+    pushTask: {
+      stream: u48,
+      seq: u48,
+      serial: u48,
+      attempt: u32,
+      depth: u32,
+      functionNumber: u32,
+      definition: orNull(definition),
+      args: encodedOf(from),
+      values: orNull(few(outcome)),
+      gpuIds: orNull(few(count)),
+    },
+    taskReply: {
+      stream: u48,
+      seq: u48,
+      durationMs: anyNumber,
+      outcome,
+      outcomes: orNull(few(outcome)),
+      keptRefs: orNull(few(objectName)),
+    },
+    takenBack: { stream: u48, seqs: few(u48) },
+    requestWorkerLease: { leaseId: u48, taskName: strings, resources, strategy, depth: u32 },
+    leaseGranted: { leaseId: u48, workerId, gpuIds: few(count) },
+    leasePending: { leaseId: u48, reason: strings },
+    leaseRefused: { leaseId: u48, error },
+    releaseLease: { leaseId: u48 },
+    leaseRevoked: { leaseId: u48, error },
+    leaseDemand: { version: count, waiting: fc.boolean() },
+    taskBlocked: { owner: workerId, leaseId: u48, blockSeq: u48, blocked: fc.boolean() },
+    workerDied: { workerId, error },
+    subscribeObject: { object: objectName },
+    objectState: { object: objectName, outcome },
+    releaseHolds: { objects: few(objectName) },
+    allocateArena: { requestId: count, size: count },
+    arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
+    freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },
+    registerNode: { nodeId, address: strings, hostname: strings, resources, labels },
+    registerActor: { registration },
+    actorRegistered: { requested: actorId, actorId, error: orNull(error) },
+    startActor: { spec },
+    abandonActor: { actorId, error: failure },
+    subscribeActor: { actorId },
+    actorState: {
+      actorId,
+      version: count,
+      state: lifeState,
+      incarnation,
+      workerId: orNull(workerId),
+      death: orNull(failure),
+      pendingReason: strings,
+    },
+    createActor: { incarnation, spec },
+    actorPending: { actorId, incarnation, reason: strings },
+    constructActor: { incarnation, spec },
+    actorConstructed: { actorId, incarnation, failure: orNull(failure) },
+    actorCreated: { actorId, incarnation, workerId: orNull(workerId), failure: orNull(failure) },
+    actorWorkerDied: { actorId, incarnation, error },
+    stopActorWorker: { actorId, incarnation },
+    killActor: { requestId: count, actorId, reason: strings },
+    actorKilled: { requestId: count },
+    getActorByName: { requestId: count, name: strings, namespace: strings },
+    actorByName: { requestId: count, actorId: orNull(actorId), className: strings },
+  };
+}
+
+export const messageTypes = Object.keys(messageNumbers) as MessageType[];
+
+export function messagesOf(type: MessageType): Arb<Message> {
+  return addresses.chain((from) =>
+    of<object>({ type: fc.constant(type), from: fc.constant(from), ...fieldsFrom(from)[type] }),
+  ) as Arb<Message>;
+}
+
+export const messages: Arb<Message> = fc.constantFrom(...messageTypes).chain(messagesOf);
