@@ -44,8 +44,6 @@ class ActorMethod {
   }
 }
 
-
-
 export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
   const methods = new Map<string, ActorMethod>();
   const target = Object.create(null) as object;

@@ -10,8 +10,7 @@ export const getActor: GetActorSignature = (name, options) => findActor(name, op
 export const kill: KillSignature = async (actor, options = {}) => {
   const caller = requireClient("kill");
   if (caller === null) return never();
-  const client =
-    typeof actor === "object" && actor !== null ? handleInternals(actor) : undefined;
+  const client = typeof actor === "object" && actor !== null ? handleInternals(actor) : undefined;
   if (client === undefined) {
     throw new TypeError(`kill() takes an actor's handle, got ${describe(actor)}`);
   }

@@ -125,4 +125,3 @@ function workerExecArgv(): readonly string[] | null {
   }
   return kept;
 }
-

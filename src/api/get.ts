@@ -10,8 +10,12 @@ import { toError } from "./failure.ts";
 import { ObjectRef } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { type Caller, inert, never, requireClient } from "./runtime.ts";
-import type { AsCompletedSignature, PutSignature, WaitSignature } from "./signatures.ts";
-import type { GetSignature } from "./signatures.ts";
+import type {
+  AsCompletedSignature,
+  GetSignature,
+  PutSignature,
+  WaitSignature,
+} from "./signatures.ts";
 import { startWaiting, stopWaiting } from "./waiting-tasks.ts";
 import type { Values } from "./values.ts";
 

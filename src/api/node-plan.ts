@@ -88,7 +88,9 @@ function checkNames(options: InitOptions): void {
   }
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) {
-      throw new TypeError(`init has no option ${JSON.stringify(name)}; it has: ${known.join(", ")}`);
+      throw new TypeError(
+        `init has no option ${JSON.stringify(name)}; it has: ${known.join(", ")}`,
+      );
     }
     if (value === undefined || !Object.hasOwn(notYet, name) || value === notYet[name]) continue;
     throw new TypeError(

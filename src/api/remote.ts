@@ -120,7 +120,9 @@ function createActor(call: {
   const { client, values, depth } = caller;
   const name = (options["name"] as string | undefined) ?? "";
   if (options["getIfExists"] === true && name === "") {
-    throw new TypeError("getIfExists needs a name: ActorClass.options({ name, getIfExists: true })");
+    throw new TypeError(
+      "getIfExists needs a name: ActorClass.options({ name, getIfExists: true })",
+    );
   }
   const { args, refs } = values.encodeArguments(call.args);
   const namespace = (options["namespace"] as string | undefined) ?? namespaceOf(caller);
@@ -150,14 +152,13 @@ function createActor(call: {
   return makeHandle(actor, client);
 }
 
-export async function getActor(
-  name: string,
-  options: { namespace?: string } = {},
-): Promise<never> {
+export async function getActor(name: string, options: { namespace?: string } = {}): Promise<never> {
   const caller = requireClient("getActor");
   if (caller === null) return never();
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`an actor's name must be a string that is not empty, got ${describe(name)}`);
+    throw new TypeError(
+      `an actor's name must be a string that is not empty, got ${describe(name)}`,
+    );
   }
   const namespace = options.namespace ?? namespaceOf(caller);
   const { actorId, className } = await caller.client.getActorByName(name, namespace);
@@ -221,4 +222,3 @@ onRevive((descriptor: FunctionDescriptor, options: unknown) => {
 function isClass(target: object): boolean {
   return /^class\b/.test(Function.prototype.toString.call(target));
 }
-

@@ -158,7 +158,9 @@ export class ApiUserCode implements UserCode {
       throw new TypeError(`numReturns is ${numReturns}, but ${taskName} returned ${got}`);
     }
     const encoded = result.map((value) => this.#values.encodeResult(value));
-    return encoded.some((outcome) => outcome instanceof Promise) ? Promise.all(encoded) : (encoded as readonly Outcome[]);
+    return encoded.some((outcome) => outcome instanceof Promise)
+      ? Promise.all(encoded)
+      : (encoded as readonly Outcome[]);
   }
 
   /** `kept` collects the entries that user code may go on using after the call. */

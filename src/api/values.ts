@@ -297,7 +297,6 @@ export function isPrimitive(value: unknown): value is undefined | null | boolean
   }
 }
 
-
 function storeError(error: unknown): unknown {
   if (!(error instanceof ArenaFullError)) return error;
   return new ObjectStoreFullError(error.engineError.message, { cause: error });

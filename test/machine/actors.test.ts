@@ -80,6 +80,9 @@ describe("life of an actor", () => {
     h.start(2);
     h.subscribe(1);
     expect(h.state(1).pendingReason).toBe("waits for a node: none has joined");
+    h.created(1, worker(1));
+    h.workerOfActorDied(1, "an actor that was never sent anywhere");
+    expect(h.state(1).state).toBe("PENDING_CREATION");
     h.kill(2, 1);
     h.join();
     h.join();

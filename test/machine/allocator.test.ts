@@ -140,7 +140,7 @@ describe("ObjectStore", () => {
     expect(again).toEqual(first);
     expect(other?.offset).toBe(128);
     expect(store.freeBytes).toBe(824);
-    store.onWorkerDied(driver);
+    store.forget(driver);
     store.checkInvariants();
   });
 
@@ -160,9 +160,9 @@ describe("ObjectStore", () => {
     expect(out.last("arenaAllocated").error).toEqual({
       type: "OBJECT_STORE_FULL",
       message:
-        "no room for 600 bytes in the object store: capacity 1536 bytes in 2 segment(s), free 536, " +
-        "largest free extent 512; let go of refs to large values that are no longer needed " +
-        "(a ref is disposable), or give init({ objectStoreMemory }) more",
+        "no room for 600 bytes in the object store: capacity 1536 bytes in 2 segment(s), " +
+        "free 536, largest free extent 512; let go of refs to large values that are no longer " +
+        "needed (a ref is disposable), or give init({ objectStoreMemory }) more",
       subject: "",
       detail: "",
     });

@@ -91,7 +91,7 @@ function apply(h: GcsHarness, { kind, serial, process, flag }: Step): void {
   }
 }
 
-/** Versions rise for every subscriber and actor, but for one that was given up and then came after all. */
+/** Versions rise, but for an actor that was given up and then came after all. */
 function checkSubscribers(h: GcsHarness): void {
   const last = new Map<string, number>();
   for (const { to, message } of h.out.sent) {

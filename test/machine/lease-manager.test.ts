@@ -170,7 +170,7 @@ describe("the order of waiting requests", () => {
     h.release(3);
     expect(h.granted().has(4)).toBe(false);
     expect(h.out.last("leasePending").reason).toBe(
-      "waits for {CPU: 1}; what is free is kept for big, which asks for {CPU: 2} for longer",
+      "waits for {CPU: 1}; what is free is kept for big, which has waited for {CPU: 2} for longer",
     );
     h.release(1);
     expect(h.granted().has(2)).toBe(true);
@@ -190,6 +190,16 @@ describe("the order of waiting requests", () => {
     h.deadline();
     expect(h.granted().has(3)).toBe(true);
     expect(h.raylet.nextDeadlineMs()).toBe(Infinity);
+  });
+
+  it("sets nothing aside any more once the big one has its place", () => {
+    const h = new RayletHarness({ totals: { CPU: 3 }, prestartCount: 2 }).withWorkers(2);
+    h.request(1, { resources: { CPU: 3 } });
+    h.request(2, { resources: { CPU: 2 } });
+    h.request(3);
+    h.nowMs = 700;
+    h.release(1);
+    expect([...h.granted().keys()]).toEqual([1, 2, 3]);
   });
 
   it("sets nothing aside against deeper ones", () => {

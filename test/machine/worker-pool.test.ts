@@ -101,7 +101,7 @@ describe("choosing a worker", () => {
 
   it("says when actors have all the threads they may, and lets tasks go on", () => {
     const config = { actorWorkersMax: 1 };
-    const h = new RayletHarness({ totals: { CPU: 4 }, prestartCount: 3, config }).withWorkers(3);
+    const h = new RayletHarness({ totals: { CPU: 2 }, prestartCount: 3, config }).withWorkers(3);
     h.createActor(1);
     h.createActor(2);
     expect(h.out.last("actorPending")).toMatchObject({
@@ -156,6 +156,17 @@ describe("failed starts", () => {
     expect(h.granted().get(3)).toBe(worker(3));
     h.exit(3);
     h.request(4);
+    expect(h.started()).toHaveLength(4);
+  });
+
+  it("count only in a row", () => {
+    const h = new RayletHarness({ totals: { CPU: 2 }, config: { workerStartFailuresMax: 2 } });
+    h.request(1);
+    h.exit(1, failure);
+    h.ready(2);
+    h.request(2);
+    h.exit(3, failure);
+    expect(h.out.all("leaseRefused")).toEqual([]);
     expect(h.started()).toHaveLength(4);
   });
 

@@ -60,6 +60,13 @@ describe("kinds of value", () => {
     for (let i = 0; i < 2; i++) expect(roundTrip(value)).toEqual(value);
   });
 
+  test("a byte order mark stays, in a long list too", () => {
+    const marked = ["a", "ü", "中"].map((unit) => `\ufeff${unit.repeat(100)}`);
+    expect(roundTrip(marked)).toEqual(marked);
+    const list = [...new Array<number>(99).keys(), ...marked];
+    expect(roundTrip(list)).toEqual(list);
+  });
+
   test("a long text in a long list, in shared memory", () => {
     const list = [...new Array<number>(99).keys(), "ü中\u{1f600}".repeat(500), "a".repeat(9999)];
     expect(roundTrip(list, { shared: true })).toEqual(list);
@@ -408,35 +415,60 @@ describe("layout", () => {
   test("the bytes of every kind: a change here needs a new version of the protocol", () => {
     const encoder = new ValueEncoder((value) => value === encoder);
     const shared = { a: -1, b: "é" };
-    const hex = (...values: unknown[]): string => {
+    const hex = (...values: unknown[]): string[] | null => {
       encoder.encodeArguments(values);
-      return encoder.scratch.toString("hex", 0, encoder.length);
+      return encoder.scratch.toString("hex", 0, encoder.length).match(/.{1,64}/g);
     };
-    expect(hex(1, 300, -0, 0.5, true, null, undefined)).toMatchInlineSnapshot(
-      `"00d00e01c4d804c50000000000000080c5000000000000e03fc3c1c0"`,
-    );
-    expect(hex("", "ab", "中", "x".repeat(65))).toMatchInlineSnapshot(
-      `"00d00880826162c7012d4ec6417878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878787878"`,
-    );
-    expect(hex(5n, 2n ** 64n, shared, shared, { a: 1, b: 2 })).toMatchInlineSnapshot(
-      `"02d00ac80500000000000000c9913130303030303030303030303030303030d2000281618162c40181e9cb01d2010102"`,
-    );
-    expect(hex(new Map([[1, 2]]), new Set([3]), new Date(0), /a/g)).toMatchInlineSnapshot(
-      `"00d008d3010102d40103e00000000000000000e181618167"`,
-    );
-    expect(hex(new URL("a:b"), new URLSearchParams("a=b"), Object("s"))).toMatchInlineSnapshot(
-      `"00d006e283613a62e383613d62e48173"`,
-    );
-    expect(hex(encoder, [1].concat(new Array(2)), new Array(64).fill(7))).toMatchInlineSnapshot(
-      `"00d006cc00d00601ca02d843dc004007070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707"`,
-    );
-    expect(
-      hex(new Uint8Array([1, 2]), new Float32Array(1), new ArrayBuffer(1)),
-    ).toMatchInlineSnapshot(`"010c000000d006e502e508e6030300000201000402000111210b01020000000000"`);
+    expect(hex(1, 300, -0, 0.5, true, null, undefined)).toMatchInlineSnapshot(`
+      [
+        "00d00e01c4d804c50000000000000080c5000000000000e03fc3c1c0",
+      ]
+    `);
+    expect(hex("", "ab", "中", "x".repeat(65))).toMatchInlineSnapshot(`
+      [
+        "00d00880826162c7012d4ec64178787878787878787878787878787878787878",
+        "7878787878787878787878787878787878787878787878787878787878787878",
+        "7878787878787878787878787878",
+      ]
+    `);
+    expect(hex(5n, 2n ** 64n, shared, shared, { a: 1, b: 2 })).toMatchInlineSnapshot(`
+      [
+        "02d00ac80500000000000000c9913130303030303030303030303030303030d2",
+        "000281618162c40181e9cb01d2010102",
+      ]
+    `);
+    expect(hex(new Map([[1, 2]]), new Set([3]), new Date(0), /a/g)).toMatchInlineSnapshot(`
+      [
+        "00d008d3010102d40103e00000000000000000e181618167",
+      ]
+    `);
+    expect(hex(new URL("a:b"), new URLSearchParams("a=b"), Object("s"))).toMatchInlineSnapshot(`
+      [
+        "00d006e283613a62e383613d62e48173",
+      ]
+    `);
+    expect(hex(encoder, [1].concat(new Array(2)), new Array(64).fill(7))).toMatchInlineSnapshot(`
+      [
+        "00d006cc00d00601ca02d843dc00400707070707070707070707070707070707",
+        "0707070707070707070707070707070707070707070707070707070707070707",
+        "070707070707070707070707070707",
+      ]
+    `);
+    expect(hex(new Uint8Array([1, 2]), new Float32Array(1), new ArrayBuffer(1)))
+      .toMatchInlineSnapshot(`
+      [
+        "010c000000d006e502e508e6030300000201000402000111210b010200000000",
+        "00",
+      ]
+    `);
     const error = Object.assign(new RangeError("m"), { stack: "s", code: 1 });
-    expect(hex(error)).toMatchInlineSnapshot(
-      `"00d002d6028a52616e67654572726f72854572726f72030004846e616d65876d65737361676585737461636b84636f64658a52616e67654572726f72816d817301"`,
-    );
+    expect(hex(error)).toMatchInlineSnapshot(`
+      [
+        "00d002d6028a52616e67654572726f72854572726f72030004846e616d65876d",
+        "65737361676585737461636b84636f64658a52616e67654572726f72816d8173",
+        "01",
+      ]
+    `);
   });
 
   test("scratch memory shrinks again after a large value", () => {

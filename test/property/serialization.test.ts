@@ -17,6 +17,7 @@ const looseString = fc.oneof(
   fc.string({ unit: "grapheme" }),
   fc.string({ unit: "binary", maxLength: 80 }),
   fc.constantFrom("\ud800", "a\udc00b", "\u00ff", "\u0100", "__proto__", "constructor", "toJSON"),
+  fc.constantFrom("\ufeff", `\ufeff${"a".repeat(70)}`, "中".repeat(30_000)),
   fc.string({ unit: fc.constantFrom("a", "é", "\u00ff", "中"), minLength: 20, maxLength: 200 }),
 );
 const anything = fc.anything({
@@ -80,8 +81,16 @@ describe("a value arrives as structuredClone makes it", () => {
   });
 
   test("long lists of primitives, one of them odd or none", () => {
+    const plainItem = fc.oneof(
+      fc.integer(),
+      fc.double(),
+      fc.maxSafeInteger(),
+      fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 32 + 1, -(2 ** 31) - 1, NaN, -Infinity),
+      fc.boolean(),
+      looseString,
+    );
     const item = fc.oneof(
-      { weight: 20, arbitrary: fc.oneof(fc.integer(), fc.double(), looseString) },
+      { weight: 20, arbitrary: plainItem },
       { weight: 1, arbitrary: fc.constantFrom<unknown>(-0, undefined, null, 1n, {}, "\udfff") },
     );
     fc.assert(

@@ -10,5 +10,7 @@ export function assert(condition: unknown, message: string): asserts condition {
 
 /** For the default branch of a switch over a union: a new member is then a type error. */
 export function unreachable(value: never, what: string): never {
-  throw new AssertionError(`mobula: internal invariant broken: unexpected ${what}: ${String(value)}`);
+  throw new AssertionError(
+    `mobula: internal invariant broken: unexpected ${what}: ${String(value)}`,
+  );
 }

@@ -57,7 +57,9 @@ export function withOverrides(overrides: Readonly<Record<string, unknown>>): Con
       throw new TypeError(`systemConfig has no entry ${JSON.stringify(name)}; it has: ${known}`);
     }
     if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
-      throw new RangeError(`systemConfig.${name} must be a number of at least 0, got ${String(value)}`);
+      throw new RangeError(
+        `systemConfig.${name} must be a number of at least 0, got ${String(value)}`,
+      );
     }
     config[name] = value;
   }

@@ -9,13 +9,18 @@
  * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call only.
  * Source: Ray actor_task_submitter; protocols §4 Actor.
  */
-import { assert } from "../common/assert.ts";
-import { Deque } from "../common/deque.ts";
-import { engineError } from "../common/error-type.ts";
-import type { ActorId, WorkerId } from "../common/ids.ts";
-import type { ActorRegistered, ActorRegistration, ActorSpec, ActorState } from "../protocol/gcs.ts";
-import { FailedValue } from "../protocol/outcome.ts";
-import type { TaskReply } from "../protocol/task.ts";
+import { assert } from "#engine/common/assert.ts";
+import { Deque } from "#engine/common/deque.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import type {
+  ActorRegistered,
+  ActorRegistration,
+  ActorSpec,
+  ActorState,
+} from "#engine/protocol/gcs.ts";
+import { FailedValue } from "#engine/protocol/outcome.ts";
+import type { TaskReply } from "#engine/protocol/task.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";

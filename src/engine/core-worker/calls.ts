@@ -2,14 +2,14 @@
  * What the api and the executor tell a core worker (calls and completions), and what it asks of its host
  * beyond sending. Together with the messages these are all its events.
  */
-import type { EngineError } from "../common/error-type.ts";
-import type { ActorId, WorkerId } from "../common/ids.ts";
-import type { Deadline, Writable } from "../protocol/machine.ts";
-import type { GcsMessage } from "../protocol/gcs.ts";
-import type { LeaseMessage } from "../protocol/lease.ts";
-import type { ObjectMessage } from "../protocol/object.ts";
-import type { TaskMessage } from "../protocol/task.ts";
-import type { Outcome } from "../protocol/outcome.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import type { Deadline, Writable } from "#engine/protocol/machine.ts";
+import type { GcsMessage } from "#engine/protocol/gcs.ts";
+import type { LeaseMessage } from "#engine/protocol/lease.ts";
+import type { ObjectMessage } from "#engine/protocol/object.ts";
+import type { TaskMessage } from "#engine/protocol/task.ts";
+import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";

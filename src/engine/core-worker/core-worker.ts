@@ -8,12 +8,12 @@
  * Errors: what a user can see is an EngineError inside an outcome.
  * Source: Ray core_worker; protocols §3–§6.
  */
-import { assert } from "../common/assert.ts";
-import type { Machine } from "../protocol/machine.ts";
-import type { ObjectState, SubscribeObject } from "../protocol/object.ts";
-import type { ObjectName, TaskReply } from "../protocol/task.ts";
-import type { WorkerDied } from "../protocol/lease.ts";
-import type { WorkerId } from "../common/ids.ts";
+import { assert } from "#engine/common/assert.ts";
+import type { Machine } from "#engine/protocol/machine.ts";
+import type { ObjectState, SubscribeObject } from "#engine/protocol/object.ts";
+import type { ObjectName, TaskReply } from "#engine/protocol/task.ts";
+import type { WorkerDied } from "#engine/protocol/lease.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
@@ -46,7 +46,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const parts = { context, manager, dependencies: this.#dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, this.references, this.tasks);
+    this.receiver = new TaskReceiver(context, this.tasks);
   }
 
   /** True while something here will still settle by itself: the process should stay alive for it. */
@@ -113,7 +113,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "leaseGranted":
         return this.submitter.onLeaseGranted(event, nowMs, out);
       case "leasePending":
-        return this.submitter.onLeasePending(event);
+        return this.submitter.onLeasePending(event, out);
       case "leaseRefused":
         return this.submitter.onLeaseRefused(event, out);
       case "leaseRevoked":
@@ -266,4 +266,3 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter.onDeadline(nowMs, out);
   }
 }
-

@@ -7,9 +7,9 @@
  * Errors: the first failed argument becomes the outcome of the task, which then does not run.
  * Source: Ray dependency_resolver; protocols §4 WAITING_DEPS.
  */
-import type { Outcome, Special } from "../protocol/outcome.ts";
-import type { WorkerId } from "../common/ids.ts";
-import { FailedValue, InlineValue, StoredValue } from "../protocol/outcome.ts";
+import type { Outcome, Special } from "#engine/protocol/outcome.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
+import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { addWaiter } from "./memory-store.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";

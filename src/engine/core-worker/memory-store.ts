@@ -7,7 +7,7 @@
  * Errors: a request past its deadline settles with `timedOut`; the fetch of others goes on.
  * Source: Ray memory_store; protocols §2.8.
  */
-import { DeadlineQueue } from "../common/deadline-queue.ts";
+import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
 
 /** A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). */

@@ -5,9 +5,9 @@
  * Kept while anything counts: localRefs (JS refs), uses (arguments of unfinished tasks, values that
  * contain it, live views on its bytes), holders (other processes, at the owner only), or `escaped`.
  */
-import type { WorkerId } from "../common/ids.ts";
-import type { Encoded, Outcome } from "../protocol/outcome.ts";
-import type { TaskTemplate } from "../common/task-spec.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
+import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { TaskTemplate } from "#engine/common/task-spec.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { PushStream } from "./push-stream.ts";
 

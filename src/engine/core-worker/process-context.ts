@@ -1,7 +1,7 @@
 /** What the parts of one core worker share: who they are, and where their node's raylet and the GCS are. */
-import type { Config } from "../common/config.ts";
-import type { Address, WorkerId } from "../common/ids.ts";
-import type { Outbox } from "../protocol/machine.ts";
+import type { Config } from "#engine/common/config.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { Outbox } from "#engine/protocol/machine.ts";
 import type { CoreWorkerInstruction } from "./calls.ts";
 
 export interface ProcessContext {

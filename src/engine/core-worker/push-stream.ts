@@ -4,8 +4,8 @@
  * State:  a circular table seq → task and frame position; slots before `oldestSeq` are empty.
  * Bounds: at most `capacity` frames in flight, a power of two.
  */
-import { assert } from "../common/assert.ts";
-import type { WorkerId } from "../common/ids.ts";
+import { assert } from "#engine/common/assert.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import type { TaskRecord } from "./object-entry.ts";
 
 export class PushStream {

@@ -8,12 +8,12 @@
  * Source: protocols §6. A borrowed ref that is sent on is kept until this process ends (`escaped`): the
  *         acknowledged hold that would let it go earlier comes with the ownership protocol.
  */
-import { assert } from "../common/assert.ts";
-import { engineError, type EngineError } from "../common/error-type.ts";
-import { objectIdHex, objectKey, type WorkerId } from "../common/ids.ts";
-import type { ArenaExtent } from "../protocol/object.ts";
-import type { ObjectName } from "../protocol/task.ts";
-import { FailedValue, InlineValue, StoredValue, type Special } from "../protocol/outcome.ts";
+import { assert } from "#engine/common/assert.ts";
+import { engineError, type EngineError } from "#engine/common/error-type.ts";
+import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { ObjectName } from "#engine/protocol/task.ts";
+import { FailedValue, InlineValue, StoredValue, type Special } from "#engine/protocol/outcome.ts";
 import { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 

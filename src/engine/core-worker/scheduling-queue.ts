@@ -1,7 +1,7 @@
 /** The tasks of one scheduling key at their owner, and the workers leased for them. */
-import { Deque } from "../common/deque.ts";
-import type { WorkerId } from "../common/ids.ts";
-import type { TaskTemplate } from "../common/task-spec.ts";
+import { Deque } from "#engine/common/deque.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
+import type { TaskTemplate } from "#engine/common/task-spec.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import { PushStream } from "./push-stream.ts";
 

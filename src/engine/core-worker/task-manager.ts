@@ -7,11 +7,11 @@
  * Errors: a task whose argument failed does not run; its returns carry that very error.
  * Source: Ray task_manager; protocols §4 Task attempt, Object.
  */
-import { assert } from "../common/assert.ts";
-import { ByteSlab } from "../common/byte-slab.ts";
-import type { WorkerId } from "../common/ids.ts";
-import { FailedValue, InlineValue, noArguments, StoredValue } from "../protocol/outcome.ts";
-import type { Outcome } from "../protocol/outcome.ts";
+import { assert } from "#engine/common/assert.ts";
+import { ByteSlab } from "#engine/common/byte-slab.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
+import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/protocol/outcome.ts";
+import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
@@ -43,12 +43,7 @@ export class TaskManager {
   }
 
   /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
-  finish(
-    task: TaskRecord,
-    outcome: Outcome,
-    outcomes: readonly Outcome[] | null,
-    out: Out,
-  ): void {
+  finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
     this.#unfinishedCount -= 1;
     this.#releaseArguments(task);

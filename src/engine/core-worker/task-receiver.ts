@@ -8,17 +8,16 @@
  * Errors: a repeated (stream, seq) is dropped: its reply was or will be sent once.
  * Source: Ray task_receiver; protocols §4; decisions 7, 8.
  */
-import { assert } from "../common/assert.ts";
-import type { Address, WorkerId } from "../common/ids.ts";
-import type { FunctionDefinition } from "../common/task-spec.ts";
-import type { ActorSpec, ConstructActor, FailedCreation } from "../protocol/gcs.ts";
-import type { Encoded, Outcome } from "../protocol/outcome.ts";
-import { FailedValue, InlineValue, StoredValue } from "../protocol/outcome.ts";
-import type { ObjectName, PushTask } from "../protocol/task.ts";
+import { assert } from "#engine/common/assert.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { FunctionDefinition } from "#engine/common/task-spec.ts";
+import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
+import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
-import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 
 const streamsRemembered = 256;
@@ -70,7 +69,6 @@ interface Peer {
 
 export class TaskReceiver {
   readonly #context: ProcessContext;
-  readonly #references: ReferenceCounter;
   readonly #manager: TaskManager;
   readonly #peers = new Map<Address, Peer>();
   readonly #running = new Set<IncomingTask>();
@@ -79,9 +77,8 @@ export class TaskReceiver {
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
-  constructor(context: ProcessContext, references: ReferenceCounter, manager: TaskManager) {
+  constructor(context: ProcessContext, manager: TaskManager) {
     this.#context = context;
-    this.#references = references;
     this.#manager = manager;
   }
 

@@ -9,26 +9,26 @@
  * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
-import { assert } from "../common/assert.ts";
-import { DeadlineQueue } from "../common/deadline-queue.ts";
-import type { EngineError } from "../common/error-type.ts";
-import { taskIdHex } from "../common/ids.ts";
+import { assert } from "#engine/common/assert.ts";
+import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { taskIdHex } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
   LeaseGranted,
   LeasePending,
   LeaseRefused,
   LeaseRevoked,
-} from "../protocol/lease.ts";
-import { FailedValue } from "../protocol/outcome.ts";
-import type { TakenBack, TaskReply } from "../protocol/task.ts";
+} from "#engine/protocol/lease.ts";
+import { FailedValue } from "#engine/protocol/outcome.ts";
+import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskManager } from "./task-manager.ts";
 
-/** Below this much work ahead on a lease a take-back costs more than it gains. */
+/** Below this much work ahead, moving it to another worker costs more than it gains. */
 const stealAtAheadMs = 0.2;
 /** Tasks up to this long get one more pushed behind them, so that the worker need not wait for it. */
 const overlapBelowMs = 10;
@@ -79,12 +79,22 @@ export class TaskSubmitter {
     this.#leases.set(leaseId, lease);
     queue.leases.push(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
-    this.#dispatch(queue, nowMs, out);
-    if (lease.inFlightCount === 0) this.#onIdle(lease, nowMs, out);
+    this.#pushAll(queue, nowMs, out);
+    if (lease.inFlightCount > 0) {
+      this.#adjustRequests(queue, out);
+      return;
+    }
+    // It came too late: nor would another find anything to do.
+    this.#cancelRequests(queue, out);
+    this.#onIdle(lease, nowMs, out);
   }
 
-  onLeasePending({ leaseId, reason }: LeasePending): void {
-    this.#requests.get(leaseId)?.requests.set(leaseId, reason);
+  onLeasePending({ leaseId, reason }: LeasePending, out: Out): void {
+    const queue = this.#requests.get(leaseId);
+    if (queue === undefined) return;
+    queue.requests.set(leaseId, reason);
+    // What another key of ours holds without need may be what this one waits for.
+    this.#releaseIdle(out, queue);
   }
 
   /** No worker will ever come: the tasks of the key end with the reason. */
@@ -121,10 +131,7 @@ export class TaskSubmitter {
     if (version <= this.#demandVersion) return;
     this.#demandVersion = version;
     this.#othersWait = waiting;
-    if (!waiting) return;
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.inFlightCount === 0 && lease.queue.tasks.size === 0) this.#release(lease, out);
-    }
+    if (waiting) this.#releaseIdle(out, null);
   }
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
@@ -218,8 +225,13 @@ export class TaskSubmitter {
     return queue;
   }
 
-  /** Pushes what the leases have room for, then asks for as many leases as there is work left. */
   #dispatch(queue: SchedulingQueue, nowMs: number, out: Out): void {
+    this.#pushAll(queue, nowMs, out);
+    this.#adjustRequests(queue, out);
+  }
+
+  /** As far as the leases have room, the emptiest first. */
+  #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
     const window = this.#window(queue);
     while (tasks.size > 0) {
@@ -231,7 +243,6 @@ export class TaskSubmitter {
       if (best === undefined) break;
       this.#push(best, tasks.shift() as TaskRecord, out);
     }
-    this.#adjustRequests(queue, out);
   }
 
   #refill(lease: LeaseStream, nowMs: number, out: Out): void {
@@ -281,23 +292,33 @@ export class TaskSubmitter {
 
   #hasRoom(lease: LeaseStream, window: number, nowMs: number, out: Out): boolean {
     if (lease.blocked || lease.inFlightCount >= window) return false;
-    if (this.#othersWait && nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs) {
-      return false;
-    }
+    const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
+    if (turnIsOver && this.#somebodyWaits(lease.queue)) return false;
     return !out.isCongested(lease.workerId);
+  }
+
+  /** Another owner, or another key of this one, waits for a worker. */
+  #somebodyWaits(queue: SchedulingQueue): boolean {
+    if (this.#othersWait) return true;
+    if (this.#queues.size === 1) return false;
+    for (const other of this.#queues.values()) {
+      if (other !== queue && other.pendingReason() !== "") return true;
+    }
+    return false;
+  }
+
+  #releaseIdle(out: Out, except: SchedulingQueue | null): void {
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.queue === except || lease.inFlightCount > 0) continue;
+      if (lease.queue.tasks.size === 0) this.#release(lease, out);
+    }
   }
 
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
-    let fullest: LeaseStream | undefined;
-    for (const lease of queue.leases) {
-      if (lease === thief || lease.inFlightCount < 2) continue;
-      if (fullest === undefined || lease.inFlightCount > fullest.inFlightCount) fullest = lease;
-    }
-    if (fullest === undefined) return;
-    const aheadMs = queue.durationMs < 0 ? Infinity : queue.durationMs * fullest.inFlightCount;
-    if (aheadMs < stealAtAheadMs) return;
+    const fullest = fullestLease(queue);
+    if (fullest === undefined || !isWorthMoving(queue, fullest)) return;
     const keep = Math.ceil(fullest.inFlightCount / 2);
     while (fullest.inFlightCount > keep) {
       if (!out.retract(fullest.workerId, fullest.newestPosition())) return;
@@ -307,16 +328,15 @@ export class TaskSubmitter {
   }
 
   #onIdle(lease: LeaseStream, nowMs: number, out: Out): void {
-    const { config } = this.#context;
-    const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;
-    if (this.#othersWait && (lease.queue.tasks.size === 0 || turnIsOver)) {
-      const { queue } = lease;
+    const { queue } = lease;
+    if (this.#somebodyWaits(queue)) {
       this.#release(lease, out);
-      this.#adjustRequests(queue, out);
+      // With tasks left, its turn was over: it stands in line again. Without, it is not needed.
+      if (queue.tasks.size > 0) this.#adjustRequests(queue, out);
       return;
     }
     lease.idleSinceMs = nowMs;
-    this.#checkWhenIdle(lease, nowMs + config.idleLeaseMs);
+    this.#checkWhenIdle(lease, nowMs + this.#context.config.idleLeaseMs);
   }
 
   #checkWhenIdle(lease: LeaseStream, atMs: number): void {
@@ -325,9 +345,15 @@ export class TaskSubmitter {
     this.#idleDeadlines.add(atMs, lease);
   }
 
-  /** As many requests as there are tasks without a worker of their own, one at most beyond a known queue. */
+  /**
+   * A request for each task without a worker of its own, as far as a worker would find something to do. Once
+   * one is known to wait, no more are added.
+   */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
-    const wanted = queue.tasks.size + queue.inFlightCount - queue.leases.length;
+    const fullest = fullestLease(queue);
+    const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
+    const shared = mayShare ? queue.inFlightCount : queue.leases.length;
+    const wanted = queue.tasks.size + shared - queue.leases.length;
     if (wanted <= 0) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
@@ -393,7 +419,19 @@ export class TaskSubmitter {
   }
 }
 
+/** Whether what waits on the lease is enough work for a second worker to take its share of. */
+function isWorthMoving({ durationMs }: SchedulingQueue, { inFlightCount }: LeaseStream): boolean {
+  return inFlightCount > 1 && (durationMs < 0 || durationMs * inFlightCount >= stealAtAheadMs);
+}
+
+function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {
+  let fullest = leases[0];
+  for (const lease of leases) {
+    if (fullest !== undefined && lease.inFlightCount > fullest.inFlightCount) fullest = lease;
+  }
+  return fullest;
+}
+
 function queueKey(task: TaskRecord): string {
   return `${task.template.schedulingKey}@${task.depth}`;
 }
-

@@ -1,4 +1,7 @@
-/** Names of live actors: in a namespace a name belongs to one of them, from registration until death. */
+/**
+ * Names of live actors: in a namespace a name belongs to one of them, from registration until
+ * death.
+ */
 import { assert } from "#engine/common/assert.ts";
 import type { ActorRow } from "./actor-row.ts";
 

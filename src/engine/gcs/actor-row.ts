@@ -1,5 +1,6 @@
 /** What the GCS knows of one actor, from registration until it is forgotten. */
 import { engineError } from "#engine/common/error-type.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
 import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   ActorLifeState,
@@ -41,19 +42,10 @@ export class ActorRow {
     return name === "" ? className : `${className} ${JSON.stringify(name)}`;
   }
 
-  toMessage(from: Address): ActorState {
-    const { id, version, state, incarnation, workerId, death, pendingReason } = this;
-    return {
-      type: "actorState",
-      from,
-      actorId: id,
-      version,
-      state,
-      incarnation,
-      workerId,
-      death,
-      pendingReason,
-    };
+  toMessage(): ActorState {
+    const { version, state, incarnation, workerId, death, pendingReason } = this;
+    const { id: actorId } = this;
+    return stateMessage({ actorId, version, state, incarnation, workerId, death, pendingReason });
   }
 }
 
@@ -61,10 +53,36 @@ export function died(row: ActorRow, text: string): FailedCreation {
   return { error: engineError("ACTOR_DIED", text, row.id), cause: null };
 }
 
-/** The user's error becomes the cause of the actor's death; the engine's reasons stay as they are. */
+/**
+ * The user's error becomes the cause of the actor's death; the engine's reasons stay as they are.
+ */
 export function creationFailure(row: ActorRow, failure: FailedCreation): FailedCreation {
   const { error, cause } = ownFailure(failure);
   if (error.type !== "TASK_ERROR") return { error: { ...error, subject: row.id }, cause };
   const text = `the constructor of ${row.registration.className} threw: ${error.message}`;
   return { error: engineError("ACTOR_DIED", text, row.id), cause };
+}
+
+/** What a subscriber hears at first of an actor that is not registered yet. */
+export function expectedState(actorId: ActorId): ActorState {
+  return stateMessage({
+    actorId,
+    version: 0,
+    state: "DEPENDENCIES_UNREADY",
+    incarnation: 0,
+    workerId: null,
+    death: null,
+    pendingReason: "waits for its maker to register it",
+  });
+}
+
+/** What it hears when there is no use in waiting. */
+export function goneState(actorId: ActorId): ActorState {
+  const text = `actor ${actorId} was never registered or is long gone`;
+  const death = { error: engineError("ACTOR_DIED", text, actorId), cause: null };
+  return { ...expectedState(actorId), version: 1, state: "DEAD", death, pendingReason: "" };
+}
+
+function stateMessage(fields: Omit<ActorState, "type" | "from">): ActorState {
+  return { type: "actorState", from: gcsAddress, ...fields };
 }

@@ -1,13 +1,16 @@
 /**
- * Life of an actor: DEPENDENCIES_UNREADY → PENDING_CREATION → ALIVE → DEAD, which may come from any of them.
- * No restarts yet, so its one incarnation is 0.
+ * Life of an actor: DEPENDENCIES_UNREADY → PENDING_CREATION → ALIVE → DEAD, which may come from any
+ * of them. No restarts yet, so its one incarnation is 0.
  *
- * State:  live rows by id, with indices by name, owner and subscriber; dead rows, oldest death first.
- * In/out: registerActor, startActor, abandonActor, actorPending, actorCreated, actorWorkerDied, killActor,
- *         subscribeActor, getActorByName, workerDied → answers, createActor, stopActorWorker, actorState.
- * Bounds: live rows by their makers; `deadActorsMax` dead ones, then a late subscriber hears that it is gone.
- * Errors: every death has a cause that its callers are told. A detached actor outlives its owner, unless its
- *         arguments were not ready, which nobody else can bring.
+ * State:  live rows by id, with indices by name, owner and subscriber; dead rows, oldest death
+ *         first.
+ * In/out: registerActor, startActor, abandonActor, actorPending, actorCreated, actorWorkerDied,
+ *         killActor, subscribeActor, getActorByName, workerDied → answers, createActor,
+ *         stopActorWorker, actorState.
+ * Bounds: live rows by their makers; `deadActorsMax` dead ones, then a late subscriber hears that
+ *         it is gone.
+ * Errors: every death has a cause that its callers are told. A detached actor outlives its owner,
+ *         unless its arguments were not ready, which nobody else can bring.
  * Source: Ray gcs_actor_manager; protocols §4 Actor.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -31,8 +34,8 @@ import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ownActorSpec, ownFailure } from "#engine/protocol/own-value.ts";
 import { ActorNames } from "./actor-names.ts";
-import { ActorRow, creationFailure, died } from "./actor-row.ts";
-import { ExpectedActors, expectedState, goneState } from "./expected-actors.ts";
+import { ActorRow, creationFailure, died, expectedState, goneState } from "./actor-row.ts";
+import { ExpectedActors } from "./expected-actors.ts";
 import type { ExpectedActor } from "./expected-actors.ts";
 import type { Nodes } from "./nodes.ts";
 import { RowIndex } from "./row-index.ts";
@@ -118,14 +121,14 @@ export class Actors {
   }
 
   onActorPending(message: ActorPending, out: Out): void {
-    const row = this.#liveIncarnation(message);
+    const row = this.#reported(message);
     if (row?.state !== "PENDING_CREATION" || row.pendingReason === message.reason) return;
     row.pendingReason = message.reason;
     this.#publish(row, out);
   }
 
   onActorCreated(message: ActorCreated, out: Out): void {
-    const row = this.#liveIncarnation(message);
+    const row = this.#reported(message);
     if (row?.state !== "PENDING_CREATION") return;
     if (message.failure !== null) {
       this.#bury(row, creationFailure(row, message.failure), out);
@@ -138,7 +141,7 @@ export class Actors {
   }
 
   onActorWorkerDied(message: ActorWorkerDied, out: Out): void {
-    const row = this.#liveIncarnation(message);
+    const row = this.#reported(message);
     if (row === undefined) return;
     this.#bury(row, died(row, `actor ${row.title} died: ${message.error.message}`), out);
   }
@@ -183,12 +186,14 @@ export class Actors {
     });
   }
 
-  /** As an owner and as a subscriber; that its own actor died with it is told by actorWorkerDied. */
+  /**
+   * As an owner and as a subscriber; that its own actor died with it is told by actorWorkerDied.
+   */
   onWorkerDied(message: WorkerDied, out: Out): void {
     const { workerId, error } = message;
     for (const row of this.#bySubscriber.rows(workerId)) row.subscribers.delete(workerId);
     this.#bySubscriber.removeAll(workerId);
-    for (const expected of this.#expected.onWorkerDied(workerId)) this.#giveUp(expected, out);
+    for (const expected of this.#expected.dropProcess(workerId)) this.#giveUp(expected, out);
     for (const row of [...this.#byOwner.rows(workerId)]) {
       if (row.registration.detached && row.state !== "DEPENDENCIES_UNREADY") continue;
       const text = `actor ${row.title} died with its owner: ${error.message}`;
@@ -236,9 +241,10 @@ export class Actors {
     return this.#live.get(actorId) ?? this.#dead.get(actorId);
   }
 
-  #liveIncarnation(key: { actorId: ActorId; incarnation: number }): ActorRow | undefined {
-    const row = this.#live.get(key.actorId);
-    return row?.incarnation === key.incarnation ? row : undefined;
+  /** The row that a raylet's report is about: of this incarnation, and placed on that node. */
+  #reported(by: ActorPending | ActorCreated | ActorWorkerDied): ActorRow | undefined {
+    const row = this.#live.get(by.actorId);
+    return row?.incarnation === by.incarnation && row.nodeId === by.from ? row : undefined;
   }
 
   #place(row: ActorRow, out: Out): void {
@@ -256,7 +262,7 @@ export class Actors {
   }
 
   #subscribe(row: ActorRow, subscriber: Address, out: Out): void {
-    out.send(subscriber, row.toMessage(gcsAddress));
+    out.send(subscriber, row.toMessage());
     if (row.state === "DEAD") return;
     row.subscribers.add(subscriber);
     this.#bySubscriber.add(subscriber, row);
@@ -264,7 +270,7 @@ export class Actors {
 
   #publish(row: ActorRow, out: Out): void {
     row.version += 1;
-    const message = row.toMessage(gcsAddress);
+    const message = row.toMessage();
     for (const subscriber of row.subscribers) out.send(subscriber, message);
   }
 

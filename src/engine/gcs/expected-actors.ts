@@ -1,17 +1,15 @@
 /**
- * Actors that others speak of before their maker's registerActor has come, which a message on another link
- * may overtake: expected → registered, or never, once the maker is dead.
+ * Actors that others speak of before their maker's registerActor has come, which a message on
+ * another link may overtake: expected → registered, or never, once the maker is dead.
  *
- * State:  per expected actor who subscribed and whether it was killed; per living maker the highest serial
- *         registered, since a maker registers in rising order: one at or below it that has no row is gone.
+ * State:  per expected actor who subscribed and whether it was killed; per living maker the
+ *         highest serial registered, since a maker registers in rising order: one at or below it
+ *         that has no row is gone.
  * Bounds: `expectedMax` actors, the oldest of which is then given up; one serial a living maker.
  * Errors: none; what is given up is told to its subscribers by Actors.
  */
 import { assert } from "#engine/common/assert.ts";
-import { engineError } from "#engine/common/error-type.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
 import type { ActorId, Address, WorkerId } from "#engine/common/ids.ts";
-import type { ActorState } from "#engine/protocol/gcs.ts";
 
 const expectedMax = 10_000;
 const makerLength = 40;
@@ -60,7 +58,7 @@ export class ExpectedActors {
   }
 
   /** Those of a dead maker, which will never be; its own subscriptions end. */
-  onWorkerDied(workerId: WorkerId): ExpectedActor[] {
+  dropProcess(workerId: WorkerId): ExpectedActor[] {
     this.#lastSerials.delete(workerId);
     const never: ExpectedActor[] = [];
     for (const expected of this.#expected.values()) {
@@ -84,28 +82,6 @@ export class ExpectedActors {
 
 export function makerOf(actorId: ActorId): WorkerId {
   return actorId.slice(0, makerLength) as WorkerId;
-}
-
-/** What a subscriber hears at first. */
-export function expectedState(actorId: ActorId): ActorState {
-  return {
-    type: "actorState",
-    from: gcsAddress,
-    actorId,
-    version: 0,
-    state: "DEPENDENCIES_UNREADY",
-    incarnation: 0,
-    workerId: null,
-    death: null,
-    pendingReason: "waits for its maker to register it",
-  };
-}
-
-/** What it hears when there is no use in waiting. */
-export function goneState(actorId: ActorId): ActorState {
-  const text = `actor ${actorId} was never registered or is long gone`;
-  const death = { error: engineError("ACTOR_DIED", text, actorId), cause: null };
-  return { ...expectedState(actorId), version: 1, state: "DEAD", death, pendingReason: "" };
 }
 
 function serialOf(actorId: ActorId): number {

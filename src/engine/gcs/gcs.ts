@@ -2,7 +2,8 @@
  * The control plane's truth: routes what it is told to the tables of nodes and actors.
  *
  * State:  the processes that have ended, of whom nothing is accepted any more.
- * In/out: the messages to the GCS → theirs. No instructions: tables in memory until durability comes.
+ * In/out: the messages to the GCS → theirs. No instructions: tables in memory until durability
+ *         comes.
  * Bounds: `endedMax` ended processes are remembered.
  * Errors: none of its own.
  * Source: Ray gcs_server.
@@ -93,7 +94,8 @@ export class Gcs implements Machine<GcsEvent, never> {
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
       case "workerDied":
-        return this.#onWorkerDied(event, out);
+        if (this.#fence(event.workerId)) this.#actors.onWorkerDied(event, out);
+        return;
       case "deadline":
       case "writable":
         return;
@@ -112,20 +114,17 @@ export class Gcs implements Machine<GcsEvent, never> {
     this.#actors.checkInvariants();
   }
 
-  #onWorkerDied(message: WorkerDied, out: Outbox<never>): void {
-    const { workerId } = message;
-    if (this.#ended.has(workerId)) return;
-    this.#remember(workerId);
-    this.#actors.onWorkerDied(message, out);
-  }
-
-  #remember(workerId: WorkerId): void {
+  /** Nothing of it is accepted from now on; false if that was so before. */
+  #fence(workerId: WorkerId): boolean {
+    if (this.#ended.has(workerId)) return false;
     this.#ended.add(workerId);
-    if (this.#ended.size <= endedMax) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      break;
+    if (this.#ended.size > endedMax) {
+      for (const oldest of this.#ended) {
+        this.#ended.delete(oldest);
+        break;
+      }
     }
+    return true;
   }
 }
 

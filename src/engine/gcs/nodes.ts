@@ -1,5 +1,6 @@
 /**
- * The nodes of the cluster: joined → alive. One for now: health checks and death come with clusters.
+ * The nodes of the cluster: joined → alive. One for now: health checks and death come with
+ * clusters.
  *
  * State:  rows by id, in the order they joined.
  * In/out: registerNode; a repeat changes nothing.

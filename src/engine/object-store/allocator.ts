@@ -1,11 +1,11 @@
 /**
- * Hands out extents of the arena's segments and takes any part of them back, lowest address first, so that
- * memory that was touched before is used again.
+ * Hands out extents of the arena's segments and takes any part of them back, lowest address first,
+ * so that memory that was touched before is used again.
  *
- * State:  per segment the free extents by rising offset, never touching each other, in runs of at most
- *         `runLengthMax`; each run knows its largest extent.
- * Bounds: allocate O(runs + runLengthMax), free O(log runs + runLengthMax), each per segment; the number of
- *         free extents is at most one more than that of the allocated ones.
+ * State:  per segment the free extents by rising offset, never touching each other, in runs of at
+ *         most `runLengthMax`; each run knows its largest extent.
+ * Bounds: allocate O(runs + runLengthMax), free O(log runs + runLengthMax), each per segment; the
+ *         number of free extents is at most one more than that of the allocated ones.
  * Errors: no room is `null`; freeing what is not allocated is our own bug.
  * Source: first fit by address; Knuth, The Art of Computer Programming 1, §2.5.
  */

@@ -1,13 +1,14 @@
 /**
- * Room in the node's shared memory: a thread asks for a chunk or an object's bytes → gets an extent → its
- * owner frees it, whole or in parts.
+ * Room in the node's shared memory: a thread asks for a chunk or an object's bytes → gets an extent
+ * → its owner frees it, whole or in parts.
  *
- * State:  the allocator; per process its last answers, so that a repeated request gets the same extent.
+ * State:  the allocator; per process its last answers, so that a repeated request gets the same
+ *         extent.
  * In/out: allocateArena, freeArena, the end of a process → arenaAllocated.
  * Bounds: `answersMax` answers a process, none for processes that ended.
  * Errors: no room → OBJECT_STORE_FULL in the answer, at once; nothing queues here.
- * Limits: what a dead worker had stays allocated until shutdown, because views on it may live in other
- *         threads; giving it back needs the pins of the object-store protocol.
+ * Limits: what a dead worker had stays allocated until shutdown, because views on it may live in
+ *         other threads; giving it back needs the pins of the object-store protocol.
  * Source: Ray plasma's create request queue; decisions on memory, 1.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -61,7 +62,8 @@ export class ObjectStore {
     }
   }
 
-  onWorkerDied(process: Address): void {
+  /** The process has ended and repeats nothing. */
+  forget(process: Address): void {
     this.#answers.delete(process);
   }
 

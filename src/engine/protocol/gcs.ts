@@ -1,9 +1,9 @@
 /** Messages of the control plane: nodes and the life of actors. */
-import type { ActorId, Address, NodeId, WorkerId } from "../common/ids.ts";
-import type { EngineError } from "../common/error-type.ts";
-import type { FunctionDescriptor } from "../common/function-descriptor.ts";
-import type { ResourceRequest } from "../common/resources.ts";
-import type { SchedulingStrategy } from "../common/task-spec.ts";
+import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import type { ResourceRequest } from "#engine/common/resources.ts";
+import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 import type { Encoded, InlineValue, Outcome, StoredValue } from "./outcome.ts";
 
 export type ActorLifeState =

@@ -2,7 +2,7 @@
  * PORT: starts and stops workers. An exit is reported exactly once per started worker, after everything
  * that the worker sent before it ended has been delivered.
  */
-import type { WorkerId } from "../common/ids.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 
 export type WorkerExit =
   | { readonly type: "stopped" }

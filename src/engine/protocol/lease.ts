@@ -1,8 +1,8 @@
 /** Messages by which an owner gets the use of a worker from a raylet, in the order a task meets them. */
-import type { Address, WorkerId } from "../common/ids.ts";
-import type { EngineError } from "../common/error-type.ts";
-import type { ResourceRequest } from "../common/resources.ts";
-import type { SchedulingStrategy } from "../common/task-spec.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { ResourceRequest } from "#engine/common/resources.ts";
+import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 
 /** owner → raylet. Key: (owner, leaseId); a repeat gets the present answer. */
 export interface RequestWorkerLease {

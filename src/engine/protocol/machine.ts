@@ -3,7 +3,7 @@
  * it wants done through the outbox; its host does that, in order, before the next event. Machines know no
  * clock, timer, thread or promise.
  */
-import type { Address } from "../common/ids.ts";
+import type { Address } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
 import type { PushTask } from "./task.ts";
 

@@ -1,6 +1,6 @@
 /** Messages about objects: who has them, who still needs them, and where their bytes may lie. */
-import type { Address } from "../common/ids.ts";
-import type { EngineError } from "../common/error-type.ts";
+import type { Address } from "#engine/common/ids.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
 import type { ObjectName } from "./task.ts";
 import type { Outcome } from "./outcome.ts";
 

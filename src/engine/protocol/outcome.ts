@@ -2,9 +2,9 @@
  * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded bytes
  * inside a frame (inline), bytes in the node's arena (stored), or an error.
  */
-import type { ActorId, WorkerId } from "../common/ids.ts";
-import type { EngineError } from "../common/error-type.ts";
-import type { FunctionDescriptor } from "../common/function-descriptor.ts";
+import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 
 export type Primitive = undefined | null | boolean | number | string;
 

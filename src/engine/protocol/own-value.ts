@@ -1,6 +1,7 @@
 /**
- * Copies of what must outlive the frame it came in: a transport lends the bytes of a message only until its
- * handler returns, so whoever keeps a value, or sends it on to its own process, owns it first.
+ * Copies of what must outlive the frame it came in: a transport lends the bytes of a message only
+ * until its handler returns, so whoever keeps a value, or sends it on to its own process, owns it
+ * first.
  */
 import type { ActorSpec, FailedCreation } from "./gcs.ts";
 import { FailedValue, InlineValue, StoredValue } from "./outcome.ts";

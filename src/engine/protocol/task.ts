@@ -2,8 +2,8 @@
  * Messages between owner and executor. A *stream* is one lease, or one (caller, actor, incarnation); its
  * number is the owner's. In a stream seq rises by one; (stream, seq) is the idempotency key.
  */
-import type { Address } from "../common/ids.ts";
-import type { FunctionDefinition } from "../common/task-spec.ts";
+import type { Address } from "#engine/common/ids.ts";
+import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { Encoded, Outcome } from "./outcome.ts";
 
 /** owner → executor, as a task frame: it can be taken back until the executor starts it. */

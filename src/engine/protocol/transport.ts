@@ -7,7 +7,7 @@
  * is told by its raylet, never guessed from silence. Whoever implements this runs
  * test/conformance/transport.suite.ts.
  */
-import type { Address } from "../common/ids.ts";
+import type { Address } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
 import type { PushTask } from "./task.ts";
 

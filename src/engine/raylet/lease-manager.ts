@@ -1,12 +1,16 @@
 /**
- * Life of a lease on this node: QUEUED → GRANTED ⇄ BLOCKED → gone; the placing itself is Placement's.
+ * Life of a lease on this node: QUEUED → GRANTED ⇄ BLOCKED → gone; the placing itself is
+ * Placement's.
  *
- * State:  leases by owner and leaseId; an owner in the map has leases, or was told that somebody waits.
- * In/out: requestWorkerLease, releaseLease, taskBlocked, the end of a worker → leaseGranted, leasePending,
- *         leaseRefused, leaseRevoked; `announceDemand` ends every event of the raylet with leaseDemand.
+ * State:  leases by owner and leaseId; an owner in the map has leases, or was told that somebody
+ *         waits.
+ * In/out: requestWorkerLease, releaseLease, taskBlocked, the end of a worker → leaseGranted,
+ *         leasePending, leaseRefused, leaseRevoked; `announceDemand` ends every event of the
+ *         raylet with leaseDemand.
  * Bounds: waiting ones by Placement, granted ones by threads and blocked tasks.
- * Errors: an infeasible lease waits, with a reason. A dead worker's leases are revoked. A dead owner's leases
- *         end at once, though its tasks may still run for a while: dooming them comes with ownership.
+ * Errors: an infeasible lease waits, with a reason. A dead worker's leases are revoked. A dead
+ *         owner's leases end at once, though its tasks may still run for a while: dooming them
+ *         comes with ownership.
  * Source: Ray local_lease_manager; Ownership, NSDI '21, §4.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -40,7 +44,7 @@ class Lease extends Claim {
   }
 
   override onPlaced(out: RayletOut): void {
-    this.#manager.onLeasePlaced(this, out);
+    this.#manager.grant(this, out);
   }
 
   override onPending(text: string, out: RayletOut): void {
@@ -48,7 +52,7 @@ class Lease extends Claim {
   }
 
   override onRefused(text: string, out: RayletOut): void {
-    this.#manager.onLeaseRefused(this, text, out);
+    this.#manager.refuse(this, text, out);
   }
 }
 
@@ -112,14 +116,14 @@ export class LeaseManager {
     else this.#placement.retake(lease);
   }
 
-  onLeasePlaced(lease: Lease, out: RayletOut): void {
+  grant(lease: Lease, out: RayletOut): void {
     const owner = this.#ownerOf(lease);
     owner.grantedCount += 1;
     this.#sendGranted(lease, out);
     if (this.#isWaiting) this.#tellDemand(owner, true, out);
   }
 
-  onLeaseRefused(lease: Lease, text: string, out: RayletOut): void {
+  refuse(lease: Lease, text: string, out: RayletOut): void {
     this.#forget(lease);
     const error = engineError("TASK_UNSCHEDULABLE", text, "", lease.what);
     out.send(lease.owner, {
@@ -131,7 +135,7 @@ export class LeaseManager {
   }
 
   /** Its leases as an owner end silently; those of others on its thread are revoked. */
-  onWorkerDied(workerId: WorkerId, error: EngineError, out: RayletOut): void {
+  onWorkerExited(workerId: WorkerId, error: EngineError, out: RayletOut): void {
     const own = this.#owners.get(workerId);
     for (const lease of [...(own?.leases.values() ?? [])]) this.#end(lease);
     this.#owners.delete(workerId);

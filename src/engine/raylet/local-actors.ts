@@ -2,11 +2,12 @@
  * Life of an actor's instance on this node: waiting → constructing → alive → stopping → gone.
  *
  * State:  one record an actor; for those that are gone, the last answer to the GCS.
- * In/out: createActor, actorConstructed, stopActorWorker, the end of a worker → constructActor, actorPending,
- *         actorCreated, actorWorkerDied, StopWorker. Key: (actorId, incarnation).
- * Bounds: waiting ones by Placement, running ones by `actorWorkersMax`, `endedMax` remembered answers.
- * Errors: a failed constructor ends its thread, which may be left in any state. Resources come back when the
- *         end of the thread is reported, not when it is asked for.
+ * In/out: createActor, actorConstructed, stopActorWorker, the end of a worker → constructActor,
+ *         actorPending, actorCreated, actorWorkerDied, StopWorker. Key: (actorId, incarnation).
+ * Bounds: waiting ones by Placement, running ones by `actorWorkersMax`, `endedMax` remembered
+ *         answers.
+ * Errors: a failed constructor ends its thread, which may be left in any state. Resources come
+ *         back when the end of the thread is reported, not when it is asked for.
  * Source: Ray gcs_actor_scheduler and worker's creation task; protocols §4 Actor.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -61,7 +62,7 @@ class LocalActor extends Claim {
   }
 
   override onPlaced(out: RayletOut): void {
-    this.#actors.onActorPlaced(this, out);
+    this.#actors.construct(this, out);
   }
 
   override onPending(text: string, out: RayletOut): void {
@@ -69,7 +70,7 @@ class LocalActor extends Claim {
   }
 
   override onRefused(text: string, out: RayletOut): void {
-    this.#actors.onActorRefused(this, text, out);
+    this.#actors.refuse(this, text, out);
   }
 }
 
@@ -108,7 +109,7 @@ export class LocalActors {
     this.#placement.submit(actor, nowMs, out);
   }
 
-  onActorPlaced(actor: LocalActor, out: RayletOut): void {
+  construct(actor: LocalActor, out: RayletOut): void {
     const { worker, spec, incarnation } = actor;
     assert(worker !== null && spec !== null, "an actor placed twice");
     actor.state = "constructing";
@@ -153,7 +154,7 @@ export class LocalActors {
     }
   }
 
-  onActorRefused(actor: LocalActor, text: string, out: RayletOut): void {
+  refuse(actor: LocalActor, text: string, out: RayletOut): void {
     const error = engineError("ACTOR_UNSCHEDULABLE", text, actor.actorId);
     const answer = this.#failed(actor, { error, cause: null });
     this.#actors.delete(actor.actorId);
@@ -161,7 +162,7 @@ export class LocalActors {
     out.send(actor.gcs, answer);
   }
 
-  onWorkerDied(workerId: WorkerId, error: EngineError, out: RayletOut): void {
+  onWorkerExited(workerId: WorkerId, error: EngineError, out: RayletOut): void {
     for (const actor of this.#actors.values()) {
       if (actor.worker?.id !== workerId) continue;
       const { state, actorId, incarnation } = actor;

@@ -1,8 +1,9 @@
 /**
  * The node's ledger: what it has, what is in use, and which GPU belongs to whom.
  *
- * State:  used amounts by name and by GPU; available = total − used. A whole GPU is exclusive; parts of less
- *         than one share a GPU, the fullest that has room, so that whole ones stay whole.
+ * State:  used amounts by name and by GPU; available = total − used. A whole GPU is exclusive;
+ *         parts of less than one share a GPU, the fullest that has room, so that whole ones stay
+ *         whole.
  * In/out: take, lend, retake, shrink and give, called by Placement.
  * Bounds: as many names as the node has; a request that names others never fits.
  * Errors: what never fits is told by `whyNever`, in words; giving back twice is our own bug.
@@ -75,7 +76,8 @@ export class LocalResources {
       ) !== null
     )
       return "";
-    return `no node can give ${formatResources(new Map([[gpuName, gpu]]))}: more than one GPU must be a whole number`;
+    const asked = formatResources(new Map([[gpuName, gpu]]));
+    return `no node can give ${asked}: more than one GPU must be a whole number`;
   }
 
   /** `setAside` is kept for somebody else. */
@@ -120,7 +122,9 @@ export class LocalResources {
     allocation.given = true;
   }
 
-  /** CPU only: others may run while its tasks wait; memory, GPUs and custom resources stay in use. */
+  /**
+   * CPU only: others may run while its tasks wait; memory, GPUs and custom resources stay in use.
+   */
   lend(allocation: Allocation): void {
     assert(!allocation.lent && !allocation.given, "resources lent twice");
     allocation.lent = true;
@@ -160,7 +164,9 @@ export class LocalResources {
     return enough ? `${use}, in parts of a GPU` : use;
   }
 
-  /** used = Σ allocations − lent, by name and by GPU; above the total only where CPU was retaken. */
+  /**
+   * used = Σ allocations − lent, by name and by GPU; above the total only where CPU was retaken.
+   */
   checkInvariants(allocations: Iterable<Allocation>, overdraftMax: number): void {
     const expected = new LocalResources(this.#totals);
     for (const allocation of allocations) {
@@ -223,7 +229,10 @@ function splitIntoUnits(total: number): number[] {
   return units;
 }
 
-/** Indices of the GPUs for `amount`: unused ones for whole GPUs, one with room for a part; null if there are none. */
+/**
+ * Indices of the GPUs for `amount`: unused ones for whole GPUs, one with room for a part; null if
+ * there are none.
+ */
 function pickGpus(
   amount: number,
   capacity: readonly number[],

@@ -1,13 +1,16 @@
 /**
- * Who waits for a place, and in which order: by class (kind, depth, resources), first come first served
- * inside a class; between classes the deeper first, then the one whose first member is oldest.
+ * Who waits for a place, and in which order: by class (kind, depth, resources), first come first
+ * served inside a class; between classes the deeper first, then the one whose first member is
+ * oldest.
  *
- * State:  classes by key; a class in the map is never empty. Members wait or are gone, never placed.
+ * State:  classes by key; a class in the map is never empty. Members wait or are gone, never
+ *         placed.
  * In/out: add, remove, inOrder, called by Placement.
  * Bounds: as many members as Placement admits; `inOrder` is O(k log k) for k classes.
  * Errors: none.
  */
 import { assert } from "#engine/common/assert.ts";
+import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
 import { requestKey } from "#engine/common/resources.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
@@ -27,7 +30,9 @@ export type RayletOut = Outbox<WorkerInstruction>;
 /** Notices of a changed reason that one claim may cause. */
 const noticesMax = 16;
 
-/** A lease or an actor that asks for resources and a thread. Placement tells it what became of that. */
+/**
+ * A lease or an actor that asks for resources and a thread. Placement tells it what became of that.
+ */
 export abstract class Claim {
   readonly kind: WorkKind;
   readonly requester: Address;
@@ -79,35 +84,55 @@ export abstract class Claim {
 
 export class ClaimClass {
   readonly key: string;
-  readonly kind: WorkKind;
   readonly depth: number;
-  readonly resources: ResourceRequest;
-  /** Oldest first. */
-  readonly members = new Set<Claim>();
+  /** Oldest first; those that wait no more are skipped, and swept when they are most of it. */
+  readonly #members = new Deque<Claim>();
+  #size = 0;
   /** Those that have not been told why they wait. */
-  newcomers: Claim[] = [];
-  reason: PendingReason | null = null;
+  #newcomers: Claim[] = [];
+  #reason: PendingReason | null = null;
 
-  constructor(key: string, claim: Claim) {
-    this.key = key;
-    this.kind = claim.kind;
-    this.depth = claim.depth;
-    this.resources = claim.resources;
+  constructor({ classKey, depth }: Claim) {
+    this.key = classKey;
+    this.depth = depth;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(claim: Claim): void {
+    this.#members.push(claim);
+    this.#newcomers.push(claim);
+    this.#size += 1;
+  }
+
+  /** To be called once for a member that waits no more. */
+  onGone(): void {
+    this.#size -= 1;
+    if (this.#members.size > 2 * this.#size + 16) this.#members.retain(isWaiting);
   }
 
   head(): Claim {
-    const first = this.members.values().next();
-    assert(!first.done, "an empty class in the queue");
-    return first.value;
+    for (;;) {
+      const first = this.#members.peek();
+      assert(first !== undefined, "an empty class in the queue");
+      if (isWaiting(first)) return first;
+      this.#members.shift();
+    }
   }
 
   setReason(reason: PendingReason, out: RayletOut): void {
-    const isNews = this.reason?.kind !== reason.kind;
-    this.reason = reason;
-    for (const claim of isNews ? this.members : this.newcomers) {
-      if (claim.place === "waiting") claim.setReason(reason, out);
+    const isNews = this.#reason?.kind !== reason.kind;
+    this.#reason = reason;
+    for (const claim of isNews ? this.#members : this.#newcomers) {
+      if (isWaiting(claim)) claim.setReason(reason, out);
     }
-    this.newcomers = [];
+    this.#newcomers = [];
+  }
+
+  *[Symbol.iterator](): IterableIterator<Claim> {
+    for (const claim of this.#members) if (isWaiting(claim)) yield claim;
   }
 }
 
@@ -128,20 +153,19 @@ export class PlacementQueue {
     const key = claim.classKey;
     let group = this.#classes.get(key);
     if (group === undefined) {
-      group = new ClaimClass(key, claim);
+      group = new ClaimClass(claim);
       this.#classes.set(key, group);
     }
-    group.members.add(claim);
-    group.newcomers.push(claim);
+    group.add(claim);
     this.#size += 1;
   }
 
   remove(claim: Claim): void {
-    const key = claim.classKey;
-    const group = this.#classes.get(key);
-    assert(group !== undefined && group.members.delete(claim), "a claim that is not in the queue");
+    const group = this.#classes.get(claim.classKey);
+    assert(group !== undefined && isWaiting(claim), "a claim that is not in the queue");
     claim.place = "none";
-    if (group.members.size === 0) this.#classes.delete(key);
+    group.onGone();
+    if (group.size === 0) this.#classes.delete(group.key);
     this.#size -= 1;
   }
 
@@ -156,22 +180,29 @@ export class PlacementQueue {
   }
 
   *claims(): IterableIterator<Claim> {
-    for (const group of this.#classes.values()) yield* group.members;
+    for (const group of this.#classes.values()) yield* group;
   }
 
   checkInvariants(): void {
     let size = 0;
     for (const [key, group] of this.#classes) {
-      assert(group.members.size > 0, "an empty class in the queue");
+      assert(group.size > 0, "an empty class in the queue");
+      let members = 0;
       let lastOrder = 0;
-      for (const claim of group.members) {
+      for (const claim of group) {
         assert(claim.classKey === key, "a claim in another's class");
-        assert(claim.place === "waiting" && claim.allocation === null, "a placed claim waits");
+        assert(claim.allocation === null && claim.worker === null, "a placed claim waits");
         assert(claim.order > lastOrder, "order in a class");
         lastOrder = claim.order;
+        members += 1;
       }
-      size += group.members.size;
+      assert(members === group.size, "count of a class");
+      size += members;
     }
     assert(size === this.#size, "count of waiting claims");
   }
+}
+
+function isWaiting(claim: Claim): boolean {
+  return claim.place === "waiting";
 }

@@ -1,18 +1,21 @@
 /**
- * From a claim (a lease or an actor) to its place: refuse or park what never fits → queue → resources and a
- * thread that is ready, or resources and one that starts → placed.
+ * From a claim (a lease or an actor) to its place: refuse or park what never fits → queue →
+ * resources and a thread that is ready, or resources and one that starts → placed.
  *
- * Order:  see PlacementQueue. What does not fit lets others by. But the oldest claim that has waited longer
- *         than `leaseTurnMs` sets aside, in turns (set-aside.ts), what is free of what it asks for, against
- *         all that are not deeper; not while a blocked lease keeps some of that (it may wait for one of
- *         those others), nor when what actors keep for life, or the limit of threads, is in the way. So a
- *         big claim starves only behind endless deeper work.
- * State:  the queue, the infeasible, and `starting`: claims with resources, oldest first, each with a
- *         starting thread behind it. A thread that becomes free first is taken instead.
- * In/out: submit, withdraw, end, lend, retake, threads ready and gone; `settle` ends every event of the raylet.
- * Bounds: `leaseQueueMax` waiting claims, beyond it refused. settle is O(classes · log classes + placed).
- * Errors: `workerStartFailuresMax` failed starts in a row refuse the claims that need a new thread; if no
- *         thread is left at all, every feasible one. The next claim tries once more.
+ * Order:  see PlacementQueue. What does not fit lets others by. But the oldest claim that has
+ *         waited longer than `leaseTurnMs` sets aside, in turns (set-aside.ts), what is free of
+ *         what it asks for, against all that are not deeper; not while a blocked lease keeps some
+ *         of that (it may wait for one of those others), nor when what actors keep for life, or
+ *         the limit of threads, is in the way. So a big claim starves only behind endless deeper
+ *         work.
+ * State:  the queue, the infeasible, and `starting`: claims with resources, oldest first, each
+ *         with a starting thread behind it. A thread that becomes free first is taken instead.
+ * In/out: submit, withdraw, end, lend, retake, threads ready and gone; `settle` ends every event
+ *         of the raylet.
+ * Bounds: `leaseQueueMax` waiting claims, beyond it refused. settle is O(classes · log classes +
+ *         placed).
+ * Errors: `workerStartFailuresMax` failed starts in a row refuse the claims that need a new
+ *         thread; if no thread is left at all, every feasible one. The next claim tries once more.
  * Source: Ray local_lease_manager, hybrid of its dispatch and infeasible queues.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -200,11 +203,10 @@ export class Placement {
 
   /** Places what fits and tells the others why they wait. */
   settle(nowMs: number, out: RayletOut): void {
-    while (this.#changed) {
-      this.#changed = false;
-      if (this.#starting.length > 0) this.#serveStarting(out);
-      this.#placeInOrder(nowMs, out);
-    }
+    if (!this.#changed) return;
+    this.#changed = false;
+    if (this.#starting.length > 0) this.#serveStarting(out);
+    this.#placeInOrder(nowMs, out);
   }
 
   checkInvariants(): void {
@@ -270,28 +272,24 @@ export class Placement {
 
   #placeInOrder(nowMs: number, out: RayletOut): void {
     const classes = this.#queue.inOrder();
-    const starved = this.#findStarved(classes, nowMs);
+    let starved = this.#findStarved(classes, nowMs);
     let setAside: SetAside | null = null;
-    this.#setAsideEndMs = Infinity;
     for (const group of classes) {
       if (starved === null || group.depth > starved.depth) {
         this.#placeClass(group, null, nowMs, out);
-        continue;
-      }
-      if (group.key !== starved.classKey) {
+      } else if (group.key !== starved.classKey) {
         setAside ??= { amounts: this.#resources.freePartOf(starved.resources), starved };
         this.#placeClass(group, setAside, nowMs, out);
-        continue;
+      } else {
+        this.#placeClass(group, null, nowMs, out);
+        // It took what was kept from those before it, so they would not fit now either.
+        if (starved.place !== "waiting") starved = null;
       }
-      this.#placeClass(group, null, nowMs, out);
-      if (starved.place === "waiting") continue;
-      // It has its place, so nothing is kept from the others any more: once again, without it.
-      this.#changed = true;
-      return;
     }
-    if (starved !== null && setAside !== null) {
-      this.#setAsideEndMs = setAsideEndMs(starved.sinceMs, nowMs, this.#config.leaseTurnMs);
-    }
+    this.#setAsideEndMs =
+      starved === null || setAside === null
+        ? Infinity
+        : setAsideEndMs(starved.sinceMs, nowMs, this.#config.leaseTurnMs);
   }
 
   /** The oldest claim that may set resources aside now. */
@@ -319,7 +317,8 @@ export class Placement {
   }
 
   #placeClass(group: ClaimClass, kept: SetAside | null, nowMs: number, out: RayletOut): void {
-    for (const claim of group.members) {
+    while (group.size > 0) {
+      const claim = group.head();
       const reason = this.#place(claim, kept, nowMs, out);
       if (reason === null) continue;
       group.setReason(reason, out);
@@ -336,8 +335,9 @@ export class Placement {
     }
     if (kept !== null && !this.#resources.fits(resources, kept.amounts)) {
       const wanted = `waits for ${formatResources(resources)}`;
-      const older = `${kept.starved.what}, which asks for ${formatResources(kept.starved.resources)}`;
-      return { kind: "set aside", text: `${wanted}; what is free is kept for ${older} for longer` };
+      const { what, resources: larger } = kept.starved;
+      const longer = `${what}, which has waited for ${formatResources(larger)} for longer`;
+      return { kind: "set aside", text: `${wanted}; what is free is kept for ${longer}` };
     }
     const worker = this.#pool.pick(kind, claim.requester);
     const whyNone = this.#whyNoThread(kind, worker);

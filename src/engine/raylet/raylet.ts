@@ -1,10 +1,13 @@
 /**
- * A node's scheduler: routes what it is told to leases, actors, worker threads and the object store.
+ * A node's scheduler: routes what it is told to leases, actors, worker threads and the object
+ * store.
  *
  * State:  none of its own but who drives this node, and which drivers have left.
- * In/out: the messages to a raylet; workers ready and exited, drivers → their answers, StartWorker, StopWorker.
+ * In/out: the messages to a raylet; workers ready and exited, drivers → their answers,
+ *         StartWorker, StopWorker.
  * Bounds: those of its parts.
- * Errors: the end of a thread is told to all who may use it; nothing is accepted from a process that ended.
+ * Errors: the end of a thread is told to all who may use it; nothing is accepted from a process
+ *         that ended.
  * Source: Ray node_manager; protocols §4 Lease.
  */
 import { unreachable } from "#engine/common/assert.ts";
@@ -190,10 +193,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       return;
     }
     const error = exitError(workerId, exit);
-    this.#leases.onWorkerDied(workerId, error, out);
-    this.#actors.onWorkerDied(workerId, error, out);
+    this.#leases.onWorkerExited(workerId, error, out);
+    this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
-    this.#objectStore.onWorkerDied(workerId);
+    this.#objectStore.forget(workerId);
     this.#broadcast({ type: "workerDied", from: this.#options.nodeId, workerId, error }, out);
     this.#placement.onWorkerGone();
   }

@@ -1,7 +1,7 @@
 /**
- * When a claim that does not fit may keep what is free from others: in turns that alternate with open ones
- * and double, [1, 2) of the unit, [4, 8), [16, 32) … A turn is at last long enough for what runs now to end;
- * and if it never ends, the others still get two thirds of the time.
+ * When a claim that does not fit may keep what is free from others: in turns that alternate with
+ * open ones and double, [1, 2) of the unit, [4, 8), [16, 32) … A turn is at last long enough for
+ * what runs now to end; and if it never ends, the others still get two thirds of the time.
  */
 import type { Claim } from "./placement-queue.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";

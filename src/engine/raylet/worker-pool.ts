@@ -1,11 +1,13 @@
 /**
  * The node's worker threads: starting → idle ⇄ leased, or dedicated to an actor → dead.
  *
- * State:  one record a living thread; the starting ones also by start time. A thread all of whose leases are
- *         blocked may be leased once more.
- * In/out: start, pick, ready, exit → StartWorker, StopWorker. An exit is reported once, also after a stop.
+ * State:  one record a living thread; the starting ones also by start time. A thread all of whose
+ *         leases are blocked may be leased once more.
+ * In/out: start, pick, ready, exit → StartWorker, StopWorker. An exit is reported once, also after
+ *         a stop.
  * Bounds: `taskWorkersMax` threads for tasks, `actorWorkersMax` for actors; pick is O(threads).
- * Errors: a thread that is not ready in `workerStartTimeoutMs` is stopped and counts as a failed start.
+ * Errors: a thread that is not ready in `workerStartTimeoutMs` is stopped and counts as a failed
+ *         start.
  * Source: Ray worker_pool; decisions on threads, 8 and 9.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -146,8 +148,8 @@ export class WorkerPool {
   }
 
   /**
-   * Best thread that can begin at once: an idle one; for a lease also one whose tasks all wait, best the
-   * requester itself, which needs no link to another thread.
+   * Best thread that can begin at once: an idle one; for a lease also one whose tasks all wait,
+   * best the requester itself, which needs no link to another thread.
    */
   pick(kind: WorkKind, requester: Address): PooledWorker | null {
     let waiting: PooledWorker | null = null;
@@ -173,7 +175,10 @@ export class WorkerPool {
     this.#dedicatedCount += 1;
   }
 
-  /** Why no thread may be had for one more, or "". `claimedCount` starting ones have a taker already. */
+  /**
+   * Why no thread may be had for one more, or "". `claimedCount` starting ones have a taker
+   * already.
+   */
   whyNone(kind: WorkKind, claimedCount: number, claimedByActors: number): string {
     const { actorWorkersMax, taskWorkersMax } = this.#config;
     const actors = this.#dedicatedCount + claimedByActors;

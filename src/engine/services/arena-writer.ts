@@ -4,9 +4,9 @@
  * On the node's own thread an answer comes within the call. Elsewhere a synchronous `place` that misses gets
  * a segment of its own, which is announced to the other threads: `put` never waits.
  */
-import { assert } from "../common/assert.ts";
-import type { EngineError } from "../common/error-type.ts";
-import type { ArenaExtent } from "../protocol/object.ts";
+import { assert } from "#engine/common/assert.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 
 const alignment = 64;
 

@@ -2,18 +2,22 @@
  * The face of a core worker to the code of its process: calls in, settlements out. Plain and synchronous;
  * workers load it, so nothing of Effect is here.
  */
-import type { ActorId, WorkerId } from "../common/ids.ts";
-import { actorIdOf } from "../common/ids.ts";
-import type { FunctionDefinition, SchedulingStrategy, TaskTemplate } from "../common/task-spec.ts";
-import { definitionKey, strategyKey } from "../common/task-spec.ts";
-import { ActorClient, type CreationSpec } from "../core-worker/actor-submitter.ts";
-import type { CoreWorkerEvent, CoreWorkerInstruction } from "../core-worker/calls.ts";
-import type { CoreWorker } from "../core-worker/core-worker.ts";
-import { GetRequest } from "../core-worker/memory-store.ts";
-import { ObjectEntry, TaskRecord } from "../core-worker/object-entry.ts";
-import type { IncomingTask } from "../core-worker/task-receiver.ts";
-import type { ActorRegistration } from "../protocol/gcs.ts";
-import type { Encoded, Outcome } from "../protocol/outcome.ts";
+import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import { actorIdOf } from "#engine/common/ids.ts";
+import type {
+  FunctionDefinition,
+  SchedulingStrategy,
+  TaskTemplate,
+} from "#engine/common/task-spec.ts";
+import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
+import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
+import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
+import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import { GetRequest } from "#engine/core-worker/memory-store.ts";
+import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
+import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";

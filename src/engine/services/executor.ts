@@ -4,14 +4,17 @@
  *
  * What user code is, where it is found and how values are encoded is the api's business: the UserCode port.
  */
-import type { EngineError } from "../common/error-type.ts";
-import { taskIdHex } from "../common/ids.ts";
-import type { CoreWorkerCall } from "../core-worker/calls.ts";
-import type { ObjectEntry } from "../core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "../core-worker/task-receiver.ts";
-import type { TaskReceiver } from "../core-worker/task-receiver.ts";
-import type { Outcome } from "../protocol/outcome.ts";
-import { FailedValue } from "../protocol/outcome.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { taskIdHex } from "#engine/common/ids.ts";
+import type { CoreWorkerCall } from "#engine/core-worker/calls.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type {
+  IncomingActor,
+  IncomingTask,
+  TaskReceiver,
+} from "#engine/core-worker/task-receiver.ts";
+import type { Outcome } from "#engine/protocol/outcome.ts";
+import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TaskSink } from "./host.ts";
 
 /** A call that is ready to run: `run` enters the task's context and calls the user's function. */
@@ -26,7 +29,10 @@ export interface PreparedCall {
 
 export interface UserCode {
   /** May be asynchronous (a module to import); then it copies what it needs of the task's bytes first. */
-  prepareTask(task: IncomingTask, actor: ActorInstance | null): PreparedCall | Promise<PreparedCall>;
+  prepareTask(
+    task: IncomingTask,
+    actor: ActorInstance | null,
+  ): PreparedCall | Promise<PreparedCall>;
   prepareConstructor(actor: IncomingActor): PreparedCall | Promise<PreparedCall>;
   /** Calls of a class that has async methods run concurrently, as in Ray. */
   defaultConcurrency(instance: object): number;
@@ -203,8 +209,6 @@ export class Executor implements TaskSink {
     this.#report({ type: "constructorFinished", actor, failure, maxConcurrency: 0 });
   }
 }
-
-
 
 function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return (

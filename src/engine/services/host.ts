@@ -4,13 +4,13 @@
  * Messages between machines of this thread go through the inbox, so that a laptop and a cluster run the same
  * path. User code never runs inside a drain: what it submits is handled at once.
  */
-import { assert } from "../common/assert.ts";
-import { Deque } from "../common/deque.ts";
-import type { Address } from "../common/ids.ts";
-import { deadline, type Machine, type Outbox } from "../protocol/machine.ts";
-import type { Message } from "../protocol/message.ts";
-import type { PushTask } from "../protocol/task.ts";
-import type { Transport, TransportReceiver } from "../protocol/transport.ts";
+import { assert } from "#engine/common/assert.ts";
+import { Deque } from "#engine/common/deque.ts";
+import type { Address } from "#engine/common/ids.ts";
+import { deadline, type Machine, type Outbox } from "#engine/protocol/machine.ts";
+import type { Message } from "#engine/protocol/message.ts";
+import type { PushTask } from "#engine/protocol/task.ts";
+import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { LocalTasks } from "./local-tasks.ts";
 
 /** Time one turn may hold the event loop outside user code. */
@@ -90,11 +90,7 @@ export class Host implements TransportReceiver {
     return this.#tasks?.wantsTask() ?? false;
   }
 
-  attach<E, I>(
-    address: Address,
-    machine: Machine<E, I>,
-    perform: (instruction: I) => void,
-  ): void {
+  attach<E, I>(address: Address, machine: Machine<E, I>, perform: (instruction: I) => void): void {
     assert(!this.#attached.has(address), `one machine per address: ${address}`);
     const instructions: unknown[] = [];
     this.#attached.set(address, {

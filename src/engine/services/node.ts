@@ -23,14 +23,9 @@ export interface RunningNode {
   close(): Promise<void>;
 }
 
-export const layerHeadNode = (
-  options: HeadNodeOptions,
-): Layer.Layer<GcsService | Scheduler> => {
+export const layerHeadNode = (options: HeadNodeOptions): Layer.Layer<GcsService | Scheduler> => {
   const { host, launcher, raylet, driverId } = options;
-  const ports = Layer.merge(
-    Layer.succeed(NodeHost, host),
-    Layer.succeed(WorkerLauncher, launcher),
-  );
+  const ports = Layer.merge(Layer.succeed(NodeHost, host), Layer.succeed(WorkerLauncher, launcher));
   // The raylet registers at the GCS as its first act: that is there before it.
   const scheduler = Scheduler.layer(raylet, driverId).pipe(Layer.provideMerge(GcsService.layer));
   return scheduler.pipe(Layer.provide(ports));
