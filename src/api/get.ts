@@ -1,13 +1,12 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { TaskRecord, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import type { CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
+import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
 import { GetTimeoutError } from "./errors.ts";
 import { toError } from "./failure.ts";
-import { ObjectRef } from "./object-ref.ts";
+import { firstRef, ObjectRef } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { type Caller, inert, never, requireClient } from "./runtime.ts";
 import type {
@@ -31,33 +30,60 @@ function getValues(refs: unknown, options: GetOptions | undefined): Promise<unkn
   try {
     const caller = requireClient("get");
     if (caller === null) return never();
-    checkGetOptions(options, "get");
+    if (options !== undefined) checkGetOptions(options, "get");
     if (ObjectRef.is(refs)) {
       const entry = entryOf(refs, caller, "get");
-      return settle(caller, [entry], options).then(() => valueOf(entry, caller.values));
+      return awaitValue(caller, [entry], options, () => valueOf(entry, caller.values));
     }
     if (!Array.isArray(refs)) throw notARef("get", refs);
     const entries = refs.map((ref: unknown, i) => {
       if (!ObjectRef.is(ref)) throw notARef(`get: item ${i} of the list`, ref);
       return entryOf(ref, caller, "get");
     });
-    return settle(caller, entries, options).then(() => valuesOf(entries, caller.values));
+    return awaitValue(caller, entries, options, () => valuesOf(entries, caller.values));
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
+/** One promise a call, settled with what `read` gives when all are there or one has failed. */
+function awaitValue(
+  caller: Caller,
+  entries: readonly ObjectEntry[],
+  options: GetOptions | undefined,
+  read: () => unknown,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const deadlineMs = caller.client.deadlineOf(options?.timeoutMs);
+    const call = new WaitingCall(entries, entries.length, true, deadlineMs);
+    call.start(caller, options?.signal, (outcome, reason) => {
+      if (outcome === "aborted") reject(reason as Error);
+      else if (outcome === "timedOut") reject(timeoutError(entries, options, caller.client));
+      else settleWith(read, resolve, reject);
+    });
+  });
+}
+
+function settleWith(
+  read: () => unknown,
+  resolve: (value: unknown) => void,
+  reject: (error: unknown) => void,
+): void {
+  try {
+    resolve(read());
+  } catch (error) {
+    reject(error);
+  }
+}
+
 /** In order; the first failed one throws. */
-async function valuesOf(entries: readonly ObjectEntry[], values: Values): Promise<unknown[]> {
+function valuesOf(entries: readonly ObjectEntry[], values: Values): unknown {
   for (const entry of entries) {
     if (entry.outcome instanceof FailedValue) throw toError(entry.outcome, values);
   }
-  const result: unknown[] = [];
-  for (const entry of entries) {
-    const value = valueOf(entry, values);
-    result.push(value instanceof Promise ? await value : value);
-  }
-  return result;
+  const result = entries.map((entry) => valueOf(entry, values));
+  // No decoded value is a promise, so one here is of bytes that are not mapped in this thread yet.
+  return result.some((value) => value instanceof Promise) ? Promise.all(result) : result;
 }
 
 function valueOf(entry: ObjectEntry, values: Values): unknown {
@@ -104,7 +130,13 @@ async function waitFor(
         `got ${numReturns}`,
     );
   }
-  await settleSome(caller, entries, { ...options, neededCount: numReturns });
+  await new Promise<void>((resolve, reject) => {
+    const deadlineMs = caller.client.deadlineOf(options.timeoutMs);
+    const call = new WaitingCall(entries, numReturns, false, deadlineMs);
+    call.start(caller, options.signal, (outcome, reason) =>
+      outcome === "aborted" ? reject(reason as Error) : resolve(),
+    );
+  });
   return partition(refs as AnyObjectRef[], entries, numReturns);
 }
 
@@ -173,81 +205,61 @@ export const put: PutSignature = function put(value: unknown): never {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
-  return new ObjectRef(client.putObject(values.encode(value, "value")), client) as never;
+  return firstRef(client.putObject(values.encode(value, "value")), client) as never;
 };
 
 // ---------------------------------------------------------------- waiting for entries
 
-interface Waits extends GetOptions {
-  readonly neededCount: number;
-}
+type WaitOutcome = "settled" | "timedOut" | "aborted";
 
-/** Resolves when all are settled or one has failed; rejects when the time is up or the signal aborts. */
-function settle(
-  caller: Caller,
-  entries: readonly ObjectEntry[],
-  options: GetOptions = {},
-): Promise<void> {
-  if (allSettled(entries) || entries.some((entry) => entry.state === "FAILED")) {
-    options.signal?.throwIfAborted();
-    return Promise.resolve();
-  }
-  const waits = { ...options, neededCount: entries.length };
-  return awaitEntries(caller, entries, { ...waits, failsEarly: true }).then((timedOut) => {
-    if (timedOut) throw timeoutError(entries, options, caller.client);
-  });
-}
+/** A request that tells its outcome once, to the one who made it. */
+class WaitingCall extends PendingCall {
+  #done: ((outcome: WaitOutcome, reason?: unknown) => void) | undefined;
+  #caller: Caller | undefined;
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
 
-async function settleSome(
-  caller: Caller,
-  entries: readonly ObjectEntry[],
-  options: Waits,
-): Promise<void> {
-  options.signal?.throwIfAborted();
-  await awaitEntries(caller, entries, { ...options, failsEarly: false });
-}
-
-/** Resolves to true when the time was up. */
-function awaitEntries(
-  caller: Caller,
-  entries: readonly ObjectEntry[],
-  options: Waits & { failsEarly: boolean },
-): Promise<boolean> {
-  const { client, context } = caller;
-  const { signal, timeoutMs, neededCount, failsEarly } = options;
-  return new Promise((resolve, reject) => {
+  start(
+    caller: Caller,
+    signal: AbortSignal | undefined,
+    done: (outcome: WaitOutcome, reason?: unknown) => void,
+  ): void {
     if (signal?.aborted) {
-      reject(signal.reason as Error);
+      done("aborted", signal.reason);
       return;
     }
-    const onAbort = (): void => {
-      client.dispatch({ type: "abandonAwait", request });
-      if (context !== null) stopWaiting(context);
-      reject(signal?.reason as Error);
+    this.#done = done;
+    this.#caller = caller;
+    if (caller.context !== null) startWaiting(caller.context);
+    caller.client.awaitObjects(this);
+    if (signal === undefined || this.settled) return;
+    this.#signal = signal;
+    this.#onAbort = () => {
+      caller.client.dispatch({ type: "abandonAwait", request: this });
+      this.#end("aborted", signal.reason);
     };
-    const call: PendingCall = {
-      settled(settledRequest: GetRequest): void {
-        signal?.removeEventListener("abort", onAbort);
-        if (context !== null) stopWaiting(context);
-        resolve(settledRequest.timedOut);
-      },
-    };
-    if (context !== null) startWaiting(context);
-    const request = client.awaitObjects({ entries, neededCount, failsEarly, timeoutMs, call });
-    if (!request.settled) signal?.addEventListener("abort", onAbort, { once: true });
-  });
-}
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
 
-function allSettled(entries: readonly ObjectEntry[]): boolean {
-  for (const entry of entries) if (entry.state === "PENDING") return false;
-  return true;
+  override onSettled(): void {
+    this.#end(this.timedOut ? "timedOut" : "settled");
+  }
+
+  #end(outcome: WaitOutcome, reason?: unknown): void {
+    const done = this.#done;
+    this.#done = undefined;
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    const context = this.#caller?.context ?? null;
+    if (context !== null) stopWaiting(context);
+    done?.(outcome, reason);
+  }
 }
 
 // ---------------------------------------------------------------- errors
 
 function timeoutError(
   entries: readonly ObjectEntry[],
-  options: GetOptions,
+  options: GetOptions | undefined,
   client: CoreWorkerClient,
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
@@ -257,7 +269,7 @@ function timeoutError(
   const reason = first instanceof TaskRecord ? client.core.pendingReason(first) : "";
   return new GetTimeoutError(
     `get: ${pending.length} of ${entries.length} objects were not ready within ` +
-      `${options.timeoutMs} ms; ${what} ${reason === "" ? "has not ended" : reason}`,
+      `${options?.timeoutMs} ms; ${what} ${reason === "" ? "has not ended" : reason}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** The JS object behind ObjectRef: one count on its entry, given back when disposed or collected. */
 import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { holdsSomething } from "#engine/core-worker/task-manager.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ObjectId } from "./ids.ts";
 import type { ObjectRef as ObjectRefType, valueType } from "./types.ts";
@@ -17,13 +18,12 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   declare readonly [valueType]: T;
   readonly #entry: ObjectEntry;
   readonly #client: CoreWorkerClient;
-  #disposed = false;
+  #state: "unwatched" | "watched" | "disposed" = "unwatched";
 
   /** The entry's count has been raised for it already. */
   constructor(entry: ObjectEntry, client: CoreWorkerClient) {
     this.#entry = entry;
     this.#client = client;
-    reclaimerOf(client).register(this, entry, this);
   }
 
   get id(): ObjectId {
@@ -32,9 +32,10 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   }
 
   [Symbol.dispose](): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    reclaimerOf(this.#client).unregister(this);
+    if (this.#state === "disposed") return;
+    if (this.#state === "watched") reclaimerOf(this.#client).unregister(this);
+    this.#state = "disposed";
+    this.#entry.unwatched = null;
     this.#client.dropRef(this.#entry);
   }
 
@@ -55,14 +56,34 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   }
 
   static isDisposed(ref: ObjectRef<unknown>): boolean {
-    return ref.#disposed;
+    return ref.#state === "disposed";
+  }
+
+  /**
+   * From now on its collection is told. Finalization registries make what they watch survive until a full
+   * collection, so a ref is only watched when somebody must act on its end.
+   */
+  static watch(ref: ObjectRef<unknown>): void {
+    if (ref.#state !== "unwatched") return;
+    ref.#state = "watched";
+    reclaimerOf(ref.#client).register(ref, ref.#entry, ref);
   }
 }
 
 /** A ref in this process to an entry that is known here. */
 export function newRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<unknown> {
   entry.localRefs += 1;
-  return new ObjectRef(entry, client);
+  const ref = new ObjectRef(entry, client);
+  ObjectRef.watch(ref);
+  return ref;
+}
+
+/** The first ref to an object that this process has just made; its count is raised. */
+export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<unknown> {
+  const ref = new ObjectRef(entry, client);
+  if (entry.state === "PENDING") entry.unwatched = ref;
+  else if (holdsSomething(entry)) ObjectRef.watch(ref);
+  return ref;
 }
 
 const refReclaimers = new WeakMap<CoreWorkerClient, FinalizationRegistry<ObjectEntry>>();
@@ -95,7 +116,7 @@ export function holdWhileViewed(
 
 /** The refs of a call just submitted, whose counts are raised: one, or one per return. */
 export function refsOf(task: TaskRecord, client: CoreWorkerClient): unknown {
-  const first = new ObjectRef(task, client);
+  const first = firstRef(task, client);
   if (task.moreReturns === null) return first;
-  return [first, ...task.moreReturns.map((entry) => new ObjectRef(entry, client))];
+  return [first, ...task.moreReturns.map((entry) => firstRef(entry, client))];
 }

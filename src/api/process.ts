@@ -7,6 +7,7 @@ import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { Executor } from "#engine/services/executor.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { ObjectRef } from "./object-ref.ts";
 import { addProcess, type Process } from "./runtime.ts";
 import { ApiUserCode, type ResolveRemote } from "./user-code.ts";
 import { Values } from "./values.ts";
@@ -51,10 +52,14 @@ export function makeProcess(options: ProcessOptions): Process {
     },
   });
   const { forgetPeer, keepAlive } = options;
+  const watchRef = (ref: object): void => {
+    if (ObjectRef.is(ref)) ObjectRef.watch(ref);
+  };
   const client: CoreWorkerClient = new CoreWorkerClient({
     host,
     core,
     arena: writer,
+    watchRef,
     forgetPeer,
     keepAlive,
   });

@@ -77,20 +77,25 @@ export class Values {
       if (list === args) list = [...args];
       list[i] = new TopLevelRef(arg);
     }
-    return this.#withEncoder((encoder) => {
+    const encoder = this.#takeEncoder();
+    try {
       encoder.encodeArguments(list);
-      const refs = this.#refsOf(encoder.specials);
-      return { args: this.#place(encoder), refs };
-    });
+      return { args: this.#place(encoder), refs: this.#refsOf(encoder.specials) };
+    } finally {
+      this.#giveBack(encoder);
+    }
   }
 
   /** For `put` and for results that need no waiting; throws ObjectStoreFullError. */
   encode(value: unknown, path: string): Outcome {
     if (isPrimitive(value)) return value;
-    return this.#withEncoder((encoder) => {
+    const encoder = this.#takeEncoder();
+    try {
       encoder.encode(value, path);
       return this.#place(encoder);
-    });
+    } finally {
+      this.#giveBack(encoder);
+    }
   }
 
   /** As `encode`, but waits for room in the arena instead of failing for want of a chunk. */
@@ -249,6 +254,8 @@ export class Values {
     if (ObjectRef.isDisposed(ref)) {
       throw new TypeError(`ref ${ref.id} was disposed and cannot be used any more`);
     }
+    // Others are about to hear of it, so they must be told when it ends here.
+    ObjectRef.watch(ref);
     const { owner, serial, index } = ObjectRef.entryOf(ref);
     return { type: "ref", owner, serial, index, topLevel };
   }
@@ -264,22 +271,13 @@ export class Values {
   // ------------------------------------------------------------ encoders
 
   /** User code inside an encoding (getters, codecs) may encode in turn, with an encoder of its own. */
-  #withEncoder<T>(use: (encoder: ValueEncoder) => T): T {
-    const encoder = this.#takeEncoder();
-    try {
-      return use(encoder);
-    } finally {
-      this.#giveBack(encoder);
-    }
-  }
-
   #takeEncoder(): ValueEncoder {
     return this.#encoders.pop() ?? new ValueEncoder(isSpecial);
   }
 
   #giveBack(encoder: ValueEncoder): void {
-    encoder.buffers.length = 0;
-    encoder.specials.length = 0;
+    if (encoder.buffers.length > 0) encoder.buffers.length = 0;
+    if (encoder.specials.length > 0) encoder.specials.length = 0;
     this.#encoders.push(encoder);
   }
 }

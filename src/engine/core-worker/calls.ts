@@ -162,6 +162,13 @@ export interface Allocated {
   readonly error: EngineError | null;
 }
 
+/** Tell when this JS ref is collected: the entry now holds something that must be given back. */
+export interface WatchRef {
+  readonly type: "watchRef";
+  readonly ref: object;
+  readonly entry: ObjectEntry;
+}
+
 /** The peer is dead and everything about it is settled: its links may go. */
 export interface ForgetPeer {
   readonly type: "forgetPeer";
@@ -175,4 +182,5 @@ export type CoreWorkerInstruction =
   | Killed
   | Found
   | Allocated
+  | WatchRef
   | ForgetPeer;

@@ -254,6 +254,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const lost: ObjectEntry[] = this.references.onWorkerDied(workerId, error);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);
+    this.submitter.onWorkerDied(workerId);
     out.instruct({ type: "forgetPeer", workerId });
   }
 

@@ -10,31 +10,30 @@
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
 
-/** A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). */
+/**
+ * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api extends it by
+ * what it does when the request is settled.
+ */
 export class GetRequest {
   readonly type = "settle";
   readonly entries: readonly ObjectEntry[];
   readonly deadlineMs: number;
   /** True for `get`: one failed object ends it. */
   readonly failsEarly: boolean;
-  /** The api's own record of the call, handed back with the settlement. */
-  readonly call: unknown;
   missingCount: number;
   settled = false;
   timedOut = false;
 
-  constructor(fields: {
-    entries: readonly ObjectEntry[];
-    neededCount: number;
-    failsEarly: boolean;
-    deadlineMs: number;
-    call: unknown;
-  }) {
-    this.entries = fields.entries;
-    this.missingCount = fields.neededCount;
-    this.failsEarly = fields.failsEarly;
-    this.deadlineMs = fields.deadlineMs;
-    this.call = fields.call;
+  constructor(
+    entries: readonly ObjectEntry[],
+    neededCount: number,
+    failsEarly: boolean,
+    deadlineMs: number,
+  ) {
+    this.entries = entries;
+    this.missingCount = neededCount;
+    this.failsEarly = failsEarly;
+    this.deadlineMs = deadlineMs;
   }
 }
 

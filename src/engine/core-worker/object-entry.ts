@@ -34,6 +34,11 @@ export class ObjectEntry {
   localRefs = 0;
   uses = 0;
   waiters: Waiter[] | Waiter | null = null;
+  /**
+   * The one JS ref to an entry of ours that nobody needs to be told about when it is collected: no bytes to
+   * free, no other process to tell. Set while PENDING, so that it can be watched if the outcome needs it.
+   */
+  unwatched: object | null = null;
   /** Owner: processes that hold it. Null until the first. */
   holders: Set<WorkerId> | null = null;
   /** Named to others in a way that nobody reports back on: kept until this process ends. */

@@ -64,6 +64,12 @@ export class TaskManager {
     if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
       if (outcome.specials.length > 0) this.#references.addContained(outcome.specials, out);
     }
+    if (entry.unwatched !== null) {
+      if (holdsSomething(entry)) {
+        out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
+      }
+      entry.unwatched = null;
+    }
     if (entry.waiters !== null) this.wakeWaiters(entry, out);
     this.#references.collect(entry);
   }
@@ -143,4 +149,10 @@ export class TaskManager {
       if (entry !== null) this.#references.dropUse(entry);
     }
   }
+}
+
+/** Whether someone must act when the last ref is gone; other values go with their entry. */
+export function holdsSomething({ outcome, registered }: ObjectEntry): boolean {
+  if (registered || outcome instanceof StoredValue) return true;
+  return outcome instanceof InlineValue && outcome.specials.length > 0;
 }

@@ -12,7 +12,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { taskIdHex } from "#engine/common/ids.ts";
+import { taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
   LeaseGranted,
@@ -30,6 +30,8 @@ import type { TaskManager } from "./task-manager.ts";
 
 /** Below this much work ahead, moving it to another worker costs more than it gains. */
 const stealAtAheadMs = 0.2;
+/** Shorter tasks than this cost their owner more than their worker: a second worker gains nothing. */
+const shareFromMs = 0.004;
 /** Tasks up to this long get one more pushed behind them, so that the worker need not wait for it. */
 const overlapBelowMs = 10;
 
@@ -43,6 +45,8 @@ export class TaskSubmitter {
   readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
   readonly #leases = new Map<number, LeaseStream>();
   readonly #requests = new Map<number, SchedulingQueue>();
+  /** Functions that a worker has run for us: it remembers them. */
+  readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
   #demandVersion = -1;
   #othersWait = false;
@@ -76,6 +80,8 @@ export class TaskSubmitter {
     this.#requests.delete(leaseId);
     queue.requests.delete(leaseId);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
+    const { functionNumber } = queue.template;
+    lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
     this.#leases.set(leaseId, lease);
     queue.leases.push(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
@@ -142,10 +148,14 @@ export class TaskSubmitter {
     const { queue } = lease;
     queue.inFlightCount -= 1;
     queue.addDuration(reply.durationMs);
-    lease.definitionKnown = true;
+    if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
     this.#refill(lease, nowMs, out);
+  }
+
+  onWorkerDied(workerId: WorkerId): void {
+    this.#definitionsKnown.delete(workerId);
   }
 
   onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
@@ -314,6 +324,16 @@ export class TaskSubmitter {
     }
   }
 
+  #noteDefinition(lease: LeaseStream): void {
+    lease.definitionKnown = true;
+    let known = this.#definitionsKnown.get(lease.workerId);
+    if (known === undefined) {
+      known = new Set();
+      this.#definitionsKnown.set(lease.workerId, known);
+    }
+    known.add(lease.queue.template.functionNumber);
+  }
+
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
@@ -350,10 +370,15 @@ export class TaskSubmitter {
    * one is known to wait, no more are added.
    */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
+    const { durationMs, leases } = queue;
+    if (leases.length > 0 && durationMs >= 0 && durationMs < shareFromMs) {
+      if (queue.requests.size > 0) this.#cancelRequests(queue, out);
+      return;
+    }
     const fullest = fullestLease(queue);
     const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
-    const shared = mayShare ? queue.inFlightCount : queue.leases.length;
-    const wanted = queue.tasks.size + shared - queue.leases.length;
+    const shared = mayShare ? queue.inFlightCount : leases.length;
+    const wanted = queue.tasks.size + shared - leases.length;
     if (wanted <= 0) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
@@ -421,7 +446,9 @@ export class TaskSubmitter {
 
 /** Whether what waits on the lease is enough work for a second worker to take its share of. */
 function isWorthMoving({ durationMs }: SchedulingQueue, { inFlightCount }: LeaseStream): boolean {
-  return inFlightCount > 1 && (durationMs < 0 || durationMs * inFlightCount >= stealAtAheadMs);
+  if (inFlightCount < 2) return false;
+  if (durationMs < 0) return true;
+  return durationMs >= shareFromMs && durationMs * inFlightCount >= stealAtAheadMs;
 }
 
 function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {

@@ -28,9 +28,9 @@ export interface CallShape {
   readonly strategy: SchedulingStrategy;
 }
 
-/** A call of get or wait that is told when it is settled. */
-export interface PendingCall {
-  settled(request: GetRequest): void;
+/** A call of get or wait that is told when it is settled, or its time is up. */
+export abstract class PendingCall extends GetRequest {
+  abstract onSettled(): void;
 }
 
 export interface FoundActor {
@@ -42,6 +42,8 @@ export interface ClientOptions {
   readonly host: Host;
   readonly core: CoreWorker;
   readonly arena: ArenaWriter;
+  /** Tell `dropRef` when the ref is collected. */
+  readonly watchRef: (ref: object, entry: ObjectEntry) => void;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -162,19 +164,13 @@ export class CoreWorkerClient {
     return entry;
   }
 
-  /** Settles through `call`, at once or later. */
-  awaitObjects(fields: {
-    entries: readonly ObjectEntry[];
-    neededCount: number;
-    failsEarly: boolean;
-    timeoutMs: number | undefined;
-    call: PendingCall;
-  }): GetRequest {
-    const { timeoutMs, ...rest } = fields;
-    const deadlineMs = timeoutMs === undefined ? Infinity : this.host.nowMs + timeoutMs;
-    const request = new GetRequest({ ...rest, deadlineMs });
+  /** Settles through `onSettled`, at once or later. */
+  awaitObjects(request: PendingCall): void {
     this.dispatch({ type: "awaitObjects", request });
-    return request;
+  }
+
+  deadlineOf(timeoutMs: number | undefined): number {
+    return timeoutMs === undefined ? Infinity : this.host.nowMs + timeoutMs;
   }
 
   /** The Reclaimer: JS refs and views that are gone. Batched, for nothing waits for it. */
@@ -239,13 +235,15 @@ export class CoreWorkerClient {
   #perform(instruction: CoreWorkerInstruction): void {
     switch (instruction.type) {
       case "settle":
-        return (instruction.call as PendingCall).settled(instruction);
+        return (instruction as PendingCall).onSettled();
       case "runTask":
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
         return this.#executor?.construct(instruction.actor);
       case "allocated":
         return this.arena.onAllocated(instruction);
+      case "watchRef":
+        return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "killed":
