@@ -3,9 +3,9 @@
  * intervals.
  *
  * Delays are whole minutes, so a histogram holds a sample without loss: sums and ranks are
- * integers, and a result does not depend on who computed it or when. Every group draws from a random
- * stream of its own, named by its seed. Percentiles are by nearest rank: the smallest delay that at
- * least that share of the flights does not exceed.
+ * integers, and a result does not depend on who computed it or when. Every group draws from a
+ * random stream of its own, named by its seed. Percentiles are by nearest rank: the smallest delay
+ * that at least that share of the flights does not exceed.
  * Source: Efron, Bootstrap Methods, Annals of Statistics 7 (1979), percentile intervals; generator
  * sfc32 of Chris Doty-Humphrey's PractRand.
  */

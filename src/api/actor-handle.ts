@@ -1,4 +1,7 @@
-/** Handles of actors: every string property is a method with `.remote()`; what it was told apart by is hidden. */
+/**
+ * Handles of actors: every string property is a method with `.remote()`; what it was told apart by
+ * is hidden.
+ */
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";

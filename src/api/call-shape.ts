@@ -69,7 +69,9 @@ const methodNames = [
   "timeoutMs",
 ];
 
-/** In the contract, not built yet: refused rather than ignored. The value that is as good as absent. */
+/**
+ * In the contract, not built yet: refused rather than ignored. The value that is as good as absent.
+ */
 const notYet: Readonly<Record<string, unknown>> = {
   acceleratorType: undefined,
   runtimeEnv: undefined,
@@ -201,7 +203,10 @@ export function requestOf(options: Options, defaultCpus: number): ResourceReques
   return makeRequest(amounts);
 }
 
-/** True when any resource is asked for by name: an actor then holds it for its whole life (Ray's rule). */
+/**
+ * True when any resource is asked for by name: an actor then holds it for its whole life (Ray's
+ * rule).
+ */
 export function namesResources(options: Options): boolean {
   return ["numCpus", "numGpus", "memory", "resources"].some((name) => options[name] !== undefined);
 }

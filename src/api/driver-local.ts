@@ -1,6 +1,7 @@
 /**
- * A driver whose workers are hosts in its own thread: the same engine, one thread, real clock. Values are still
- * copied by the codec, so that what could not travel and what is shared by mistake show up.
+ * A driver whose workers are hosts in its own thread: the same engine, one thread, real clock.
+ * Values are still copied by the codec, so that what could not travel and what is shared by mistake
+ * show up.
  */
 import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";

@@ -63,7 +63,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     words: new Int32Array(parkedWords),
     threadIndex: hostThreadIndex,
     idleTurnsMax,
-    spinLooks: 1,
+    spinLooksMax: 1,
     hasData: () => transport.hasControlData(),
     pump: () => host.pump(),
   });
@@ -101,7 +101,10 @@ function appOf({ namespace, clusterId }: NodePlan): WorkerApp {
   return { namespace, clusterId, loaderArgs: loaderArguments() };
 }
 
-/** Our own worker module beside this file; in a bundle there is none, and the bundle is started itself. */
+/**
+ * Our own worker module beside this file; in a bundle there is none, and the bundle is started
+ * itself.
+ */
 function workerEntry(): { workerEntry: URL | null; bundle: URL } {
   const bundle = new URL(import.meta.url);
   const entry = new URL("./worker-main.js", import.meta.url);

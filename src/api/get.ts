@@ -32,48 +32,35 @@ function getValues(refs: unknown, options: GetOptions | undefined): Promise<unkn
     if (caller === null) return never();
     if (options !== undefined) checkGetOptions(options, "get");
     if (ObjectRef.is(refs)) {
-      const entry = entryOf(refs, caller, "get");
-      return awaitValue(caller, [entry], options, () => valueOf(entry, caller.values));
+      return awaitValue(caller, [entryOf(refs, caller, "get")], options, false);
     }
     if (!Array.isArray(refs)) throw notARef("get", refs);
     const entries = refs.map((ref: unknown, i) => {
       if (!ObjectRef.is(ref)) throw notARef(`get: item ${i} of the list`, ref);
       return entryOf(ref, caller, "get");
     });
-    return awaitValue(caller, entries, options, () => valuesOf(entries, caller.values));
+    return awaitValue(caller, entries, options, true);
   } catch (error) {
     return Promise.reject(error);
   }
 }
 
-/** One promise a call, settled with what `read` gives when all are there or one has failed. */
+/** One promise a call, settled with its value or values when all are there or one has failed. */
 function awaitValue(
   caller: Caller,
   entries: readonly ObjectEntry[],
   options: GetOptions | undefined,
-  read: () => unknown,
+  isList: boolean,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const deadlineMs = caller.client.deadlineOf(options?.timeoutMs);
-    const call = new WaitingCall(entries, entries.length, true, deadlineMs);
-    call.start(caller, options?.signal, (outcome, reason) => {
-      if (outcome === "aborted") reject(reason as Error);
-      else if (outcome === "timedOut") reject(timeoutError(entries, options, caller.client));
-      else settleWith(read, resolve, reject);
-    });
+    const call = new GetCall(entries, entries.length, true, deadlineMs);
+    call.isList = isList;
+    call.timeoutMs = options?.timeoutMs;
+    call.resolve = resolve;
+    call.reject = reject;
+    call.start(caller, options?.signal);
   });
-}
-
-function settleWith(
-  read: () => unknown,
-  resolve: (value: unknown) => void,
-  reject: (error: unknown) => void,
-): void {
-  try {
-    resolve(read());
-  } catch (error) {
-    reject(error);
-  }
 }
 
 /** In order; the first failed one throws. */
@@ -132,10 +119,10 @@ async function waitFor(
   }
   await new Promise<void>((resolve, reject) => {
     const deadlineMs = caller.client.deadlineOf(options.timeoutMs);
-    const call = new WaitingCall(entries, numReturns, false, deadlineMs);
-    call.start(caller, options.signal, (outcome, reason) =>
-      outcome === "aborted" ? reject(reason as Error) : resolve(),
-    );
+    const call = new WaitCall(entries, numReturns, false, deadlineMs);
+    call.resolve = resolve;
+    call.reject = reject;
+    call.start(caller, options.signal);
   });
   return partition(refs as AnyObjectRef[], entries, numReturns);
 }
@@ -210,25 +197,24 @@ export const put: PutSignature = function put(value: unknown): never {
 
 // ---------------------------------------------------------------- waiting for entries
 
-type WaitOutcome = "settled" | "timedOut" | "aborted";
+const nothing = (): void => {};
 
 /** A request that tells its outcome once, to the one who made it. */
-class WaitingCall extends PendingCall {
-  #done: ((outcome: WaitOutcome, reason?: unknown) => void) | undefined;
-  #caller: Caller | undefined;
+abstract class WaitingCall extends PendingCall {
+  resolve: (value: never) => void = nothing;
+  reject: (error: unknown) => void = nothing;
+  #caller: Caller | null = null;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
 
-  start(
-    caller: Caller,
-    signal: AbortSignal | undefined,
-    done: (outcome: WaitOutcome, reason?: unknown) => void,
-  ): void {
+  abstract onReady(caller: Caller): void;
+  abstract onTimedOut(caller: Caller): void;
+
+  start(caller: Caller, signal: AbortSignal | undefined): void {
     if (signal?.aborted) {
-      done("aborted", signal.reason);
+      this.reject(signal.reason);
       return;
     }
-    this.#done = done;
     this.#caller = caller;
     if (caller.context !== null) startWaiting(caller.context);
     caller.client.awaitObjects(this);
@@ -236,22 +222,57 @@ class WaitingCall extends PendingCall {
     this.#signal = signal;
     this.#onAbort = () => {
       caller.client.dispatch({ type: "abandonAwait", request: this });
-      this.#end("aborted", signal.reason);
+      this.#end();
+      this.reject(signal.reason);
     };
     signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   override onSettled(): void {
-    this.#end(this.timedOut ? "timedOut" : "settled");
+    const caller = this.#end();
+    if (caller === null) return;
+    try {
+      if (this.timedOut) this.onTimedOut(caller);
+      else this.onReady(caller);
+    } catch (error) {
+      this.reject(error);
+    }
   }
 
-  #end(outcome: WaitOutcome, reason?: unknown): void {
-    const done = this.#done;
-    this.#done = undefined;
+  #end(): Caller | null {
+    const caller = this.#caller;
+    this.#caller = null;
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
-    const context = this.#caller?.context ?? null;
-    if (context !== null) stopWaiting(context);
-    done?.(outcome, reason);
+    if (caller?.context) stopWaiting(caller.context);
+    return caller;
+  }
+}
+
+class GetCall extends WaitingCall {
+  isList = false;
+  timeoutMs: number | undefined = undefined;
+
+  override onReady({ values }: Caller): void {
+    const { entries } = this;
+    const value = this.isList
+      ? valuesOf(entries, values)
+      : valueOf(entries[0] as ObjectEntry, values);
+    this.resolve(value as never);
+  }
+
+  override onTimedOut({ client }: Caller): void {
+    this.reject(timeoutError(this.entries, this.timeoutMs, client));
+  }
+}
+
+/** Time or not, `wait` tells what is ready. */
+class WaitCall extends WaitingCall {
+  override onReady(): void {
+    this.resolve(undefined as never);
+  }
+
+  override onTimedOut(): void {
+    this.resolve(undefined as never);
   }
 }
 
@@ -259,7 +280,7 @@ class WaitingCall extends PendingCall {
 
 function timeoutError(
   entries: readonly ObjectEntry[],
-  options: GetOptions | undefined,
+  timeoutMs: number | undefined,
   client: CoreWorkerClient,
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
@@ -269,7 +290,7 @@ function timeoutError(
   const reason = first instanceof TaskRecord ? client.core.pendingReason(first) : "";
   return new GetTimeoutError(
     `get: ${pending.length} of ${entries.length} objects were not ready within ` +
-      `${options?.timeoutMs} ms; ${what} ${reason === "" ? "has not ended" : reason}`,
+      `${timeoutMs} ms; ${what} ${reason === "" ? "has not ended" : reason}`,
   );
 }
 

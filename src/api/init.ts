@@ -1,4 +1,7 @@
-/** Composition root of a driver: `init`, `shutdown`, and the runtime that the first call starts by itself. */
+/**
+ * Composition root of a driver: `init`, `shutdown`, and the runtime that the first call starts by
+ * itself.
+ */
 import type { WorkerId } from "#engine/common/ids.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
@@ -79,7 +82,9 @@ export function installAutoInit(): void {
 
 // ---------------------------------------------------------------- start and stop
 
-/** Builds what calls need at once; raylet, GCS and workers follow, and what was asked of them waits. */
+/**
+ * Builds what calls need at once; raylet, GCS and workers follow, and what was asked of them waits.
+ */
 function start(plan: NodePlan, startedBy: string): DriverRuntime {
   const { mode, nodeId } = plan;
   const parts = mode === "local" ? buildLocalDriver(plan) : buildThreadsDriver(plan);

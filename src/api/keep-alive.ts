@@ -1,6 +1,6 @@
 /**
- * Keeps the process from ending while something will still settle. Threads, ports and timers of the engine
- * are all unref'd; this one handle speaks for them.
+ * Keeps the process from ending while something will still settle. Threads, ports and timers of the
+ * engine are all unref'd; this one handle speaks for them.
  */
 const longMs = 2 ** 30;
 

@@ -1,4 +1,6 @@
-/** The JS object behind ObjectRef: one count on its entry, given back when disposed or collected. */
+/**
+ * The JS object behind ObjectRef: one count on its entry, given back when disposed or collected.
+ */
 import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { holdsSomething } from "#engine/core-worker/task-manager.ts";
@@ -60,8 +62,8 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   }
 
   /**
-   * From now on its collection is told. Finalization registries make what they watch survive until a full
-   * collection, so a ref is only watched when somebody must act on its end.
+   * From now on its collection is told. Finalization registries make what they watch survive until
+   * a full collection, so a ref is only watched when somebody must act on its end.
    */
   static watch(ref: ObjectRef<unknown>): void {
     if (ref.#state !== "unwatched") return;
@@ -105,13 +107,25 @@ function reclaimerOf(client: CoreWorkerClient): FinalizationRegistry<ObjectEntry
 /** Keeps an object in the arena while a view on its bytes lives. */
 const viewReclaimer = new FinalizationRegistry<Held>(({ entry, client }) => client.dropView(entry));
 
-export function holdWhileViewed(
-  wrapper: object,
+/** Entry → the wrapper that views on its bytes keep alive. */
+const wrappers = new WeakMap<ObjectEntry, WeakRef<SharedArrayBuffer>>();
+
+/**
+ * The same memory as `buffer` in an object of its own: every view made on it keeps it alive, and it
+ * keeps the entry in the arena until it is collected.
+ */
+export function wrapperFor(
+  buffer: SharedArrayBuffer,
   entry: ObjectEntry,
   client: CoreWorkerClient,
-): void {
+): SharedArrayBuffer {
+  const known = wrappers.get(entry)?.deref();
+  if (known !== undefined) return known;
+  const wrapper = structuredClone(buffer);
+  wrappers.set(entry, new WeakRef(wrapper));
   entry.uses += 1;
   viewReclaimer.register(wrapper, { entry, client });
+  return wrapper;
 }
 
 /** The refs of a call just submitted, whose counts are raised: one, or one per return. */

@@ -1,4 +1,7 @@
-/** What lies behind a remote function or class: told from anything else without touching its properties. */
+/**
+ * What lies behind a remote function or class: told from anything else without touching its
+ * properties.
+ */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
 
@@ -22,7 +25,10 @@ type Revive = (descriptor: FunctionDescriptor, options: unknown) => unknown;
 
 let revive: Revive | undefined;
 
-/** remote.ts says how a remote function is made of its descriptor: it imports this module, not the reverse. */
+/**
+ * remote.ts says how a remote function is made of its descriptor: it imports this module, not the
+ * reverse.
+ */
 export function onRevive(make: Revive): void {
   revive = make;
 }

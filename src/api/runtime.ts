@@ -1,13 +1,14 @@
 /**
  * The runtime of this process and the question of every call: who is asking, and may it act now?
  *
- * One state a realm, under a global symbol, so that two copies of the package in a program share it.
+ * One state a realm, under a global symbol, so that two copies of the package in a program share
+ * it.
  */
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { NotInitializedError } from "./errors.ts";
 import { moduleUrlsOnStack } from "./identity/call-site.ts";
 import { noteParked } from "./identity/parked-modules.ts";
-import { currentContext, importing, TaskContext } from "./task-context.ts";
+import { currentContext, endImport, ImportContext, TaskContext } from "./task-context.ts";
 import type { Runtime } from "./types.ts";
 import type { Values } from "./values.ts";
 
@@ -76,7 +77,7 @@ export function requireClient(verb: string): Caller | null {
   if (context instanceof TaskContext) return callerOf(context);
   const state = realmState();
   if (state.worker !== null) {
-    if (context !== importing && !isSelfBooted()) throw outsideTaskError(verb);
+    if (context === null && !isSelfBooted()) throw outsideTaskError(verb);
     park(verb);
     return null;
   }
@@ -122,6 +123,9 @@ export function park(verb: string): void {
   parkedCallCount += 1;
   const [moduleUrl] = moduleUrlsOnStack(requireClient);
   noteParked(moduleUrl, verb);
+  const context = currentContext();
+  // What gives a promise that never settles stops the module; `.remote()` and `put` let it go on.
+  if (context instanceof ImportContext && verb !== "remote" && verb !== "put") endImport(context);
 }
 
 /** A promise of a parked call: the module's evaluation ends here, in a worker. */
@@ -129,7 +133,9 @@ export function never<T>(): Promise<T> {
   return new Promise(() => {});
 }
 
-/** What a parked call gives: it names nothing, is never used, and any further call on it parks too. */
+/**
+ * What a parked call gives: it names nothing, is never used, and any further call on it parks too.
+ */
 export const inert: unknown = new Proxy(() => {}, {
   get: (_, key) => (key === "then" || typeof key === "symbol" ? undefined : inert),
   apply: () => inert,

@@ -1,8 +1,8 @@
 /**
  * In whose name a call of the api is made: the driver, a task, or a module that a worker imports.
  *
- * AsyncLocalStorage makes every await of a thread several times dearer on Node 20 once it is used, so a
- * worker that runs one task at a time keeps it in a plain variable.
+ * AsyncLocalStorage makes every await of a thread several times dearer on Node 20 once it is used,
+ * so a worker that runs one task at a time keeps it in a plain variable.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -41,14 +41,18 @@ export class TaskContext {
 }
 
 /** A worker imports a module: what its top level says is not for a worker. */
-export const importing = { type: "importing" } as const;
+export class ImportContext {
+  /** It waits for ever at a call of ours: nothing of it runs any more. */
+  isOver = false;
+}
 
-type Stored = TaskContext | typeof importing;
+type Stored = TaskContext | ImportContext;
 
 const storage = new AsyncLocalStorage<Stored>();
 /** The one task of this thread that runs without the storage. */
 let lone: TaskContext | null = null;
-let storedCount = 0;
+let storedTaskCount = 0;
+let importCount = 0;
 /** Local mode: tasks of many workers and the driver share this thread. */
 let alwaysStored = false;
 
@@ -67,11 +71,11 @@ export function currentTask(): TaskContext | null {
 
 /** Runs the beginning of a task's body; its continuations find the context until `leaveTask`. */
 export function enterTask<T>(context: TaskContext, body: () => T): T {
-  if (!alwaysStored && lone === null && storedCount === 0) {
+  if (!alwaysStored && lone === null && storedTaskCount === 0) {
     lone = context;
     return body();
   }
-  storedCount += 1;
+  storedTaskCount += 1;
   return storage.run(context, body);
 }
 
@@ -80,19 +84,30 @@ export function leaveTask(context: TaskContext): void {
     lone = null;
     return;
   }
-  storedCount -= 1;
-  if (storedCount === 0 && !alwaysStored) storage.disable();
+  storedTaskCount -= 1;
+  disableUnused();
 }
 
 /** Imports a module outside any task: its top level must not act in a task's name. */
 export function importOutside<T>(load: () => Promise<T>): Promise<T> {
-  storedCount += 1;
-  return storage.run(importing, load).finally(() => {
-    storedCount -= 1;
-  });
+  const context = new ImportContext();
+  importCount += 1;
+  return storage.run(context, load).finally(() => endImport(context));
+}
+
+/** The module has ended, or has parked. */
+export function endImport(context: ImportContext): void {
+  if (context.isOver) return;
+  context.isOver = true;
+  importCount -= 1;
+  disableUnused();
 }
 
 /** Runs code of the engine for which no task is responsible. */
 export function outsideTasks<T>(body: () => T): T {
   return storage.exit(body);
+}
+
+function disableUnused(): void {
+  if (storedTaskCount === 0 && importCount === 0 && !alwaysStored) storage.disable();
 }

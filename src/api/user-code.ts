@@ -1,4 +1,7 @@
-/** What the executor needs of the api: find the function, decode its arguments, run it in its context. */
+/**
+ * What the executor needs of the api: find the function, decode its arguments, run it in its
+ * context.
+ */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";

@@ -1,6 +1,6 @@
 /**
- * User values to what the engine carries, and back: small ones inside frames, large ones in the arena of the
- * node, refs, handles and remote functions as specials that the engine sees.
+ * User values to what the engine carries, and back: small ones inside frames, large ones in the
+ * arena of the node, refs, handles and remote functions as specials that the engine sees.
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
 
@@ -21,12 +21,14 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { handleInternals, makeHandle } from "./actor-handle.ts";
 import { ObjectStoreFullError } from "./errors.ts";
-import { holdWhileViewed, newRef, ObjectRef } from "./object-ref.ts";
+import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
 import { decodeValue } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
 
-/** A direct argument that is a ref: the body gets its value. Told from the same ref inside a value. */
+/**
+ * A direct argument that is a ref: the body gets its value. Told from the same ref inside a value.
+ */
 class TopLevelRef {
   readonly ref: ObjectRef<unknown>;
 
@@ -128,7 +130,10 @@ export class Values {
     return this.#decodeEncoded(outcome, values, entry);
   }
 
-  /** The arguments of a call; `given` are the values of its top-level refs, by position of the special. */
+  /**
+   * The arguments of a call; `given` are the values of its top-level refs, by position of the
+   * special.
+   */
   decodeArguments(args: Encoded, specials: readonly unknown[]): unknown[] {
     if (args === noArguments || (args instanceof InlineValue && args.length === 0)) return [];
     return this.#decodeEncoded(args, specials, null) as unknown[];
@@ -161,9 +166,7 @@ export class Values {
       const bytes = this.#arena.bytes(segment);
       return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
     }
-    // The wrapper is the same memory; every view on it keeps the wrapper, the wrapper keeps the object.
-    const wrapper = structuredClone(this.#arena.buffer(segment));
-    holdWhileViewed(wrapper, entry, this.#client);
+    const wrapper = wrapperFor(this.#arena.buffer(segment), entry, this.#client);
     return decodeValue(new Uint8Array(wrapper), offset, size, { specials, zeroCopy: true });
   }
 
@@ -270,7 +273,9 @@ export class Values {
 
   // ------------------------------------------------------------ encoders
 
-  /** User code inside an encoding (getters, codecs) may encode in turn, with an encoder of its own. */
+  /**
+   * User code inside an encoding (getters, codecs) may encode in turn, with an encoder of its own.
+   */
   #takeEncoder(): ValueEncoder {
     return this.#encoders.pop() ?? new ValueEncoder(isSpecial);
   }

@@ -1,6 +1,6 @@
 /**
- * Which tasks of this thread wait in get or wait: told to the core worker when a turn ends with it still so,
- * not at the call, since most values come at once.
+ * Which tasks of this thread wait in get or wait: told to the core worker when a turn ends with it
+ * still so, not at the call, since most values come at once.
  */
 import type { TaskContext } from "./task-context.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Composition root of a worker thread: host, core worker, rings, executor. Loads nothing of Effect and no user
- * code; that comes with the first task.
+ * Composition root of a worker thread: host, core worker, rings, executor. Loads nothing of Effect
+ * and no user code; that comes with the first task.
  */
 import type { MessagePort } from "node:worker_threads";
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
@@ -16,8 +16,11 @@ import { addExecutor, makeProcess } from "./process.ts";
 import { realmState } from "./runtime.ts";
 import { importOutside } from "./task-context.ts";
 
-/** Looks at the rings before a turn counts as idle, and idle turns before the thread parks. */
-const spinLooks = 200;
+/**
+ * Looks at the rings before a turn counts as idle (some 20 µs), and idle turns before the thread
+ * parks.
+ */
+const spinLooksMax = 1024;
 const idleTurnsMax = 2;
 
 export default function workerMain(boot: BootData): void {
@@ -49,7 +52,7 @@ export default function workerMain(boot: BootData): void {
     words,
     threadIndex: boot.threadIndex,
     idleTurnsMax,
-    spinLooks,
+    spinLooksMax,
     hasData: () => transport.hasControlData() || (host.wantsTask() && transport.hasTask()),
     pump: () => host.pump(),
   });

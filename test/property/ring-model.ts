@@ -1,8 +1,8 @@
 /**
  * Life of a ring under test: made beside a plain queue → stepped at random → drained → both agree.
  *
- * Every method of the ring's two ends is a step of its own. A step that makes no sense now (a commit
- * without a reservation) is passed over, so any list of steps is a test and shrinks well.
+ * Every method of the ring's two ends is a step of its own. A step that makes no sense now (a
+ * commit without a reservation) is passed over, so any list of steps is a test and shrinks well.
  */
 
 import { expect } from "vitest";
@@ -124,8 +124,8 @@ export class RingModel {
     this.#reservedBytes = this.#reservedAt === -1 ? -1 : maxBytes;
     if (this.#isDrained) expect(this.#reservedAt).toBeGreaterThanOrEqual(0);
     if (this.#reservedAt === -1) return;
-    // The codec may write anything into its reservation, also what looks like the state READY of the
-    // frame that was there before.
+    // The codec may write anything into its reservation, also what looks like the state READY of
+    // the frame that was there before.
     for (let at = 0; at < maxBytes; at += 1) {
       this.#writer.bytes[this.#reservedAt + at] = at % 4 === 0 ? STATE_READY : 0;
     }

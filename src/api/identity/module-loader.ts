@@ -175,7 +175,9 @@ export class ModuleLoader {
     }
   }
 
-  /** One macrotask later: what stands beside the parked call, when it is not awaited, still runs. */
+  /**
+   * One macrotask later: what stands beside the parked call, when it is not awaited, still runs.
+   */
   #park(load: ModuleLoad): void {
     setImmediate(() => {
       if (load.state === "importing") this.#leaveImporting(load, "parked");

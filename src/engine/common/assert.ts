@@ -1,4 +1,6 @@
-/** Always-on checks for our own mistakes: what a user can cause is an ErrorType, never an assertion. */
+/**
+ * Always-on checks for our own mistakes: what a user can cause is an ErrorType, never an assertion.
+ */
 
 export class AssertionError extends Error {
   override readonly name = "AssertionError";

@@ -1,6 +1,6 @@
 /**
- * Keeps many small byte strings in few buffers: a Uint8Array of its own costs a value of twelve bytes two
- * hundred more. A slab is garbage once nothing points into it.
+ * Keeps many small byte strings in few buffers: a Uint8Array of its own costs a value of twelve
+ * bytes two hundred more. A slab is garbage once nothing points into it.
  */
 const slabBytes = 65_536;
 /** Larger strings get a buffer of their own, so that they do not keep a slab of strangers alive. */

@@ -1,6 +1,7 @@
 /**
  * Every bound and time of the engine, units in the name. Overridden by `init({ systemConfig })`;
- * the simulator draws them per run. Sources: design constants (protocols, §9) and Ray's ray_config_def.h.
+ * the simulator draws them per run. Sources: design constants (protocols, §9) and Ray's
+ * ray_config_def.h.
  */
 
 export interface Config {
@@ -24,7 +25,10 @@ export interface Config {
   readonly actorWorkersMax: number;
   /** Time a new thread may take until it reports ready. */
   readonly workerStartTimeoutMs: number;
-  /** Crash loops: after this many failed starts in a row, waiting leases are refused with the reason. */
+  /**
+   * Crash loops: after this many failed starts in a row, waiting leases are refused with the
+   * reason.
+   */
   readonly workerStartFailuresMax: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;

@@ -1,4 +1,7 @@
-/** Binary heap of things due at a time, soonest first; entries that no longer matter are skipped by the reader. */
+/**
+ * Binary heap of things due at a time, soonest first; entries that no longer matter are skipped by
+ * the reader.
+ */
 export class DeadlineQueue<T> {
   #times: number[] = [];
   #items: T[] = [];

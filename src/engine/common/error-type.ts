@@ -1,6 +1,6 @@
 /**
- * What a user can see go wrong, as data: machines pass it on, `api` turns it into a class of the contract.
- * A user's own error is not here: it travels as an encoded value with type "TASK_ERROR".
+ * What a user can see go wrong, as data: machines pass it on, `api` turns it into a class of the
+ * contract. A user's own error is not here: it travels as an encoded value with type "TASK_ERROR".
  */
 
 export type ErrorType =

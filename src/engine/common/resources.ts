@@ -1,7 +1,8 @@
 /**
  * Amounts of resources in Ray's fixed point: integers of 1/10,000, so that 0.1 + 0.2 is 0.3.
  *
- * A request is immutable and shared by all tasks of one remote function; a node's ledger (raylet) is mutable.
+ * A request is immutable and shared by all tasks of one remote function; a node's ledger (raylet)
+ * is mutable.
  */
 
 export const fixedPointScale = 10_000;

@@ -1,6 +1,6 @@
 /**
- * What stays the same over all calls of one remote function with one set of options. A call refers to its
- * template, so that a hundred thousand pending calls hold one copy of it.
+ * What stays the same over all calls of one remote function with one set of options. A call refers
+ * to its template, so that a hundred thousand pending calls hold one copy of it.
  */
 import type { FunctionDescriptor } from "./function-descriptor.ts";
 import type { ResourceRequest } from "./resources.ts";

@@ -1,12 +1,14 @@
 /**
- * Actors at their callers: create through the GCS, then calls straight to the actor's worker, in order.
+ * Actors at their callers: create through the GCS, then calls straight to the actor's worker, in
+ * order.
  *
- * State:  one client an actor that this process knows; calls wait in the client until the actor is alive
- *         and their arguments are there; seq is given when a call is sent.
+ * State:  one client an actor that this process knows; calls wait in the client until the actor is
+ *         alive and their arguments are there; seq is given when a call is sent.
  * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply → RegisterActor,
  *         StartActor, AbandonActor, SubscribeActor, PushTask, outcomes.
  * Bounds: ≤ pipelineDepthMax calls in flight a stream; the rest waits in the caller.
- * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call only.
+ * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call
+ *         only.
  * Source: Ray actor_task_submitter; protocols §4 Actor.
  */
 import { assert } from "#engine/common/assert.ts";

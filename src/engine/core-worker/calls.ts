@@ -1,6 +1,6 @@
 /**
- * What the api and the executor tell a core worker (calls and completions), and what it asks of its host
- * beyond sending. Together with the messages these are all its events.
+ * What the api and the executor tell a core worker (calls and completions), and what it asks of its
+ * host beyond sending. Together with the messages these are all its events.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";

@@ -1,9 +1,10 @@
 /**
- * A process that runs user code, driver or worker: owner of what it submits, executor of what it is given.
- * Routes events to its parts; nothing else.
+ * A process that runs user code, driver or worker: owner of what it submits, executor of what it is
+ * given. Routes events to its parts; nothing else.
  *
  * State:  in the parts: queues and leases, actors, references, waiters, running tasks.
- * In/out: calls of the api, completions of the executor, messages of peers → messages, CoreWorkerInstruction.
+ * In/out: calls of the api, completions of the executor, messages of peers → messages,
+ *         CoreWorkerInstruction.
  * Bounds: those of the parts.
  * Errors: what a user can see is an EngineError inside an outcome.
  * Source: Ray core_worker; protocols §3–§6.
@@ -49,7 +50,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.receiver = new TaskReceiver(context, this.tasks);
   }
 
-  /** True while something here will still settle by itself: the process should stay alive for it. */
+  /**
+   * True while something here will still settle by itself: the process should stay alive for it.
+   */
   get isWaiting(): boolean {
     return this.tasks.unfinishedCount > 0 || this.#memoryStore.waitingCount > 0;
   }

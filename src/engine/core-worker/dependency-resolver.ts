@@ -2,7 +2,8 @@
  * Waits until every top-level argument of a task has a value.
  *
  * State:  the count of missing arguments, in the task.
- * In/out: submitted tasks, settled objects → tasks that may go; SubscribeObject for borrowed arguments.
+ * In/out: submitted tasks, settled objects → tasks that may go; SubscribeObject for borrowed
+ *         arguments.
  * Bounds: none of its own: a waiting task is one record.
  * Errors: the first failed argument becomes the outcome of the task, which then does not run.
  * Source: Ray dependency_resolver; protocols §4 WAITING_DEPS.
@@ -42,8 +43,8 @@ export class DependencyResolver {
   }
 
   /**
-   * What pushTask carries beside the encoded arguments: by position, the value of each top-level ref.
-   * What the executor may name in turn is listed; the task's own uses keep it until the reply.
+   * What pushTask carries beside the encoded arguments: by position, the value of each top-level
+   * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply.
    */
   exportArguments(task: TaskRecord, executor: WorkerId): Outcome[] | null {
     const { refs } = task;

@@ -1,5 +1,6 @@
 /**
- * Who waits for which object in this process: wakes them when an outcome comes, ends them when their time is up.
+ * Who waits for which object in this process: wakes them when an outcome comes, ends them when
+ * their time is up.
  *
  * State:  waiters hang on the entries; deadlines in one heap.
  * In/out: get and wait requests, outcomes of entries → Settle.
@@ -11,8 +12,8 @@ import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
 
 /**
- * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api extends it by
- * what it does when the request is settled.
+ * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api
+ * extends it by what it does when the request is settled.
  */
 export class GetRequest {
   readonly type = "settle";
@@ -71,7 +72,10 @@ export class MemoryStore {
     return false;
   }
 
-  /** Called for each request that waits on an entry whose outcome has just come; true when it is now met. */
+  /**
+   * Called for each request that waits on an entry whose outcome has just come; true when it is now
+   * met.
+   */
   wake(request: GetRequest, entry: ObjectEntry): boolean {
     if (request.settled) return false;
     request.missingCount -= 1;

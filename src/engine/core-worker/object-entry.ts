@@ -1,6 +1,6 @@
 /**
- * One object as this process knows it: its own (it is the owner) or borrowed. A JS ref points straight at
- * its entry, so the common path looks nothing up.
+ * One object as this process knows it: its own (it is the owner) or borrowed. A JS ref points
+ * straight at its entry, so the common path looks nothing up.
  *
  * Kept while anything counts: localRefs (JS refs), uses (arguments of unfinished tasks, values that
  * contain it, live views on its bytes), holders (other processes, at the owner only), or `escaped`.
@@ -35,15 +35,18 @@ export class ObjectEntry {
   uses = 0;
   waiters: Waiter[] | Waiter | null = null;
   /**
-   * The one JS ref to an entry of ours that nobody needs to be told about when it is collected: no bytes to
-   * free, no other process to tell. Set while PENDING, so that it can be watched if the outcome needs it.
+   * The one JS ref to an entry of ours that nobody needs to be told about when it is collected: no
+   * bytes to free, no other process to tell. Set while PENDING, so that it can be watched if the
+   * outcome needs it.
    */
   unwatched: object | null = null;
   /** Owner: processes that hold it. Null until the first. */
   holders: Set<WorkerId> | null = null;
   /** Named to others in a way that nobody reports back on: kept until this process ends. */
   escaped = false;
-  /** Owner: listed under its name, since others may ask for it. Borrower: the owner holds it for us. */
+  /**
+   * Owner: listed under its name, since others may ask for it. Borrower: the owner holds it for us.
+   */
   registered = false;
   /** Borrower: the owner has been asked for the value. */
   subscribed = false;
@@ -60,7 +63,10 @@ export class TaskRecord extends ObjectEntry {
   readonly template: TaskTemplate;
   readonly depth: number;
   args: Encoded;
-  /** By position of args.specials: the entry of a ref, null for other specials; null if there are none. */
+  /**
+   * By position of args.specials: the entry of a ref, null for other specials; null if there are
+   * none.
+   */
   refs: (ObjectEntry | null)[] | null;
   /** Returns after the first; null unless numReturns ≠ 1. */
   moreReturns: ObjectEntry[] | null = null;

@@ -1,4 +1,7 @@
-/** What the parts of one core worker share: who they are, and where their node's raylet and the GCS are. */
+/**
+ * What the parts of one core worker share: who they are, and where their node's raylet and the GCS
+ * are.
+ */
 import type { Config } from "#engine/common/config.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";

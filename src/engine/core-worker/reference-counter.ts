@@ -1,12 +1,14 @@
 /**
- * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing here does.
+ * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing
+ * here does.
  *
  * State:  entries by name, for owned ones only once another process has heard of them.
- * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by `flush`).
+ * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by
+ *         `flush`).
  * Bounds: one entry an object; the batches are sent with the event that filled them.
  * Errors: a borrower's object whose owner died fails with OWNER_DIED.
- * Source: protocols §6. A borrowed ref that is sent on is kept until this process ends (`escaped`): the
- *         acknowledged hold that would let it go earlier comes with the ownership protocol.
+ * Source: protocols §6. A borrowed ref that is sent on is kept until this process ends (`escaped`):
+ *         the acknowledged hold that would let it go earlier comes with the ownership protocol.
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
@@ -109,7 +111,10 @@ export class ReferenceCounter {
     this.collect(entry);
   }
 
-  /** Frees the entry if nothing counts any more. A task that has not ended keeps its own record alive. */
+  /**
+   * Frees the entry if nothing counts any more. A task that has not ended keeps its own record
+   * alive.
+   */
   collect(entry: ObjectEntry): void {
     if (entry.localRefs > 0 || entry.uses > 0 || entry.escaped) return;
     if (entry.holders !== null && entry.holders.size > 0) return;

@@ -39,7 +39,9 @@ export class SchedulingQueue {
   readonly depth: number;
   readonly tasks = new Deque<TaskRecord>();
   readonly leases: LeaseStream[] = [];
-  /** Lease requests without a final answer: id → why it waits, "" while there is no answer at all. */
+  /**
+   * Lease requests without a final answer: id → why it waits, "" while there is no answer at all.
+   */
   readonly requests = new Map<number, string>();
   /** Tasks on leases of this queue. */
   inFlightCount = 0;

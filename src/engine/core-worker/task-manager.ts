@@ -2,8 +2,10 @@
  * The end of a task or object: its outcome is kept, waiters wake, what the task used is let go.
  *
  * State:  none of its own; outcomes live in the entries, bytes in one slab.
- * In/out: outcomes of tasks, of puts and of borrowed objects → Settle, ObjectState, wake-ups of dependents.
- * Bounds: waking is a loop over a work list, so that a chain of a million failed tasks needs no stack.
+ * In/out: outcomes of tasks, of puts and of borrowed objects → Settle, ObjectState, wake-ups of
+ *         dependents.
+ * Bounds: waking is a loop over a work list, so that a chain of a million failed tasks needs no
+ *         stack.
  * Errors: a task whose argument failed does not run; its returns carry that very error.
  * Source: Ray task_manager; protocols §4 Task attempt, Object.
  */
@@ -56,7 +58,9 @@ export class TaskManager {
     }
   }
 
-  /** The first outcome of an entry is final. Bytes of inline values are copied: frames are reused. */
+  /**
+   * The first outcome of an entry is final. Bytes of inline values are copied: frames are reused.
+   */
   settle(entry: ObjectEntry, outcome: Outcome, out: Out): void {
     if (entry.state !== "PENDING") return;
     entry.outcome = this.#own(outcome);

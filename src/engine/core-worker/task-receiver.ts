@@ -2,7 +2,8 @@
  * Tasks at their executor: a frame is taken when there is room to start it → run → reply.
  *
  * State:  running tasks; per peer the functions it has named and the last seq of each stream.
- * In/out: pushTask, constructActor, taskFinished, taskWaiting → RunTask, TaskReply, TaskBlocked, TakenBack.
+ * In/out: pushTask, constructActor, taskFinished, taskWaiting → RunTask, TaskReply, TaskBlocked,
+ *         TakenBack.
  * Bounds: one running task that does not wait in get (an actor: maxConcurrency); frames stay in the
  *         transport until then. The last seq is kept for `streamsRemembered` streams a peer.
  * Errors: a repeated (stream, seq) is dropped: its reply was or will be sent once.
@@ -213,7 +214,9 @@ export class TaskReceiver {
     }
   }
 
-  /** The owner of the task holds its objects for us; others' were covered by the sender for good. */
+  /**
+   * The owner of the task holds its objects for us; others' were covered by the sender for good.
+   */
   #keep(entries: readonly ObjectEntry[], owner: WorkerId): ObjectName[] | null {
     const kept: ObjectName[] = [];
     for (const entry of entries) {

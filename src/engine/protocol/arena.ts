@@ -1,6 +1,6 @@
 /**
- * PORT: the shared memory of one node. Segments are numbered; an extent lies in one segment. Bytes of an
- * object are written once, before its location is told to anybody, and then never change.
+ * PORT: the shared memory of one node. Segments are numbered; an extent lies in one segment. Bytes
+ * of an object are written once, before its location is told to anybody, and then never change.
  */
 export interface Arena {
   readonly segmentCount: number;

@@ -58,7 +58,9 @@ export interface ActorSpec {
   readonly args: Encoded;
   /** As in pushTask: values of top-level refs among the constructor's arguments. */
   readonly values: readonly Outcome[] | null;
-  /** Needed for placement; given back once the actor runs, unless `runningResources` say otherwise. */
+  /**
+   * Needed for placement; given back once the actor runs, unless `runningResources` say otherwise.
+   */
   readonly placementResources: ResourceRequest;
   readonly runningResources: ResourceRequest;
   readonly strategy: SchedulingStrategy;

@@ -1,6 +1,6 @@
 /**
- * PORT: starts and stops workers. An exit is reported exactly once per started worker, after everything
- * that the worker sent before it ended has been delivered.
+ * PORT: starts and stops workers. An exit is reported exactly once per started worker, after
+ * everything that the worker sent before it ended has been delivered.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
 

@@ -1,4 +1,7 @@
-/** Messages by which an owner gets the use of a worker from a raylet, in the order a task meets them. */
+/**
+ * Messages by which an owner gets the use of a worker from a raylet, in the order a task meets
+ * them.
+ */
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
@@ -57,7 +60,9 @@ export interface LeaseRevoked {
   readonly error: EngineError;
 }
 
-/** raylet → holders of leases: somebody waits for a worker (or no longer does); latest version wins. */
+/**
+ * raylet → holders of leases: somebody waits for a worker (or no longer does); latest version wins.
+ */
 export interface LeaseDemand {
   readonly type: "leaseDemand";
   readonly from: Address;

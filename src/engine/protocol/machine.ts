@@ -1,7 +1,7 @@
 /**
- * The contract of every role: a synchronous, deterministic state machine. It is told events and says what
- * it wants done through the outbox; its host does that, in order, before the next event. Machines know no
- * clock, timer, thread or promise.
+ * The contract of every role: a synchronous, deterministic state machine. It is told events and
+ * says what it wants done through the outbox; its host does that, in order, before the next event.
+ * Machines know no clock, timer, thread or promise.
  */
 import type { Address } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
@@ -16,7 +16,10 @@ export interface Machine<E, I> {
   checkInvariants(): void;
 }
 
-/** What a machine may ask. Sends never fail and never wait: the host queues, links report their own end. */
+/**
+ * What a machine may ask. Sends never fail and never wait: the host queues, links report their own
+ * end.
+ */
 export interface Outbox<I> {
   send(to: Address, message: Message): void;
   /** Sends a task frame; the result names the frame for `retract`. */

@@ -1,6 +1,6 @@
 /**
- * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded bytes
- * inside a frame (inline), bytes in the node's arena (stored), or an error.
+ * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded
+ * bytes inside a frame (inline), bytes in the node's arena (stored), or an error.
  */
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
@@ -35,7 +35,9 @@ export interface FunctionSpecial {
 
 export const noSpecials: readonly Special[] = [];
 
-/** Bytes of one encoded value. Whoever keeps it beyond the handling of its message must own `bytes`. */
+/**
+ * Bytes of one encoded value. Whoever keeps it beyond the handling of its message must own `bytes`.
+ */
 export class InlineValue {
   readonly bytes: Uint8Array;
   readonly start: number;

@@ -1,6 +1,7 @@
 /**
- * Messages between owner and executor. A *stream* is one lease, or one (caller, actor, incarnation); its
- * number is the owner's. In a stream seq rises by one; (stream, seq) is the idempotency key.
+ * Messages between owner and executor. A *stream* is one lease, or one (caller, actor,
+ * incarnation); its number is the owner's. In a stream seq rises by one; (stream, seq) is the
+ * idempotency key.
  */
 import type { Address } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
@@ -20,7 +21,9 @@ export interface PushTask {
   readonly definition: FunctionDefinition | null;
   /** An encoded list. */
   readonly args: Encoded;
-  /** By position of args.specials: the value of a top-level ref, undefined for others; null if none. */
+  /**
+   * By position of args.specials: the value of a top-level ref, undefined for others; null if none.
+   */
   readonly values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
 }

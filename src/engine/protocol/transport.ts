@@ -1,11 +1,11 @@
 /**
  * PORT: how frames get from one endpoint to another.
  *
- * Between two endpoints there is one session; in it frames arrive in order, at most once, and what arrives
- * is a prefix of what was sent. Control frames and task frames are two streams of their own. Sends never
- * fail, wait or throw: what does not fit is kept, in order, and `isCongested` says so. The death of a peer
- * is told by its raylet, never guessed from silence. Whoever implements this runs
- * test/conformance/transport.suite.ts.
+ * Between two endpoints there is one session; in it frames arrive in order, at most once, and what
+ * arrives is a prefix of what was sent. Control frames and task frames are two streams of their
+ * own. Sends never fail, wait or throw: what does not fit is kept, in order, and `isCongested` says
+ * so. The death of a peer is told by its raylet, never guessed from silence. Whoever implements
+ * this runs test/conformance/transport.suite.ts.
  */
 import type { Address } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
@@ -25,8 +25,13 @@ export interface Transport {
   sendTask(to: Address, message: PushTask): number;
   retract(to: Address, framePosition: number): boolean;
   isCongested(to: Address): boolean;
-  /** Hands waiting control frames to the receiver, at most `frameBudget`; true if there were any. */
+  /**
+   * Hands waiting control frames to the receiver, at most `frameBudget`; true if there were any.
+   */
   poll(frameBudget: number): boolean;
-  /** Takes the next task frame for good, hands it to the receiver, and frees it; false if there is none. */
+  /**
+   * Takes the next task frame for good, hands it to the receiver, and frees it; false if there is
+   * none.
+   */
   pollTask(): boolean;
 }

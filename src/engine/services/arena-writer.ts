@@ -1,8 +1,8 @@
 /**
  * Room in the arena for one thread: small objects from a granted chunk, large ones by asking.
  *
- * On the node's own thread an answer comes within the call. Elsewhere a synchronous `place` that misses gets
- * a segment of its own, which is announced to the other threads: `put` never waits.
+ * On the node's own thread an answer comes within the call. Elsewhere a synchronous `place` that
+ * misses gets a segment of its own, which is announced to the other threads: `put` never waits.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";

@@ -1,6 +1,6 @@
 /**
- * The face of a core worker to the code of its process: calls in, settlements out. Plain and synchronous;
- * workers load it, so nothing of Effect is here.
+ * The face of a core worker to the code of its process: calls in, settlements out. Plain and
+ * synchronous; workers load it, so nothing of Effect is here.
  */
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";

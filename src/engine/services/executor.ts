@@ -1,8 +1,9 @@
 /**
- * Runs user code for one core worker: resolve the function → decode the arguments → call → encode the result.
- * A plain function ends within the call; an asynchronous one when its promise does.
+ * Runs user code for one core worker: resolve the function → decode the arguments → call → encode
+ * the result. A plain function ends within the call; an asynchronous one when its promise does.
  *
- * What user code is, where it is found and how values are encoded is the api's business: the UserCode port.
+ * What user code is, where it is found and how values are encoded is the api's business: the
+ * UserCode port.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
@@ -28,7 +29,10 @@ export interface PreparedCall {
 }
 
 export interface UserCode {
-  /** May be asynchronous (a module to import); then it copies what it needs of the task's bytes first. */
+  /**
+   * May be asynchronous (a module to import); then it copies what it needs of the task's bytes
+   * first.
+   */
   prepareTask(
     task: IncomingTask,
     actor: ActorInstance | null,

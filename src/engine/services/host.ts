@@ -17,6 +17,8 @@ import { LocalTasks } from "./local-tasks.ts";
 const turnBudgetMs = 5;
 /** Control frames taken between two looks at the clock; a task may be long, so one look a task. */
 const framesPerLook = 64;
+/** Then user code has its turn: what it submits keeps the workers busy while the rest is read. */
+const framesPerTurn = 192;
 
 export interface HostClock {
   nowMs(): number;
@@ -149,9 +151,9 @@ export class Host implements TransportReceiver {
     const startMs = this.#clock.nowMs();
     let worked = false;
     try {
-      while (this.#step()) {
+      for (let frames = 0; this.#step(); frames += framesPerLook) {
         worked = true;
-        if (this.#clock.nowMs() - startMs < turnBudgetMs) continue;
+        if (frames < framesPerTurn && this.#clock.nowMs() - startMs < turnBudgetMs) continue;
         this.#pumpSoon();
         break;
       }

@@ -1,4 +1,7 @@
-/** Task frames from this thread to itself: what the transport is for others, with the same take-back. */
+/**
+ * Task frames from this thread to itself: what the transport is for others, with the same
+ * take-back.
+ */
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { PushTask } from "#engine/protocol/task.ts";

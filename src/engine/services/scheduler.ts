@@ -1,4 +1,7 @@
-/** The raylet as a service: its machine on the node's host, its instructions carried out by the launcher. */
+/**
+ * The raylet as a service: its machine on the node's host, its instructions carried out by the
+ * launcher.
+ */
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";

@@ -1,6 +1,6 @@
 /**
- * Frames between hosts that share one thread: local mode. Nothing is encoded, messages never change after
- * they were sent; a host never runs inside another's turn.
+ * Frames between hosts that share one thread: local mode. Nothing is encoded, messages never change
+ * after they were sent; a host never runs inside another's turn.
  *
  * State:  per endpoint a queue of control frames and one of task frames, in order of sending.
  * Bounds: those of the senders' credits; there is no capacity to run out of.
@@ -90,7 +90,8 @@ export class InProcessTransport implements Transport {
 
   retract(to: Address, framePosition: number): boolean {
     const endpoint = this.#network.endpoint(to);
-    // What never reached a dead endpoint was never started; what it held went down with it unstarted.
+    // What never reached a dead endpoint was never started; what it held went down with it
+    // unstarted.
     if (endpoint === undefined) return framePosition === -1;
     return endpoint.withdraw(framePosition);
   }
@@ -122,7 +123,8 @@ export class InProcessTransport implements Transport {
     return this.#tasks.size > 0;
   }
 
-  // ------------------------------------------------------------ from other endpoints and the network
+  // ------------------------------------------------------------ from other endpoints and the
+  // network
 
   accept(to: Address, message: Message): void {
     if (this.#closed) return;

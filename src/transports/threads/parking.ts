@@ -35,13 +35,15 @@ export class Bell {
   }
 }
 
+const spinLooksMin = 64;
+
 export interface PollerOptions {
   readonly words: Int32Array;
   readonly threadIndex: number;
   /** Turns of the event loop without work before it parks. */
   readonly idleTurnsMax: number;
-  /** Looks within one turn before it counts as idle: a worker may spin, the user's thread may not. */
-  readonly spinLooks: number;
+  /** Looks within one turn before it counts as idle, at most: a worker may spin, a user's thread may not. */
+  readonly spinLooksMax: number;
   hasData(): boolean;
   /** Takes what is there; true if there was anything. */
   pump(): boolean;
@@ -52,11 +54,14 @@ export class Poller {
   readonly #word: number;
   #turnIsDue = false;
   #idleTurns = 0;
+  /** Twice as many after a look that paid, half as many after none did. */
+  #spinLooks: number;
   #stopped = false;
 
   constructor(options: PollerOptions) {
     this.#options = options;
     this.#word = options.threadIndex * wordsPerThread;
+    this.#spinLooks = Math.min(spinLooksMin, options.spinLooksMax);
   }
 
   /** Something was sent or has come: look again soon, and go on looking for a while. */
@@ -105,9 +110,13 @@ export class Poller {
   }
 
   #spin(): boolean {
-    for (let i = 0; i < this.#options.spinLooks; i++) {
-      if (this.#options.hasData()) return true;
+    const { spinLooksMax } = this.#options;
+    for (let i = 0; i < this.#spinLooks; i++) {
+      if (!this.#options.hasData()) continue;
+      this.#spinLooks = Math.min(spinLooksMax, this.#spinLooks * 2);
+      return true;
     }
+    this.#spinLooks = Math.min(spinLooksMax, Math.max(spinLooksMin, this.#spinLooks >> 1));
     return false;
   }
 }
