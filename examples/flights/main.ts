@@ -4,7 +4,7 @@
  */
 import { availableParallelism, cpus } from "node:os";
 import { isDeepStrictEqual, parseArgs } from "node:util";
-import { get, init } from "mobula";
+import { asCompleted, get, init } from "mobula";
 import { analyzeOnOneThread, analyzeOnWorkers, type Analysis, type Job } from "./analysis.ts";
 import { flightsPath, rowRanges } from "./decode.ts";
 import { Progress } from "./progress.ts";
@@ -35,6 +35,9 @@ const usage = `npx tsx examples/flights/main.ts
   --local        every task in this thread, same engine
   --json         one JSON object instead of the tables`;
 
+const columnsMin = 80;
+const columnsOfFile = 100;
+
 await main(readOptions());
 
 async function main(options: Options): Promise<void> {
@@ -63,7 +66,8 @@ async function main(options: Options): Promise<void> {
     const times = rounds.map(({ oneThreadMs, workersMs }) => ({ oneThreadMs, workersMs }));
     print(JSON.stringify({ machine, address, ...options, ...timing, rounds: times, ...analysis }));
   } else {
-    print(`${renderAnalysis(analysis)}\n\n${renderTiming(timing)}`);
+    const columns = Math.max(columnsMin, process.stdout.columns ?? columnsOfFile);
+    print(`${renderAnalysis(analysis, columns)}\n\n${renderTiming(timing)}`);
   }
   if (!timing.identical) process.exitCode = 1;
 }
@@ -81,8 +85,12 @@ async function start({ workerCount, local }: Options, { path, ranges }: Job): Pr
   if (range === undefined) throw new Error(`${path} holds no flights`);
   const runtime = await init({ numCpus: workerCount, localMode: local });
   const rehearsals = Array.from({ length: 2 * workerCount }, () => warmUp.remote(path, range));
+  const starting = progress("start     ");
+  starting.start("warm up", rehearsals.length + 1);
+  for await (const _ of asCompleted(rehearsals)) starting.advance(1);
   await get(rehearsals);
   await rehearse(path, range);
+  starting.end();
   return runtime.address;
 }
 

@@ -19,27 +19,32 @@ export interface Timing {
 interface Axis {
   readonly lowest: number;
   readonly step: number;
+  readonly width: number;
 }
 
-const barWidth = 26;
+const barWidthMax = 26;
+const plotWidthMax = 56;
+/** What stands beside the bars, and beside the plot. */
+const hourColumns = 71;
+const airportColumns = 39;
 const barEighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-const plotWidth = 56;
 const tickWidth = 8;
 const airportCount = 20;
 
-export function renderAnalysis(analysis: Analysis): string {
+/** `columns` of the terminal; it looks right from 80 on. */
+export function renderAnalysis(analysis: Analysis, columns: number): string {
   const { flightCount, overall } = analysis;
   const busiest = analysis.origins.slice(0, airportCount);
   return [
-    `Arrival delay of ${thousands(flightCount)} flights in minutes:` +
-      ` mean ${overall.mean.toFixed(2)}, median ${overall.median},` +
+    `Arrival delay of ${thousands(flightCount)} flights, in minutes`,
+    `mean ${overall.mean.toFixed(2)}, median ${overall.median},` +
       ` p90 ${overall.p90}, p99 ${overall.p99}`,
     "",
     "By hour of departure, with 95 % bootstrap intervals (bars: mean)",
-    ...renderHours(analysis.hours),
+    ...renderHours(analysis.hours, Math.min(barWidthMax, columns - hourColumns)),
     "",
     `Mean delay by airport of departure, the ${busiest.length} busiest`,
-    ...renderAirports(busiest),
+    ...renderAirports(busiest, Math.min(plotWidthMax, columns - airportColumns)),
   ].join("\n");
 }
 
@@ -58,30 +63,32 @@ export function renderTiming(timing: Timing): string {
   ].join("\n");
 }
 
-function renderHours(hours: readonly Group[]): string[] {
+function renderHours(hours: readonly Group[], barWidth: number): string[] {
   const means = hours.map((hour) => hour.estimates.mean.value);
   const scale = barWidth / (percentileOf(means, 0.8) || 1);
   return [
-    "hour    flights            mean        median            p90             p99",
+    "hour  flights          mean        median       p90           p99",
     ...hours.map(({ name, flightCount, estimates }) =>
       [
         `  ${name}`,
-        thousands(flightCount).padStart(9),
-        interval(estimates.mean, 1).padStart(20),
-        String(estimates.median.value).padStart(7),
-        interval(estimates.p90, 0).padStart(14),
-        interval(estimates.p99, 0).padStart(16),
-        ` ${bar(estimates.mean.value * scale)}`,
-      ].join(" "),
+        thousands(flightCount).padStart(8),
+        interval(estimates.mean, 1).padStart(19),
+        String(estimates.median.value).padStart(6),
+        interval(estimates.p90, 0).padStart(13),
+        interval(estimates.p99, 0).padStart(13),
+        ` ${bar(estimates.mean.value * scale, barWidth)}`,
+      ]
+        .join(" ")
+        .trimEnd(),
     ),
   ];
 }
 
-function renderAirports(airports: readonly Group[]): string[] {
+function renderAirports(airports: readonly Group[], width: number): string[] {
   const means = airports.map((airport) => airport.estimates.mean);
   const lowest = Math.floor(Math.min(...means.map((mean) => mean.low)));
   const highest = Math.ceil(Math.max(...means.map((mean) => mean.high)));
-  const axis: Axis = { lowest, step: Math.max(1, highest - lowest) / (plotWidth - 1) };
+  const axis: Axis = { lowest, step: Math.max(1, highest - lowest) / (width - 1), width };
   return [
     ...airports.map(({ name, flightCount, estimates }) =>
       [
@@ -97,7 +104,7 @@ function renderAirports(airports: readonly Group[]): string[] {
 
 /** ├──●──┤ with the mean at the dot. */
 function whisker({ low, value, high }: Estimate, axis: Axis): string {
-  const cells = new Array<string>(plotWidth).fill(" ");
+  const cells = new Array<string>(axis.width).fill(" ");
   const [from, dot, to] = [columnOf(low, axis), columnOf(value, axis), columnOf(high, axis)];
   cells.fill("─", from, to + 1);
   cells[from] = "├";
@@ -108,7 +115,7 @@ function whisker({ low, value, high }: Estimate, axis: Axis): string {
 
 function ticks(axis: Axis): string {
   let line = "";
-  for (let column = 0; column < plotWidth; column += tickWidth) {
+  for (let column = 0; column < axis.width; column += tickWidth) {
     line += `╵${(axis.lowest + column * axis.step).toFixed(1)}`.padEnd(tickWidth);
   }
   return line.trimEnd();
@@ -118,8 +125,8 @@ function columnOf(minutes: number, { lowest, step }: Axis): number {
   return Math.round((minutes - lowest) / step);
 }
 
-function bar(length: number): string {
-  if (length >= barWidth + 1) return `${"█".repeat(barWidth)}▶`;
+function bar(length: number, width: number): string {
+  if (length >= width + 1) return `${"█".repeat(width)}▶`;
   const eighths = Math.max(0, Math.round(length * 8));
   return "█".repeat(Math.floor(eighths / 8)) + (barEighths[eighths % 8] ?? "");
 }

@@ -2,6 +2,7 @@
  * Handles of actors: every string property is a method with `.remote()`; what it was told apart by
  * is hidden.
  */
+import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
@@ -10,44 +11,62 @@ import { inert, requireClient } from "./runtime.ts";
 import type { AnyActorHandle } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
-const clients = new WeakMap<object, ActorClient>();
+const internals = new WeakMap<object, HandleInternals>();
 
-/** The client behind a handle; undefined for anything else. */
-export function handleInternals(value: object): ActorClient | undefined {
-  return clients.get(value);
+export interface HandleInternals {
+  readonly actor: ActorClient;
+  /** Of the process where the handle was made or has arrived. */
+  readonly owner: CoreWorkerClient;
+}
+
+/** What lies behind a handle; undefined for anything else. */
+export function handleInternals(value: object): HandleInternals | undefined {
+  return internals.get(value);
+}
+
+/** In local mode a closure may carry a handle to another worker, but none outlives its runtime. */
+export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWorkerClient): void {
+  if (owner === user || nodeIdOf(owner.workerId) === nodeIdOf(user.workerId)) return;
+  throw new TypeError(
+    `the handle of ${actor.className} ${actor.actorId} belongs to another runtime: an actor ends ` +
+      "with the runtime that it was created in",
+  );
 }
 
 /** One method of one handle. */
 class ActorMethod {
-  readonly #client: ActorClient;
+  readonly #handle: HandleInternals;
   readonly #method: string;
   readonly #shape: CallShape;
   readonly #options: Options;
 
-  constructor(client: ActorClient, method: string, options: Options) {
-    this.#client = client;
+  constructor(handle: HandleInternals, method: string, options: Options) {
+    this.#handle = handle;
     this.#method = method;
     this.#options = options;
-    this.#shape = methodShape(client.className, method, options);
+    this.#shape = methodShape(handle.actor.className, method, options);
   }
 
   remote(...args: unknown[]): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
     const { client, values, depth } = caller;
+    checkSameRuntime(this.#handle, client);
     const { args: encoded, refs } = values.encodeArguments(args);
-    const actor = client.core.actors.clientOf(this.#client.actorId, this.#client.className);
+    const { actorId, className } = this.#handle.actor;
+    const actor = client.core.actors.clientOf(actorId, className);
     const call = { args: encoded, refs, depth };
     return refsOf(client.submitActorTask(actor, this.#shape, call), client);
   }
 
   options(options: Options): ActorMethod {
     const merged = { ...this.#options, ...checkMethodOptions(options) };
-    return new ActorMethod(this.#client, this.#method, merged);
+    return new ActorMethod(this.#handle, this.#method, merged);
   }
 }
 
 export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
+  const inside = { actor: client, owner };
   const methods = new Map<string, ActorMethod>();
   const target = Object.create(null) as object;
   const handle = new Proxy(target, {
@@ -58,7 +77,7 @@ export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyAct
       if (key === "then" || key === "toJSON") return undefined;
       let method = methods.get(key);
       if (method === undefined) {
-        method = new ActorMethod(client, key, {});
+        method = new ActorMethod(inside, key, {});
         methods.set(key, method);
       }
       return method;
@@ -68,7 +87,7 @@ export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyAct
       throw new TypeError(`cannot set ${String(key)} of an actor's handle: call a method instead`);
     },
   });
-  clients.set(handle, client);
+  internals.set(handle, inside);
   return handle as AnyActorHandle;
 }
 

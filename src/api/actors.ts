@@ -1,5 +1,5 @@
 /** `kill` and `getActor`. */
-import { handleInternals } from "./actor-handle.ts";
+import { checkSameRuntime, handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
 import { getActor as findActor } from "./remote.ts";
 import { never, requireClient } from "./runtime.ts";
@@ -10,8 +10,8 @@ export const getActor: GetActorSignature = (name, options) => findActor(name, op
 export const kill: KillSignature = async (actor, options = {}) => {
   const caller = requireClient("kill");
   if (caller === null) return never();
-  const client = typeof actor === "object" && actor !== null ? handleInternals(actor) : undefined;
-  if (client === undefined) {
+  const handle = typeof actor === "object" && actor !== null ? handleInternals(actor) : undefined;
+  if (handle === undefined) {
     throw new TypeError(`kill() takes an actor's handle, got ${describe(actor)}`);
   }
   if (options.noRestart === false) {
@@ -19,5 +19,6 @@ export const kill: KillSignature = async (actor, options = {}) => {
       "kill: noRestart: false is part of the contract but this version does not restart actors yet",
     );
   }
-  await caller.client.killActor(client.actorId, "it was killed by kill()");
+  checkSameRuntime(handle, caller.client);
+  await caller.client.killActor(handle.actor.actorId, "it was killed by kill()");
 };

@@ -123,9 +123,12 @@ function checkOptions(options: unknown, known: readonly string[], of: string): O
 function checkOption(name: string, value: unknown): void {
   switch (name) {
     case "numCpus":
-    case "numGpus":
     case "memory":
       return checkAmount(name, value);
+    case "numGpus":
+      checkAmount(name, value);
+      if (value <= 1 || Number.isInteger(value)) return;
+      throw new RangeError(`numGpus above 1 must be a whole number, got ${value}`);
     case "resources":
       for (const [resource, amount] of recordOf(name, value)) {
         if (resource === cpuName || resource === gpuName || resource === memoryName) {
@@ -172,7 +175,7 @@ function checkNotYet(name: string, value: unknown): void {
   );
 }
 
-function checkAmount(name: string, value: unknown): void {
+function checkAmount(name: string, value: unknown): asserts value is number {
   if (typeof value !== "number") throw kindError(name, "a number", value);
   if (!Number.isFinite(value) || value < 0) {
     throw new RangeError(`${name} must be a finite number of at least 0, got ${value}`);

@@ -7,6 +7,7 @@ import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { GarbageCollection } from "./garbage-collection.ts";
 import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -42,6 +43,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       nodeId,
       config,
       checkInvariants,
+      clock: realClock,
+      reclaimer: new GarbageCollection(),
       arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (segmentsMade += 1 << 16),

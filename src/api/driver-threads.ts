@@ -7,10 +7,11 @@ import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
 import { ThreadLauncher } from "#transports/threads/thread-launcher.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
+import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { NodePlan } from "./node-plan.ts";
-import { makeProcess } from "./process.ts";
+import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 
 /** What a worker's api needs to know beside its boot data. */
@@ -45,6 +46,8 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     nodeId,
     config,
     checkInvariants,
+    clock: realClock,
+    reclaimer: new GarbageCollection(),
     arena,
     ownSegmentsFrom: driverSegmentsFrom,
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),

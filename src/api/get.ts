@@ -8,6 +8,7 @@ import { GetTimeoutError } from "./errors.ts";
 import { toError } from "./failure.ts";
 import { firstRef, ObjectRef } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
+import { remoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, requireClient } from "./runtime.ts";
 import type {
   AsCompletedSignature,
@@ -157,9 +158,12 @@ async function* iterateCompleted(
   }
   let pending = [...refs] as AnyObjectRef[];
   const { timeoutMs } = options;
-  const startMs = performance.now();
+  const caller = requireClient("asCompleted");
+  if (caller === null) return never();
+  const { host } = caller.client;
+  const startMs = host.nowMs;
   while (pending.length > 0) {
-    const leftMs = timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - startMs);
+    const leftMs = timeoutMs === undefined ? undefined : timeoutMs - (host.nowMs - startMs);
     const limit = leftMs === undefined ? options : { ...options, timeoutMs: Math.max(0, leftMs) };
     const [ready] = await waitFor(pending, limit);
     if (ready.length === 0) {
@@ -188,7 +192,7 @@ export const put: PutSignature = function put(value: unknown): never {
       throw new TypeError("put() takes a value, got a promise: await it first");
     }
   }
-  if (typeof value === "function") {
+  if (typeof value === "function" && remoteInternals(value) === undefined) {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
@@ -237,6 +241,11 @@ abstract class WaitingCall extends PendingCall {
     } catch (error) {
       this.reject(error);
     }
+  }
+
+  override onClosed(error: Error): void {
+    this.#end();
+    this.reject(error);
   }
 
   #end(): Caller | null {

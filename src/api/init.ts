@@ -44,7 +44,7 @@ async function initialize(options: InitOptions | undefined): Promise<Runtime> {
     await driver.ready;
     return driver.runtime;
   }
-  const started = start(planNode(options ?? {}), where);
+  const started = start(planNode(options), where);
   markInitialized(site.moduleUrl);
   await started.ready;
   return started.runtime;
@@ -61,23 +61,21 @@ export function isInitialized(): boolean {
 
 export async function shutdown(options: ShutdownOptions = {}): Promise<void> {
   const state = realmState();
+  if (currentTask() !== null) throw new TypeError("shutdown: not from inside a task");
   if (state.worker !== null) {
-    if (currentTask() !== null) throw new TypeError("shutdown: not from inside a task");
     park("shutdown");
     return never();
   }
-  const { driver } = state;
-  if (driver === null) return;
   const { graceMs = 0 } = options;
   if (typeof graceMs !== "number") throw new TypeError("shutdown: graceMs must be a number");
   if (!(graceMs >= 0)) throw new RangeError(`shutdown: graceMs must be at least 0, got ${graceMs}`);
-  await driver.shutdown(graceMs);
+  await state.driver?.shutdown(graceMs);
 }
 
 /** The first call before init(): the default runtime, whose workers come when they come. */
 export function installAutoInit(): void {
   realmState().autoInit ??= (verb) =>
-    start(planNode({}), `the first ${verb === "remote" ? ".remote()" : `${verb}()`}`);
+    start(planNode(), `the first ${verb === "remote" ? ".remote()" : `${verb}()`}`);
 }
 
 // ---------------------------------------------------------------- start and stop
@@ -116,6 +114,9 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     if (state.driver === driver) state.driver = null;
     state.wasShutDown = true;
     parts.stop();
+    process.client.close(
+      new NotInitializedError("the runtime was shut down while this call was waiting"),
+    );
     await (await node).close();
   };
   realmState().driver = driver;

@@ -63,8 +63,10 @@ const notYet: Readonly<Record<string, unknown>> = {
 const objectStoreShare = 0.3;
 const objectStoreBytesMin = 1 << 20;
 
-export function planNode(options: InitOptions): NodePlan {
+export function planNode(options: InitOptions = {}): NodePlan {
   checkNames(options);
+  const { systemConfig = {} } = options;
+  checkRecord("systemConfig", systemConfig);
   const mode = options.localMode === true ? "local" : "threads";
   const numCpus = options.numCpus ?? availableParallelism();
   return {
@@ -77,7 +79,7 @@ export function planNode(options: InitOptions): NodePlan {
     labels: labelsOf(options.labels),
     objectStoreBytes: objectStoreBytesOf(options.objectStoreMemory),
     hostname: hostname(),
-    config: withOverrides(options.systemConfig ?? {}),
+    config: withOverrides(systemConfig),
     checkInvariants: options.checkInvariants ?? mode === "local",
   };
 }
@@ -110,9 +112,7 @@ function totalsOf(options: InitOptions): ResourceRequest {
     checkAmount(name, options[name]);
   }
   const { resources = {} } = options;
-  if (typeof resources !== "object" || resources === null) {
-    throw new TypeError(`init: resources must be an object, got ${describe(resources)}`);
-  }
+  checkRecord("resources", resources);
   for (const [name, amount] of Object.entries(resources)) {
     if (["CPU", "GPU", "memory"].includes(name)) {
       throw new TypeError(`init: resources.${name}: use numCpus, numGpus or memory instead`);
@@ -121,6 +121,11 @@ function totalsOf(options: InitOptions): ResourceRequest {
   }
   const { numCpus, numGpus, memory } = options;
   return requestOf({ numCpus, numGpus, memory, resources }, 0);
+}
+
+function checkRecord(name: string, value: unknown): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(`init: ${name} must be an object, got ${describe(value)}`);
 }
 
 function checkAmount(name: string, value: unknown): void {
@@ -143,6 +148,7 @@ function namespaceOf({ namespace }: InitOptions): string {
 }
 
 function labelsOf(labels: Readonly<Record<string, string>> = {}): ReadonlyMap<string, string> {
+  checkRecord("labels", labels);
   const entries = Object.entries(labels);
   for (const [name, value] of entries) {
     if (typeof value !== "string") {
@@ -164,7 +170,8 @@ function objectStoreBytesOf(asked: number | undefined): number {
   }
   if (!Number.isInteger(asked) || asked < objectStoreBytesMin) {
     throw new RangeError(
-      `init: objectStoreMemory must be an integer of at least ${objectStoreBytesMin} bytes, got ${asked}`,
+      `init: objectStoreMemory must be an integer of at least ${objectStoreBytesMin} bytes, ` +
+        `got ${asked}`,
     );
   }
   return asked;

@@ -10,12 +10,6 @@ import type { ObjectRef as ObjectRefType, valueType } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
-/** What is left of a ref when it is collected. */
-interface Held {
-  readonly entry: ObjectEntry;
-  readonly client: CoreWorkerClient;
-}
-
 export class ObjectRef<T> implements ObjectRefType<T> {
   declare readonly [valueType]: T;
   readonly #entry: ObjectEntry;
@@ -35,7 +29,7 @@ export class ObjectRef<T> implements ObjectRefType<T> {
 
   [Symbol.dispose](): void {
     if (this.#state === "disposed") return;
-    if (this.#state === "watched") reclaimerOf(this.#client).unregister(this);
+    if (this.#state === "watched") this.#client.reclaimer.unwatch(this);
     this.#state = "disposed";
     this.#entry.unwatched = null;
     this.#client.dropRef(this.#entry);
@@ -68,8 +62,13 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   static watch(ref: ObjectRef<unknown>): void {
     if (ref.#state !== "unwatched") return;
     ref.#state = "watched";
-    reclaimerOf(ref.#client).register(ref, ref.#entry, ref);
+    watchRef(ref, ref.#entry, ref.#client);
   }
+}
+
+/** Apart from the class: what is called later must not keep the ref alive. */
+function watchRef(ref: object, entry: ObjectEntry, client: CoreWorkerClient): void {
+  client.reclaimer.watch(ref, () => client.dropRef(entry));
 }
 
 /** A ref in this process to an entry that is known here. */
@@ -88,28 +87,6 @@ export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRe
   return ref;
 }
 
-const refReclaimers = new WeakMap<CoreWorkerClient, FinalizationRegistry<ObjectEntry>>();
-let lastClient: CoreWorkerClient | undefined;
-let lastReclaimer: FinalizationRegistry<ObjectEntry> | undefined;
-
-function reclaimerOf(client: CoreWorkerClient): FinalizationRegistry<ObjectEntry> {
-  if (client === lastClient && lastReclaimer !== undefined) return lastReclaimer;
-  let reclaimer = refReclaimers.get(client);
-  if (reclaimer === undefined) {
-    reclaimer = new FinalizationRegistry((entry) => client.dropRef(entry));
-    refReclaimers.set(client, reclaimer);
-  }
-  lastClient = client;
-  lastReclaimer = reclaimer;
-  return reclaimer;
-}
-
-/** Keeps an object in the arena while a view on its bytes lives. */
-const viewReclaimer = new FinalizationRegistry<Held>(({ entry, client }) => client.dropView(entry));
-
-/** Entry → the wrapper that views on its bytes keep alive. */
-const wrappers = new WeakMap<ObjectEntry, WeakRef<SharedArrayBuffer>>();
-
 /**
  * The same memory as `buffer` in an object of its own: every view made on it keeps it alive, and it
  * keeps the entry in the arena until it is collected.
@@ -119,12 +96,13 @@ export function wrapperFor(
   entry: ObjectEntry,
   client: CoreWorkerClient,
 ): SharedArrayBuffer {
-  const known = wrappers.get(entry)?.deref();
-  if (known !== undefined) return known;
+  const { reclaimer } = client;
+  const known = reclaimer.recall(entry);
+  if (known instanceof SharedArrayBuffer) return known;
   const wrapper = structuredClone(buffer);
-  wrappers.set(entry, new WeakRef(wrapper));
+  reclaimer.remember(entry, wrapper);
   entry.uses += 1;
-  viewReclaimer.register(wrapper, { entry, client });
+  reclaimer.watch(wrapper, () => client.dropView(entry));
   return wrapper;
 }
 

@@ -2,9 +2,10 @@
 import type { Config } from "#engine/common/config.ts";
 import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import { ArenaWriter } from "#engine/services/arena-writer.ts";
 import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import { Executor } from "#engine/services/executor.ts";
+import { Executor, type UserCode } from "#engine/services/executor.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ObjectRef } from "./object-ref.ts";
@@ -17,6 +18,8 @@ export interface ProcessOptions {
   readonly nodeId: NodeId;
   readonly config: Config;
   readonly checkInvariants: boolean;
+  readonly clock: HostClock;
+  readonly reclaimer: Reclaimer;
   readonly arena: SharedArena;
   /** Numbers for segments that this thread makes for itself. */
   readonly ownSegmentsFrom: number;
@@ -37,7 +40,7 @@ export const realClock: HostClock = {
 
 export function makeProcess(options: ProcessOptions): Process {
   const { workerId, nodeId, config, checkInvariants, arena } = options;
-  const host = new Host(realClock, checkInvariants);
+  const host = new Host(options.clock, checkInvariants);
   const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
   let nextSegment = options.ownSegmentsFrom;
   const writer: ArenaWriter = new ArenaWriter({
@@ -59,6 +62,7 @@ export function makeProcess(options: ProcessOptions): Process {
     host,
     core,
     arena: writer,
+    reclaimer: options.reclaimer,
     watchRef,
     forgetPeer,
     keepAlive,
@@ -69,11 +73,15 @@ export function makeProcess(options: ProcessOptions): Process {
 }
 
 /** The process also runs tasks, in this thread. */
-export function addExecutor(process: Process, resolve: ResolveRemote): void {
+export function addExecutor(
+  process: Process,
+  resolve: ResolveRemote,
+  watched: (userCode: UserCode) => UserCode = (userCode) => userCode,
+): void {
   const { client, values } = process;
   const executor = new Executor({
     receiver: client.core.receiver,
-    userCode: new ApiUserCode(client, values, resolve),
+    userCode: watched(new ApiUserCode(client, values, resolve)),
     report: (event) => client.dispatch(event),
     nowMs: () => client.host.nowMs,
   });

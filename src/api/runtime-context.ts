@@ -89,8 +89,8 @@ function assignedResources(context: TaskContext | null): Record<string, number> 
 }
 
 function acceleratorIds(context: TaskContext | null): Record<string, string[]> {
-  const gpuIds = context?.task?.gpuIds ?? null;
-  return gpuIds === null ? {} : { [gpuName]: gpuIds.map(String) };
+  const gpuIds = context?.actor?.gpuIds ?? context?.task?.gpuIds ?? [];
+  return gpuIds.length === 0 ? {} : { [gpuName]: gpuIds.map(String) };
 }
 
 function signalOf(context: TaskContext | null): AbortSignal {

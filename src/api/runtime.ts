@@ -110,8 +110,8 @@ function autoInit(state: RealmState, verb: string): DriverRuntime {
 
 function outsideTaskError(verb: string): NotInitializedError {
   return new NotInitializedError(
-    `${verb}: called in a worker thread outside of any task (a timer or event handler that a task ` +
-      "or module left behind?); in a worker only tasks and actor methods may call mobula",
+    `${verb}: called in a worker thread outside of any task (a timer or event handler that a ` +
+      "task or module left behind?); in a worker only tasks and actor methods may call mobula",
   );
 }
 

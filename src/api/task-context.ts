@@ -46,7 +46,16 @@ export class ImportContext {
   isOver = false;
 }
 
-type Stored = TaskContext | ImportContext;
+/** The driver's program inside a simulated world: what is virtual for it is found by this. */
+export class ProgramContext {
+  readonly world: object;
+
+  constructor(world: object) {
+    this.world = world;
+  }
+}
+
+type Stored = TaskContext | ImportContext | ProgramContext;
 
 const storage = new AsyncLocalStorage<Stored>();
 /** The one task of this thread that runs without the storage. */
@@ -101,6 +110,11 @@ export function endImport(context: ImportContext): void {
   context.isOver = true;
   importCount -= 1;
   disableUnused();
+}
+
+/** Runs the driver's program of a simulated world. */
+export function insideWorld<T>(context: ProgramContext, body: () => T): T {
+  return storage.run(context, body);
 }
 
 /** Runs code of the engine for which no task is responsible. */

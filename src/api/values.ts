@@ -19,7 +19,7 @@ import {
 import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
-import { handleInternals, makeHandle } from "./actor-handle.ts";
+import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts";
 import { ObjectStoreFullError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
@@ -241,9 +241,11 @@ export class Values {
       const encoded = options instanceof InlineValue ? options : noArguments;
       return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
     }
-    const actor = handleInternals(value);
-    if (actor === undefined) throw new TypeError("a special is a ref, a handle or a function");
-    return { type: "actor", actorId: actor.actorId, className: actor.className };
+    const handle = handleInternals(value);
+    if (handle === undefined) throw new TypeError("a special is a ref, a handle or a function");
+    checkSameRuntime(handle, this.#client);
+    const { actorId, className } = handle.actor;
+    return { type: "actor", actorId, className };
   }
 
   #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
@@ -259,7 +261,10 @@ export class Values {
     }
     // Others are about to hear of it, so they must be told when it ends here.
     ObjectRef.watch(ref);
-    const { owner, serial, index } = ObjectRef.entryOf(ref);
+    const entry = ObjectRef.entryOf(ref);
+    const { owner, serial, index } = entry;
+    // Inside a value it is only a name: its owner must be able to find it by that.
+    if (!topLevel) client.core.references.name(entry);
     return { type: "ref", owner, serial, index, topLevel };
   }
 

@@ -13,7 +13,7 @@ export function startWaiting(context: TaskContext): void {
   undeclared.add(context);
   if (checkIsDue) return;
   checkIsDue = true;
-  setImmediate(declare);
+  context.client.host.soon(declare);
 }
 
 export function stopWaiting(context: TaskContext): void {

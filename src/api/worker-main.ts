@@ -10,9 +10,10 @@ import { Bell, Poller } from "#transports/threads/parking.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
 import type { WorkerApp } from "./driver-threads.ts";
+import { GarbageCollection } from "./garbage-collection.ts";
 import { ModuleLoader } from "./identity/module-loader.ts";
 import type { ClusterId } from "./ids.ts";
-import { addExecutor, makeProcess } from "./process.ts";
+import { addExecutor, makeProcess, realClock } from "./process.ts";
 import { realmState } from "./runtime.ts";
 import { importOutside } from "./task-context.ts";
 
@@ -34,6 +35,8 @@ export default function workerMain(boot: BootData): void {
     nodeId,
     config,
     checkInvariants,
+    clock: realClock,
+    reclaimer: new GarbageCollection(),
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),

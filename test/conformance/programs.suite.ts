@@ -1,51 +1,26 @@
 /**
- * What a user's programs see of the engine, the same in every world: each file of fixtures/programs runs as
- * a process of its own, compiled as a user's own build would, with the built package.
+ * What a user's programs see of the engine, the same in every world: each file of fixtures/programs
+ * runs as a process of its own, compiled as a user's build would do it, with the built package.
  */
 import { transform } from "esbuild";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Report, World } from "../fixtures/programs/program.ts";
-import { runNode } from "../package/run-command.ts";
+import { UserFolder } from "../end-to-end/user-folder.ts";
 import { projectRoot } from "../tidy/source-files.ts";
 
 const sources = join(projectRoot, "test/fixtures/programs");
-const files = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
+const modules = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
+/** Where a worker is a thread of its own, and only there, it can end alone. */
+const threadsOnly = ["crashes"];
+const everywhere = modules.filter(
+  (name) => programsOf(name).length > 0 && !threadsOnly.includes(name),
+);
 const timeoutMs = 60_000;
-
-export function describePrograms(world: World): void {
-  let folder = "";
-  beforeAll(async () => {
-    folder = await compilePrograms();
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
-  for (const file of files) {
-    const names = programsOf(file);
-    if (names.length > 0) {
-      describe(file, () => describeFile({ names, run: () => runFile(folder, file, world) }));
-    }
-  }
-}
-
-function describeFile({ names, run }: { names: string[]; run: () => Promise<Run> }): void {
-  let ended: Run | undefined;
-  beforeAll(async () => {
-    ended = await run();
-  }, timeoutMs + 5_000);
-
-  test.each(names)("%s", (name) => {
-    const report = ended?.reports.get(name);
-    expect(report, `the program did not report; its process said: ${ended?.output}`).toBeDefined();
-    expect(report?.error, report?.error).toBeUndefined();
-  });
-  test("the process ends by itself, and well", () => {
-    expect(ended?.status, ended?.output).toBe(0);
-  });
-}
+const allTimeoutMs = 180_000;
+/** Some of a process's time is waiting. */
+const runsAtOnce = 2;
 
 interface Run {
   readonly reports: ReadonlyMap<string, Report>;
@@ -54,9 +29,44 @@ interface Run {
   readonly output: string;
 }
 
-async function runFile(folder: string, file: string, world: World): Promise<Run> {
-  const args = [join(folder, `${file}.js`), ...(world === "local" ? ["--local"] : [])];
-  const { status, output } = await runNode(args, { cwd: folder, timeoutMs });
+export function describePrograms(world: World, files: readonly string[] = everywhere): void {
+  const runs = new Map<string, Promise<Run>>();
+  let folder: UserFolder;
+  beforeAll(async () => {
+    folder = new UserFolder();
+    await Promise.all(modules.map((name) => compileProgram(folder, name)));
+    for (const [i, file] of files.entries()) {
+      const before = runs.get(files[i - runsAtOnce] ?? "") ?? Promise.resolve();
+      runs.set(
+        file,
+        before.then(() => runFile(folder, file, world)),
+      );
+    }
+  });
+  afterAll(() => folder.remove());
+
+  for (const file of files) describe(file, () => describeFile(file, () => runs.get(file)));
+}
+
+function describeFile(file: string, runOf: () => Promise<Run> | undefined): void {
+  let run: Run | undefined;
+  beforeAll(async () => {
+    run = await runOf();
+  }, allTimeoutMs);
+
+  test.each(programsOf(file))("%s", (name) => {
+    const report = run?.reports.get(name);
+    expect(report, `the program did not report; its process said: ${run?.output}`).toBeDefined();
+    expect(report?.error, report?.error).toBeUndefined();
+  });
+  test("the process ends by itself, and well", () => {
+    expect(run?.status, run?.output).toBe(0);
+  });
+}
+
+async function runFile(folder: UserFolder, file: string, world: World): Promise<Run> {
+  const args = world === "local" ? ["--local"] : [];
+  const { status, output } = await folder.run(`${file}.js`, { args, timeoutMs });
   const lines = output.split("\n").filter((line) => line.startsWith('{"name":'));
   const reports = lines.map((line) => JSON.parse(line) as Report);
   return { reports: new Map(reports.map((report) => [report.name, report])), status, output };
@@ -68,19 +78,8 @@ function programsOf(file: string): string[] {
   return [...source.matchAll(/^program\(\s*"(.+)",/gm)].map(([, name]) => name as string);
 }
 
-async function compilePrograms(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "mobula-programs-"));
-  await mkdir(join(folder, "node_modules"));
-  await symlink(projectRoot, join(folder, "node_modules/mobula"), "junction");
-  await writeFile(join(folder, "package.json"), `{ "type": "module" }\n`);
-  await Promise.all(files.map((file) => compileProgram(folder, file)));
-  return folder;
-}
-
-async function compileProgram(folder: string, file: string): Promise<void> {
-  const source = await readFile(join(sources, `${file}.ts`), "utf8");
-  const target = "node20";
-  const { code } = await transform(source, { loader: "ts", format: "esm", target });
-  const imports = code.replaceAll(/from "(\.\/[a-z-]+)\.ts"/g, 'from "$1.js"');
-  await writeFile(join(folder, `${file}.js`), imports);
+async function compileProgram(folder: UserFolder, file: string): Promise<void> {
+  const source = readFileSync(join(sources, `${file}.ts`), "utf8");
+  const { code } = await transform(source, { loader: "ts", format: "esm", target: "node20" });
+  folder.write(`${file}.js`, code.replaceAll(/from "(\.\/[a-z-]+)\.ts"/g, 'from "$1.js"'));
 }

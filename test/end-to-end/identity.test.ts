@@ -170,7 +170,7 @@ describe("TypeScript", () => {
   });
 });
 
-test("under a test runner a module of its own is found, whatever the runner made of it", async () => {
+test("under a test runner a module of its own is found, whatever was made of it", async () => {
   const { scale } = await import("../fixtures/identity/bundled-tasks.ts");
   const worker = new Worker(pathToFileURL(join(bareFolder, "worker.mjs")), {
     workerData: loaderArguments(),
@@ -256,9 +256,10 @@ async function writeCommonProgram(): Promise<string> {
 /** A JavaScript program that asks for a function of a TypeScript file it has not imported. */
 async function writeSender(): Promise<string> {
   const path = join(folder, "sender.mjs");
+  const library = pathToFileURL(join(folder, "library.mjs")).href;
   await writeFile(
     path,
-    `import { finish, send } from ${JSON.stringify(pathToFileURL(join(folder, "library.mjs")).href)};
+    `import { finish, send } from ${JSON.stringify(library)};
     const moduleUrl = new URL("typed-tasks.ts", \`file://\${process.cwd()}/\`).href;
     const descriptor = {
       moduleUrl, ordinal: 0, name: "", kind: "function",

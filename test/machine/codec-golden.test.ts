@@ -171,7 +171,7 @@ const examples: Examples = {
   },
   createActor: { type: "createActor", from: gcsAddress, incarnation: 1, spec },
   actorPending: { type: "actorPending", from, actorId, incarnation: 1, reason: "no CPU" },
-  constructActor: { type: "constructActor", from, incarnation: 1, spec },
+  constructActor: { type: "constructActor", from, incarnation: 1, gpuIds: [2], spec },
   actorConstructed: { type: "actorConstructed", from, actorId, incarnation: 1, failure },
   actorCreated: {
     type: "actorCreated",
@@ -247,9 +247,9 @@ const golden: Readonly<Record<MessageType, string>> = {
     "8899aabbccddeeff00000000000000f07f",
   actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f20435055",
   constructActor:
-    "2912021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
-    "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
-    "8899aabbccddeeff00000000000000f07f",
+    "29120201031a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73" +
+    "020e636f756e7465720103ad020673756d026300070301020300000106435055914e00031000112233445566" +
+    "778899aabbccddeeff00000000000000f07f",
   actorConstructed:
     "2a121a00112233445566778899aabbccddeeff000000010000000000050201020c6578697420310461620001",
   actorCreated:

@@ -27,6 +27,14 @@ describe("an actor's instance", () => {
     expect(h.started()).toEqual([worker(2)]);
   });
 
+  it("is told its GPUs", () => {
+    const totals = { CPU: 2, GPU: 2 };
+    const h = new RayletHarness({ totals, prestartCount: 2 }).withWorkers(2);
+    for (const n of [1, 2]) h.createActor(n, { placement: { GPU: 1 }, running: { GPU: 1 } });
+    expect(h.out.last("constructActor", worker(1)).gpuIds).toEqual([0]);
+    expect(h.out.last("constructActor", worker(2)).gpuIds).toEqual([1]);
+  });
+
   it("gets a new thread when none is idle, a blocked one never", () => {
     const h = new RayletHarness({ totals: { CPU: 2 }, prestartCount: 1 }).withWorkers(1);
     h.request(1);

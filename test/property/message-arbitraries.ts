@@ -227,7 +227,7 @@ function fieldsFrom(from: Address): AllFields {
     },
     createActor: { incarnation, spec },
     actorPending: { actorId, incarnation, reason: strings },
-    constructActor: { incarnation, spec },
+    constructActor: { incarnation, gpuIds: few(count), spec },
     actorConstructed: { actorId, incarnation, failure: orNull(failure) },
     actorCreated: { actorId, incarnation, workerId: orNull(workerId), failure: orNull(failure) },
     actorWorkerDied: { actorId, incarnation, error },

@@ -245,7 +245,7 @@ describe("a ring at its edges", () => {
     expect(readByte(reader)).toBe(4);
   });
 
-  it("wants a capacity of a power of two, a place at a multiple of 64, and order in its calls", () => {
+  it("wants a power of two as capacity, a place at a multiple of 64, and calls in order", () => {
     expect(() => ringByteLength(96)).toThrow(/power of two/);
     expect(() => ringByteLength(32)).toThrow(/power of two/);
     const buffer = new SharedArrayBuffer(512);

@@ -40,8 +40,8 @@ export function notRegisteredError(wanted: FunctionDescriptor): RemoteResolution
     "notRegistered",
     `${wanted.displayName} (${describeRemoteId(wanted)}) is not registered in the worker, ` +
       `where the module ${describeRegistered(wanted.moduleUrl)}: its remote() is inside a ` +
-      "function body or under a condition. Call remote() at module top level, the same way in every " +
-      "thread, or use init({ localMode: true })",
+      "function body or under a condition. Call remote() at module top level, the same way in " +
+      "every thread, or use init({ localMode: true })",
   );
 }
 

@@ -6,6 +6,10 @@ export class DeadlineQueue<T> {
   #times: number[] = [];
   #items: T[] = [];
 
+  get size(): number {
+    return this.#times.length;
+  }
+
   /** Time of the soonest entry; Infinity when empty. O(1). */
   nextMs(): number {
     return this.#times[0] ?? Infinity;
@@ -33,6 +37,17 @@ export class DeadlineQueue<T> {
     this.#items.pop();
     this.#siftDown();
     return item;
+  }
+
+  /** Forgets the others. O(n). */
+  retain(keep: (item: T) => boolean): void {
+    const times = this.#times;
+    const items = this.#items;
+    this.#times = [];
+    this.#items = [];
+    for (let i = 0; i < items.length; i++) {
+      if (keep(items[i] as T)) this.add(times[i] as number, items[i] as T);
+    }
   }
 
   #siftDown(): void {

@@ -22,11 +22,13 @@ import type {
   ActorState,
 } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
+import { ownEncoded } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import { PushStream } from "./push-stream.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 
 /** What the creator gives beyond the registration; args and values come from the creation task. */
@@ -45,6 +47,8 @@ export class ActorClient {
   pendingReason = "";
   version = -1;
   subscribed = false;
+  /** Another client of the same actor: getIfExists found one that was known here. */
+  next: ActorClient | null = null;
 
   constructor(fields: {
     actorId: ActorId;
@@ -63,6 +67,8 @@ class ActorStream extends PushStream {
   readonly client: ActorClient;
   /** Functions (methods) that the executor knows: a reply has come. */
   readonly definitionsKnown = new Set<number>();
+  /** The worker has died: nothing is pushed until the GCS says what that means. */
+  hasEnded = false;
 
   constructor(stream: number, workerId: WorkerId, client: ActorClient) {
     super(stream, workerId);
@@ -74,7 +80,9 @@ export class ActorSubmitter {
   readonly #context: ProcessContext;
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
+  readonly #references: ReferenceCounter;
   readonly #streamNumbers: SerialCounter;
+  /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
 
@@ -82,11 +90,13 @@ export class ActorSubmitter {
     context: ProcessContext;
     manager: TaskManager;
     dependencies: DependencyResolver;
+    references: ReferenceCounter;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
+    this.#references = parts.references;
     this.#streamNumbers = parts.streamNumbers;
   }
 
@@ -123,15 +133,16 @@ export class ActorSubmitter {
     const from = this.#context.self;
     const failed = failedArgument(task);
     if (failed !== undefined) {
-      const cause = failed.cause;
+      const { actorId, className } = client;
       const message = `an argument of its constructor failed: ${failed.error.message}`;
-      const error = { error: { ...failed.error, message }, cause };
-      out.send(this.#context.gcs, { type: "abandonActor", from, actorId: client.actorId, error });
+      const died = engineError("ACTOR_DIED", message, actorId, className);
+      const error = { error: died, cause: failed.cause };
+      out.send(this.#context.gcs, { type: "abandonActor", from, actorId, error });
       return;
     }
     // The actor may keep what its arguments name for as long as it lives, and no reply tells us.
     for (const entry of task.refs ?? []) if (entry !== null) entry.escaped = true;
-    const values = this.#dependencies.exportArguments(task, from);
+    const values = this.#dependencies.exportArguments(task, null);
     const { args } = task;
     const { actorId } = client;
     out.send(this.#context.gcs, {
@@ -152,7 +163,6 @@ export class ActorSubmitter {
 
   dispatch(client: ActorClient, out: Out): void {
     const { stream, calls } = client;
-    if (stream === null) return;
     const { pipelineDepthMax } = this.#context.config;
     for (;;) {
       const task = calls.peek();
@@ -163,6 +173,7 @@ export class ActorSubmitter {
         this.#manager.finish(task, failed, null, out);
         continue;
       }
+      if (stream === null || stream.hasEnded) return;
       if (stream.inFlightCount >= pipelineDepthMax || out.isCongested(stream.workerId)) return;
       calls.shift();
       this.#push(stream, task, out);
@@ -174,6 +185,8 @@ export class ActorSubmitter {
     if (client === undefined || client.actorId !== requested) return;
     if (error !== null) {
       this.#onDead(client, new FailedValue(error, null), out);
+      // The GCS keeps no row of it: a handle that comes later must find the reason here.
+      this.#clients.set(requested, client);
       return;
     }
     if (actorId === requested) return;
@@ -182,12 +195,15 @@ export class ActorSubmitter {
     client.actorId = actorId;
     client.subscribed = false;
     client.version = -1;
-    this.#aliases(actorId, client);
+    this.#clients.delete(requested);
+    client.next = this.#clients.get(actorId) ?? null;
+    this.#clients.set(actorId, client);
     this.#subscribe(client, out);
   }
 
   onActorState(message: ActorState, out: Out): void {
-    for (const client of this.#clientsOf(message.actorId)) this.#apply(client, message, out);
+    let client = this.#clients.get(message.actorId) ?? null;
+    for (; client !== null; client = client.next) this.#apply(client, message, out);
   }
 
   /** True when the reply belonged to an actor's stream. */
@@ -200,6 +216,12 @@ export class ActorSubmitter {
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
     if (stream.client.calls.size > 0) this.dispatch(stream.client, out);
     return true;
+  }
+
+  onWorkerDied(workerId: WorkerId): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.workerId === workerId) stream.hasEnded = true;
+    }
   }
 
   onWritable(out: Out): void {
@@ -245,14 +267,20 @@ export class ActorSubmitter {
     }
     if (message.state !== "ALIVE" || message.workerId === null) return;
     if (client.stream?.workerId === message.workerId) return;
-    client.stream = new ActorStream(this.#streamNumbers.take(), message.workerId, client);
-    this.#streams.set(client.stream.stream, client.stream);
+    const stream = new ActorStream(this.#streamNumbers.take(), message.workerId, client);
+    stream.hasEnded = this.#references.ended.has(message.workerId);
+    client.stream = stream;
+    this.#streams.set(stream.stream, stream);
     this.#endCreation(client, out);
     this.dispatch(client, out);
   }
 
-  #onDead(client: ActorClient, death: FailedValue, out: Out): void {
+  #onDead(client: ActorClient, cause: FailedValue, out: Out): void {
+    // Kept for calls to come; the bytes of its message are only lent.
+    const death = ownFailed(cause);
     client.death = death;
+    // A handle that comes later asks anew: the GCS remembers the dead.
+    this.#clients.delete(client.actorId);
     this.#endCreation(client, out);
     const { stream } = client;
     if (stream !== null) {
@@ -282,18 +310,8 @@ export class ActorSubmitter {
     task.unresolvedCount = 0;
     this.#manager.finish(task, undefined, null, out);
   }
+}
 
-  #aliases(actorId: ActorId, client: ActorClient): void {
-    if (!this.#clients.has(actorId)) this.#clients.set(actorId, client);
-  }
-
-  /** One as a rule; a second one when getIfExists led to an actor that was known here already. */
-  *#clientsOf(actorId: ActorId): IterableIterator<ActorClient> {
-    const seen = new Set<ActorClient>();
-    for (const client of this.#clients.values()) {
-      if (client.actorId !== actorId || seen.has(client)) continue;
-      seen.add(client);
-      yield client;
-    }
-  }
+function ownFailed({ error, cause }: FailedValue): FailedValue {
+  return new FailedValue(error, cause === null ? null : ownEncoded(cause));
 }

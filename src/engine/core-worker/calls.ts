@@ -88,7 +88,6 @@ export interface TaskFinished {
   readonly durationMs: number;
   readonly outcome: Outcome;
   readonly outcomes: readonly Outcome[] | null;
-  readonly keptEntries: readonly ObjectEntry[] | null;
 }
 
 /** The task waits in get or wait (declared when a turn ends), or no longer does. */
@@ -169,6 +168,12 @@ export interface WatchRef {
   readonly entry: ObjectEntry;
 }
 
+/** Once this event's instructions are carried out: let go of these, one use each (releaseViews). */
+export interface ReleaseLater {
+  readonly type: "releaseLater";
+  readonly entries: readonly ObjectEntry[];
+}
+
 /** The peer is dead and everything about it is settled: its links may go. */
 export interface ForgetPeer {
   readonly type: "forgetPeer";
@@ -177,6 +182,7 @@ export interface ForgetPeer {
 
 export type CoreWorkerInstruction =
   | GetRequest
+  | ReleaseLater
   | RunTask
   | RunConstructor
   | Killed

@@ -10,16 +10,23 @@
  * Source: Ray core_worker; protocols §3–§6.
  */
 import { assert } from "#engine/common/assert.ts";
+import type { ActorByName, ActorKilled } from "#engine/protocol/gcs.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
-import type { ObjectState, SubscribeObject } from "#engine/protocol/object.ts";
-import type { ObjectName, TaskReply } from "#engine/protocol/task.ts";
+import type {
+  ArenaAllocated,
+  ObjectState,
+  ReleaseHolds,
+  SubscribeObject,
+} from "#engine/protocol/object.ts";
+import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
-import type { WorkerId } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
+import { specialsOf } from "./contained-refs.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
-import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -41,13 +48,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.context = context;
     this.references = new ReferenceCounter(context);
     this.tasks = new TaskManager(context, this.references, this.#memoryStore);
-    this.#dependencies = new DependencyResolver(this.references, this.tasks);
+    this.#dependencies = new DependencyResolver(this.references);
     const streamNumbers = new SerialCounter();
-    const { tasks: manager } = this;
-    const parts = { context, manager, dependencies: this.#dependencies, streamNumbers };
+    const { tasks: manager, references } = this;
+    const dependencies = this.#dependencies;
+    const parts = { context, manager, references, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, this.tasks);
+    this.receiver = new TaskReceiver(context, references);
   }
 
   /**
@@ -57,6 +65,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.tasks.unfinishedCount > 0 || this.#memoryStore.waitingCount > 0;
   }
 
+  /** Calls of get and wait that have not been settled. */
+  get waitingRequests(): ReadonlySet<GetRequest> {
+    return this.#memoryStore.waiting;
+  }
+
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
     if (task.unresolvedCount > 0) return "waits for its arguments";
@@ -64,8 +77,19 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.submitter.pendingReason(task);
   }
 
+  /** What the calls of get and wait of this process wait for, a line each, for a person. */
+  waitingReasons(): string[] {
+    return this.#memoryStore.pendingEntries().map((entry) => {
+      const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
+      if (!(entry instanceof TaskRecord)) return `object ${subject} of another process`;
+      const reason = this.pendingReason(entry) || "runs, or is on its way to a worker";
+      return `task ${entry.template.definition.taskName} (${subject}): ${reason}`;
+    });
+  }
+
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
-    this.#route(event, nowMs, out);
+    if (this.#isOfTheDead(event)) this.#refuse(event);
+    else this.#route(event, nowMs, out);
     for (let task = this.tasks.takeResolved(); task; task = this.tasks.takeResolved()) {
       this.#onResolved(task, nowMs, out);
     }
@@ -132,12 +156,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "objectState":
         return this.#onObjectState(event, out);
       case "releaseHolds":
-        for (const name of event.objects) {
-          this.references.dropHolder(name, event.from as WorkerId);
-        }
-        return;
+        return this.#onReleaseHolds(event);
       case "abandonAwait":
-        return this.#memoryStore.abandon(event.request);
+        return this.#memoryStore.abandon(event.request, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -166,7 +187,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return out.send(this.context.gcs, { type: "killActor", from, requestId, actorId, reason });
       }
       case "actorKilled":
-        return out.instruct({ type: "killed", requestId: event.requestId });
+        return this.#onActorKilled(event, out);
       case "getActorByNameCall": {
         const { requestId, name, namespace } = event;
         return out.send(this.context.gcs, {
@@ -177,18 +198,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
           namespace,
         });
       }
-      case "actorByName": {
-        const { requestId, actorId, className } = event;
-        return out.instruct({ type: "found", requestId, actorId, className });
-      }
+      case "actorByName":
+        return this.#onActorByName(event, out);
       case "allocateCall": {
         const { requestId, size } = event;
         return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
       }
-      case "arenaAllocated": {
-        const { requestId, segment, offset, error } = event;
-        return out.instruct({ type: "allocated", requestId, segment, offset, error });
-      }
+      case "arenaAllocated":
+        return this.#onArenaAllocated(event, out);
       default:
         assert(false, `a core worker got a message for another role: ${event.type}`);
     }
@@ -212,31 +229,41 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
+    const { outcome, outcomes, keptRefs } = reply;
+    const from = reply.from as WorkerId;
     // Holds first: the arguments' own uses end with the reply.
-    if (reply.keptRefs !== null) {
-      for (const name of reply.keptRefs) this.#holdFor(name, reply.from as WorkerId);
+    if (keptRefs !== null && from !== this.context.self) {
+      for (const name of keptRefs) this.references.addHolder(name, from);
     }
+    this.references.onReceived(outcome, from);
+    if (outcomes !== null) for (const value of outcomes) this.references.onReceived(value, from);
     if (this.actors.onTaskReply(reply, out)) return;
     this.submitter.onTaskReply(reply, nowMs, out);
   }
 
-  #holdFor(name: ObjectName, holder: WorkerId): void {
-    if (holder !== this.context.self) this.references.addHolder(name, holder);
+  /** After the death of a process nothing of it counts, whichever way it took. */
+  #isOfTheDead(event: CoreWorkerEvent): boolean {
+    const { ended } = this.references;
+    return ended.size > 0 && "from" in event && ended.has(event.from);
+  }
+
+  /** What it stored for us goes. */
+  #refuse(event: CoreWorkerEvent): void {
+    if (event.type !== "taskReply") return;
+    this.references.discard(event.outcome);
+    for (const value of event.outcomes ?? []) this.references.discard(value);
   }
 
   #onAwaitObjects(request: GetRequest, out: Out): void {
     for (const entry of request.entries) {
       if (entry.state === "PENDING") this.references.subscribe(entry, out);
     }
-    if (this.#memoryStore.add(request)) out.instruct(request);
+    this.#memoryStore.add(request, out);
   }
 
   #onPutObject({ entry }: PutObject, out: Out): void {
-    const { outcome } = entry;
-    if (typeof outcome === "object" && outcome !== null && "specials" in outcome) {
-      this.references.addContained(outcome.specials, out);
-    }
-    if (entry.waiters !== null) this.tasks.wakeWaiters(entry, out);
+    const specials = specialsOf(entry.outcome);
+    if (specials.length > 0) this.references.addContained(specials, out);
   }
 
   #onSubscribeObject({ object, from }: SubscribeObject, out: Out): void {
@@ -249,24 +276,40 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onObjectState({ object, from, outcome }: ObjectState, out: Out): void {
-    const entry = this.references.find(from as WorkerId, object);
+    const owner = from as WorkerId;
+    this.references.onReceived(outcome, owner);
+    const entry = this.references.find(owner, object);
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
   }
 
+  #onReleaseHolds({ objects, from }: ReleaseHolds): void {
+    for (const name of objects) this.references.dropHolder(name, from as WorkerId);
+  }
+
+  #onActorKilled({ requestId }: ActorKilled, out: Out): void {
+    out.instruct({ type: "killed", requestId });
+  }
+
+  #onActorByName({ requestId, actorId, className }: ActorByName, out: Out): void {
+    out.instruct({ type: "found", requestId, actorId, className });
+  }
+
+  #onArenaAllocated({ requestId, segment, offset, error }: ArenaAllocated, out: Out): void {
+    out.instruct({ type: "allocated", requestId, segment, offset, error });
+  }
+
   #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
-    const lost: ObjectEntry[] = this.references.onWorkerDied(workerId, error);
+    if (this.references.ended.has(workerId)) return;
+    const lost = this.references.onWorkerDied(workerId, error);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
+    this.actors.onWorkerDied(workerId);
     out.instruct({ type: "forgetPeer", workerId });
   }
 
   #onDeadline(nowMs: number, out: Out): void {
-    for (;;) {
-      const request = this.#memoryStore.takeTimedOut(nowMs);
-      if (request === undefined) break;
-      out.instruct(request);
-    }
+    this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
   }
 }

@@ -10,54 +10,55 @@
  */
 import type { Outcome, Special } from "#engine/protocol/outcome.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
-import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { addWaiter } from "./memory-store.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
-import type { TaskManager } from "./task-manager.ts";
 
 export class DependencyResolver {
   readonly #references: ReferenceCounter;
-  readonly #manager: TaskManager;
 
-  constructor(references: ReferenceCounter, manager: TaskManager) {
+  constructor(references: ReferenceCounter) {
     this.#references = references;
-    this.#manager = manager;
   }
 
   /** Counts the uses of the task's refs, and asks for the missing ones. True if none is missing. */
   resolve(task: TaskRecord, out: Out): boolean {
     const { refs } = task;
     if (refs === null) return true;
+    let hasFailed = false;
     for (let i = 0; i < refs.length; i++) {
       const entry = refs[i];
       if (entry === null || entry === undefined) continue;
       entry.uses += 1;
-      if (!isTopLevel(task.args.specials[i]) || entry.state !== "PENDING") continue;
+      if (!isTopLevel(task.args.specials[i])) continue;
+      if (entry.state === "FAILED") hasFailed = true;
+      if (entry.state !== "PENDING") continue;
       task.unresolvedCount += 1;
       addWaiter(entry, task);
       this.#references.subscribe(entry, out);
     }
+    // It will not run: no use in waiting for the others.
+    if (hasFailed) task.unresolvedCount = 0;
     return task.unresolvedCount === 0;
   }
 
   /**
    * What pushTask carries beside the encoded arguments: by position, the value of each top-level
-   * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply.
+   * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply,
+   * which says what the executor goes on using. `executor` is null when nobody knows yet.
    */
-  exportArguments(task: TaskRecord, executor: WorkerId): Outcome[] | null {
+  exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
     const { refs } = task;
     if (refs === null) return null;
     return refs.map((entry, i) => {
       if (entry === null) return undefined;
       const topLevel = isTopLevel(task.args.specials[i]);
       const { outcome } = entry;
-      if (!topLevel || outcome instanceof StoredValue) this.#references.register(entry);
+      if (!topLevel || outcome instanceof StoredValue) this.#references.register(entry, executor);
       if (!topLevel) return undefined;
-      if (isEncoded(outcome) && outcome.specials.length > 0) {
-        this.#manager.exportRefs(outcome, executor);
-      }
+      this.#references.registerContained(outcome, executor);
       return outcome;
     });
   }
@@ -75,8 +76,4 @@ export function failedArgument(task: TaskRecord): FailedValue | undefined {
 
 function isTopLevel(special: Special | undefined): boolean {
   return special?.type === "ref" && special.topLevel;
-}
-
-function isEncoded(outcome: Outcome): outcome is InlineValue | StoredValue {
-  return outcome instanceof InlineValue || outcome instanceof StoredValue;
 }

@@ -10,6 +10,7 @@
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
+import type { Out } from "./process-context.ts";
 
 /**
  * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api
@@ -38,78 +39,114 @@ export class GetRequest {
   }
 }
 
-/** Settled waiters that an entry may carry before they are swept. */
+/** Settled waiters that an entry, or the heap of deadlines, may carry before they are swept. */
 const sweepAtLength = 16;
 
 export class MemoryStore {
   readonly #deadlines = new DeadlineQueue<GetRequest>();
-  #waitingCount = 0;
+  readonly #waiting = new Set<GetRequest>();
+  /** Settled requests whose deadlines are still in the heap. */
+  #settledEarlyCount = 0;
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
-    return this.#waitingCount;
+    return this.#waiting.size;
   }
 
-  /** True when the request is met at once, and then nothing waits. */
-  add(request: GetRequest): boolean {
-    for (const entry of request.entries) {
-      if (entry.state === "PENDING") continue;
-      request.missingCount -= 1;
-      if (request.missingCount <= 0 || (request.failsEarly && entry.state !== "AVAILABLE")) {
-        request.settled = true;
-        return true;
-      }
-    }
-    if (request.missingCount <= 0) {
+  get waiting(): ReadonlySet<GetRequest> {
+    return this.#waiting;
+  }
+
+  /** Settles at once when the request is met already, and then nothing waits. */
+  add(request: GetRequest, out: Out): void {
+    if (isMet(request)) {
       request.settled = true;
-      return true;
+      out.instruct(request);
+      return;
     }
     for (const entry of request.entries) {
+      // Its ref may go while the caller waits; what the caller waits for may not.
+      entry.uses += 1;
       if (entry.state === "PENDING") addWaiter(entry, request);
     }
     if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
-    this.#waitingCount += 1;
-    return false;
+    this.#waiting.add(request);
   }
 
-  /**
-   * Called for each request that waits on an entry whose outcome has just come; true when it is now
-   * met.
-   */
-  wake(request: GetRequest, entry: ObjectEntry): boolean {
-    if (request.settled) return false;
+  /** Called for each request that waits on an entry whose outcome has just come. */
+  wake(request: GetRequest, entry: ObjectEntry, out: Out): void {
+    if (request.settled) return;
     request.missingCount -= 1;
     const failed = request.failsEarly && entry.state !== "AVAILABLE";
-    if (request.missingCount > 0 && !failed) return false;
-    this.#settle(request);
-    return true;
+    if (request.missingCount > 0 && !failed) return;
+    out.instruct(request);
+    this.#settle(request, out);
   }
 
   /** The caller stopped waiting. */
-  abandon(request: GetRequest): void {
-    if (!request.settled) this.#settle(request);
+  abandon(request: GetRequest, out: Out): void {
+    if (!request.settled) this.#settle(request, out);
+  }
+
+  /** What the requests wait for, each once. */
+  pendingEntries(): ObjectEntry[] {
+    const pending = new Set<ObjectEntry>();
+    for (const { entries } of this.#waiting) {
+      for (const entry of entries) if (entry.state === "PENDING") pending.add(entry);
+    }
+    return [...pending];
   }
 
   nextDeadlineMs(): number {
     return this.#deadlines.nextMs();
   }
 
-  /** A request whose time is up, or undefined. */
-  takeTimedOut(nowMs: number): GetRequest | undefined {
+  /** Ends the requests whose time is up. */
+  onDeadline(nowMs: number, out: Out): void {
     for (;;) {
       const request = this.#deadlines.takeDue(nowMs);
-      if (request === undefined) return undefined;
-      if (request.settled) continue;
+      if (request === undefined) return;
+      if (request.settled) {
+        this.#settledEarlyCount -= 1;
+        continue;
+      }
       request.timedOut = true;
-      this.#settle(request);
-      return request;
+      out.instruct(request);
+      this.#settle(request, out);
     }
   }
 
-  #settle(request: GetRequest): void {
+  #settle(request: GetRequest, out: Out): void {
     request.settled = true;
-    this.#waitingCount -= 1;
+    this.#waiting.delete(request);
+    this.#release(request, out);
+    if (request.deadlineMs === Infinity || request.timedOut) return;
+    this.#settledEarlyCount += 1;
+    const { size } = this.#deadlines;
+    if (this.#settledEarlyCount < sweepAtLength || this.#settledEarlyCount * 2 < size) return;
+    this.#deadlines.retain((other) => !other.settled);
+    this.#settledEarlyCount = 0;
   }
+
+  /** The caller reads the values when this event is over: until then nothing may be freed. */
+  #release(request: GetRequest, out: Out): void {
+    let later: ObjectEntry[] | null = null;
+    for (const entry of request.entries) {
+      if (entry.localRefs > 0) entry.uses -= 1;
+      else (later ??= []).push(entry);
+    }
+    if (later !== null) out.instruct({ type: "releaseLater", entries: later });
+  }
+}
+
+function isMet(request: GetRequest): boolean {
+  for (const entry of request.entries) {
+    if (entry.state === "PENDING") continue;
+    request.missingCount -= 1;
+    if (request.missingCount <= 0) return true;
+    if (request.failsEarly && entry.state !== "AVAILABLE") return true;
+  }
+  return request.missingCount <= 0;
 }
 
 export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {

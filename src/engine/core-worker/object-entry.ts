@@ -40,13 +40,11 @@ export class ObjectEntry {
    * outcome needs it.
    */
   unwatched: object | null = null;
-  /** Owner: processes that hold it. Null until the first. */
-  holders: Set<WorkerId> | null = null;
+  /** Owner: how many holds each other process has on it. Null until the first. */
+  holders: Map<WorkerId, number> | null = null;
   /** Named to others in a way that nobody reports back on: kept until this process ends. */
   escaped = false;
-  /**
-   * Owner: listed under its name, since others may ask for it. Borrower: the owner holds it for us.
-   */
+  /** Owner: listed under its name, since a value names it. Borrower: one hold on it is ours. */
   registered = false;
   /** Borrower: the owner has been asked for the value. */
   subscribed = false;

@@ -1,28 +1,37 @@
 /**
- * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing
- * here does.
+ * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing here
+ * does.
  *
- * State:  entries by name, for owned ones only once another process has heard of them.
- * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by
- *         `flush`).
- * Bounds: one entry an object; the batches are sent with the event that filled them.
+ * State:  entries by name, for owned ones once a value names them.
+ * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by `flush`).
+ * Holds:  counted at the owner. A ref that arrives from its owner in a reply or objectState brings one,
+ *         subscribing and keptRefs make one; a borrower keeps one and gives the others back at once, so
+ *         that a release which crosses a new hold takes only its own.
+ * Bounds: one entry an object; the batches are sent with the event that filled them. Freeing is a loop
+ *         over a work list, so that a chain of a million containers needs no stack.
  * Errors: a borrower's object whose owner died fails with OWNER_DIED.
- * Source: protocols §6. A borrowed ref that is sent on is kept until this process ends (`escaped`):
- *         the acknowledged hold that would let it go earlier comes with the ownership protocol.
+ * Source: protocols §6. A borrowed ref that is sent on to others than its owner is kept until this
+ *         process ends (`escaped`): the acknowledged hold that would let it go earlier comes with the
+ *         ownership protocol. So are the stored bytes of an error, which all its dependents share.
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
-import { FailedValue, InlineValue, StoredValue, type Special } from "#engine/protocol/outcome.ts";
-import { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
+import { specialsOf, storedIn } from "./contained-refs.ts";
+import { EndedPeers } from "./ended-peers.ts";
+import { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 
 export class ReferenceCounter {
+  readonly ended = new EndedPeers();
   readonly #context: ProcessContext;
   /** Owner → key → entry. */
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
+  /** May have lost their last count in this event. */
+  readonly #doubtful: ObjectEntry[] = [];
   readonly #extentsToFree: ArenaExtent[] = [];
   readonly #holdsToRelease = new Map<WorkerId, ObjectName[]>();
 
@@ -36,7 +45,16 @@ export class ReferenceCounter {
     return count;
   }
 
-  /** The entry of an object that another process named, new if need be. */
+  /** For status and tests. */
+  *registered(): IterableIterator<ObjectEntry> {
+    for (const entries of this.#byOwner.values()) yield* entries.values();
+  }
+
+  find(owner: WorkerId, name: ObjectName): ObjectEntry | undefined {
+    return this.#byOwner.get(owner)?.get(objectKey(name.serial, name.index));
+  }
+
+  /** The entry of an object that a value names, new if need be; the caller counts it. */
   adopt(owner: WorkerId, serial: number, index: number): ObjectEntry {
     const known = this.find(owner, { serial, index });
     if (known !== undefined) return known;
@@ -47,36 +65,73 @@ export class ReferenceCounter {
       entry.outcome = new FailedValue(lostError(entry, "its owner has already freed it"), null);
       return entry;
     }
+    if (this.ended.has(owner)) this.#failWithOwner(entry);
     this.#list(entry);
     return entry;
   }
 
-  find(owner: WorkerId, name: ObjectName): ObjectEntry | undefined {
-    return this.#byOwner.get(owner)?.get(objectKey(name.serial, name.index));
-  }
-
-  /** Others are about to hear of this entry. */
-  register(entry: ObjectEntry): void {
-    if (entry.owner !== this.#context.self) {
-      entry.escaped = true;
-      return;
-    }
-    if (entry.registered) return;
+  /** A value is being made that names the entry: from now on it is found by its name. */
+  name(entry: ObjectEntry): void {
+    if (entry.owner !== this.#context.self || entry.registered) return;
     entry.registered = true;
     this.#list(entry);
   }
 
+  /** Another process is about to hear of the entry; null when it is not known which. */
+  register(entry: ObjectEntry, receiver: WorkerId | null): void {
+    if (entry.owner === this.#context.self) this.name(entry);
+    else if (entry.owner !== receiver) entry.escaped = true;
+  }
+
+  /** A value is about to be named to another process that is covered by what this one holds. */
+  registerContained(value: Outcome, receiver: WorkerId | null): void {
+    for (const special of specialsOf(value)) {
+      if (special.type !== "ref") continue;
+      const inner = this.find(special.owner, special);
+      if (inner !== undefined) this.register(inner, receiver);
+    }
+  }
+
+  /** A value goes to another process for good: what it names of ours is held for the receiver. */
+  exportContained(value: Outcome, receiver: WorkerId): void {
+    this.registerContained(value, receiver);
+    if (receiver === this.#context.self) return;
+    for (const special of specialsOf(value)) {
+      if (special.type === "ref" && special.owner === this.#context.self) {
+        this.addHolder(special, receiver);
+      }
+    }
+  }
+
+  /** The other end of `exportContained`: whatever becomes of the value, its holds are ours. */
+  onReceived(value: Outcome, from: WorkerId): void {
+    if (from === this.#context.self) return;
+    for (const special of specialsOf(value)) {
+      if (special.type !== "ref" || special.owner !== from) continue;
+      const inner = this.adopt(from, special.serial, special.index);
+      this.#gainHold(inner);
+      this.#doubtful.push(inner);
+    }
+  }
+
   addHolder(name: ObjectName, holder: WorkerId): ObjectEntry | undefined {
     const entry = this.find(this.#context.self, name);
-    if (entry === undefined) return undefined;
-    entry.holders ??= new Set();
-    entry.holders.add(holder);
+    if (entry === undefined || this.ended.has(holder)) return entry;
+    entry.holders ??= new Map();
+    entry.holders.set(holder, (entry.holders.get(holder) ?? 0) + 1);
     return entry;
   }
 
   dropHolder(name: ObjectName, holder: WorkerId): void {
     const entry = this.find(this.#context.self, name);
-    if (entry?.holders?.delete(holder)) this.collect(entry);
+    const count = entry?.holders?.get(holder);
+    if (entry === undefined || count === undefined) return;
+    if (count > 1) {
+      entry.holders?.set(holder, count - 1);
+      return;
+    }
+    entry.holders?.delete(holder);
+    this.collect(entry);
   }
 
   /** The refs inside a value that this process keeps count as uses of what they name. */
@@ -85,18 +140,30 @@ export class ReferenceCounter {
       if (special.type !== "ref") continue;
       const inner = this.adopt(special.owner, special.serial, special.index);
       inner.uses += 1;
-      this.subscribe(inner, out);
+      if (!inner.registered) this.subscribe(inner, out);
     }
   }
 
-  /** Asks the owner to hold a borrowed object for us and to tell its value. Once per entry. */
+  /** Asks the owner to hold a borrowed object for us and to tell its value. */
   subscribe(entry: ObjectEntry, out: Out): void {
-    if (entry.owner === this.#context.self || entry.subscribed) return;
+    const { owner, serial, index } = entry;
+    if (owner === this.#context.self || entry.subscribed || this.ended.has(owner)) return;
+    if (entry.registered && entry.state !== "PENDING") return;
     entry.subscribed = true;
-    if (entry.state !== "PENDING") return;
+    const object = { serial, index };
+    out.send(owner, { type: "subscribeObject", from: this.#context.self, object });
+    this.#gainHold(entry);
+  }
+
+  /** Whether the reply must ask the owner to go on holding what came with the task. */
+  keepCovered(entry: ObjectEntry): boolean {
+    if (entry.registered) return false;
+    if (entry.localRefs === 0 && entry.uses === 0 && !entry.escaped) {
+      this.#doubtful.push(entry);
+      return false;
+    }
     entry.registered = true;
-    const object = { serial: entry.serial, index: entry.index };
-    out.send(entry.owner, { type: "subscribeObject", from: this.#context.self, object });
+    return true;
   }
 
   dropUse(entry: ObjectEntry): void {
@@ -111,35 +178,31 @@ export class ReferenceCounter {
     this.collect(entry);
   }
 
-  /**
-   * Frees the entry if nothing counts any more. A task that has not ended keeps its own record
-   * alive.
-   */
+  /** Frees the entry if nothing counts any more. A task that has not ended keeps its own record alive. */
   collect(entry: ObjectEntry): void {
-    if (entry.localRefs > 0 || entry.uses > 0 || entry.escaped) return;
-    if (entry.holders !== null && entry.holders.size > 0) return;
+    if (entry.localRefs > 0 || entry.uses > 0 || entry.escaped || entry.state === "FREED") return;
     if (entry.owner !== this.#context.self) {
       this.#forgetBorrowed(entry);
       return;
     }
-    if (entry.state === "PENDING" || entry.state === "FREED") return;
-    this.#freeValue(entry);
-    entry.state = "FREED";
+    if (entry.state === "PENDING" || (entry.holders !== null && entry.holders.size > 0)) return;
+    if (entry.outcome instanceof StoredValue) this.freeEncoded(entry.outcome);
     if (entry.registered) this.#unlist(entry);
+    this.#freeValue(entry);
   }
 
+  /** Fails what the dead process owned and this one waits for; returned for their waiters. */
   onWorkerDied(workerId: WorkerId, error: EngineError): ObjectEntry[] {
+    this.ended.add(workerId, error.message);
     const own = this.#byOwner.get(this.#context.self);
-    for (const entry of own ? [...own.values()] : []) {
-      if (entry.holders?.delete(workerId)) this.collect(entry);
+    for (const entry of own?.values() ?? []) {
+      if (entry.holders?.delete(workerId)) this.#doubtful.push(entry);
     }
     const lost: ObjectEntry[] = [];
     for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {
+      entry.registered = false;
       if (entry.state !== "PENDING") continue;
-      entry.state = "FAILED";
-      const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-      const message = `object ${subject} is lost with its owner: ${error.message}`;
-      entry.outcome = new FailedValue(engineError("OWNER_DIED", message, subject), null);
+      this.#failWithOwner(entry);
       lost.push(entry);
     }
     this.#holdsToRelease.delete(workerId);
@@ -148,6 +211,9 @@ export class ReferenceCounter {
 
   /** Sends what the last event let go. */
   flush(out: Out): void {
+    for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
+      this.collect(entry);
+    }
     if (this.#extentsToFree.length > 0) {
       const extents = this.#extentsToFree.splice(0);
       out.send(this.#context.raylet, { type: "freeArena", from: this.#context.self, extents });
@@ -159,56 +225,85 @@ export class ReferenceCounter {
     this.#holdsToRelease.clear();
   }
 
+  /** Bytes in the arena that nobody needs any more. */
+  freeExtent(extent: ArenaExtent): void {
+    this.#extentsToFree.push(extent);
+  }
+
   /** Bytes in the arena that only an unfinished call needed. */
-  freeEncoded(value: InlineValue | StoredValue): void {
-    if (value instanceof StoredValue) this.#freeExtent(value);
+  freeEncoded(value: Outcome): void {
+    if (!(value instanceof StoredValue)) return;
+    const { segment, offset, size } = value;
+    this.freeExtent({ segment, offset, size });
+  }
+
+  /** A result that nobody takes. */
+  discard(outcome: Outcome): void {
+    this.freeEncoded(storedIn(outcome));
   }
 
   checkInvariants(): void {
+    assert(this.#doubtful.length === 0, "an event ended before its drops were settled");
     for (const [owner, entries] of this.#byOwner) {
-      for (const entry of entries.values()) {
+      assert(entries.size > 0, "an owner without entries is not listed");
+      for (const [key, entry] of entries) {
+        assert(key === objectKey(entry.serial, entry.index), "an entry is listed by its name");
         assert(entry.owner === owner, "an entry is listed under its owner");
         assert(entry.state !== "FREED", "a freed entry is not listed");
         assert(entry.localRefs >= 0 && entry.uses >= 0, "counts are not negative");
+        assert(owner !== this.#context.self || entry.registered, "an own entry is listed once");
+        assert(!entry.registered || !this.ended.has(owner), "a dead owner holds nothing");
+        for (const [holder, count] of entry.holders ?? []) {
+          assert(count > 0 && !this.ended.has(holder), "a hold counts for a living process");
+        }
       }
     }
+  }
+
+  /** One more hold at the owner is ours; one is all that is needed. */
+  #gainHold(entry: ObjectEntry): void {
+    if (entry.registered) this.#releaseHold(entry);
+    else entry.registered = true;
+  }
+
+  #releaseHold({ owner, serial, index }: ObjectEntry): void {
+    const objects = this.#holdsToRelease.get(owner) ?? [];
+    objects.push({ serial, index });
+    this.#holdsToRelease.set(owner, objects);
+  }
+
+  /** The bytes are the owner's; refs inside them were counted here when they came. */
+  #forgetBorrowed(entry: ObjectEntry): void {
+    this.#unlist(entry);
+    if (entry.registered) this.#releaseHold(entry);
+    this.#freeValue(entry);
   }
 
   #freeValue(entry: ObjectEntry): void {
-    const { outcome } = entry;
-    entry.outcome = undefined;
-    if (!(outcome instanceof StoredValue) && !(outcome instanceof InlineValue)) return;
-    if (outcome instanceof StoredValue) this.#freeExtent(outcome);
-    for (const special of outcome.specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.find(special.owner, special);
-      if (inner !== undefined) this.dropUse(inner);
-    }
-  }
-
-  #freeExtent({ segment, offset, size }: StoredValue): void {
-    this.#extentsToFree.push({ segment, offset, size });
-  }
-
-  #forgetBorrowed(entry: ObjectEntry): void {
-    this.#unlist(entry);
-    if (entry.registered) {
-      entry.registered = false;
-      const objects = this.#holdsToRelease.get(entry.owner) ?? [];
-      objects.push({ serial: entry.serial, index: entry.index });
-      this.#holdsToRelease.set(entry.owner, objects);
-    }
-    // The bytes are the owner's; refs inside them were counted here when they came.
-    const { outcome } = entry;
-    if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
-      for (const special of outcome.specials) {
-        if (special.type !== "ref") continue;
-        const inner = this.find(special.owner, special);
-        if (inner !== undefined && inner.uses > 0) this.dropUse(inner);
-      }
-    }
+    const specials = specialsOf(entry.outcome);
+    entry.registered = false;
     entry.outcome = undefined;
     entry.state = "FREED";
+    for (const special of specials) {
+      if (special.type !== "ref") continue;
+      const inner = this.find(special.owner, special);
+      if (inner === undefined) continue;
+      assert(inner.uses > 0, "a value counts what it names");
+      inner.uses -= 1;
+      this.#doubtful.push(inner);
+    }
+  }
+
+  #failWithOwner(entry: ObjectEntry): void {
+    const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
+    const why = this.ended.reasonOf(entry.owner);
+    const error = engineError(
+      "OWNER_DIED",
+      `object ${subject} is lost with its owner: ${why}`,
+      subject,
+    );
+    entry.state = "FAILED";
+    entry.outcome = new FailedValue(error, null);
   }
 
   #list(entry: ObjectEntry): void {
@@ -225,15 +320,10 @@ export class ReferenceCounter {
     if (entries === undefined) return;
     entries.delete(objectKey(entry.serial, entry.index));
     if (entries.size === 0) this.#byOwner.delete(entry.owner);
-    if (entry.owner === this.#context.self) entry.registered = false;
   }
 }
 
 function lostError(entry: ObjectEntry, why: string): EngineError {
   const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
   return engineError("OBJECT_LOST", `object ${subject} is lost: ${why}`, subject);
-}
-
-export function isTask(entry: unknown): entry is TaskRecord {
-  return entry instanceof TaskRecord;
 }

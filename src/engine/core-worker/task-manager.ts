@@ -11,9 +11,12 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { ByteSlab } from "#engine/common/byte-slab.ts";
+import { Deque } from "#engine/common/deque.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
+import { ownOutcome, ownSpecials } from "#engine/protocol/own-value.ts";
+import { specialsOf } from "./contained-refs.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
@@ -26,7 +29,7 @@ export class TaskManager {
   readonly #memoryStore: MemoryStore;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
-  readonly #resolved: TaskRecord[] = [];
+  readonly #resolved = new Deque<TaskRecord>();
   #unfinishedCount = 0;
 
   constructor(context: ProcessContext, references: ReferenceCounter, memoryStore: MemoryStore) {
@@ -48,14 +51,16 @@ export class TaskManager {
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
     this.#unfinishedCount -= 1;
-    this.#releaseArguments(task);
     this.settle(task, outcome, out);
     const more = task.moreReturns;
-    if (more === null) return;
-    for (let i = 0; i < more.length; i++) {
-      const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
-      this.settle(more[i] as ObjectEntry, value, out);
+    if (more !== null) {
+      for (let i = 0; i < more.length; i++) {
+        const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
+        this.settle(more[i] as ObjectEntry, value, out);
+      }
     }
+    // Last: what the returns name may be kept by the arguments only.
+    this.#releaseArguments(task);
   }
 
   /**
@@ -65,9 +70,8 @@ export class TaskManager {
     if (entry.state !== "PENDING") return;
     entry.outcome = this.#own(outcome);
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
-    if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
-      if (outcome.specials.length > 0) this.#references.addContained(outcome.specials, out);
-    }
+    const specials = specialsOf(outcome);
+    if (specials.length > 0) this.#references.addContained(specials, out);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
@@ -90,36 +94,24 @@ export class TaskManager {
 
   /** A task that has just become ready to go, or undefined. */
   takeResolved(): TaskRecord | undefined {
-    return this.#resolved.pop();
+    return this.#resolved.shift();
   }
 
   sendObjectState(entry: ObjectEntry, borrower: WorkerId, out: Out): void {
     const { outcome } = entry;
-    if (outcome instanceof InlineValue || outcome instanceof StoredValue) {
-      this.exportRefs(outcome, borrower);
-    }
+    this.#references.exportContained(outcome, borrower);
     const object = { serial: entry.serial, index: entry.index };
     out.send(borrower, { type: "objectState", from: this.#context.self, object, outcome });
   }
 
-  /** A value goes to another process: what it names is listed, and held for the receiver. */
-  exportRefs(value: InlineValue | StoredValue, receiver: WorkerId): void {
-    for (const special of value.specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.#references.find(special.owner, special);
-      if (inner === undefined) continue;
-      this.#references.register(inner);
-      if (inner.owner === this.#context.self && receiver !== this.#context.self) {
-        this.#references.addHolder(special, receiver);
-      }
-    }
-  }
-
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {
     if (waiter instanceof GetRequest) {
-      if (this.#memoryStore.wake(waiter, entry)) out.instruct(waiter);
+      this.#memoryStore.wake(waiter, entry, out);
     } else if (waiter instanceof RemoteWaiter) {
-      this.sendObjectState(entry, waiter.borrower, out);
+      // It may have let go meanwhile, or ended.
+      if (entry.holders?.has(waiter.borrower) === true) {
+        this.sendObjectState(entry, waiter.borrower, out);
+      }
     } else if (waiter.unresolvedCount > 0) {
       // A failed argument settles the task, whatever else it waits for.
       waiter.unresolvedCount = entry.state === "FAILED" ? 0 : waiter.unresolvedCount - 1;
@@ -128,19 +120,18 @@ export class TaskManager {
   }
 
   #own(outcome: Outcome): Outcome {
-    if (!(outcome instanceof InlineValue)) {
-      if (outcome instanceof FailedValue && outcome.cause instanceof InlineValue) {
-        return new FailedValue(outcome.error, this.#copy(outcome.cause));
-      }
-      return outcome;
+    if (outcome instanceof InlineValue) return this.#copy(outcome);
+    if (outcome instanceof FailedValue && outcome.cause instanceof InlineValue) {
+      return new FailedValue(outcome.error, this.#copy(outcome.cause));
     }
-    return this.#copy(outcome);
+    return specialsOf(outcome).length === 0 ? outcome : ownOutcome(outcome);
   }
 
   #copy(value: InlineValue): InlineValue {
     const slab = this.#slab;
     slab.append(value.bytes, value.start, value.length);
-    return new InlineValue(slab.bytes, slab.start, value.length, value.specials);
+    const { bytes, start } = slab;
+    return new InlineValue(bytes, start, value.length, ownSpecials(value.specials));
   }
 
   #releaseArguments(task: TaskRecord): void {
@@ -157,6 +148,5 @@ export class TaskManager {
 
 /** Whether someone must act when the last ref is gone; other values go with their entry. */
 export function holdsSomething({ outcome, registered }: ObjectEntry): boolean {
-  if (registered || outcome instanceof StoredValue) return true;
-  return outcome instanceof InlineValue && outcome.specials.length > 0;
+  return registered || outcome instanceof StoredValue || specialsOf(outcome).length > 0;
 }

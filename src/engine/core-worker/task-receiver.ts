@@ -13,15 +13,17 @@ import { assert } from "#engine/common/assert.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
-import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
+import { InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
-import type { ObjectEntry } from "./object-entry.ts";
+import { specialsOf } from "./contained-refs.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
-import type { TaskManager } from "./task-manager.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
 
 const streamsRemembered = 256;
+const noOutcomes: readonly Outcome[] = [];
 
 export class IncomingTask {
   readonly owner: WorkerId;
@@ -34,6 +36,8 @@ export class IncomingTask {
   readonly args: Encoded;
   readonly values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
+  /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
+  readonly covered: readonly RefSpecial[] | null;
   waiting = false;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
@@ -47,6 +51,7 @@ export class IncomingTask {
     this.args = message.args;
     this.values = message.values;
     this.gpuIds = message.gpuIds;
+    this.covered = coveredRefs(message);
   }
 }
 
@@ -54,12 +59,15 @@ export class IncomingTask {
 export class IncomingActor {
   readonly spec: ActorSpec;
   readonly incarnation: number;
+  readonly gpuIds: readonly number[];
   /** 0 until it is constructed. */
   maxConcurrency = 0;
 
   constructor(message: ConstructActor) {
-    this.spec = message.spec;
+    // The constructor runs in a later turn, and the bytes are only lent.
+    this.spec = ownActorSpec(message.spec);
     this.incarnation = message.incarnation;
+    this.gpuIds = message.gpuIds;
   }
 }
 
@@ -70,7 +78,7 @@ interface Peer {
 
 export class TaskReceiver {
   readonly #context: ProcessContext;
-  readonly #manager: TaskManager;
+  readonly #references: ReferenceCounter;
   readonly #peers = new Map<Address, Peer>();
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
@@ -78,9 +86,9 @@ export class TaskReceiver {
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
-  constructor(context: ProcessContext, manager: TaskManager) {
+  constructor(context: ProcessContext, references: ReferenceCounter) {
     this.#context = context;
-    this.#manager = manager;
+    this.#references = references;
   }
 
   /** True when a frame taken from the transport would start now, or be sent back. */
@@ -136,8 +144,14 @@ export class TaskReceiver {
     const { task, durationMs, outcome, outcomes } = event;
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
-    this.#exportRefs(outcome, task.owner);
-    if (outcomes !== null) for (const value of outcomes) this.#exportRefs(value, task.owner);
+    if (this.#references.ended.has(task.owner)) {
+      this.#discard(outcome, outcomes);
+      return;
+    }
+    this.#references.exportContained(outcome, task.owner);
+    for (const value of outcomes ?? noOutcomes) {
+      this.#references.exportContained(value, task.owner);
+    }
     out.send(task.owner, {
       type: "taskReply",
       from: this.#context.self,
@@ -146,7 +160,7 @@ export class TaskReceiver {
       durationMs,
       outcome,
       outcomes,
-      keptRefs: event.keptEntries === null ? null : this.#keep(event.keptEntries, task.owner),
+      keptRefs: task.covered === null ? null : this.#keep(task.covered),
     });
   }
 
@@ -165,7 +179,7 @@ export class TaskReceiver {
       blockSeq: this.#blockSeq,
       blocked: waiting,
     });
-    if (!waiting) return;
+    if (!waiting || this.#references.ended.has(task.owner)) return;
     const { stream, owner } = task;
     out.send(owner, { type: "takenBack", from: this.#context.self, stream, seqs: [] });
   }
@@ -207,29 +221,41 @@ export class TaskReceiver {
     return false;
   }
 
-  #exportRefs(outcome: Outcome, receiver: WorkerId): void {
-    const value = outcome instanceof FailedValue ? outcome.cause : outcome;
-    if (value instanceof InlineValue || value instanceof StoredValue) {
-      if (value.specials.length > 0) this.#manager.exportRefs(value, receiver);
+  /** What user code goes on using, though the owner's cover for it ends with the reply. */
+  #keep(covered: readonly RefSpecial[]): ObjectName[] | null {
+    let kept: ObjectName[] | null = null;
+    for (const { owner, serial, index } of covered) {
+      const entry = this.#references.find(owner, { serial, index });
+      if (entry === undefined || !this.#references.keepCovered(entry)) continue;
+      (kept ??= []).push({ serial, index });
     }
+    return kept;
   }
 
-  /**
-   * The owner of the task holds its objects for us; others' were covered by the sender for good.
-   */
-  #keep(entries: readonly ObjectEntry[], owner: WorkerId): ObjectName[] | null {
-    const kept: ObjectName[] = [];
-    for (const entry of entries) {
-      if (entry.owner !== owner || entry.registered || entry.state === "FREED") continue;
-      entry.registered = true;
-      kept.push({ serial: entry.serial, index: entry.index });
-    }
-    return kept.length === 0 ? null : kept;
+  /** The owner has died: nobody will ever ask for the results. */
+  #discard(outcome: Outcome, outcomes: readonly Outcome[] | null): void {
+    this.#references.discard(outcome);
+    for (const value of outcomes ?? noOutcomes) this.#references.discard(value);
   }
 
   #creationFailure(failure: NonNullable<ConstructorFinished["failure"]>): FailedCreation {
     const { cause } = failure;
     const encoded = cause instanceof InlineValue || cause instanceof StoredValue ? cause : null;
     return { error: failure.error, cause: encoded };
+  }
+}
+
+/** Of the arguments and of the values that came for them; what others own is covered by its sender. */
+function coveredRefs({ from, args, values }: PushTask): RefSpecial[] | null {
+  if (args.specials.length === 0) return null;
+  const covered: RefSpecial[] = [];
+  addRefsOf(from, args.specials, covered);
+  for (const value of values ?? noOutcomes) addRefsOf(from, specialsOf(value), covered);
+  return covered.length === 0 ? null : covered;
+}
+
+function addRefsOf(owner: Address, specials: readonly Special[], refs: RefSpecial[]): void {
+  for (const special of specials) {
+    if (special.type === "ref" && special.owner === owner) refs.push(special);
   }
 }

@@ -188,8 +188,10 @@ export class TaskSubmitter {
       if (lease === undefined) return;
       lease.idleCheckIsDue = false;
       if (this.#leases.get(lease.stream) !== lease || lease.inFlightCount > 0) continue;
-      if (nowMs - lease.idleSinceMs >= idleMs) this.#release(lease, out);
-      else this.#checkWhenIdle(lease, lease.idleSinceMs + idleMs);
+      // The sum, as when the check was set: a difference may round to just below idleMs, for ever.
+      const releaseAtMs = lease.idleSinceMs + idleMs;
+      if (nowMs >= releaseAtMs) this.#release(lease, out);
+      else this.#checkWhenIdle(lease, releaseAtMs);
     }
   }
 

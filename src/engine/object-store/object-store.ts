@@ -58,7 +58,8 @@ export class ObjectStore {
 
   onFreeArena(message: FreeArena): void {
     for (const { segment, offset, size } of message.extents) {
-      this.#allocator.free(segment, offset, size);
+      // Segments beyond are a thread's own, made for one object: there is nothing to give out again.
+      if (segment < this.#allocator.segmentCount) this.#allocator.free(segment, offset, size);
     }
   }
 

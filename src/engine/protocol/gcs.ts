@@ -134,6 +134,8 @@ export interface ConstructActor {
   readonly type: "constructActor";
   readonly from: Address;
   readonly incarnation: number;
+  /** Its own for life, by number. */
+  readonly gpuIds: readonly number[];
   readonly spec: ActorSpec;
 }
 

@@ -42,7 +42,7 @@ function ownStored(value: StoredValue): StoredValue {
 }
 
 /** Only a remote function carries bytes of its own: its options. */
-function ownSpecials(specials: readonly Special[]): readonly Special[] {
+export function ownSpecials(specials: readonly Special[]): readonly Special[] {
   if (!specials.some((special) => special.type === "function")) return specials;
   return specials.map((special) =>
     special.type === "function" ? { ...special, options: ownInline(special.options) } : special,

@@ -110,11 +110,12 @@ export class LocalActors {
   }
 
   construct(actor: LocalActor, out: RayletOut): void {
-    const { worker, spec, incarnation } = actor;
-    assert(worker !== null && spec !== null, "an actor placed twice");
+    const { worker, allocation, spec, incarnation } = actor;
+    assert(worker !== null && allocation !== null && spec !== null, "an actor placed twice");
     actor.state = "constructing";
     actor.spec = null;
-    out.send(worker.id, { type: "constructActor", from: this.#self, incarnation, spec });
+    const { gpuIds } = allocation;
+    out.send(worker.id, { type: "constructActor", from: this.#self, incarnation, gpuIds, spec });
   }
 
   onActorConstructed(message: ActorConstructed, out: RayletOut): void {

@@ -18,6 +18,7 @@ import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";
@@ -31,6 +32,8 @@ export interface CallShape {
 /** A call of get or wait that is told when it is settled, or its time is up. */
 export abstract class PendingCall extends GetRequest {
   abstract onSettled(): void;
+  /** It never will be: the runtime has ended. */
+  abstract onClosed(error: Error): void;
 }
 
 export interface FoundActor {
@@ -38,10 +41,16 @@ export interface FoundActor {
   readonly className: string;
 }
 
+interface Finder {
+  resolve(found: FoundActor): void;
+  reject(error: Error): void;
+}
+
 export interface ClientOptions {
   readonly host: Host;
   readonly core: CoreWorker;
   readonly arena: ArenaWriter;
+  readonly reclaimer: Reclaimer;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
   /** A dead peer's links may go. */
@@ -55,14 +64,16 @@ export class CoreWorkerClient {
   readonly host: Host;
   readonly core: CoreWorker;
   readonly arena: ArenaWriter;
+  readonly reclaimer: Reclaimer;
   readonly #options: ClientOptions;
   readonly #templates = new WeakMap<CallShape, TaskTemplate>();
   readonly #functionNumbers = new Map<string, number>();
   readonly #killed = new Map<number, () => void>();
-  readonly #found = new Map<number, (found: FoundActor) => void>();
+  readonly #found = new Map<number, Finder>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
   #isKeptAlive = false;
+  #isClosed = false;
   /** Calls outside the core worker that wait for an answer: kill, getActor. */
   #openRequestCount = 0;
   #droppedRefs: ObjectEntry[] = [];
@@ -74,6 +85,7 @@ export class CoreWorkerClient {
     this.host = options.host;
     this.core = options.core;
     this.arena = options.arena;
+    this.reclaimer = options.reclaimer;
     this.workerId = options.core.context.self;
     const perform = (instruction: CoreWorkerInstruction): void => this.#perform(instruction);
     this.host.attach(this.workerId, this.core, perform);
@@ -136,7 +148,9 @@ export class CoreWorkerClient {
     return actor;
   }
 
+  /** Its actors end with the runtime: nobody is left to kill. */
   killActor(actorId: ActorId, reason: string): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {
       const requestId = this.#request();
       this.#killed.set(requestId, resolve);
@@ -145,9 +159,9 @@ export class CoreWorkerClient {
   }
 
   getActorByName(name: string, namespace: string): Promise<FoundActor> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const requestId = this.#request();
-      this.#found.set(requestId, resolve);
+      this.#found.set(requestId, { resolve, reject });
       this.dispatch({ type: "getActorByNameCall", requestId, name, namespace });
     });
   }
@@ -186,6 +200,16 @@ export class CoreWorkerClient {
 
   taskWaiting(task: IncomingTask, waiting: boolean): void {
     this.dispatch({ type: "taskWaiting", task, waiting });
+  }
+
+  /** The runtime has ended: whoever still waits is told so. */
+  close(error: Error): void {
+    this.#isClosed = true;
+    for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
+    for (const killed of this.#killed.values()) killed();
+    for (const finder of this.#found.values()) finder.reject(error);
+    this.#killed.clear();
+    this.#found.clear();
   }
 
   // ------------------------------------------------------------ inside
@@ -236,6 +260,8 @@ export class CoreWorkerClient {
     switch (instruction.type) {
       case "settle":
         return (instruction as PendingCall).onSettled();
+      case "releaseLater":
+        return this.dispatch({ type: "releaseViews", entries: instruction.entries });
       case "runTask":
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
@@ -247,10 +273,10 @@ export class CoreWorkerClient {
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "killed":
-        return this.#answer(this.#killed, instruction.requestId, undefined);
+        return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
         const { actorId, className } = instruction;
-        return this.#answer(this.#found, instruction.requestId, { actorId, className });
+        return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
   }
@@ -260,18 +286,16 @@ export class CoreWorkerClient {
     return this.#nextRequestId++;
   }
 
-  #answer<T>(waiting: Map<number, (answer: T) => void>, requestId: number, answer: T): void {
-    const settle = waiting.get(requestId);
-    if (settle === undefined) return;
-    waiting.delete(requestId);
-    this.#openRequestCount -= 1;
-    settle(answer);
+  #answer<T>(waiting: Map<number, T>, requestId: number): T | undefined {
+    const asker = waiting.get(requestId);
+    if (waiting.delete(requestId)) this.#openRequestCount -= 1;
+    return asker;
   }
 
   #reclaimSoon(): void {
     if (this.#reclaimIsDue) return;
     this.#reclaimIsDue = true;
-    setImmediate(() => {
+    this.host.soon(() => {
       this.#reclaimIsDue = false;
       const refs = this.#droppedRefs;
       const views = this.#droppedViews;

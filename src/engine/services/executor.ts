@@ -5,10 +5,9 @@
  * What user code is, where it is found and how values are encoded is the api's business: the
  * UserCode port.
  */
-import type { EngineError } from "#engine/common/error-type.ts";
+import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import type { CoreWorkerCall } from "#engine/core-worker/calls.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type {
   IncomingActor,
   IncomingTask,
@@ -24,8 +23,8 @@ export interface PreparedCall {
   /** Encodes what `run` gave; may be asynchronous when the arena must be asked for room. */
   encode(result: unknown): Outcome | readonly Outcome[] | Promise<Outcome | readonly Outcome[]>;
   encodeError(error: unknown): FailedValue;
-  /** The context is left for good. Entries of the owner that user code may go on using. */
-  finish(): readonly ObjectEntry[] | null;
+  /** The context is left for good. */
+  finish(): void;
 }
 
 export interface UserCode {
@@ -113,19 +112,23 @@ export class Executor implements TaskSink {
   }
 
   #run(task: IncomingTask, startMs: number, call: PreparedCall): void {
+    let result: unknown;
     try {
-      const result = call.run();
-      if (!isThenable(result)) {
-        this.#encode({ task, startMs, call, result });
-        return;
-      }
-      result.then(
-        (value) => this.#encode({ task, startMs, call, result: value }),
-        (error: unknown) => this.#end(task, startMs, call, call.encodeError(error)),
-      );
+      result = call.run();
+      // Whatever has a `then`: only a promise of our own calls back once.
+      if (isThenable(result)) result = Promise.resolve(result);
     } catch (error) {
-      this.#end(task, startMs, call, call.encodeError(error));
+      this.#end(task, startMs, call, errorOf(call, error, task));
+      return;
     }
+    if (!(result instanceof Promise)) {
+      this.#encode({ task, startMs, call, result });
+      return;
+    }
+    result.then(
+      (value: unknown) => this.#encode({ task, startMs, call, result: value }),
+      (error: unknown) => this.#end(task, startMs, call, errorOf(call, error, task)),
+    );
   }
 
   #encode(ended: {
@@ -135,19 +138,20 @@ export class Executor implements TaskSink {
     result: unknown;
   }): void {
     const { task, startMs, call, result } = ended;
+    let outcome: ReturnType<PreparedCall["encode"]>;
     try {
-      const outcome = call.encode(result);
-      if (!isThenable(outcome)) {
-        this.#end(task, startMs, call, outcome);
-        return;
-      }
-      outcome.then(
-        (encoded) => this.#end(task, startMs, call, encoded),
-        (error: unknown) => this.#end(task, startMs, call, call.encodeError(error)),
-      );
+      outcome = call.encode(result);
     } catch (error) {
-      this.#end(task, startMs, call, call.encodeError(error));
+      outcome = errorOf(call, error, task);
     }
+    if (!(outcome instanceof Promise)) {
+      this.#end(task, startMs, call, outcome);
+      return;
+    }
+    outcome.then(
+      (encoded) => this.#end(task, startMs, call, encoded),
+      (error: unknown) => this.#end(task, startMs, call, errorOf(call, error, task)),
+    );
   }
 
   #end(
@@ -156,7 +160,7 @@ export class Executor implements TaskSink {
     call: PreparedCall,
     outcome: Outcome | readonly Outcome[],
   ): void {
-    const keptEntries = call.finish();
+    call.finish();
     const several = Array.isArray(outcome) ? (outcome as readonly Outcome[]) : null;
     this.#report({
       type: "taskFinished",
@@ -164,14 +168,15 @@ export class Executor implements TaskSink {
       durationMs: this.#nowMs() - startMs,
       outcome: several === null ? (outcome as Outcome) : several[0],
       outcomes: several === null ? null : several.slice(1),
-      keptEntries,
     });
   }
 
   /** The task never ran: its function or its arguments could not be had. */
   #failed(task: IncomingTask, startMs: number, error: unknown): void {
     const { taskName } = task.definition;
-    const outcome = this.#userCode.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
+    const subject = taskIdHex(task.owner, task.serial);
+    const encode = (): FailedValue => this.#userCode.encodeError(error, taskName, subject);
+    const outcome = encodedError(encode, error, task);
     const durationMs = this.#nowMs() - startMs;
     this.#report({
       type: "taskFinished",
@@ -179,7 +184,6 @@ export class Executor implements TaskSink {
       durationMs,
       outcome,
       outcomes: null,
-      keptEntries: null,
     });
   }
 
@@ -220,4 +224,24 @@ function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
     value !== null &&
     typeof (value as { then?: unknown }).then === "function"
   );
+}
+
+function errorOf(call: PreparedCall, error: unknown, task: IncomingTask): FailedValue {
+  return encodedError(() => call.encodeError(error), error, task);
+}
+
+/** No error of user code may end the thread, not even one that cannot be encoded. */
+function encodedError(encode: () => FailedValue, error: unknown, task: IncomingTask): FailedValue {
+  try {
+    return encode();
+  } catch (notEncodable) {
+    const { taskName } = task.definition;
+    const message = `${taskName} failed: ${textOf(error)} (its error is lost: ${textOf(notEncodable)})`;
+    const subject = taskIdHex(task.owner, task.serial);
+    return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), null);
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : "something that is no Error was thrown";
 }

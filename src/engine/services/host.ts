@@ -72,6 +72,11 @@ export class Host implements TransportReceiver {
     return this.#clock.nowMs();
   }
 
+  /** In a turn of its own, on this process's clock. */
+  soon(callback: () => void): void {
+    this.#clock.soon(callback);
+  }
+
   connect(transport: Transport): void {
     this.#transport = transport;
   }

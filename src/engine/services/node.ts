@@ -1,11 +1,13 @@
 /** A head node: GCS, raylet with its object store, workers; built and torn down as one scope. */
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
 import * as Scope from "effect/Scope";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
-import type { RayletOptions } from "#engine/raylet/raylet.ts";
+import type { Gcs } from "#engine/gcs/gcs.ts";
+import type { Raylet, RayletOptions } from "#engine/raylet/raylet.ts";
 import { GcsService } from "./gcs.ts";
 import type { Host } from "./host.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
@@ -19,6 +21,8 @@ export interface HeadNodeOptions {
 }
 
 export interface RunningNode {
+  readonly gcs: Gcs;
+  readonly raylet: Raylet;
   /** Ends the workers, then what they were served by. */
   close(): Promise<void>;
 }
@@ -33,6 +37,10 @@ export const layerHeadNode = (options: HeadNodeOptions): Layer.Layer<GcsService 
 
 export async function startHeadNode(options: HeadNodeOptions): Promise<RunningNode> {
   const scope = await Effect.runPromise(Scope.make());
-  await Effect.runPromise(Layer.buildWithScope(layerHeadNode(options), scope));
-  return { close: () => Effect.runPromise(Scope.close(scope, Exit.void)) };
+  const services = await Effect.runPromise(Layer.buildWithScope(layerHeadNode(options), scope));
+  return {
+    gcs: Context.get(services, GcsService).machine,
+    raylet: Context.get(services, Scheduler).machine,
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+  };
 }

@@ -125,7 +125,11 @@ const gcsMessages: MessageFields<GcsMessage> = {
   }),
   createActor: messageOf("createActor", { incarnation: anyNumber, spec }),
   actorPending: messageOf("actorPending", { actorId, incarnation: anyNumber, reason: text }),
-  constructActor: messageOf("constructActor", { incarnation: anyNumber, spec }),
+  constructActor: messageOf("constructActor", {
+    incarnation: anyNumber,
+    gpuIds: list(anyNumber),
+    spec,
+  }),
   actorConstructed: messageOf("actorConstructed", {
     actorId,
     incarnation: anyNumber,

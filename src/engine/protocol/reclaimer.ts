@@ -1,0 +1,14 @@
+/**
+ * PORT: tells when JS objects are collected. Only lowers counts, so it may be late or never; nothing
+ * decides by it. Machines never see it, and the simulator decides itself when what is dropped is
+ * collected.
+ */
+
+export interface Reclaimer {
+  /** Calls back once after `target` was collected. `collected` must not refer to `target`. */
+  watch(target: object, collected: () => void): void;
+  unwatch(target: object): void;
+  /** Keeps `target` findable under `key` for as long as it lives, which this does not prolong. */
+  remember(key: object, target: object): void;
+  recall(key: object): object | undefined;
+}

@@ -1,0 +1,127 @@
+/** "mobula/sim/fast-check": faults, choices and options as values that fast-check shrinks and replays. */
+import * as fc from "fast-check";
+import { builtKinds, type Fault, type FaultKind } from "./fault.ts";
+import type { SimOptions } from "./options.ts";
+
+export interface FaultsOptions {
+  nodes?: number;
+  kinds?: readonly FaultKind[];
+  maxFaults?: number;
+  withinMs?: number;
+}
+
+const orders = ["oldest", "newest", "random"] as const;
+
+/** A plan of faults; shrinks to fewer, earlier and milder ones. */
+export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
+  const { nodes = 1, maxFaults = 6, withinMs = 2_000 } = options;
+  const kinds = checkKinds(options.kinds ?? builtKinds);
+  const arbitraries = kinds.map((kind) => faultOf(kind, nodes, withinMs));
+  return fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults });
+}
+
+/**
+ * Which step comes next, where several could; 0 is first come, first served. Shrinks by zeroing blocks,
+ * then single choices, then by dropping what comes after the last that matters.
+ */
+export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<number[]> {
+  return new Choices(options.maxLength ?? 200);
+}
+
+/** Everything a run depends on but the program. */
+export function simOptions(
+  options: { nodes?: number; kinds?: readonly FaultKind[] } = {},
+): fc.Arbitrary<SimOptions> {
+  const { nodes = 1, kinds } = options;
+  return fc.record({
+    seed: fc.noShrink(fc.integer({ min: 0 })),
+    nodes: fc.constant(nodes),
+    faults: faults(kinds === undefined ? { nodes } : { nodes, kinds }),
+    choices: choices(),
+  });
+}
+
+function checkKinds(kinds: readonly FaultKind[]): (typeof builtKinds)[number][] {
+  if (kinds.length === 0) throw new RangeError("faults: kinds must not be empty");
+  return kinds.map((kind) => {
+    const built = builtKinds.find((known) => known === kind);
+    if (built !== undefined) return built;
+    throw new TypeError(`faults: the kind ${JSON.stringify(kind)} is unknown or not built yet`);
+  });
+}
+
+function faultOf(
+  kind: (typeof builtKinds)[number],
+  nodes: number,
+  withinMs: number,
+): fc.Arbitrary<Fault> {
+  const at = fc.integer({ min: 0, max: withinMs });
+  const node = fc.integer({ min: 0, max: nodes - 1 });
+  const forMs = fc.integer({ min: 1, max: 500 });
+  switch (kind) {
+    case "crashWorker":
+      return fc.record({ at, kind: fc.constant(kind), node, worker: fc.nat(3) });
+    case "pause":
+      return fc.record({ at, kind: fc.constant(kind), node, forMs });
+    case "slowLink": {
+      const delayMs = fc.integer({ min: 1, max: 100 });
+      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, delayMs, forMs });
+    }
+    case "hold":
+      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, forMs });
+    case "clockDrift": {
+      const ppm = fc.integer({ min: -1_000, max: 1_000 });
+      return fc.record({ at, kind: fc.constant(kind), node, ppm, forMs });
+    }
+    case "clockJump": {
+      const byMs = fc.integer({ min: -10_000, max: 10_000 });
+      return fc.record({ at, kind: fc.constant(kind), node, byMs });
+    }
+    case "collect":
+      return fc.record({ at, kind: fc.constant(kind), node, order: fc.constantFrom(...orders) });
+  }
+}
+
+/** Most choices of a run do not matter: so blocks of them become 0 first. */
+class Choices extends fc.Arbitrary<number[]> {
+  readonly #maxLength: number;
+
+  constructor(maxLength: number) {
+    super();
+    this.#maxLength = maxLength;
+  }
+
+  override generate(random: fc.Random): fc.Value<number[]> {
+    const length = random.nextInt(0, this.#maxLength);
+    // Half of the runs begin in order of arrival: a fault of order needs few choices as a rule.
+    const density = random.nextInt(0, 1) === 0 ? 8 : 1;
+    const list = Array.from({ length }, () => {
+      return random.nextInt(0, density - 1) === 0 ? random.nextInt(0, 7) : 0;
+    });
+    return new fc.Value(list, undefined);
+  }
+
+  override canShrinkWithoutContext(value: unknown): value is number[] {
+    return Array.isArray(value) && value.every((choice) => Number.isInteger(choice) && choice >= 0);
+  }
+
+  override shrink(value: number[]): fc.Stream<fc.Value<number[]>> {
+    return fc.stream(shrunken(value)).map((list) => new fc.Value(list, undefined));
+  }
+}
+
+function* shrunken(value: readonly number[]): IterableIterator<number[]> {
+  const last = value.findLastIndex((choice) => choice !== 0);
+  if (last + 1 < value.length) yield value.slice(0, last + 1);
+  for (let size = last + 1; size >= 1; size = size === 1 ? 0 : size >> 1) {
+    for (let from = 0; from <= last; from += size) {
+      const block = value.slice(from, from + size);
+      if (block.every((choice) => choice === 0)) continue;
+      yield [...value.slice(0, from), ...block.map(() => 0), ...value.slice(from + size)];
+    }
+  }
+  for (let i = 0; i <= last; i++) {
+    const choice = value[i] ?? 0;
+    if (choice > 1) yield [...value.slice(0, i), choice - 1, ...value.slice(i + 1)];
+  }
+}

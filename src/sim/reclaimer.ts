@@ -1,0 +1,58 @@
+/**
+ * The Reclaimer of a simulated process: nothing is collected by itself. What the program has given up
+ * (disposed refs leave at once; views when a fault says so) goes when the run says so, in the order it says.
+ */
+import type { Prng } from "#engine/common/prng.ts";
+import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
+
+export type CollectOrder = "oldest" | "newest" | "random";
+
+export class SimReclaimer implements Reclaimer {
+  readonly #watched = new Map<object, () => void>();
+  readonly #remembered = new Map<object, object>();
+  /** What the program says it no longer uses. */
+  readonly #dropped = new Set<object>();
+
+  watch(target: object, collected: () => void): void {
+    this.#watched.set(target, collected);
+  }
+
+  unwatch(target: object): void {
+    this.#watched.delete(target);
+    this.#dropped.delete(target);
+  }
+
+  remember(key: object, target: object): void {
+    this.#remembered.set(key, target);
+  }
+
+  recall(key: object): object | undefined {
+    return this.#remembered.get(key);
+  }
+
+  /** The program gives this up: from now on it may be collected. */
+  drop(target: object): void {
+    if (this.#watched.has(target)) this.#dropped.add(target);
+  }
+
+  /** Collects what was dropped. Returns how many. */
+  collect(order: CollectOrder, random: Prng): number {
+    const targets = [...this.#dropped];
+    if (order === "newest") targets.reverse();
+    if (order === "random") shuffle(targets, random);
+    this.#dropped.clear();
+    for (const target of targets) {
+      const collected = this.#watched.get(target);
+      this.#watched.delete(target);
+      collected?.();
+    }
+    return targets.length;
+  }
+}
+
+function shuffle(items: unknown[], random: Prng): void {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [items[i], items[j]] = [items[j], items[i]];
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What is to happen in a world, and in which order: one list of steps for all processes.
+ *
+ * State:  steps that are due, in the order they came; later ones in a heap by virtual time.
+ * Bounds: none of its own; a world ends at its virtual time limit.
+ * Where several steps are due, the choice among them is the world's: 0 is first come, first served.
+ */
+import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+
+export interface Step {
+  /** For the trace: what kind of thing happens, where, and to what. */
+  readonly kind: string;
+  readonly where: string;
+  readonly what: string;
+  /** Virtual time before which it does not happen. */
+  readonly atMs: number;
+  /** The step that led to this one; 0 for those from outside. */
+  readonly causeId: number;
+  /** False when what it belongs to has ended meanwhile: then it does not happen at all. */
+  isLive(): boolean;
+  run(): void;
+}
+
+export class Schedule {
+  readonly #later = new DeadlineQueue<{ readonly order: number; readonly step: Step }>();
+  #due: Step[] = [];
+  #order = 0;
+
+  add(step: Step, nowMs: number): void {
+    if (step.atMs <= nowMs) this.#due.push(step);
+    else this.#later.add(step.atMs, { order: this.#order++, step });
+  }
+
+  /** Steps that could happen now. */
+  dueCount(): number {
+    return this.#due.length;
+  }
+
+  /** Virtual time of the next step; Infinity when there is none. */
+  nextMs(): number {
+    return this.#due.length > 0 ? -Infinity : this.#later.nextMs();
+  }
+
+  /** Time has come to `nowMs`: what is due by then joins the others, earliest first. */
+  advance(nowMs: number): void {
+    const due: { readonly order: number; readonly step: Step }[] = [];
+    for (;;) {
+      const next = this.#later.takeDue(nowMs);
+      if (next === undefined) break;
+      due.push(next);
+    }
+    due.sort((a, b) => a.step.atMs - b.step.atMs || a.order - b.order);
+    for (const { step } of due) this.#due.push(step);
+  }
+
+  take(index: number): Step | undefined {
+    const [step] = this.#due.splice(index, 1);
+    return step;
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * `simulate`: runs a program as the driver of a simulated cluster, with the ordinary api, from one seed.
+ */
+import { nodeIdOf } from "#engine/common/ids.ts";
+import { planNode } from "#api/node-plan.ts";
+import { type DriverRuntime, realmState } from "#api/runtime.ts";
+import type { ClusterId } from "#api/ids.ts";
+import {
+  currentContext,
+  insideWorld,
+  ProgramContext,
+  TaskContext,
+  useStorageAlways,
+} from "#api/task-context.ts";
+import type { NodeId } from "#engine/common/ids.ts";
+import { Cluster, type SimProcess } from "./cluster.ts";
+import { drawFaults } from "./chaos.ts";
+import { checkFaults, type Fault } from "./fault.ts";
+import { FaultDriver } from "./fault-driver.ts";
+import { oracles } from "./oracles/oracles.ts";
+import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { Report } from "./report.ts";
+import { UserTimers } from "./user-timers.ts";
+import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
+import { turn, World } from "./world.ts";
+
+const defaults = { nodes: 1, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+
+export async function simulate<R>(
+  options: SimOptions,
+  program: (sim: Simulation) => Promise<R>,
+): Promise<SimReport<R>> {
+  const nodes = nodesOf(options);
+  checkOptions(options, nodes.length);
+  const state = realmState();
+  if (state.driver !== null || state.worker !== null) {
+    throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
+  }
+  const run = new Run(options, nodes);
+  try {
+    return await run.execute(program);
+  } finally {
+    state.driver = null;
+    useStorageAlways(false);
+  }
+}
+
+/** One run of one program in one world. */
+class Run {
+  readonly #options: SimOptions;
+  readonly #world: World;
+  readonly #cluster: Cluster;
+  readonly #faults: FaultDriver;
+  readonly #timers = new Map<SimProcess, UserTimers>();
+  readonly #violations: Violation[] = [];
+  readonly #plan: readonly Fault[];
+
+  constructor(options: SimOptions, nodes: readonly NodeSpec[]) {
+    this.#options = options;
+    const { seed, choices = [], choicesOnly = false } = options;
+    this.#world = new World({ seed, nodeCount: nodes.length, choices, choicesOnly });
+    const [head = {}] = nodes;
+    const random = this.#world.random.split("ids");
+    const id = (): string =>
+      Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
+    const plan = {
+      ...planNode({
+        objectStoreMemory: defaults.objectStoreBytes,
+        numCpus: 2,
+        ...options.init,
+        ...head,
+        localMode: true,
+      }),
+      nodeId: id() as NodeId,
+      clusterId: id(),
+      namespace: options.init?.namespace ?? id(),
+    };
+    this.#cluster = new Cluster(this.#world, plan);
+    this.#plan = [...(options.faults ?? []), ...drawFaults(options, this.#world.random)];
+    this.#faults = new FaultDriver(this.#world, this.#cluster, this.#plan, options.healAtMs);
+    this.#install(plan.namespace);
+  }
+
+  async execute<R>(program: (sim: Simulation) => Promise<R>): Promise<SimReport<R>> {
+    const restore = installVirtualGlobals(() => this.#virtualProcess());
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", onUnhandled);
+    let outcome: { result?: R; error?: unknown } = {};
+    let isOver = false;
+    try {
+      await this.#cluster.start();
+      this.#faults.arm();
+      const body = (): Promise<R> => program(this.#simulation());
+      const started = insideWorld(new ProgramContext(this.#world), async () => body());
+      started.then(
+        (result) => {
+          outcome = { result };
+          isOver = true;
+        },
+        (error: unknown) => {
+          outcome = { error };
+          isOver = true;
+        },
+      );
+      await turn();
+      const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
+      const end = await this.#world.run(() => isOver, limitMs);
+      if (!isOver) outcome = { error: this.#stuck(end) };
+      await this.#quiet(isOver);
+      for (const reason of unhandled)
+        this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
+    } catch (error) {
+      // A machine's assertion, or a mistake of the simulator itself.
+      this.#violate(
+        "17 hygiene",
+        "engine",
+        error instanceof Error ? String(error.stack) : String(error),
+      );
+    } finally {
+      process.off("unhandledRejection", onUnhandled);
+      restore();
+      await this.#cluster.close();
+    }
+    return new Report<R>({
+      ...outcome,
+      violations: this.#violations,
+      world: this.#world,
+      faults: this.#plan,
+      faultsFired: this.#faults.firedCount,
+      options: this.#options,
+    });
+  }
+
+  /** Heals, lets everything come to rest, and asks the oracles. */
+  async #quiet(programIsOver: boolean): Promise<void> {
+    this.#faults.heal();
+    const limitMs = this.#world.nowMs() + defaults.quietMs;
+    const end = await this.#world.run(() => false, limitMs);
+    if (end === "limit") {
+      this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
+    }
+    if (!programIsOver) return;
+    for (const oracle of oracles) {
+      oracle.atQuiet(this.#cluster, ({ entity, message }) => {
+        this.#violate(oracle.name, entity, message);
+      });
+    }
+  }
+
+  #stuck(end: "over" | "idle" | "limit"): Error {
+    const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
+    if (end === "limit") {
+      return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
+    }
+    const { core } = this.#cluster.driver.client;
+    const waits = core.waitingReasons();
+    if (waits.length > 0) {
+      return new Error(
+        `deadlock: nothing is left to happen, and the program waits:\n${waits.join("\n")}`,
+      );
+    }
+    return new Error(
+      "leak: nothing is left to happen in the simulated world, but the program waits for something outside " +
+        "of it (a file, a socket, a promise that nobody settles)",
+    );
+  }
+
+  #violate(oracle: string, entity: string, message: string): void {
+    this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
+  }
+
+  // ------------------------------------------------------------ what the program sees
+
+  #install(namespace: string): void {
+    useStorageAlways(true);
+    const { client, values } = this.#cluster.driver;
+    const nodeId = nodeIdOf(client.workerId);
+    const driver: DriverRuntime = {
+      client,
+      values,
+      mode: "local",
+      namespace,
+      runtime: {
+        address: "sim",
+        nodeId,
+        clusterId: nodeId as unknown as ClusterId,
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      },
+      ready: Promise.resolve(),
+      startedBy: "simulate()",
+      shutdown: () => Promise.resolve(),
+    };
+    realmState().driver = driver;
+  }
+
+  #simulation(): Simulation {
+    const world = this.#world;
+    const { driver } = this.#cluster;
+    const later = (verb: string) => (): never => {
+      throw new TypeError(`sim.${verb} is specified but not built yet: it needs several nodes`);
+    };
+    return {
+      get nowMs(): number {
+        return world.nowMs();
+      },
+      sleep: (ms) =>
+        new Promise((resolve) => void this.#timersOf(driver).setTimer(Math.max(0, ms), resolve)),
+      crash: later("crash"),
+      crashDriver: later("crashDriver"),
+      restart: later("restart"),
+      partition: later("partition"),
+      heal: () => this.#faults.heal(),
+    };
+  }
+
+  #virtualProcess(): VirtualProcess | null {
+    const context = currentContext();
+    if (context instanceof ProgramContext) {
+      return context.world === this.#world ? this.#timersOf(this.#cluster.driver) : null;
+    }
+    if (!(context instanceof TaskContext)) return null;
+    const { client } = context;
+    const owner = this.#cluster.workers.find((worker) => worker.client === client);
+    return owner === undefined ? null : this.#timersOf(owner);
+  }
+
+  #timersOf(process: SimProcess): UserTimers {
+    let timers = this.#timers.get(process);
+    if (timers === undefined) {
+      timers = new UserTimers(this.#world, process.life);
+      this.#timers.set(process, timers);
+    }
+    return timers;
+  }
+}
+
+function nodesOf({ nodes = defaults.nodes }: SimOptions): readonly NodeSpec[] {
+  if (Array.isArray(nodes)) return nodes;
+  if (typeof nodes !== "number" || !Number.isInteger(nodes) || nodes < 1) {
+    throw new RangeError(`nodes must be a number of at least 1 or a list, got ${String(nodes)}`);
+  }
+  return Array.from({ length: nodes }, () => ({}));
+}
+
+function checkOptions(options: SimOptions, nodeCount: number): void {
+  const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
+  if (!Number.isSafeInteger(seed)) {
+    throw new TypeError(`seed must be an integer, got ${String(seed)}`);
+  }
+  if (hostile === true) throw new TypeError("hostile worlds are specified but not built yet");
+  for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
+    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
+      throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
+    }
+  }
+  checkFaults(faults, nodeCount);
+}

@@ -1,0 +1,235 @@
+/**
+ * One loop for everything that happens in a simulated cluster: the next step, then all that follows from it,
+ * then the next. Virtual time moves only when no step is due.
+ *
+ * State:  the schedule, the trace, seeded streams, clocks and pauses of the machines.
+ * In/out: steps of processes, frames under way, faults, user timers → one order, a function of the seed.
+ * Bounds: the virtual time limit.
+ * Errors: the first exception of a step (an assertion of a machine) ends the run and is reported.
+ * Source: simulation.md; FoundationDB's and madsim's loops.
+ */
+import { Prng } from "#engine/common/prng.ts";
+import type { HostClock } from "#engine/services/host.ts";
+import type { Endpoint, Flight, NetworkWorld } from "#transports/simulated/network.ts";
+import { NodeClock } from "./node-clock.ts";
+import { Schedule } from "./schedule.ts";
+import { Trace } from "./trace.ts";
+
+/** A simulated process: its steps happen only while it lives, and not while its machine stands still. */
+export interface Life {
+  readonly name: string;
+  readonly node: number;
+  /** User code may run in its steps, so microtasks are awaited after them. */
+  readonly hasUserCode: boolean;
+  isAlive: boolean;
+}
+
+/** Delay of a frame between threads of one machine, in virtual milliseconds. */
+const linkDelayMs = { least: 0.002, spread: 0.05 };
+/** One link in so many is slow for the whole run. */
+const slowLinkOneIn = 8;
+const slowLinkFactor = 40;
+
+interface LinkRule {
+  readonly from: number;
+  readonly to: number;
+  readonly untilMs: number;
+  /** Added to each frame; Infinity for a hold, which ends at `untilMs`. */
+  readonly delayMs: number;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodeCount: number;
+  readonly choices: readonly number[];
+  readonly choicesOnly: boolean;
+}
+
+const { setImmediate: realSetImmediate } = globalThis;
+
+export class World implements NetworkWorld {
+  readonly random: Prng;
+  readonly trace = new Trace();
+  readonly clocks: readonly NodeClock[];
+  readonly reached = new Set<string>();
+  #nowMs = 0;
+  readonly #schedule = new Schedule();
+  readonly #choices: readonly number[];
+  readonly #choicesOnly: boolean;
+  readonly #chooser: Prng;
+  readonly #lives = new Map<string, Life>();
+  readonly #pausedUntilMs: number[];
+  readonly #linkRandom = new Map<string, { readonly random: Prng; readonly factor: number }>();
+  #linkRules: LinkRule[] = [];
+  #choiceCount = 0;
+  #stepId = 0;
+  #userCodeMayRun = false;
+
+  constructor(options: WorldOptions) {
+    this.random = new Prng(options.seed);
+    this.#chooser = this.random.split("choices");
+    this.#choices = options.choices;
+    this.#choicesOnly = options.choicesOnly;
+    const skew = this.random.split("skew");
+    this.clocks = Array.from({ length: options.nodeCount }, () => {
+      return new NodeClock(Date.UTC(2026, 0, 1) + skew.below(10_000));
+    });
+    this.#pausedUntilMs = this.clocks.map(() => 0);
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** How often there was more than one step to choose from. */
+  get choiceCount(): number {
+    return this.#choiceCount;
+  }
+
+  addLife(life: Life): void {
+    this.#lives.set(life.name, life);
+  }
+
+  /** The step that is happening, as the cause of what it leads to. */
+  get stepId(): number {
+    return this.#stepId;
+  }
+
+  after(
+    life: Life,
+    delayMs: number,
+    step: { kind: string; what: string; run: () => void; isLive?: () => boolean },
+  ): void {
+    const { kind, what, run, isLive } = step;
+    this.#schedule.add(
+      {
+        kind,
+        where: life.name,
+        what,
+        atMs: this.#nowMs + delayMs,
+        causeId: this.#stepId,
+        isLive: () => life.isAlive && (isLive === undefined || isLive()),
+        run,
+      },
+      this.#nowMs,
+    );
+  }
+
+  hostClock(life: Life): HostClock {
+    const clock = this.clocks[life.node] as NodeClock;
+    let newestWake = 0;
+    return {
+      nowMs: () => clock.monotonicMs(this.#nowMs),
+      soon: (run) => this.after(life, 0, { kind: "turn", what: "", run }),
+      wakeAt: (atMs, run) => {
+        newestWake += 1;
+        const wake = newestWake;
+        const isLive = (): boolean => wake === newestWake;
+        const delayMs = Math.max(0, clock.worldMsAt(atMs) - this.#nowMs);
+        this.after(life, delayMs, { kind: "wake", what: "", run, isLive });
+      },
+    };
+  }
+
+  // ------------------------------------------------------------ network
+
+  delayMs(from: Endpoint, to: Endpoint): number {
+    const name = `${from.name}>${to.name}`;
+    let link = this.#linkRandom.get(name);
+    if (link === undefined) {
+      const random = this.random.split(`link ${name}`);
+      link = { random, factor: random.below(slowLinkOneIn) === 0 ? slowLinkFactor : 1 };
+      this.#linkRandom.set(name, link);
+    }
+    const base = linkDelayMs.least + link.random.float() * linkDelayMs.spread * link.factor;
+    return base + this.#extraDelayMs(from, to);
+  }
+
+  deliverAt(atMs: number, flight: Flight, run: () => void): void {
+    const { from, to, text, causeId } = flight;
+    const what = `${text} from ${from.name}`;
+    const kind = to.isClosed ? "lost" : "deliver";
+    // A link outlives its processes: what is under way to a dead one passes and is dropped.
+    const where = to.name;
+    const step = { kind, where, what, atMs, causeId, isLive: () => true, run };
+    this.#schedule.add(step, this.#nowMs);
+  }
+
+  slowLink(rule: LinkRule): void {
+    this.#linkRules.push(rule);
+  }
+
+  pause(node: number, untilMs: number): void {
+    this.#pausedUntilMs[node] = Math.max(this.#pausedUntilMs[node] ?? 0, untilMs);
+  }
+
+  /** Nothing is slow, held or paused from now on. */
+  heal(): void {
+    this.#linkRules = [];
+    this.#pausedUntilMs.fill(0);
+    for (const clock of this.clocks) clock.setDrift(0, this.#nowMs);
+  }
+
+  #extraDelayMs(from: Endpoint, to: Endpoint): number {
+    let extra = 0;
+    for (const rule of this.#linkRules) {
+      if (rule.untilMs <= this.#nowMs) continue;
+      const isOnLink = rule.from === this.#lifeOf(from).node && rule.to === this.#lifeOf(to).node;
+      if (isOnLink) extra = Math.max(extra, Math.min(rule.delayMs, rule.untilMs - this.#nowMs));
+    }
+    return extra;
+  }
+
+  #lifeOf(endpoint: Endpoint): Life {
+    const life = this.#lives.get(endpoint.name);
+    if (life === undefined) throw new TypeError(`no process is called ${endpoint.name}`);
+    return life;
+  }
+
+  // ------------------------------------------------------------ the loop
+
+  /** Steps until `isOver` says so, nothing is left, or the limit is reached. */
+  async run(isOver: () => boolean, limitMs: number): Promise<"over" | "idle" | "limit"> {
+    while (!isOver()) {
+      if (this.#schedule.dueCount() === 0) {
+        const nextMs = this.#schedule.nextMs();
+        if (nextMs === Infinity) return "idle";
+        if (nextMs > limitMs) return "limit";
+        this.#nowMs = Math.max(this.#nowMs, nextMs);
+        this.#schedule.advance(this.#nowMs);
+      }
+      this.#step();
+      if (this.#userCodeMayRun) await turn();
+    }
+    return "over";
+  }
+
+  #step(): void {
+    const step = this.#schedule.take(this.#choose(this.#schedule.dueCount()));
+    this.#userCodeMayRun = false;
+    if (step === undefined || !step.isLive()) return;
+    const life = this.#lives.get(step.where);
+    const resumesMs = this.#pausedUntilMs[life?.node ?? 0] ?? 0;
+    if (life !== undefined && resumesMs > this.#nowMs && step.kind !== "fault") {
+      this.#schedule.add({ ...step, atMs: resumesMs }, this.#nowMs);
+      return;
+    }
+    const { kind, where, what, causeId } = step;
+    this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
+    this.#userCodeMayRun = life?.hasUserCode ?? true;
+    step.run();
+  }
+
+  #choose(count: number): number {
+    if (count <= 1) return 0;
+    const given = this.#choices[this.#choiceCount];
+    this.#choiceCount += 1;
+    if (given !== undefined) return given % count;
+    return this.#choicesOnly ? 0 : this.#chooser.below(count);
+  }
+}
+
+/** One real turn of the event loop: every microtask of user code has run when it is over. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => void realSetImmediate(resolve));
+}

@@ -1,0 +1,98 @@
+/**
+ * Wrong input that nobody catches: the process ends at once, with the class and the words that say
+ * what was wrong.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { UserFolder } from "./user-folder.ts";
+
+const head = `
+import { get, init, put, remote, shutdown, wait } from "mobula";
+const add = remote((a, b) => a + b);
+const echo = remote((value) => value);
+const never = remote(() => new Promise(() => {}));
+const Counter = remote(class CounterActor { add() { return 1; } });
+await init({ numCpus: 1 });
+`;
+
+const cases: readonly (readonly [title: string, code: string, error: RegExp])[] = [
+  ["an unknown option of a task", "add.options({ numCpu: 1 })", /TypeError: .*"numCpu".*numCpus/],
+  ["an unknown option of remote()", "remote({ cpus: 1 }, () => 1)", /TypeError: .*"cpus"/],
+  ["an unknown option of a class", "Counter.options({ restarts: 1 })", /TypeError: .*"restarts"/],
+  [
+    "an unknown option of a method",
+    "Counter.remote().add.options({ retries: 1 })",
+    /TypeError: .*"retries"/,
+  ],
+  ["an unknown option of get", "await get(put(1), { timeout: 1 })", /TypeError: .*"timeout"/],
+  ["negative resources", "add.options({ numCpus: -1 })", /RangeError: numCpus/],
+  [
+    "negative custom resources",
+    "add.options({ resources: { slot: -0.5 } })",
+    /RangeError: resources\.slot/,
+  ],
+  ["null for options", "add.options(null)", /TypeError: options .* got null/],
+  ["a remote function called directly", "add(1, 2)", /TypeError: .*\.remote\(/],
+  ["a remote class called directly", "new Counter()", /TypeError: /],
+  ["get of what is no ref", "await get(5)", /TypeError: .*expected a ref.*got 5/],
+  ["get of a promise", "await get(Promise.resolve(1))", /TypeError: .*await it first/],
+  ["wait with duplicates", "const r = put(1); await wait([r, r])", /TypeError: .*item 1/],
+  [
+    "wait for more than there are",
+    "await wait([put(1)], { numReturns: 2 })",
+    /RangeError: numReturns/,
+  ],
+  ["init twice", "await init({ numCpus: 1 })", /AlreadyInitializedError: .*bad-\d+\.mjs:7/],
+  ["a function as an argument", "echo.remote(() => 1)", /SerializationError: .*args\[0\]/],
+  [
+    "a function inside an argument",
+    "echo.remote({ list: [{ onClick() {} }] })",
+    /SerializationError: .*args\[0\]\.list\[0\]\.onClick/,
+  ],
+  ["a symbol as an argument", "echo.remote(Symbol('s'))", /SerializationError: .*args\[0\]/],
+  [
+    "an argument whose getter throws",
+    "echo.remote({ get broken() { throw new RangeError('not now'); } })",
+    /Error: .*not now/,
+  ],
+  ["remote() of what is no function", "remote({ numCpus: 1 })", /TypeError: remote\(\) takes/],
+  ["remote() of nothing", "remote()", /TypeError: remote\(\) takes/],
+  ["put of a promise", "put(Promise.resolve(1))", /TypeError: .*await it first/],
+  ["put of a function", "put(() => 1)", /TypeError: .*make it remote/],
+  ["put of a ref", "put(put(1))", /TypeError: .*stored already/],
+  [
+    "a ref of a runtime that has ended",
+    "const r = put(1); await shutdown(); await init({ numCpus: 1 }); await get(r)",
+    /TypeError: .*another runtime/,
+  ],
+  [
+    "a call after shutdown",
+    "await shutdown(); add.remote(1, 2)",
+    /NotInitializedError: .*init\(\)/,
+  ],
+  [
+    "a remote function below init()",
+    "const late = remote(() => 1); await get(late.remote())",
+    /TypeError: .*below `await init\(\)`/,
+  ],
+  ["a number of returns out of bounds", "add.options({ numReturns: 0 })", /RangeError: numReturns/],
+];
+
+describe("wrong input ends the program:", () => {
+  let folder: UserFolder;
+  beforeAll(() => {
+    folder = new UserFolder();
+  });
+  afterAll(() => folder.remove());
+
+  for (const [i, [title, code, error]] of cases.entries()) {
+    test.concurrent(title, async () => {
+      const name = `bad-${i}.mjs`;
+      // A task that never ends, and would keep the process alive, must not.
+      folder.write(name, `${head}never.remote();\n${code};\nconsole.log("went on");\n`);
+      const { status, output } = await folder.run(name, { timeoutMs: 15_000 });
+      expect(output).toMatch(error);
+      expect(output).not.toContain("went on");
+      expect(status, output).toBe(1);
+    });
+  }
+});

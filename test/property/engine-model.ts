@@ -1,0 +1,161 @@
+/**
+ * What must come out, whatever the order of events: the value of each object as it was made, who
+ * was started where, who died. Knows nothing of the engine but its names and its errors.
+ */
+import type { EngineError } from "#engine/common/error-type.ts";
+import { type ActorId, objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+
+export interface ObjectName {
+  readonly owner: WorkerId;
+  readonly serial: number;
+  readonly index: number;
+}
+
+/** A task goes by the name of its first return. */
+export function nameOf({ owner, serial, index }: ObjectName): string {
+  return objectIdHex(owner, objectKey(serial, index));
+}
+
+export interface ModelValue {
+  readonly n: number;
+  /** Names of the refs inside, in order. */
+  readonly refs: readonly string[];
+}
+
+/** What a call was given, by position of its specials. */
+export type GivenArgument =
+  | { readonly kind: "value"; readonly name: string }
+  | { readonly kind: "ref"; readonly name: string }
+  | { readonly kind: "actor"; readonly actorId: ActorId };
+
+export interface TaskModel {
+  readonly n: number;
+  readonly given: readonly GivenArgument[];
+  readonly returns: readonly string[];
+  /** For a call of an actor: where it goes, which getIfExists may change once. */
+  readonly actorOf: (() => ActorModel) | null;
+  startedOn: WorkerId | null;
+  /** Who took its frame, to run it or to send it back. */
+  readonly takenBy: Set<WorkerId>;
+}
+
+export interface ActorModel {
+  /** Names of its constructor's arguments. */
+  readonly given: readonly GivenArgument[];
+  readonly creator: WorkerId;
+  wasKilled: boolean;
+  worker: WorkerId | null;
+}
+
+export class EngineModel {
+  readonly values = new Map<string, ModelValue>();
+  /** Message of the error that user code threw, by name of the object that carries it. */
+  readonly thrown = new Map<string, string>();
+  /** Numbers of the values that lie in the arena. */
+  readonly storedNumbers = new Set<number>();
+  /** Refs inside of what user code threw. */
+  readonly inErrors = new Set<string>();
+  /** Arguments of constructors: kept for good. */
+  readonly kept = new Set<string>();
+  /** By name of the first return. */
+  readonly tasks = new Map<string, TaskModel>();
+  readonly taskOfReturn = new Map<string, TaskModel>();
+  readonly actors = new Map<ActorId, ActorModel>();
+  readonly dead = new Set<WorkerId>();
+  /** Objects that a borrower passed on: when it dies, later borrowers have no cover. */
+  readonly passedOn = new Set<string>();
+
+  addTask(first: string, task: TaskModel): void {
+    this.tasks.set(first, task);
+    for (const name of task.returns) this.taskOfReturn.set(name, task);
+  }
+
+  addActor(actorId: ActorId, actor: ActorModel): void {
+    this.actors.set(actorId, actor);
+  }
+
+  /** Asked for, so that it may be dead from now on. */
+  onKilled(actorId: ActorId): void {
+    const actor = this.actors.get(actorId);
+    if (actor !== undefined) actor.wasKilled = true;
+  }
+
+  /** All returns of the task that this is one of. */
+  returnsOf(name: string): readonly string[] {
+    return this.taskOfReturn.get(name)?.returns ?? [name];
+  }
+
+  onStarted(first: string, worker: WorkerId): TaskModel {
+    const task = this.tasks.get(first);
+    check(task !== undefined, `task ${first} was started, but never submitted`);
+    check(task.startedOn === null, `task ${first} was started twice`);
+    task.startedOn = worker;
+    return task;
+  }
+
+  /** `n` and refs of a value that somebody reads. */
+  checkValue(name: string, n: number, refs: readonly string[]): void {
+    const value = this.values.get(name);
+    check(value !== undefined, `object ${name} has a value that nobody made`);
+    check(value.n === n, `object ${name} is ${n}, must be ${value.n}`);
+    const same = value.refs.length === refs.length && value.refs.every((r, i) => r === refs[i]);
+    check(same, `object ${name} names ${refs.join()}, must name ${value.refs.join()}`);
+  }
+
+  /** The reason of an error must be true. */
+  checkError(name: string, error: EngineError): void {
+    check(this.#isTrue(name, error), `object ${name} failed for a wrong reason: ${error.message}`);
+  }
+
+  #isTrue(name: string, error: EngineError): boolean {
+    switch (error.type) {
+      case "TASK_ERROR":
+        return this.#mayCarry(name, (origin) => this.thrown.get(origin) === error.message);
+      case "OUT_OF_MEMORY":
+      case "WORKER_CRASHED":
+        return this.#mayCarry(name, (origin) => this.#takenByTheDead(origin));
+      case "ACTOR_DIED":
+        return this.#mayCarry(name, (origin) => this.#actorMayBeDead(origin));
+      case "OWNER_DIED":
+        return this.#mayCarry(name, (origin) => this.dead.has(ownerOf(origin)));
+      case "OBJECT_LOST":
+        return this.#mayCarry(name, (origin) => this.dead.size > 0 && this.passedOn.has(origin));
+      default:
+        return false;
+    }
+  }
+
+  /** An error is its own object's, or that of an argument that its task needed. */
+  #mayCarry(name: string, isOrigin: (name: string) => boolean): boolean {
+    if (isOrigin(name)) return true;
+    const task = this.taskOfReturn.get(name);
+    if (task === undefined) return false;
+    return task.given.some(
+      (given) => given.kind === "value" && this.#mayCarry(given.name, isOrigin),
+    );
+  }
+
+  #takenByTheDead(name: string): boolean {
+    const takenBy = this.taskOfReturn.get(name)?.takenBy ?? [];
+    return [...takenBy].some((worker) => this.dead.has(worker));
+  }
+
+  #actorMayBeDead(name: string): boolean {
+    const actor = this.taskOfReturn.get(name)?.actorOf?.();
+    return actor !== undefined && this.mayBeDead(actor);
+  }
+
+  mayBeDead({ wasKilled, creator, worker, given }: ActorModel): boolean {
+    if (wasKilled || this.dead.has(creator)) return true;
+    if (worker !== null && this.dead.has(worker)) return true;
+    return given.some((argument) => argument.kind === "value" && !this.values.has(argument.name));
+  }
+}
+
+export function ownerOf(name: string): WorkerId {
+  return name.slice(0, 40) as WorkerId;
+}
+
+export function check(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}

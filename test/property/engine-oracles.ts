@@ -1,0 +1,79 @@
+/** What must hold when an engine world has come to rest, and again when every ref is dropped. */
+import { toFixedPoint } from "#engine/common/resources.ts";
+import { check, nameOf } from "./engine-model.ts";
+import type { EngineProcess } from "./engine-process.ts";
+import { valueBytes } from "./engine-values.ts";
+import type { EngineWorld } from "./engine-world.ts";
+
+/** Every task of a living owner has ended, and nobody waits any more. */
+export function checkAtRest(world: EngineWorld): void {
+  for (const process of living(world)) {
+    const { core } = process.client;
+    check(core.tasks.unfinishedCount === 0, `${process.id} has tasks without an outcome`);
+    check(!core.isWaiting, `${process.id} waits for what will not come`);
+    for (const { task, awaits } of process.contexts) {
+      check(awaits.size === 0, `a call of get in ${process.id} was never settled`);
+      check(task === null, `a task in ${process.id} cannot end`);
+    }
+  }
+  const { waiting, infeasible } = world.raylet.counts;
+  check(waiting === 0 && infeasible === 0, "a lease waits though nobody needs it");
+}
+
+export function dropEverything(world: EngineWorld): void {
+  for (const process of living(world)) {
+    for (const context of process.contexts) context.dropAll();
+    for (const { entry } of process.globals.splice(0)) process.client.dropRef(entry);
+  }
+}
+
+/** As at the start, but for what is kept for good and what a dead worker had. */
+export function checkEmpty(world: EngineWorld, cpus: number): void {
+  checkAtRest(world);
+  check(world.raylet.counts.leases === 0, "the raylet has leases of nobody");
+  check(world.raylet.available("CPU") === toFixedPoint(cpus), "resources did not come back");
+  const kept = keptForGood(world);
+  for (const process of living(world)) {
+    const { core } = process.client;
+    check(core.submitter.leaseCount === 0, `${process.id} keeps leases`);
+    for (const entry of core.references.registered()) {
+      const name = nameOf(entry);
+      const counts = `${entry.localRefs} refs, ${entry.uses} uses, ${entry.holders?.size} holders`;
+      check(kept.has(name), `${process.id} keeps ${name} for nothing: ${entry.state}, ${counts}`);
+    }
+  }
+  if (world.model.dead.size === 0) checkArena(world, kept);
+}
+
+/** Nothing but the values that are kept, and room that its process has not used. */
+function checkArena(world: EngineWorld, kept: ReadonlySet<string>): void {
+  const { arenaFreeBytes } = world.raylet.counts;
+  const usedCount = (world.arenaBytes - arenaFreeBytes) / valueBytes;
+  const unusedCount = living(world).reduce((sum, { extents }) => sum + extents.length, 0);
+  let storedCount = 0;
+  for (const name of kept) {
+    const value = world.model.values.get(name);
+    if (value !== undefined && world.model.storedNumbers.has(value.n)) storedCount += 1;
+  }
+  check(usedCount >= unusedCount, "room in the arena was freed twice");
+  check(usedCount <= unusedCount + storedCount, "room in the arena was not given back");
+}
+
+/** What has escaped, and all that is inside of it. */
+function keptForGood({ model, processes }: EngineWorld): Set<string> {
+  const kept = new Set(model.kept);
+  for (const process of processes.values()) {
+    for (const entry of process.client.core.references.registered()) {
+      if (entry.escaped) kept.add(nameOf(entry));
+    }
+  }
+  if (kept.size > 0) for (const name of model.inErrors) kept.add(name);
+  for (const name of kept) {
+    for (const inner of model.values.get(name)?.refs ?? []) kept.add(inner);
+  }
+  return kept;
+}
+
+function living(world: EngineWorld): EngineProcess[] {
+  return [...world.processes.values()].filter((process) => !process.isDead);
+}

@@ -1,0 +1,271 @@
+/** What a context of an engine world may do next: one user action, drawn by the world. */
+import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
+import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import type { CallShape } from "#engine/services/core-worker-client.ts";
+import { type ActorModel, check, nameOf } from "./engine-model.ts";
+import { Await, type Context, type GivenPart, givenOf } from "./engine-process.ts";
+import { inlineValue, type Ref, thrownValue } from "./engine-values.ts";
+import type { EngineWorld } from "./engine-world.ts";
+
+const descriptor: FunctionDescriptor = {
+  moduleUrl: "file:///program.ts",
+  ordinal: 0,
+  name: "",
+  kind: "function",
+  parameterCount: 0,
+  sourceHash: 0,
+  displayName: "work",
+};
+
+function shape(name: string, cpus: number, numReturns: number): CallShape {
+  const resources = makeRequest([["CPU", toFixedPoint(cpus)]]);
+  const definition = {
+    descriptor: { ...descriptor, name },
+    method: "",
+    taskName: name,
+    numReturns,
+    resources,
+  };
+  return { definition, strategy: { type: "default" } };
+}
+
+const taskShapes = [shape("one", 1, 1), shape("half", 0.5, 1), shape("two", 1, 2)];
+const method: CallShape = {
+  definition: {
+    descriptor: null,
+    method: "call",
+    taskName: "Actor.call",
+    numReturns: 1,
+    resources: makeRequest([]),
+  },
+  strategy: { type: "default" },
+};
+const actorClass = shape("Actor", 1, 1);
+
+export type UserAction = (world: EngineWorld, context: Context) => void;
+
+export const userActions: readonly UserAction[] = [
+  submitTask,
+  putValue,
+  awaitRefs,
+  dropSomething,
+  callActor,
+  createActor,
+  killActor,
+  keepForLater,
+  takeKept,
+  requestRoom,
+];
+
+function submitTask(world: EngineWorld, context: Context): void {
+  const taskShape = world.oneOf(taskShapes);
+  const call = makeCall(world, context);
+  const { client } = context.process;
+  const task = client.submitTask(taskShape, call);
+  noteTask(world, context, task, call);
+  for (const name of returnsOf(task)) context.children.add(name);
+}
+
+function callActor(world: EngineWorld, context: Context): void {
+  if (context.actors.length === 0) return;
+  const actor = world.oneOf(context.actors);
+  const call = makeCall(world, context);
+  const task = context.process.client.submitActorTask(actor, method, call);
+  const { model } = world;
+  const modelOf = () => {
+    const known = model.actors.get(actor.actorId);
+    check(known !== undefined, `actor ${actor.actorId} was never made`);
+    return known;
+  };
+  noteTask(world, context, task, { ...call, actorOf: modelOf });
+  world.onActorCall(actor, task);
+}
+
+function createActor(world: EngineWorld, context: Context): void {
+  if (world.model.actors.size >= 3) return;
+  const call = makeCall(world, context);
+  const { client, id } = context.process;
+  const name = world.pick(3) === 0 ? "shared" : "";
+  const className = "Actor";
+  const named = { className, name, namespace: "default", getIfExists: name !== "", detached: false };
+  const placementResources = makeRequest([["CPU", toFixedPoint(world.pick(2))]]);
+  const actor = client.createActor(actorClass, call, {
+    registration: named,
+    spec: {
+      descriptor: { ...descriptor, kind: "class", displayName: className },
+      actorName: name,
+      namespace: "default",
+      placementResources,
+      runningResources: makeRequest([]),
+      strategy: { type: "default" },
+      maxConcurrency: 1 + world.pick(2),
+    },
+  });
+  context.actors.push(actor);
+  const given = call.parts.map(givenOf);
+  world.model.addActor(actor.actorId, { given, creator: id, wasKilled: false, worker: null });
+  for (const argument of given) if (argument.kind !== "actor") world.model.kept.add(argument.name);
+}
+
+function killActor(world: EngineWorld, context: Context): void {
+  if (context.actors.length === 0 || world.pick(3) > 0) return;
+  const actor = world.oneOf(context.actors);
+  const { actorId } = actor;
+  world.model.onKilled(actorId);
+  const event = { type: "killActorCall", requestId: world.nextNumber(), actorId, reason: "" } as const;
+  context.process.client.dispatch(event);
+}
+
+function putValue(world: EngineWorld, context: Context): void {
+  const { value, n, refs } = makeValue(world, context, "value");
+  const entry = context.process.client.putObject(value);
+  const ref = context.addRef(entry);
+  world.model.values.set(ref.name, { n, refs: refs.map(({ name }) => name) });
+}
+
+function awaitRefs(world: EngineWorld, context: Context): void {
+  const refs = drawRefs(world, context, 3, true);
+  if (refs.length === 0) return;
+  const failsEarly = world.pick(2) === 0;
+  const neededCount = failsEarly ? refs.length : 1 + world.pick(refs.length);
+  const deadlineMs = world.pick(4) === 0 ? world.nowMs + world.pick(2) * 300 : Infinity;
+  const request = new Await(context, refs, neededCount, { failsEarly, deadlineMs });
+  context.awaits.add(request);
+  context.process.client.awaitObjects(request);
+}
+
+function dropSomething(world: EngineWorld, context: Context): void {
+  if (world.pick(3) === 0) context.dropView();
+  else if (context.refs.length > 0) context.drop(world.oneOf(context.refs));
+}
+
+/** Module state: outlives the task. */
+function keepForLater(world: EngineWorld, context: Context): void {
+  if (context.refs.length === 0) return;
+  const ref = world.oneOf(context.refs);
+  context.refs.splice(context.refs.indexOf(ref), 1);
+  context.process.globals.push(ref);
+}
+
+function takeKept({ pick }: EngineWorld, context: Context): void {
+  const { globals } = context.process;
+  if (globals.length === 0) return;
+  const [ref] = globals.splice(pick(globals.length), 1);
+  if (ref !== undefined) context.refs.push(ref);
+}
+
+function requestRoom(_world: EngineWorld, context: Context): void {
+  if (context.process.extents.length < 4) context.process.requestExtent();
+}
+
+/** Ends a task in one of the ways user code may. */
+export function finishTask(world: EngineWorld, context: Context, calmly: boolean): void {
+  const { process, task } = context;
+  check(task !== null, "only a task finishes");
+  const { numReturns } = task.definition;
+  const outcomes: Outcome[] = [];
+  const throws = !calmly && world.pick(6) === 0;
+  for (let index = 1; index <= numReturns; index++) {
+    const name = nameOf({ owner: task.owner, serial: task.serial, index });
+    const made = makeValue(world, context, throws ? "error" : "value");
+    if (made.value instanceof FailedValue) {
+      // Of several returns every one carries the one error.
+      for (const other of world.model.returnsOf(name)) {
+        world.model.thrown.set(other, made.value.error.message);
+      }
+      outcomes.push(made.value);
+      break;
+    }
+    world.model.values.set(name, { n: made.n, refs: made.refs.map((ref) => ref.name) });
+    outcomes.push(made.value);
+  }
+  process.finish(context, outcomes, world.pick(2) === 0 ? 0.01 : 20);
+  context.dropAll();
+}
+
+interface MadeValue {
+  readonly value: Outcome;
+  readonly n: number;
+  readonly refs: readonly Ref[];
+}
+
+function makeValue(world: EngineWorld, context: Context, kind: "value" | "error"): MadeValue {
+  const refs = drawRefs(world, context, 2, false);
+  const n = world.nextNumber();
+  const parts = refs.map((ref) => ({ kind: "ref", ref }) as const);
+  const specials = context.process.specialsFor(parts);
+  notePassedOn(world, context, refs);
+  if (kind === "error") for (const { name } of refs) world.model.inErrors.add(name);
+  if (kind === "error") return { value: thrownValue(`boom ${n}`, n, specials), n, refs };
+  const extent = world.pick(2) === 0 ? context.process.extents.pop() : undefined;
+  if (extent !== undefined) {
+    world.memory.write(extent, n);
+    world.model.storedNumbers.add(n);
+    const { segment, offset, size } = extent;
+    return { value: new StoredValue(segment, offset, size, specials), n, refs };
+  }
+  const value = specials.length === 0 && world.pick(2) === 0 ? n : inlineValue(n, specials);
+  return { value, n, refs };
+}
+
+function makeCall(world: EngineWorld, context: Context) {
+  const parts: GivenPart[] = [];
+  for (const ref of drawRefs(world, context, 2, false)) {
+    const topLevel = world.pick(2) === 0 && context.mayAwait(ref.name);
+    parts.push({ kind: topLevel ? "value" : "ref", ref });
+  }
+  if (context.actors.length > 0 && world.pick(3) === 0) {
+    parts.push({ kind: "actor", actor: world.oneOf(context.actors) });
+  }
+  const specials = context.process.specialsFor(parts);
+  const refs = parts.map((part) => (part.kind === "actor" ? null : part.ref.entry));
+  notePassedOn(world, context, parts.flatMap((part) => (part.kind === "actor" ? [] : [part.ref])));
+  const n = world.nextNumber();
+  const extent = world.pick(4) === 0 ? context.process.extents.pop() : undefined;
+  if (extent !== undefined) world.memory.write(extent, n);
+  const args =
+    extent === undefined
+      ? inlineValue(n, specials)
+      : new StoredValue(extent.segment, extent.offset, extent.size, specials);
+  return { args, refs: refs.length === 0 ? null : refs, depth: context.depth, n, parts };
+}
+
+function drawRefs(world: EngineWorld, context: Context, most: number, toAwait: boolean): Ref[] {
+  const known = toAwait ? context.refs.filter((ref) => context.mayAwait(ref.name)) : context.refs;
+  if (known.length === 0) return [];
+  const drawn = new Set<Ref>();
+  for (let left = toAwait ? 1 + world.pick(most) : world.pick(most + 1); left > 0; left--) {
+    drawn.add(world.oneOf(known));
+  }
+  return [...drawn];
+}
+
+function notePassedOn(world: EngineWorld, { process }: Context, refs: readonly Ref[]): void {
+  for (const { entry, name } of refs) {
+    if (entry.owner !== process.id) world.model.passedOn.add(name);
+  }
+}
+
+function noteTask(
+  world: EngineWorld,
+  context: Context,
+  task: TaskRecord,
+  call: { parts: readonly GivenPart[]; n: number; actorOf?: () => ActorModel },
+): void {
+  const returns = returnsOf(task);
+  world.model.addTask(nameOf(task), {
+    n: call.n,
+    given: call.parts.map(givenOf),
+    returns,
+    actorOf: call.actorOf ?? null,
+    startedOn: null,
+    takenBy: new Set(),
+  });
+  for (const entry of [task, ...(task.moreReturns ?? [])]) context.addRef(entry);
+}
+
+function returnsOf(task: TaskRecord): string[] {
+  return [task, ...(task.moreReturns ?? [])].map((entry) => nameOf(entry));
+}
