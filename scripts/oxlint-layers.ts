@@ -100,6 +100,15 @@ export const layers: readonly Layer[] = [
     effect: true,
     packages: true,
   },
+  // A run is a pure function; only what is kept of it reaches the disk.
+  {
+    files: ["src/sim/repro-file.ts"],
+    engine: engineFolders,
+    others: ["transports", "api", "sim"],
+    effect: true,
+    packages: true,
+    node: true,
+  },
   {
     files: ["src/dashboard/**", "src/cli/**"],
     engine: [],

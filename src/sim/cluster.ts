@@ -15,7 +15,8 @@ import { addExecutor, makeProcess } from "#api/process.ts";
 import type { Process } from "#api/runtime.ts";
 import type { ResolveRemote } from "#api/user-code.ts";
 import { type Endpoint, Network } from "#transports/simulated/network.ts";
-import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
+import { giveSegments, takeSegments } from "./arena-pool.ts";
 import { SimReclaimer } from "./reclaimer.ts";
 import { StartCounts, WatchedUserCode } from "./watched-user-code.ts";
 import type { Life, World } from "./world.ts";
@@ -36,7 +37,7 @@ export class Cluster {
   readonly #network: Network;
   readonly #arena: SharedArena;
   readonly #headHost: Host;
-  readonly #segmentBytes: readonly number[];
+  readonly #segments: SharedArrayBuffer[];
   #nextOwnSegment: number;
   #node: RunningNode | null = null;
 
@@ -44,9 +45,8 @@ export class Cluster {
     this.#world = world;
     this.#plan = plan;
     this.#network = new Network(world);
-    const segments = reserveSegments(plan.objectStoreBytes);
-    this.#segmentBytes = segments.map((segment) => segment.byteLength);
-    this.#arena = new SharedArena(segments.entries());
+    this.#segments = takeSegments(plan.objectStoreBytes);
+    this.#arena = new SharedArena(this.#segments.entries());
     this.#nextOwnSegment = 1 << 16;
     const head: Life = { name: "head", node: 0, hasUserCode: false, isAlive: true };
     world.addLife(head);
@@ -87,7 +87,7 @@ export class Cluster {
         address: "sim",
         hostname,
         prestartCount: Math.ceil(numCpus),
-        segments: this.#segmentBytes,
+        segments: this.#segments.map((segment) => segment.byteLength),
       },
     });
   }
@@ -102,6 +102,7 @@ export class Cluster {
     for (const worker of this.liveWorkers) this.#end(worker);
     this.#end(this.driver);
     await this.#node?.close();
+    giveSegments(this.#segments, this.#plan.objectStoreBytes);
   }
 
   /** The thread ends: what it sent still arrives, what was on its way to it does not. */

@@ -18,9 +18,12 @@ export class NodeClock {
     return Math.floor(this.monotonicMs(worldMs) + this.#wallOffsetMs);
   }
 
-  /** World time at which the monotonic clock will show `ownMs`. */
+  /** World time at which the monotonic clock will show at least `ownMs`. */
   worldMsAt(ownMs: number): number {
-    return this.#sinceMs + (ownMs - this.#ownMs) / this.#rate;
+    let worldMs = this.#sinceMs + (ownMs - this.#ownMs) / this.#rate;
+    // Rounded down it would be just too early, and whoever waits would set the same alarm for ever.
+    for (let stepMs = 1e-9; this.monotonicMs(worldMs) < ownMs; stepMs *= 2) worldMs += stepMs;
+    return worldMs;
   }
 
   setDrift(ppm: number, worldMs: number): void {

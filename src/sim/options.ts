@@ -57,7 +57,7 @@ export interface SimReport<R> {
   readonly faultsFired: number;
   /** Names of the rare states this run reached. */
   readonly reached: readonly string[];
-  /** One shell line that runs exactly this again. */
+  /** One line that runs exactly this again: the call with all that it depends on. */
   readonly replay: string;
   trace(): string;
   /** The steps that led to what happened to this task, actor or object. */

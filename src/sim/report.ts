@@ -1,24 +1,12 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
-import { writeFile } from "node:fs/promises";
 import type { Fault } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
+import { type Repro, reproVersion, saveRepro } from "./repro-file.ts";
 import { formatLine } from "./trace.ts";
 import type { World } from "./world.ts";
 
 const tailLines = 40;
 const storyLinesMax = 20;
-export const reproVersion = 1;
-
-/** All that a run is a function of, beside the program. */
-export interface Repro {
-  readonly version: number;
-  readonly seed: number;
-  readonly nodes: SimOptions["nodes"];
-  readonly faults: readonly Fault[];
-  readonly choices: readonly number[];
-  readonly choicesOnly: boolean;
-  readonly traceHash: string;
-}
 
 interface Fields<R> {
   readonly result?: R;
@@ -53,7 +41,8 @@ export class Report<R> implements SimReport<R> {
     this.faultsFired = faultsFired;
     this.reached = [...world.reached].sort();
     this.#fields = fields;
-    this.replay = `npx mobula sim replay ${JSON.stringify(this.#repro())}`;
+    const { version: _, traceHash: __, ...run } = this.#repro();
+    this.replay = `simulate(${JSON.stringify(run)}, program)`;
   }
 
   trace(): string {
@@ -68,7 +57,7 @@ export class Report<R> implements SimReport<R> {
   }
 
   async save(path: string): Promise<void> {
-    await writeFile(path, `${JSON.stringify(this.#repro(), null, 2)}\n`);
+    await saveRepro(path, this.#repro());
   }
 
   check(): R {

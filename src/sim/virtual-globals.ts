@@ -4,7 +4,6 @@
  * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked is told by
  * the context of the caller.
  */
-import { webcrypto } from "node:crypto";
 import type { Prng } from "#engine/common/prng.ts";
 
 /** The process in whose name the calling code runs. */
@@ -133,16 +132,15 @@ function installCrypto(
   const fill = (random: Prng, bytes: Uint8Array): void => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
   };
-  replace(webcrypto, "getRandomValues", (view: ArrayBufferView) => {
+  replace(crypto, "getRandomValues", (view: ArrayBufferView) => {
     const process = find();
-    if (process === null)
-      return Object.getPrototypeOf(webcrypto).getRandomValues.call(webcrypto, view);
+    if (process === null) return Object.getPrototypeOf(crypto).getRandomValues.call(crypto, view);
     fill(process.random, new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
     return view;
   });
-  replace(webcrypto, "randomUUID", () => {
+  replace(crypto, "randomUUID", () => {
     const process = find();
-    if (process === null) return Object.getPrototypeOf(webcrypto).randomUUID.call(webcrypto);
+    if (process === null) return Object.getPrototypeOf(crypto).randomUUID.call(crypto);
     const bytes = new Uint8Array(16);
     fill(process.random, bytes);
     bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;

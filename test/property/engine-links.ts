@@ -45,8 +45,11 @@ export class Links {
   /** Pairs that told each other good-bye: whoever sends now would leak a link. */
   readonly #forgotten = new Set<string>();
 
-  constructor(congestedAt: number) {
+  readonly #onSent: (to: Address, message: Message) => void;
+
+  constructor(congestedAt: number, onSent: (to: Address, message: Message) => void) {
     this.congestedAt = congestedAt;
+    this.#onSent = onSent;
   }
 
   get all(): IterableIterator<Link> {
@@ -78,7 +81,10 @@ export class Links {
   /** The end of one process: its sender's side of the transport. */
   transportOf(self: Address): Transport {
     return {
-      send: (to, message) => void this.link(self, to).control.push(encode(message)),
+      send: (to, message) => {
+        this.link(self, to).control.push(encode(message));
+        this.#onSent(to, message);
+      },
       sendTask: (to, message) => this.link(self, to).addTask(message),
       retract: (to, position) => this.known(self, to)?.retract(position) ?? false,
       isCongested: (to) => {

@@ -3,7 +3,7 @@
  * was started where, who died. Knows nothing of the engine but its names and its errors.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, type Address, objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 
 export interface ObjectName {
   readonly owner: WorkerId;
@@ -44,7 +44,8 @@ export interface ActorModel {
   readonly given: readonly GivenArgument[];
   readonly creator: WorkerId;
   wasKilled: boolean;
-  worker: WorkerId | null;
+  wasMade: boolean;
+  worker: Address | null;
 }
 
 export class EngineModel {
@@ -61,7 +62,7 @@ export class EngineModel {
   readonly tasks = new Map<string, TaskModel>();
   readonly taskOfReturn = new Map<string, TaskModel>();
   readonly actors = new Map<ActorId, ActorModel>();
-  readonly dead = new Set<WorkerId>();
+  readonly dead = new Set<Address>();
   /** Objects that a borrower passed on: when it dies, later borrowers have no cover. */
   readonly passedOn = new Set<string>();
 
@@ -72,6 +73,11 @@ export class EngineModel {
 
   addActor(actorId: ActorId, actor: ActorModel): void {
     this.actors.set(actorId, actor);
+  }
+
+  onPlaced(actorId: ActorId, worker: Address): void {
+    const actor = this.actors.get(actorId);
+    if (actor !== undefined) actor.worker = worker;
   }
 
   /** Asked for, so that it may be dead from now on. */
@@ -135,6 +141,11 @@ export class EngineModel {
     );
   }
 
+  #mayFail(name: string): boolean {
+    if (!this.values.has(name) || this.dead.has(ownerOf(name))) return true;
+    return this.#takenByTheDead(name) || this.#actorMayBeDead(name);
+  }
+
   #takenByTheDead(name: string): boolean {
     const takenBy = this.taskOfReturn.get(name)?.takenBy ?? [];
     return [...takenBy].some((worker) => this.dead.has(worker));
@@ -148,7 +159,7 @@ export class EngineModel {
   mayBeDead({ wasKilled, creator, worker, given }: ActorModel): boolean {
     if (wasKilled || this.dead.has(creator)) return true;
     if (worker !== null && this.dead.has(worker)) return true;
-    return given.some((argument) => argument.kind === "value" && !this.values.has(argument.name));
+    return given.some((argument) => argument.kind === "value" && this.#mayFail(argument.name));
   }
 }
 

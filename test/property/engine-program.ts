@@ -105,7 +105,7 @@ function createActor(world: EngineWorld, context: Context): void {
   });
   context.actors.push(actor);
   const given = call.parts.map(givenOf);
-  world.model.addActor(actor.actorId, { given, creator: id, wasKilled: false, worker: null });
+  world.model.addActor(actor.actorId, { given, creator: id, wasKilled: false, wasMade: false, worker: null });
   for (const argument of given) if (argument.kind !== "actor") world.model.kept.add(argument.name);
 }
 

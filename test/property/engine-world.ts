@@ -69,7 +69,10 @@ export class EngineWorld {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.#config = { ...defaultConfig, ...options.config };
-    this.links = new Links(options.congestedAt);
+    this.links = new Links(options.congestedAt, (to, message) => {
+      // From here on its thread may end before it has begun.
+      if (message.type === "constructActor") this.model.onPlaced(message.spec.actorId, to);
+    });
     this.raylet = new Raylet({
       nodeId: node,
       config: this.#config,
@@ -384,8 +387,8 @@ export class EngineWorld {
   #construct(process: EngineProcess, actor: IncomingActor, fails: boolean): void {
     const { actorId, maxConcurrency } = actor.spec;
     const known = this.model.actors.get(actorId);
-    check(known !== undefined && known.worker === null, "an actor is made once, if at all");
-    known.worker = process.id;
+    check(known !== undefined && !known.wasMade, "an actor is made once, if at all");
+    known.wasMade = true;
     const context = new Context(process, null, actor);
     process.contexts.push(context);
     this.#readArguments(context, { n: null, given: known.given }, actor.spec);

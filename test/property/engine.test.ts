@@ -40,6 +40,7 @@ function run(world: WorldOptions): EngineWorld {
 describe("any order of events", () => {
   const parameters = {
     numRuns: runs,
+    ...(process.env["ENGINE_LIMIT"] ? { interruptAfterTimeLimit: 1000 * Number(process.env["ENGINE_LIMIT"]) } : {}),
     ...(seed === undefined ? {} : { seed: Number(seed) }),
   };
   test("without a crash", () => {

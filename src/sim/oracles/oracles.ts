@@ -1,6 +1,5 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
 import { cpuName } from "#engine/common/resources.ts";
-import type { Cluster } from "#sim/cluster.ts";
 import type { Oracle } from "./oracle.ts";
 
 /** Starts of a task: once, since nothing is retried yet. */
