@@ -4,6 +4,7 @@
  * show up.
  */
 import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
+import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
@@ -36,7 +37,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const segments = reserveSegments(plan.objectStoreBytes);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
-  let segmentsMade = segments.length;
+  let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
       workerId,
@@ -47,8 +48,9 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       reclaimer: new GarbageCollection(),
       arena,
       // One thread, one arena: a number is taken by whoever needs it.
-      ownSegmentsFrom: (segmentsMade += 1 << 16),
+      ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
       announceSegment: () => {},
+      announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: (needed) => alsoFor.length > 0 && keepAlive.set(needed),
     });

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gcsAddress, workerIdOf } from "#engine/common/ids.ts";
+import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
@@ -23,9 +24,6 @@ export interface WorkerApp {
 
 /** Turns without work before the driver parks; each is about a microsecond. */
 const idleTurnsMax = 30;
-/** Above the numbers of every worker's own segments. */
-const driverSegmentsFrom = 1 << 27;
-
 export interface DriverParts {
   readonly process: Process;
   readonly launcher: ThreadLauncher;
@@ -49,8 +47,9 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     clock: realClock,
     reclaimer: new GarbageCollection(),
     arena,
-    ownSegmentsFrom: driverSegmentsFrom,
+    ownSegmentsFrom,
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),
+    announceDrop: (segment) => launcher.announceDrop(segment),
     forgetPeer: (peer) => transport.forget(peer),
     keepAlive: (needed) => keepAlive.set(needed),
   });

@@ -294,12 +294,13 @@ function timeoutError(
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
   const [first] = pending;
-  const what =
-    first instanceof TaskRecord ? `task ${first.template.definition.taskName}` : "the first";
-  const reason = first instanceof TaskRecord ? client.core.pendingReason(first) : "";
+  const isTask = first instanceof TaskRecord;
+  const what = isTask ? `task ${first.template.definition.taskName}` : "an object of another task";
+  const known = isTask ? client.core.pendingReason(first) : "";
+  const reason = known === "" ? "it has not ended" : known;
   return new GetTimeoutError(
-    `get: ${pending.length} of ${entries.length} objects were not ready within ` +
-      `${timeoutMs} ms; ${what} ${reason === "" ? "has not ended" : reason}`,
+    `get: ${pending.length} of ${entries.length} objects were not ready within ${timeoutMs} ms; ` +
+      `${what}: ${reason}`,
   );
 }
 

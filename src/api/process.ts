@@ -24,6 +24,7 @@ export interface ProcessOptions {
   /** Numbers for segments that this thread makes for itself. */
   readonly ownSegmentsFrom: number;
   announceSegment(segment: number, buffer: SharedArrayBuffer): void;
+  announceDrop(segment: number): void;
   forgetPeer(workerId: WorkerId): void;
   keepAlive(needed: boolean): void;
 }
@@ -46,6 +47,7 @@ export function makeProcess(options: ProcessOptions): Process {
   const writer: ArenaWriter = new ArenaWriter({
     chunkBytes: config.arenaChunkBytes,
     request: (requestId, size) => client.dispatch({ type: "allocateCall", requestId, size }),
+    release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
     makeSegment: (size) => {
       const buffer = new SharedArrayBuffer(size);
       const segment = nextSegment++;
@@ -63,6 +65,10 @@ export function makeProcess(options: ProcessOptions): Process {
     core,
     arena: writer,
     reclaimer: options.reclaimer,
+    dropSegment: (segment) => {
+      arena.drop(segment);
+      options.announceDrop(segment);
+    },
     watchRef,
     forgetPeer,
     keepAlive,

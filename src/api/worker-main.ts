@@ -40,6 +40,7 @@ export default function workerMain(boot: BootData): void {
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),
+    announceDrop: (segment) => post({ type: "dropSegment", segment }),
     forgetPeer: (peer) => transport.forget(peer),
     // The driver's process decides how long everything lives.
     keepAlive: () => {},
@@ -104,6 +105,8 @@ function listen(
       poller.onNudge();
     } else if (message.type === "segment") {
       arena.add(message.segment, message.buffer);
+    } else if (message.type === "dropSegment") {
+      arena.drop(message.segment);
     } else if (message.type === "link") {
       const { peer, peerThreadIndex, memory, side, port: peerPort } = message;
       peerPort.on("message", () => poller.onNudge());

@@ -1,4 +1,7 @@
-/** Memory of arenas, used again by the next run of this thread: fresh pages cost more than a short run. */
+/**
+ * Memory of arenas, used again by the next run of this thread: fresh pages cost more than a short
+ * run.
+ */
 import { reserveSegments } from "#transports/threads/shared-arena.ts";
 
 let spareBytes = 0;

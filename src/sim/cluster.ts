@@ -1,10 +1,11 @@
 /**
- * The processes of a simulated cluster, built as the real ones are: the same machines, hosts, executors and
- * layers; only clocks, links, launchers and the collector are the world's.
+ * The processes of a simulated cluster, built as the real ones are: the same machines, hosts,
+ * executors and layers; only clocks, links, launchers and the collector are the world's.
  */
 import { assert } from "#engine/common/assert.ts";
 import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
+import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
 import { type RunningNode, startHeadNode } from "#engine/services/node.ts";
@@ -47,7 +48,7 @@ export class Cluster {
     this.#network = new Network(world);
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
-    this.#nextOwnSegment = 1 << 16;
+    this.#nextOwnSegment = ownSegmentsFrom;
     const head: Life = { name: "head", node: 0, hasUserCode: false, isAlive: true };
     world.addLife(head);
     this.#headHost = new Host(world.hostClock(head), true);
@@ -150,8 +151,9 @@ export class Cluster {
       clock: world.hostClock(life),
       reclaimer,
       arena: this.#arena,
-      ownSegmentsFrom: (this.#nextOwnSegment += 1 << 16),
+      ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
       announceSegment: () => {},
+      announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: () => {},
     });

@@ -1,4 +1,7 @@
-/** "mobula/sim/fast-check": faults, choices and options as values that fast-check shrinks and replays. */
+/**
+ * "mobula/sim/fast-check": faults, choices and options as values that fast-check shrinks and
+ * replays.
+ */
 import * as fc from "fast-check";
 import { builtKinds, type Fault, type FaultKind } from "./fault.ts";
 import type { SimOptions } from "./options.ts";
@@ -21,8 +24,8 @@ export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
 }
 
 /**
- * Which step comes next, where several could; 0 is first come, first served. Shrinks by zeroing blocks,
- * then single choices, then by dropping what comes after the last that matters.
+ * Which step comes next, where several could; 0 is first come, first served. Shrinks by zeroing
+ * blocks, then single choices, then by dropping what comes after the last that matters.
  */
 export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<number[]> {
   return new Choices(options.maxLength ?? 200);

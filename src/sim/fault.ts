@@ -107,9 +107,8 @@ export function checkFaults(faults: readonly Fault[], nodeCount: number): void {
       const node = (fault as Partial<Record<string, unknown>>)[name];
       if (node === undefined) continue;
       if (typeof node !== "number" || !Number.isInteger(node) || node < 0 || node >= nodeCount) {
-        throw new RangeError(
-          `${where}.${name} must be the number of a node, 0 to ${nodeCount - 1}, got ${String(node)}`,
-        );
+        const range = `0 to ${nodeCount - 1}`;
+        throw new RangeError(`${where}.${name} must be a node, ${range}, got ${String(node)}`);
       }
     }
   }

@@ -1,4 +1,7 @@
-/** The clocks of one simulated machine: monotonic with drift, wall clock with skew and jumps besides. */
+/**
+ * The clocks of one simulated machine: monotonic with drift, wall clock with skew and jumps
+ * besides.
+ */
 export class NodeClock {
   /** World time and own time at the last change of rate. */
   #sinceMs = 0;

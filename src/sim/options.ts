@@ -63,6 +63,8 @@ export interface SimReport<R> {
   /** The steps that led to what happened to this task, actor or object. */
   story(id: string): string;
   save(path: string): Promise<void>;
-  /** The result; throws on an error or a violation, with the replay line and the last trace lines. */
+  /**
+   * The result; throws on an error or a violation, with the replay line and the last trace lines.
+   */
   check(): R;
 }

@@ -1,6 +1,7 @@
 /**
- * The Reclaimer of a simulated process: nothing is collected by itself. What the program has given up
- * (disposed refs leave at once; views when a fault says so) goes when the run says so, in the order it says.
+ * The Reclaimer of a simulated process: nothing is collected by itself. What the program has given
+ * up (disposed refs leave at once; views when a fault says so) goes when the run says so, in the
+ * order it says.
  */
 import type { Prng } from "#engine/common/prng.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";

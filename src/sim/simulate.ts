@@ -1,5 +1,6 @@
 /**
- * `simulate`: runs a program as the driver of a simulated cluster, with the ordinary api, from one seed.
+ * `simulate`: runs a program as the driver of a simulated cluster, with the ordinary api, from one
+ * seed.
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
 import { planNode } from "#api/node-plan.ts";
@@ -161,8 +162,8 @@ class Run {
       );
     }
     return new Error(
-      "leak: nothing is left to happen in the simulated world, but the program waits for something outside " +
-        "of it (a file, a socket, a promise that nobody settles)",
+      "leak: nothing is left to happen in the simulated world, but the program waits for " +
+        "something outside of it (a file, a socket, a promise that nobody settles)",
     );
   }
 

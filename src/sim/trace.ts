@@ -1,5 +1,6 @@
 /**
- * What happened in a run: a rolling hash of every step, the last lines in words, and the causes of each.
+ * What happened in a run: a rolling hash of every step, the last lines in words, and the causes of
+ * each.
  */
 const linesKept = 100_000;
 
@@ -83,5 +84,6 @@ export class Trace {
 
 export function formatLine({ id, atMs, kind, where, what, causeId }: TraceLine): string {
   const cause = causeId === 0 ? "" : ` ← ${causeId}`;
-  return `${String(id).padStart(6)} ${atMs.toFixed(3).padStart(10)} ms ${kind} ${where} ${what}${cause}`;
+  const time = atMs.toFixed(3).padStart(10);
+  return `${String(id).padStart(6)} ${time} ms ${kind} ${where} ${what}${cause}`;
 }

@@ -1,8 +1,9 @@
 /**
- * Date, Math.random, timers, performance and crypto as user code sees them inside a run: the world's.
+ * Date, Math.random, timers, performance and crypto as user code sees them inside a run: the
+ * world's.
  *
- * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked is told by
- * the context of the caller.
+ * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked
+ * is told by the context of the caller.
  */
 import type { Prng } from "#engine/common/prng.ts";
 

@@ -1,9 +1,10 @@
 /**
- * One loop for everything that happens in a simulated cluster: the next step, then all that follows from it,
- * then the next. Virtual time moves only when no step is due.
+ * One loop for everything that happens in a simulated cluster: the next step, then all that follows
+ * from it, then the next. Virtual time moves only when no step is due.
  *
  * State:  the schedule, the trace, seeded streams, clocks and pauses of the machines.
- * In/out: steps of processes, frames under way, faults, user timers → one order, a function of the seed.
+ * In/out: steps of processes, frames under way, faults, user timers → one order, a function of the
+ *         seed.
  * Bounds: the virtual time limit.
  * Errors: the first exception of a step (an assertion of a machine) ends the run and is reported.
  * Source: simulation.md; FoundationDB's and madsim's loops.
@@ -15,7 +16,10 @@ import { NodeClock } from "./node-clock.ts";
 import { Schedule } from "./schedule.ts";
 import { Trace } from "./trace.ts";
 
-/** A simulated process: its steps happen only while it lives, and not while its machine stands still. */
+/**
+ * A simulated process: its steps happen only while it lives, and not while its machine stands
+ * still.
+ */
 export interface Life {
   readonly name: string;
   readonly node: number;

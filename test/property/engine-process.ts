@@ -187,6 +187,7 @@ export class EngineProcess {
       core,
       arena: this.#arena(),
       reclaimer: { watch: () => {}, unwatch: () => {}, remember: () => {}, recall: () => undefined },
+      dropSegment: () => {},
       watchRef: () => {},
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},

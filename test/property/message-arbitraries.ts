@@ -204,6 +204,7 @@ function fieldsFrom(from: Address): AllFields {
     leaseDemand: { version: count, waiting: fc.boolean() },
     taskBlocked: { owner: workerId, leaseId: u48, blockSeq: u48, blocked: fc.boolean() },
     workerDied: { workerId, error },
+    watchWorker: { workerId },
     subscribeObject: { object: objectName },
     objectState: { object: objectName, outcome },
     releaseHolds: { objects: few(objectName) },

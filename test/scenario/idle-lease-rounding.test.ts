@@ -1,6 +1,6 @@
 /**
- * Seed 7 of the first simulated program: an idle lease was due at idleSince + 500 ms, but now - idleSince
- * rounded to just below 500, so its check was set again for the same moment, for ever.
+ * Seed 7 of the first simulated program: an idle lease was due at idleSince + 500 ms, but now -
+ * idleSince rounded to just below 500, so its check was set again for the same moment, for ever.
  */
 import { expect, test } from "vitest";
 import { defaultConfig } from "#engine/common/config.ts";

@@ -7,7 +7,7 @@ import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
-import type { ObjectMessage } from "#engine/protocol/object.ts";
+import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorClient } from "./actor-submitter.ts";
@@ -81,6 +81,12 @@ export interface AllocateCall {
   readonly size: number;
 }
 
+/** Room in the arena that was granted and will not be used. */
+export interface ReleaseExtentCall {
+  readonly type: "releaseExtentCall";
+  readonly extent: ArenaExtent;
+}
+
 /** The executor has run a task to its end. */
 export interface TaskFinished {
   readonly type: "taskFinished";
@@ -117,6 +123,7 @@ export type CoreWorkerCall =
   | KillActorCall
   | GetActorByNameCall
   | AllocateCall
+  | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
   | ConstructorFinished;
@@ -161,6 +168,12 @@ export interface Allocated {
   readonly error: EngineError | null;
 }
 
+/** A segment that this process made for one object, which is gone. */
+export interface DropSegment {
+  readonly type: "dropSegment";
+  readonly segment: number;
+}
+
 /** Tell when this JS ref is collected: the entry now holds something that must be given back. */
 export interface WatchRef {
   readonly type: "watchRef";
@@ -188,5 +201,6 @@ export type CoreWorkerInstruction =
   | Killed
   | Found
   | Allocated
+  | DropSegment
   | WatchRef
   | ForgetPeer;

@@ -204,6 +204,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         const { requestId, size } = event;
         return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
       }
+      case "releaseExtentCall":
+        return this.references.freeExtent(event.extent);
       case "arenaAllocated":
         return this.#onArenaAllocated(event, out);
       default:

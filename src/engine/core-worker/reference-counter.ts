@@ -17,6 +17,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
@@ -32,6 +33,8 @@ export class ReferenceCounter {
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
   /** May have lost their last count in this event. */
   readonly #doubtful: ObjectEntry[] = [];
+  /** Living owners of whose end the raylet will tell. */
+  readonly #watched = new Set<WorkerId>();
   readonly #extentsToFree: ArenaExtent[] = [];
   readonly #holdsToRelease = new Map<WorkerId, ObjectName[]>();
 
@@ -150,6 +153,7 @@ export class ReferenceCounter {
     if (owner === this.#context.self || entry.subscribed || this.ended.has(owner)) return;
     if (entry.registered && entry.state !== "PENDING") return;
     entry.subscribed = true;
+    this.#watch(owner, out);
     const object = { serial, index };
     out.send(owner, { type: "subscribeObject", from: this.#context.self, object });
     this.#gainHold(entry);
@@ -206,6 +210,7 @@ export class ReferenceCounter {
       lost.push(entry);
     }
     this.#holdsToRelease.delete(workerId);
+    this.#watched.delete(workerId);
     return lost;
   }
 
@@ -215,14 +220,22 @@ export class ReferenceCounter {
       this.collect(entry);
     }
     if (this.#extentsToFree.length > 0) {
-      const extents = this.#extentsToFree.splice(0);
-      out.send(this.#context.raylet, { type: "freeArena", from: this.#context.self, extents });
+      this.#freeExtents(this.#extentsToFree.splice(0), out);
     }
     if (this.#holdsToRelease.size === 0) return;
     for (const [owner, objects] of this.#holdsToRelease) {
       out.send(owner, { type: "releaseHolds", from: this.#context.self, objects });
     }
     this.#holdsToRelease.clear();
+  }
+
+  #freeExtents(freed: readonly ArenaExtent[], out: Out): void {
+    const extents = freed.filter(({ segment }) => segment < ownSegmentsFrom);
+    for (const { segment } of freed) {
+      if (segment >= ownSegmentsFrom) out.instruct({ type: "dropSegment", segment });
+    }
+    if (extents.length === 0) return;
+    out.send(this.#context.raylet, { type: "freeArena", from: this.#context.self, extents });
   }
 
   /** Bytes in the arena that nobody needs any more. */
@@ -264,6 +277,14 @@ export class ReferenceCounter {
   #gainHold(entry: ObjectEntry): void {
     if (entry.registered) this.#releaseHold(entry);
     else entry.registered = true;
+  }
+
+  /** Whoever ended before this process came was not told to it. */
+  #watch(owner: WorkerId, out: Out): void {
+    if (this.#watched.has(owner)) return;
+    this.#watched.add(owner);
+    const { self, raylet } = this.#context;
+    out.send(raylet, { type: "watchWorker", from: self, workerId: owner });
   }
 
   #releaseHold({ owner, serial, index }: ObjectEntry): void {

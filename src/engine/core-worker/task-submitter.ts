@@ -1,12 +1,14 @@
 /**
- * Normal tasks at their owner: queue by scheduling key → lease a worker → push, several ahead → take back
- * what has not started when another worker is idle → give the lease back.
+ * Normal tasks at their owner: queue by scheduling key → lease a worker → push, several ahead →
+ * take back what has not started when another worker is idle → give the lease back.
  *
- * State:  one queue a key in use; streams by lease id. A queue without tasks, leases and requests is gone.
- * In/out: submitted tasks, LeaseGranted, LeasePending, LeaseRefused, LeaseRevoked, LeaseDemand, TaskReply,
- *         TakenBack → RequestWorkerLease, ReleaseLease, PushTask, outcomes.
+ * State:  one queue a key in use; streams by lease id. A queue without tasks, leases and requests
+ *         is gone.
+ * In/out: submitted tasks, LeaseGranted, LeasePending, LeaseRefused, LeaseRevoked, LeaseDemand,
+ *         TaskReply, TakenBack → RequestWorkerLease, ReleaseLease, PushTask, outcomes.
  * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease.
- * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at no cost.
+ * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at
+ *         no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -30,9 +32,13 @@ import type { TaskManager } from "./task-manager.ts";
 
 /** Below this much work ahead, moving it to another worker costs more than it gains. */
 const stealAtAheadMs = 0.2;
-/** Shorter tasks than this cost their owner more than their worker: a second worker gains nothing. */
+/**
+ * Shorter tasks than this cost their owner more than their worker: a second worker gains nothing.
+ */
 const shareFromMs = 0.004;
-/** Tasks up to this long get one more pushed behind them, so that the worker need not wait for it. */
+/**
+ * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
+ */
 const overlapBelowMs = 10;
 
 export class TaskSubmitter {
@@ -368,8 +374,8 @@ export class TaskSubmitter {
   }
 
   /**
-   * A request for each task without a worker of its own, as far as a worker would find something to do. Once
-   * one is known to wait, no more are added.
+   * A request for each task without a worker of its own, as far as a worker would find something to
+   * do. Once one is known to wait, no more are added.
    */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
     const { durationMs, leases } = queue;

@@ -80,6 +80,16 @@ export interface TaskBlocked {
   readonly blocked: boolean;
 }
 
+/**
+ * any process → raylet, before it waits for something of a process that it had nothing to do with so
+ * far: tell me of its end, at once if that was before I came. Key: workerId.
+ */
+export interface WatchWorker {
+  readonly type: "watchWorker";
+  readonly from: Address;
+  readonly workerId: WorkerId;
+}
+
 /** raylet → every process of the node: a thread has ended. */
 export interface WorkerDied {
   readonly type: "workerDied";
@@ -97,4 +107,5 @@ export type LeaseMessage =
   | LeaseRevoked
   | LeaseDemand
   | TaskBlocked
+  | WatchWorker
   | WorkerDied;

@@ -12,6 +12,7 @@
  */
 import { unreachable } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
+import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { gcsAddress } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
@@ -21,6 +22,7 @@ import type {
   ReleaseLease,
   RequestWorkerLease,
   TaskBlocked,
+  WatchWorker,
   WorkerDied,
 } from "#engine/protocol/lease.ts";
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
@@ -40,6 +42,7 @@ export type RayletMessage =
   | RequestWorkerLease
   | ReleaseLease
   | TaskBlocked
+  | WatchWorker
   | CreateActor
   | StopActorWorker
   | ActorConstructed
@@ -135,6 +138,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onReleaseLease(event);
       case "taskBlocked":
         return this.#leases.onTaskBlocked(event);
+      case "watchWorker":
+        return this.#onWatchWorker(event, out);
       case "createActor":
         return this.#actors.onCreateActor(event, nowMs, out);
       case "stopActorWorker":
@@ -197,8 +202,19 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
     this.#objectStore.forget(workerId);
-    this.#broadcast({ type: "workerDied", from: this.#options.nodeId, workerId, error }, out);
+    this.#broadcast(this.#workerDied(workerId, error), out);
     this.#placement.onWorkerGone();
+  }
+
+  /** Those that are ready hear of every end; this is for who came later. */
+  #onWatchWorker({ from, workerId }: WatchWorker, out: RayletOut): void {
+    if (!this.#hasEnded(workerId)) return;
+    const error = engineError("WORKER_CRASHED", `worker thread ${workerId} has ended`);
+    out.send(from, this.#workerDied(workerId, error));
+  }
+
+  #workerDied(workerId: WorkerId, error: EngineError): WorkerDied {
+    return { type: "workerDied", from: this.#options.nodeId, workerId, error };
   }
 
   /** Nobody knew the thread yet, so nobody hears of its end. */

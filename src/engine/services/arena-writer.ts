@@ -31,6 +31,8 @@ export interface ArenaWriterOptions {
   readonly chunkBytes: number;
   /** Asks the object store; `onAllocated` follows, perhaps before this returns. */
   request(requestId: number, size: number): void;
+  /** Gives back room that was granted and not used. */
+  release(extent: ArenaExtent): void;
   /** Makes a segment for one object and announces it to the other threads. */
   makeSegment(size: number): ArenaExtent;
 }
@@ -68,7 +70,10 @@ export class ArenaWriter {
     });
     if (answer !== undefined) return extentOf(answer, size);
     // The answer will come when nobody needs it: its room goes back then.
-    this.#waiting.set(requestId, { size, settle: (late) => this.#keepAsChunk(late, size) });
+    const settle = ({ segment, offset, error }: Allocation): void => {
+      if (error === null) this.#options.release({ segment, offset, size });
+    };
+    this.#waiting.set(requestId, { size, settle });
     return this.#options.makeSegment(size);
   }
 
@@ -106,6 +111,7 @@ export class ArenaWriter {
     if (this.#used + aligned > this.#chunk.size) {
       if (this.#nextChunk === null) this.#requestChunk();
       if (this.#nextChunk === null) return undefined;
+      this.#releaseRest();
       this.#chunk = this.#nextChunk;
       this.#nextChunk = null;
       this.#used = 0;
@@ -117,18 +123,22 @@ export class ArenaWriter {
     return extent;
   }
 
+  /** What is left of the chunk was too small for an object. */
+  #releaseRest(): void {
+    const { segment, offset, size } = this.#chunk;
+    const rest = { segment, offset: offset + this.#used, size: size - this.#used };
+    if (rest.size > 0) this.#options.release(rest);
+  }
+
   #requestChunk(): void {
     if (this.#chunkIsRequested) return;
     this.#chunkIsRequested = true;
     const { chunkBytes } = this.#options;
     this.#request(chunkBytes, (allocation) => {
       this.#chunkIsRequested = false;
-      this.#keepAsChunk(allocation, chunkBytes);
+      const { segment, offset, error } = allocation;
+      if (error === null) this.#nextChunk = { segment, offset, size: chunkBytes };
     });
-  }
-
-  #keepAsChunk({ segment, offset, error }: Allocation, size: number): void {
-    if (error === null && this.#nextChunk === null) this.#nextChunk = { segment, offset, size };
   }
 }
 

@@ -51,6 +51,8 @@ export interface ClientOptions {
   readonly core: CoreWorker;
   readonly arena: ArenaWriter;
   readonly reclaimer: Reclaimer;
+  /** A segment of one object: no thread needs it mapped any more. */
+  readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
   /** A dead peer's links may go. */
@@ -268,6 +270,8 @@ export class CoreWorkerClient {
         return this.#executor?.construct(instruction.actor);
       case "allocated":
         return this.arena.onAllocated(instruction);
+      case "dropSegment":
+        return this.#options.dropSegment(instruction.segment);
       case "watchRef":
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":

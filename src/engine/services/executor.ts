@@ -236,7 +236,8 @@ function encodedError(encode: () => FailedValue, error: unknown, task: IncomingT
     return encode();
   } catch (notEncodable) {
     const { taskName } = task.definition;
-    const message = `${taskName} failed: ${textOf(error)} (its error is lost: ${textOf(notEncodable)})`;
+    const lost = `its error is lost: ${textOf(notEncodable)}`;
+    const message = `${taskName} failed: ${textOf(error)} (${lost})`;
     const subject = taskIdHex(task.owner, task.serial);
     return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), null);
   }

@@ -1,8 +1,8 @@
 /**
  * The pump of one thread: takes one event → `handle` → carries out all that was asked → the next.
  *
- * Messages between machines of this thread go through the inbox, so that a laptop and a cluster run the same
- * path. User code never runs inside a drain: what it submits is handled at once.
+ * Messages between machines of this thread go through the inbox, so that a laptop and a cluster run
+ * the same path. User code never runs inside a drain: what it submits is handled at once.
  */
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
@@ -22,7 +22,10 @@ const framesPerTurn = 192;
 
 export interface HostClock {
   nowMs(): number;
-  /** Calls back once, no later than asked for as far as the loop allows; the newest call replaces the last. */
+  /**
+   * Calls back once, no later than asked for as far as the loop allows; the newest call replaces
+   * the last.
+   */
   wakeAt(atMs: number, wake: () => void): void;
   /** Calls back in a turn of its own. */
   soon(wake: () => void): void;
@@ -117,7 +120,10 @@ export class Host implements TransportReceiver {
     for (const address of addresses) this.#expected.set(address, []);
   }
 
-  /** A call of the api or a completion: handled, with all that follows on this thread, before it returns. */
+  /**
+   * A call of the api or a completion: handled, with all that follows on this thread, before it
+   * returns.
+   */
   dispatch(address: Address, event: unknown): void {
     const target = this.#attached.get(address);
     if (target === undefined || this.#closed) return;

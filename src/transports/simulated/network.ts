@@ -1,6 +1,6 @@
 /**
- * Frames between simulated processes: encoded as on a real wire, delayed by the world, in order on each
- * link, lost with the process they go to.
+ * Frames between simulated processes: encoded as on a real wire, delayed by the world, in order on
+ * each link, lost with the process they go to.
  *
  * State:  per directed link the time of its last delivery; per endpoint what has arrived and waits.
  * Bounds: those of the senders' credits.

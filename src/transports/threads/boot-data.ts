@@ -41,4 +41,6 @@ export type PortMessage =
       readonly port: MessagePort;
     }
   /** Either way: a segment that one thread made for itself, for all to map. */
-  | { readonly type: "segment"; readonly segment: number; readonly buffer: SharedArrayBuffer };
+  | { readonly type: "segment"; readonly segment: number; readonly buffer: SharedArrayBuffer }
+  /** Either way: its object is gone. */
+  | { readonly type: "dropSegment"; readonly segment: number };

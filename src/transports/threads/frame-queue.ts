@@ -1,7 +1,8 @@
 /**
  * One direction of one ring, with a queue behind it: what has no room now waits here, in order.
  *
- * Bounds: the senders' credits (tasks in flight, leases, replies per request) bound the queue; `isCongested`
+ * Bounds: the senders' credits (tasks in flight, leases, replies per request) bound the queue;
+ *         `isCongested`
  * tells them to hold back what is optional.
  */
 import { Deque } from "#engine/common/deque.ts";
@@ -23,7 +24,9 @@ export class FrameQueue {
   readonly #tracked: boolean;
   readonly #inPlace = new FrameWriter(new Uint8Array(0));
   readonly #waiting = new Deque<WaitingFrame>();
-  /** Ring positions of task frames that had to wait, by ticket; few, since senders then hold back. */
+  /**
+   * Ring positions of task frames that had to wait, by ticket; few, since senders then hold back.
+   */
   readonly #positions = new Map<number, number>();
   #ring: RingWriter | null = null;
   #nextTicket = -1;

@@ -1,4 +1,7 @@
-/** The shared memory of one link: for each direction a ring of control frames and a ring of task frames. */
+/**
+ * The shared memory of one link: for each direction a ring of control frames and a ring of task
+ * frames.
+ */
 import { RingReader } from "./ring-reader.ts";
 import { ringByteLength } from "./ring-layout.ts";
 import { RingWriter } from "./ring-writer.ts";

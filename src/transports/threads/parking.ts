@@ -1,10 +1,10 @@
 /**
  * When a thread looks at its rings: in turns while something is going on, else when it is nudged.
  *
- * A thread that finds nothing for a while sets its *parked* word, looks once more, and leaves the event loop
- * to others; whoever writes to it then swaps the word back and posts an empty message. Both sides store
- * before they load, so no wake-up is lost. Nobody blocks in Atomics.wait: user code, timers and sockets
- * of the thread go on.
+ * A thread that finds nothing for a while sets its *parked* word, looks once more, and leaves the
+ * event loop to others; whoever writes to it then swaps the word back and posts an empty message.
+ * Both sides store before they load, so no wake-up is lost. Nobody blocks in Atomics.wait: user
+ * code, timers and sockets of the thread go on.
  */
 import type { MessagePort } from "node:worker_threads";
 
@@ -42,7 +42,10 @@ export interface PollerOptions {
   readonly threadIndex: number;
   /** Turns of the event loop without work before it parks. */
   readonly idleTurnsMax: number;
-  /** Looks within one turn before it counts as idle, at most: a worker may spin, a user's thread may not. */
+  /**
+   * Looks within one turn before it counts as idle, at most: a worker may spin, a user's thread may
+   * not.
+   */
   readonly spinLooksMax: number;
   hasData(): boolean;
   /** Takes what is there; true if there was anything. */

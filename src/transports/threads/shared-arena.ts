@@ -1,6 +1,6 @@
 /**
- * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at start and
- * touched by use: a gigabyte costs nothing until something lies in it.
+ * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at
+ * start and touched by use: a gigabyte costs nothing until something lies in it.
  */
 import type { Arena } from "#engine/protocol/arena.ts";
 import { assert } from "#engine/common/assert.ts";
@@ -52,6 +52,12 @@ export class SharedArena implements Arena {
     const waiting = this.#waiting.get(segment) ?? [];
     this.#waiting.delete(segment);
     for (const wake of waiting) wake();
+  }
+
+  /** Views on it keep its memory; nobody will ask for it again. */
+  drop(segment: number): void {
+    this.#buffers.delete(segment);
+    this.#bytes.delete(segment);
   }
 
   /** Calls back once the segment is mapped here. */

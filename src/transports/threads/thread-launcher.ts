@@ -1,16 +1,18 @@
 /**
- * Worker threads of this process, held by piscina: starts them, makes the links between them, reports their
- * end once, after what they sent has been delivered.
+ * Worker threads of this process, held by piscina: starts them, makes the links between them,
+ * reports their end once, after what they sent has been delivered.
  *
- * A pool of one thread a worker: a worker is leased by name, so a pool that picks a thread is of no use, and
- * one pool with many would start threads for boot tasks that wait for theirs. The boot task ends at
- * once, the worker's loop goes on; a task that never ended would keep the process alive.
+ * A pool of one thread a worker: a worker is leased by name, so a pool that picks a thread is of no
+ * use, and one pool with many would start threads for boot tasks that wait for theirs. The boot
+ * task ends at once, the worker's loop goes on; a task that never ended would keep the process
+ * alive.
  */
 import { type MessagePort, MessageChannel, Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
@@ -24,8 +26,6 @@ const hostTaskBytes = 1 << 20;
 /** Between two workers. */
 const peerControlBytes = 1 << 18;
 const peerTaskBytes = 1 << 18;
-/** Segments that a thread makes for itself are numbered in a range of its own. */
-const segmentsPerThread = 1 << 16;
 
 export interface ThreadLauncherOptions {
   readonly nodeId: NodeId;
@@ -65,6 +65,8 @@ export class ThreadLauncher implements Launcher {
   readonly #linked = new Set<string>();
   readonly #words: Int32Array;
   #nextIndex = 1;
+  /** The first range is the driver's. */
+  #nextSegmentNumbers = ownSegmentsFrom + ownSegmentsPerThread;
   #closed = false;
 
   constructor(options: ThreadLauncherOptions) {
@@ -123,6 +125,19 @@ export class ThreadLauncher implements Launcher {
     }
   }
 
+  announceDrop(segment: number, except?: WorkerId): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.workerId !== except) slot.port.postMessage({ type: "dropSegment", segment });
+    }
+  }
+
+  /** Never given out again: what a dead thread made may still be mapped. */
+  #takeSegmentNumbers(): number {
+    const from = this.#nextSegmentNumbers;
+    this.#nextSegmentNumbers += ownSegmentsPerThread;
+    return from;
+  }
+
   #bootData(fields: {
     workerId: WorkerId;
     nodeId: NodeId;
@@ -136,7 +151,7 @@ export class ThreadLauncher implements Launcher {
       ...fields,
       parkedWords,
       segments: arena.segments(),
-      ownSegmentsFrom: fields.threadIndex * segmentsPerThread,
+      ownSegmentsFrom: this.#takeSegmentNumbers(),
       config,
       checkInvariants,
       app,
@@ -214,6 +229,9 @@ export class ThreadLauncher implements Launcher {
       case "segment":
         this.#options.arena.add(message.segment, message.buffer);
         return this.announceSegment(message.segment, message.buffer, slot.workerId);
+      case "dropSegment":
+        this.#options.arena.drop(message.segment);
+        return this.announceDrop(message.segment, slot.workerId);
       case "link":
         return;
     }

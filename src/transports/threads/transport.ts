@@ -1,7 +1,8 @@
 /**
  * Frames between the threads of one process, over shared memory.
  *
- * State:  one link a peer thread; a link to a worker not met before is asked for and queues until it is there.
+ * State:  one link a peer thread; a link to a worker not met before is asked for and queues until
+ *         it is there.
  * Bounds: two rings a direction and link; see frame-queue.
  * Errors: a frame that makes no sense is an assertion: both ends are this very program.
  */

@@ -36,6 +36,7 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   leaseRevoked: 10,
   leaseDemand: 11,
   workerDied: 12,
+  watchWorker: 13,
   subscribeObject: 16,
   objectState: 17,
   releaseHolds: 18,

@@ -163,6 +163,7 @@ export const coldMessages: MessageFields<ColdMessage> = {
   leaseRevoked: messageOf("leaseRevoked", { leaseId: u48, error }),
   leaseDemand: messageOf("leaseDemand", { version: anyNumber, waiting: bool }),
   workerDied: messageOf("workerDied", { workerId, error }),
+  watchWorker: messageOf("watchWorker", { workerId }),
   subscribeObject: messageOf("subscribeObject", { object: objectName }),
   objectState: messageOf("objectState", { object: objectName, outcome: outcomeField }),
   releaseHolds: messageOf("releaseHolds", { objects: list(objectName, 8) }),
