@@ -5,7 +5,7 @@
  */
 import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
-import type { Launcher } from "#engine/protocol/launcher.ts";
+import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
@@ -24,7 +24,7 @@ interface LocalWorker {
 
 export interface LocalDriverParts {
   readonly process: Process;
-  readonly launcher: Launcher & { close(): Promise<void> };
+  readonly launcher: OwnedLauncher;
   readonly segmentBytes: readonly number[];
   stop(): void;
 }
@@ -89,6 +89,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       const exit = { type: "stopped" } as const;
       realClock.soon(() => host.dispatch(nodeId, { type: "workerExited", workerId, exit }));
     },
+    prepare: () => Promise.resolve(),
     close(): Promise<void> {
       for (const [workerId, worker] of [...workers]) end(workerId, worker);
       return Promise.resolve();

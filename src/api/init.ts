@@ -3,6 +3,7 @@
  * itself.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
 import { buildThreadsDriver } from "./driver-threads.ts";
@@ -128,7 +129,7 @@ async function startNode(
   segments: readonly number[],
   parts: {
     host: DriverRuntime["client"]["host"];
-    launcher: Parameters<typeof import("#engine/services/node.ts").startHeadNode>[0]["launcher"];
+    launcher: OwnedLauncher;
     driverId: WorkerId;
   },
 ): Promise<{ close(): Promise<void> }> {

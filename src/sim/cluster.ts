@@ -77,6 +77,7 @@ export class Cluster {
       launcher: {
         start: (workerId) => this.#startWorker(workerId),
         stop: (workerId) => this.endWorker(workerId, { type: "stopped" }),
+        prepare: () => Promise.resolve(),
         close: () => Promise.resolve(),
       },
       driverId: this.driver.client.workerId,

@@ -46,7 +46,7 @@ const actorClass = shape("Actor", 1, 1);
 
 export type UserAction = (world: EngineWorld, context: Context) => void;
 
-export const userActions: readonly UserAction[] = [
+export const userActions = {
   submitTask,
   putValue,
   awaitRefs,
@@ -57,7 +57,10 @@ export const userActions: readonly UserAction[] = [
   keepForLater,
   takeKept,
   requestRoom,
-];
+} satisfies Record<string, UserAction>;
+
+export type UserActionName = keyof typeof userActions;
+export const userActionNames = Object.keys(userActions) as UserActionName[];
 
 function submitTask(world: EngineWorld, context: Context): void {
   const taskShape = world.oneOf(taskShapes);
@@ -85,7 +88,7 @@ function callActor(world: EngineWorld, context: Context): void {
 
 function createActor(world: EngineWorld, context: Context): void {
   if (world.model.actors.size >= 3) return;
-  const call = makeCall(world, context);
+  const call = makeCall(world, context, world.pick(2));
   const { client, id } = context.process;
   const name = world.pick(3) === 0 ? "shared" : "";
   const className = "Actor";
@@ -210,9 +213,9 @@ function makeValue(world: EngineWorld, context: Context, kind: "value" | "error"
   return { value, n, refs };
 }
 
-function makeCall(world: EngineWorld, context: Context) {
+function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
   const parts: GivenPart[] = [];
-  for (const ref of drawRefs(world, context, 2, false)) {
+  for (const ref of drawRefs(world, context, refsMax, false)) {
     const topLevel = world.pick(2) === 0 && context.mayAwait(ref.name);
     parts.push({ kind: topLevel ? "value" : "ref", ref });
   }

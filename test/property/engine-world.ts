@@ -23,7 +23,7 @@ import { Host, type HostClock } from "#engine/services/host.ts";
 import { deliverControl, deliverTask, type Link, Links } from "./engine-links.ts";
 import { check, EngineModel, type GivenArgument, nameOf } from "./engine-model.ts";
 import { Context, EngineProcess } from "./engine-process.ts";
-import { finishTask, userActions } from "./engine-program.ts";
+import { finishTask, type UserAction, type UserActionName, userActions } from "./engine-program.ts";
 import { inlineValue, namesOf, type ReadValue, ValueMemory } from "./engine-values.ts";
 
 export interface WorldOptions {
@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly crashes: boolean;
   /** What is drawn, a number a decision; when it is used up the world heals. */
   readonly draws: readonly number[];
+  /** What the programs of this run do; others are left out, so that these come together. */
+  readonly actions: readonly UserActionName[];
 }
 
 const node = "0123456789abcdef0123456789abcdef" as NodeId;
@@ -54,6 +56,7 @@ export class EngineWorld {
   nowMs = 0;
   eventCount = 0;
   readonly #options: WorldOptions;
+  readonly #userActions: readonly UserAction[];
   readonly #config: Config;
   readonly #hosts = new Map<Address, Host>();
   readonly #starting: WorkerId[] = [];
@@ -68,6 +71,7 @@ export class EngineWorld {
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    this.#userActions = options.actions.map((name) => userActions[name]);
     this.#config = { ...defaultConfig, ...options.config };
     this.links = new Links(options.congestedAt, (to, message) => {
       // From here on its thread may end before it has begun.
@@ -148,16 +152,20 @@ export class EngineWorld {
   /** By kind, so that a hundred waiting frames do not crowd out the rest. */
   #chaosKinds(): Step[][] {
     const acting = this.#acting();
-    const act = acting.map((context) => () => this.oneOf(userActions)(this, context));
+    const actIn = (contexts: readonly Context[]): Step[] =>
+      contexts.map((context) => () => this.oneOf(this.#userActions)(this, context));
+    const tasks = actIn(acting.filter((context) => !context.isDriver));
     const { crashes } = this.#options;
     const workers = [...this.processes.values()].filter((p) => !p.isDead && p !== this.driver);
     const mayCrash = crashes && workers.length > 0 && this.pick(20) === 0;
     const crash = mayCrash ? [() => this.#crash(this.oneOf(workers).id, this.#anyExit())] : [];
     return [
       this.#controlSteps(),
+      this.#controlSteps(),
       this.#taskSteps(),
-      act,
-      act,
+      actIn(acting.filter((context) => context.isDriver)),
+      tasks,
+      tasks,
       this.#endSteps(false),
       [...this.#declareSteps(), ...this.#soonSteps()],
       [...this.#startSteps(), ...this.#constructSteps(false)],

@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { checkAtRest, checkEmpty, dropEverything } from "./engine-oracles.ts";
+import { userActionNames } from "./engine-program.ts";
 import { EngineWorld, type WorldOptions } from "./engine-world.ts";
 
 const runs = Number(process.env["ENGINE_RUNS"] ?? 300);
@@ -23,6 +24,10 @@ const options = (crashes: boolean): fc.Arbitrary<WorldOptions> =>
     }),
     congestedAt: fc.constantFrom(1, 3, 1000),
     crashes: fc.constant(crashes),
+    // Twice the basic ones, and a subset of all.
+    actions: fc
+      .subarray(userActionNames)
+      .map((names) => [...names, "submitTask", "putValue", "awaitRefs"] as const),
     draws,
   });
 

@@ -3,6 +3,7 @@ import { test } from "vitest";
 import { Host } from "#engine/services/host.ts";
 import { checkAtRest, checkEmpty, dropEverything } from "./engine-oracles.ts";
 import { EngineWorld } from "./engine-world.ts";
+import { userActionNames } from "./engine-program.ts";
 import { Links } from "./engine-links.ts";
 test("stats", () => {
   const count = new Map<string, number>();
@@ -16,7 +17,7 @@ test("stats", () => {
   const sampled = fc.sample(fc.record({
     cpus: fc.integer({ min: 1, max: 3 }),
     config: fc.record({ pipelineDepthMax: fc.constantFrom(1, 2, 1024), pendingLeaseRequestsMax: fc.constantFrom(1, 10), leaseTurnMs: fc.constantFrom(0, 500), taskWorkersMax: fc.constantFrom(1, 2, 64) }),
-    congestedAt: fc.constantFrom(1, 3, 1000), crashes: fc.boolean(),
+    actions: fc.subarray(userActionNames).map((n) => [...n, "submitTask", "putValue", "awaitRefs"] as const), congestedAt: fc.constantFrom(1, 3, 1000), crashes: fc.boolean(),
     draws: fc.array(fc.nat({ max: 0xffff }), { minLength: 50, maxLength: 900, size: "max" }),
   }), { numRuns: 300, seed: 5 });
   let events = 0, escaped = 0, kept = 0;

@@ -8,12 +8,12 @@
  * alive.
  */
 import { type MessagePort, MessageChannel, Worker } from "node:worker_threads";
-import { Piscina } from "piscina";
+import type { Piscina } from "piscina";
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
-import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
+import type { LauncherReceiver, OwnedLauncher, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
 import { Bell, threadsMax } from "./parking.ts";
@@ -58,7 +58,7 @@ interface Slot {
   isStopping: boolean;
 }
 
-export class ThreadLauncher implements Launcher {
+export class ThreadLauncher implements OwnedLauncher {
   readonly #options: ThreadLauncherOptions;
   readonly #slots = new Map<WorkerId, Slot>();
   readonly #freeIndices: number[] = [];
@@ -68,10 +68,17 @@ export class ThreadLauncher implements Launcher {
   /** The first range is the driver's. */
   #nextSegmentNumbers = ownSegmentsFrom + ownSegmentsPerThread;
   #closed = false;
+  #piscina: typeof Piscina | null = null;
 
   constructor(options: ThreadLauncherOptions) {
     this.#options = options;
     this.#words = new Int32Array(options.parkedWords);
+  }
+
+  /** Before the first start: loads what holds the threads. A bundle of one file has no use for it. */
+  async prepare(): Promise<void> {
+    if (this.#options.workerEntry === null) return;
+    ({ Piscina: this.#piscina } = await import("piscina"));
   }
 
   start(workerId: WorkerId): void {
@@ -162,7 +169,8 @@ export class ThreadLauncher implements Launcher {
     const { workerEntry, bundle, heapMbMax, execArgv } = this.#options;
     const limits = heapMbMax > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } } : {};
     const args = execArgv === null ? {} : { execArgv: [...execArgv] };
-    if (workerEntry === null) {
+    const Pool = this.#piscina;
+    if (workerEntry === null || Pool === null) {
       const worker = new Worker(bundle, {
         ...limits,
         ...args,
@@ -173,7 +181,7 @@ export class ThreadLauncher implements Launcher {
       this.#watch(slot, worker);
       return;
     }
-    const pool = new Piscina({
+    const pool = new Pool({
       filename: workerEntry.href,
       minThreads: 0,
       maxThreads: 1,
