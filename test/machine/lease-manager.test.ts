@@ -28,7 +28,10 @@ describe("life of a lease", () => {
     const h = new RayletHarness();
     h.request(1);
     expect(h.started()).toEqual([worker(1)]);
-    expect(h.out.last("leasePending").reason).toBe("waits for a worker thread: one is starting");
+    expect(h.out.last("leasePending")).toMatchObject({
+      reason: "waits for a worker thread: one is starting",
+      infeasible: false,
+    });
     expect(h.availableCpu()).toBe(1);
     h.ready(1);
     expect(h.granted().get(1)).toBe(worker(1));
@@ -84,6 +87,7 @@ describe("what does not fit", () => {
       "no node has {GPU: 8}; this node has {CPU: 2}",
       "no node has {tpu: 1}; this node has {CPU: 2}",
     ]);
+    expect(h.out.all("leasePending").every((m) => m.infeasible)).toBe(true);
     expect(h.started()).toEqual([]);
     expect(h.raylet.counts).toMatchObject({ infeasible: 2, waiting: 0 });
     expect(h.out.all("leaseDemand")).toEqual([]);

@@ -118,7 +118,13 @@ describe("round trip", () => {
   it("keeps every string", () => {
     fc.assert(
       fc.property(strings, addresses, (reason, from) => {
-        const message: Message = { type: "leasePending", from, leaseId: 1, reason };
+        const message: Message = {
+          type: "leasePending",
+          from,
+          leaseId: 1,
+          reason,
+          infeasible: false,
+        };
         expectSame(decode(encode(message), from), message);
       }),
       { numRuns: 500 },

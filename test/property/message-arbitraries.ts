@@ -197,7 +197,7 @@ function fieldsFrom(from: Address): AllFields {
     takenBack: { stream: u48, seqs: few(u48) },
     requestWorkerLease: { leaseId: u48, taskName: strings, resources, strategy, depth: u32 },
     leaseGranted: { leaseId: u48, workerId, gpuIds: few(count) },
-    leasePending: { leaseId: u48, reason: strings },
+    leasePending: { leaseId: u48, reason: strings, infeasible: fc.boolean() },
     leaseRefused: { leaseId: u48, error },
     releaseLease: { leaseId: u48 },
     leaseRevoked: { leaseId: u48, error },

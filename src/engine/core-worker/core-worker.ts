@@ -59,10 +59,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   /**
-   * True while something here will still settle by itself: the process should stay alive for it.
+   * True while something here will still settle by itself, or a call waits: the process should stay
+   * alive for it. Not for a task that fits no node and that nobody waits for.
    */
   get isWaiting(): boolean {
-    return this.tasks.unfinishedCount > 0 || this.#memoryStore.waitingCount > 0;
+    if (this.#memoryStore.waitingCount > 0) return true;
+    return this.tasks.unfinishedCount > this.submitter.infeasibleTaskCount;
   }
 
   /** Calls of get and wait that have not been settled. */

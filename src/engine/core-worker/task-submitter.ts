@@ -51,6 +51,8 @@ export class TaskSubmitter {
   readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
   readonly #leases = new Map<number, LeaseStream>();
   readonly #requests = new Map<number, SchedulingQueue>();
+  /** Whose requests no node can meet. */
+  readonly #infeasible = new Set<SchedulingQueue>();
   /** Functions that a worker has run for us: it remembers them. */
   readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
@@ -85,6 +87,7 @@ export class TaskSubmitter {
     }
     this.#requests.delete(leaseId);
     queue.requests.delete(leaseId);
+    this.#infeasible.delete(queue);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
     lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
@@ -101,10 +104,12 @@ export class TaskSubmitter {
     this.#onIdle(lease, nowMs, out);
   }
 
-  onLeasePending({ leaseId, reason }: LeasePending, out: Out): void {
+  onLeasePending({ leaseId, reason, infeasible }: LeasePending, out: Out): void {
     const queue = this.#requests.get(leaseId);
     if (queue === undefined) return;
     queue.requests.set(leaseId, reason);
+    if (infeasible) this.#infeasible.add(queue);
+    else this.#infeasible.delete(queue);
     // What another key of ours holds without need may be what this one waits for.
     this.#releaseIdle(out, queue);
   }
@@ -205,6 +210,13 @@ export class TaskSubmitter {
   pendingReason(task: TaskRecord): string {
     if (task.stream !== null) return "";
     return this.#queues.get(queueKey(task))?.pendingReason() ?? "";
+  }
+
+  /** Tasks that no node could ever run, as the nodes are now. */
+  get infeasibleTaskCount(): number {
+    let count = 0;
+    for (const queue of this.#infeasible) count += queue.tasks.size;
+    return count;
   }
 
   /** Leases held, for tests and the state api. */
@@ -441,7 +453,9 @@ export class TaskSubmitter {
   }
 
   #dropIfUnused(queue: SchedulingQueue): void {
-    if (queue.isUnused) this.#queues.delete(queue.key);
+    if (!queue.isUnused) return;
+    this.#queues.delete(queue.key);
+    this.#infeasible.delete(queue);
   }
 
   #failure(task: TaskRecord, error: EngineError): FailedValue {

@@ -35,6 +35,8 @@ export interface LeasePending {
   readonly from: Address;
   readonly leaseId: number;
   readonly reason: string;
+  /** No node could ever give it, as the nodes are now. */
+  readonly infeasible: boolean;
 }
 
 /** raylet → owner: the request can never be met. */

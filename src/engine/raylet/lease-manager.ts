@@ -47,8 +47,8 @@ class Lease extends Claim {
     this.#manager.grant(this, out);
   }
 
-  override onPending(text: string, out: RayletOut): void {
-    this.#manager.sendPending(this, text, out);
+  override onPending(_text: string, out: RayletOut): void {
+    this.#manager.sendPending(this, out);
   }
 
   override onRefused(text: string, out: RayletOut): void {
@@ -162,9 +162,16 @@ export class LeaseManager {
     }
   }
 
-  sendPending(lease: Lease, reason: string, out: RayletOut): void {
-    const { leaseId } = lease;
-    out.send(lease.owner, { type: "leasePending", from: this.#self, leaseId, reason });
+  sendPending({ leaseId, owner, reason }: Lease, out: RayletOut): void {
+    assert(reason !== null, "a lease waits without a reason");
+    const infeasible = reason.kind === "infeasible";
+    out.send(owner, {
+      type: "leasePending",
+      from: this.#self,
+      leaseId,
+      reason: reason.text,
+      infeasible,
+    });
   }
 
   checkInvariants(): void {
@@ -191,7 +198,7 @@ export class LeaseManager {
 
   #repeatAnswer(lease: Lease, out: RayletOut): void {
     if (lease.place === "placed") this.#sendGranted(lease, out);
-    else if (lease.reason !== null) this.sendPending(lease, lease.reason.text, out);
+    else if (lease.reason !== null) this.sendPending(lease, out);
   }
 
   #sendGranted(lease: Lease, out: RayletOut): void {

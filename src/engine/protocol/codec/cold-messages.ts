@@ -158,7 +158,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
 };
 
 export const coldMessages: MessageFields<ColdMessage> = {
-  leasePending: messageOf("leasePending", { leaseId: u48, reason: text }),
+  leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseRefused: messageOf("leaseRefused", { leaseId: u48, error }),
   leaseRevoked: messageOf("leaseRevoked", { leaseId: u48, error }),
   leaseDemand: messageOf("leaseDemand", { version: anyNumber, waiting: bool }),
