@@ -8,11 +8,6 @@ import { projectRoot } from "../tidy/source-files.ts";
 import { UserFolder } from "./user-folder.ts";
 
 const source = readFileSync(join(projectRoot, "test/fixtures/single-file/main.ts"), "utf8");
-/** Parts of the package are CommonJS, and those ask for `require`. */
-const banner =
-  'import { createRequire as makeRequire } from "node:module";' +
-  "const require = makeRequire(import.meta.url);";
-
 interface Answer {
   readonly paid: number;
   readonly failure: { readonly order: unknown; readonly stack: string };
@@ -41,7 +36,6 @@ describe("one file", () => {
       bundle: true,
       platform: "node",
       format: "esm",
-      banner: { js: banner },
       logLevel: "error",
       ...options,
     });

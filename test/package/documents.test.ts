@@ -41,11 +41,6 @@ const ofUsers = programs.filter(({ code }) => !code.includes('from "#'));
 const ofTheEngine = programs.filter(({ code }) => code.includes('from "#'));
 const compiler = join(projectRoot, "node_modules/typescript/bin/tsc");
 
-/** What a bundle of CommonJS parts needs, as the README says. */
-const banner =
-  'import { createRequire as makeRequire } from "node:module"; ' +
-  "const require = makeRequire(import.meta.url);";
-
 const userOptions = {
   target: "es2023",
   lib: ["esnext", "dom"],
@@ -115,7 +110,6 @@ describe("programs of users", () => {
 
   test("the first as a single bundle, without the package", { timeout: 60_000 }, async () => {
     const [first] = ofUsers as [Program];
-    expect(read("README.md")).toContain(banner);
     buildSync({
       entryPoints: [join(folder, first.file)],
       outfile: join(folder, "alone/bundle.mjs"),
@@ -123,7 +117,6 @@ describe("programs of users", () => {
       minify: true,
       platform: "node",
       format: "esm",
-      banner: { js: banner },
       logLevel: "silent",
     });
     rmSync(installed);

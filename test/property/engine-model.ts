@@ -54,8 +54,8 @@ export class EngineModel {
   readonly thrown = new Map<string, string>();
   /** Numbers of the values that lie in the arena. */
   readonly storedNumbers = new Set<number>();
-  /** Refs inside of what user code threw. */
-  readonly inErrors = new Set<string>();
+  /** Refs inside of what user code threw, by name of the object that carries it. */
+  readonly errorRefs = new Map<string, readonly string[]>();
   /** Arguments of constructors: kept for good. */
   readonly kept = new Set<string>();
   /** By name of the first return. */
@@ -84,6 +84,10 @@ export class EngineModel {
   onKilled(actorId: ActorId): void {
     const actor = this.actors.get(actorId);
     if (actor !== undefined) actor.wasKilled = true;
+  }
+
+  insideOf(name: string): readonly string[] {
+    return this.values.get(name)?.refs ?? this.errorRefs.get(name) ?? [];
   }
 
   /** All returns of the task that this is one of. */

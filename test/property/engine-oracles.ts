@@ -1,6 +1,6 @@
 /** What must hold when an engine world has come to rest, and again when every ref is dropped. */
 import { toFixedPoint } from "#engine/common/resources.ts";
-import { check, nameOf } from "./engine-model.ts";
+import { check, type EngineModel, nameOf } from "./engine-model.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import { valueBytes } from "./engine-values.ts";
 import type { EngineWorld } from "./engine-world.ts";
@@ -67,11 +67,26 @@ function keptForGood({ model, processes }: EngineWorld): Set<string> {
       if (entry.escaped) kept.add(nameOf(entry));
     }
   }
-  if (kept.size > 0) for (const name of model.inErrors) kept.add(name);
-  for (const name of kept) {
-    for (const inner of model.values.get(name)?.refs ?? []) kept.add(inner);
+  if (kept.size > 0) for (const names of model.errorRefs.values()) names.forEach((n) => kept.add(n));
+  for (const name of [...model.values.keys(), ...model.errorRefs.keys()]) {
+    // Counting never frees a value that holds itself, as in Ray.
+    if (insideOf(model, [name]).has(name)) kept.add(name);
   }
+  for (const name of insideOf(model, kept)) kept.add(name);
   return kept;
+}
+
+function insideOf(model: EngineModel, names: Iterable<string>): Set<string> {
+  const inside = new Set<string>();
+  const left = [...names];
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    for (const inner of model.insideOf(name)) {
+      if (inside.has(inner)) continue;
+      inside.add(inner);
+      left.push(inner);
+    }
+  }
+  return inside;
 }
 
 function living(world: EngineWorld): EngineProcess[] {

@@ -177,6 +177,7 @@ export function finishTask(world: EngineWorld, context: Context, calmly: boolean
       // Of several returns every one carries the one error.
       for (const other of world.model.returnsOf(name)) {
         world.model.thrown.set(other, made.value.error.message);
+        world.model.errorRefs.set(other, made.refs.map((ref) => ref.name));
       }
       outcomes.push(made.value);
       break;
@@ -200,7 +201,6 @@ function makeValue(world: EngineWorld, context: Context, kind: "value" | "error"
   const parts = refs.map((ref) => ({ kind: "ref", ref }) as const);
   const specials = context.process.specialsFor(parts);
   notePassedOn(world, context, refs);
-  if (kind === "error") for (const { name } of refs) world.model.inErrors.add(name);
   if (kind === "error") return { value: thrownValue(`boom ${n}`, n, specials), n, refs };
   const extent = world.pick(2) === 0 ? context.process.extents.pop() : undefined;
   if (extent !== undefined) {
