@@ -139,7 +139,7 @@ describe("ObjectStore", () => {
     const [first, again, other] = out.all("arenaAllocated");
     expect(again).toEqual(first);
     expect(other?.offset).toBe(128);
-    expect(store.freeBytes).toBe(824);
+    expect(store.freeBytes).toBe(1024 - 2 * 128);
     store.forget(driver);
     store.checkInvariants();
   });
@@ -152,6 +152,27 @@ describe("ObjectStore", () => {
     expect(store.freeBytes).toBe(64 * 100);
   });
 
+  it("gets back what lies between the objects that were cut from a chunk", () => {
+    const store = new ObjectStore(nodeId, [1024]);
+    const out = new RecordingOutbox<never>();
+    store.onAllocateArena(ask(1, 200), out);
+    for (const offset of [0, 64, 128]) {
+      const extents = [{ segment: 0, offset, size: 10 }];
+      store.onFreeArena({ type: "freeArena", from: driver, extents });
+    }
+    const extents = [{ segment: 0, offset: 192, size: 8 }];
+    store.onFreeArena({ type: "freeArena", from: driver, extents });
+    expect(store.freeBytes).toBe(1024);
+    store.checkInvariants();
+  });
+
+  it("leaves segments alone that a thread made for itself", () => {
+    const store = new ObjectStore(nodeId, [1024]);
+    const extents = [{ segment: 65_536, offset: 0, size: 2_000_000 }];
+    store.onFreeArena({ type: "freeArena", from: driver, extents });
+    expect(store.freeBytes).toBe(1024);
+  });
+
   it("says what is there when there is no room", () => {
     const store = new ObjectStore(nodeId, [1024, 512]);
     const out = new RecordingOutbox<never>();
@@ -161,7 +182,7 @@ describe("ObjectStore", () => {
       type: "OBJECT_STORE_FULL",
       message:
         "no room for 600 bytes in the object store: capacity 1536 bytes in 2 segment(s), " +
-        "free 536, largest free extent 512; let go of refs to large values that are no longer " +
+        "free 512, largest free extent 512; let go of refs to large values that are no longer " +
         "needed (a ref is disposable), or give init({ objectStoreMemory }) more",
       subject: "",
       detail: "",

@@ -18,7 +18,7 @@ describe("Raylet", () => {
       offset: 0,
       error: null,
     });
-    expect(h.raylet.counts.arenaFreeBytes).toBe(3096);
+    expect(h.raylet.counts.arenaFreeBytes).toBe(3072);
     const extents = [{ segment: 0, offset: 0, size: 1000 }];
     h.handle({ type: "freeArena", from: driver, extents });
     expect(h.raylet.counts.arenaFreeBytes).toBe(4096);

@@ -17,7 +17,7 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { AllocateArena, ArenaAllocated, FreeArena } from "#engine/protocol/object.ts";
-import { Allocator } from "./allocator.ts";
+import { Allocator, extentAlignment } from "./allocator.ts";
 
 const answersMax = 64;
 
@@ -43,7 +43,7 @@ export class ObjectStore {
       out.send(from, known);
       return;
     }
-    const placed = this.#allocator.allocate(size);
+    const placed = this.#allocator.allocate(wholeUnits(size));
     const answer: ArenaAllocated = {
       type: "arenaAllocated",
       from: this.#self,
@@ -59,7 +59,8 @@ export class ObjectStore {
   onFreeArena(message: FreeArena): void {
     for (const { segment, offset, size } of message.extents) {
       // Segments beyond are a thread's own, made for one object: there is nothing to give out again.
-      if (segment < this.#allocator.segmentCount) this.#allocator.free(segment, offset, size);
+      if (segment < this.#allocator.segmentCount)
+        this.#allocator.free(segment, offset, wholeUnits(size));
     }
   }
 
@@ -105,4 +106,9 @@ export class ObjectStore {
           "or give init({ objectStoreMemory }) more";
     return engineError("OBJECT_STORE_FULL", `${asked}: ${state}; ${advice}`);
   }
+}
+
+/** Who cuts a chunk begins each object at a whole unit, so what lies between belongs to it. */
+function wholeUnits(size: number): number {
+  return Math.ceil(size / extentAlignment) * extentAlignment;
 }
