@@ -5,7 +5,7 @@
  */
 import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
-import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
+import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
@@ -32,8 +32,7 @@ export interface LocalDriverParts {
 export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const { nodeId, config, checkInvariants } = plan;
   useStorageAlways(true);
-  // The engine's turns run in nobody's name, whoever's call set them off.
-  const network = new InProcessNetwork((turn) => outsideTasks(() => realClock.soon(turn)));
+  const network = new InProcessNetwork(soonInNobodysName);
   const segments = reserveSegments(plan.objectStoreBytes);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
@@ -49,9 +48,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
-      announceSegment: () => {},
-      announceDrop: () => {},
-      forgetPeer: () => {},
+      ...oneThread,
       keepAlive: (needed) => alsoFor.length > 0 && keepAlive.set(needed),
     });
     const { host } = process.client;
@@ -103,3 +100,13 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const { process } = driver;
   return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
 }
+
+/** The engine's turns are nobody's, whoever's call set them off. */
+function soonInNobodysName(turn: () => void): void {
+  outsideTasks(() => realClock.soon(turn));
+}
+
+/** There is nobody to tell of segments, and no link to give up. */
+const oneThread = { announceSegment: nothing, announceDrop: nothing, forgetPeer: nothing };
+
+function nothing(): void {}

@@ -3,7 +3,7 @@
  * itself.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
+import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
 import { buildThreadsDriver } from "./driver-threads.ts";

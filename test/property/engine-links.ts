@@ -4,8 +4,12 @@
  * encoded when it is sent and decoded when it is delivered, into memory that is overwritten after.
  */
 import type { Address } from "#engine/common/ids.ts";
-import { decodeMessage, encodeMessage, frameBytesMax } from "#engine/protocol/codec/codec.ts";
-import { FrameWriter } from "#engine/protocol/codec/codec.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  frameBytesMax,
+  FrameWriter,
+} from "#engine/protocol/codec/codec.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";

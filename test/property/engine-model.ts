@@ -3,7 +3,13 @@
  * was started where, who died. Knows nothing of the engine but its names and its errors.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, type Address, objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import {
+  type ActorId,
+  type Address,
+  objectIdHex,
+  objectKey,
+  type WorkerId,
+} from "#engine/common/ids.ts";
 
 export interface ObjectName {
   readonly owner: WorkerId;

@@ -67,7 +67,8 @@ function keptForGood({ model, processes }: EngineWorld): Set<string> {
       if (entry.escaped) kept.add(nameOf(entry));
     }
   }
-  if (kept.size > 0) for (const names of model.errorRefs.values()) names.forEach((n) => kept.add(n));
+  if (kept.size > 0)
+    for (const names of model.errorRefs.values()) names.forEach((n) => kept.add(n));
   for (const name of [...model.values.keys(), ...model.errorRefs.keys()]) {
     // Counting never frees a value that holds itself, as in Ray.
     if (insideOf(model, [name]).has(name)) kept.add(name);

@@ -176,7 +176,12 @@ export class EngineProcess {
   #nextRequestId = 1;
   readonly #accepted: IncomingTask[] = [];
 
-  constructor(world: EngineWorld, id: WorkerId, host: Host, fields: { config: Config; node: NodeId }) {
+  constructor(
+    world: EngineWorld,
+    id: WorkerId,
+    host: Host,
+    fields: { config: Config; node: NodeId },
+  ) {
     this.world = world;
     this.id = id;
     this.host = host;
@@ -186,7 +191,12 @@ export class EngineProcess {
       host,
       core,
       arena: this.#arena(),
-      reclaimer: { watch: () => {}, unwatch: () => {}, remember: () => {}, recall: () => undefined },
+      reclaimer: {
+        watch: () => {},
+        unwatch: () => {},
+        remember: () => {},
+        recall: () => undefined,
+      },
       dropSegment: () => {},
       watchRef: () => {},
       forgetPeer: (peer) => world.forgetPeer(id, peer),

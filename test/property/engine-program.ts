@@ -92,7 +92,13 @@ function createActor(world: EngineWorld, context: Context): void {
   const { client, id } = context.process;
   const name = world.pick(3) === 0 ? "shared" : "";
   const className = "Actor";
-  const named = { className, name, namespace: "default", getIfExists: name !== "", detached: false };
+  const named = {
+    className,
+    name,
+    namespace: "default",
+    getIfExists: name !== "",
+    detached: false,
+  };
   const placementResources = makeRequest([["CPU", toFixedPoint(world.pick(2))]]);
   const actor = client.createActor(actorClass, call, {
     registration: named,
@@ -108,7 +114,13 @@ function createActor(world: EngineWorld, context: Context): void {
   });
   context.actors.push(actor);
   const given = call.parts.map(givenOf);
-  world.model.addActor(actor.actorId, { given, creator: id, wasKilled: false, wasMade: false, worker: null });
+  world.model.addActor(actor.actorId, {
+    given,
+    creator: id,
+    wasKilled: false,
+    wasMade: false,
+    worker: null,
+  });
   for (const argument of given) if (argument.kind !== "actor") world.model.kept.add(argument.name);
 }
 
@@ -117,7 +129,12 @@ function killActor(world: EngineWorld, context: Context): void {
   const actor = world.oneOf(context.actors);
   const { actorId } = actor;
   world.model.onKilled(actorId);
-  const event = { type: "killActorCall", requestId: world.nextNumber(), actorId, reason: "" } as const;
+  const event = {
+    type: "killActorCall",
+    requestId: world.nextNumber(),
+    actorId,
+    reason: "",
+  } as const;
   context.process.client.dispatch(event);
 }
 
@@ -177,7 +194,10 @@ export function finishTask(world: EngineWorld, context: Context, calmly: boolean
       // Of several returns every one carries the one error.
       for (const other of world.model.returnsOf(name)) {
         world.model.thrown.set(other, made.value.error.message);
-        world.model.errorRefs.set(other, made.refs.map((ref) => ref.name));
+        world.model.errorRefs.set(
+          other,
+          made.refs.map((ref) => ref.name),
+        );
       }
       outcomes.push(made.value);
       break;
@@ -224,7 +244,11 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
   }
   const specials = context.process.specialsFor(parts);
   const refs = parts.map((part) => (part.kind === "actor" ? null : part.ref.entry));
-  notePassedOn(world, context, parts.flatMap((part) => (part.kind === "actor" ? [] : [part.ref])));
+  notePassedOn(
+    world,
+    context,
+    parts.flatMap((part) => (part.kind === "actor" ? [] : [part.ref])),
+  );
   const n = world.nextNumber();
   const extent = world.pick(4) === 0 ? context.process.extents.pop() : undefined;
   if (extent !== undefined) world.memory.write(extent, n);

@@ -85,4 +85,3 @@ export function namesOf(refs: readonly RefSpecial[]): string[] {
 export function thrownValue(message: string, n: number, specials: readonly Special[]): FailedValue {
   return new FailedValue(engineError("TASK_ERROR", message), inlineValue(n, specials));
 }
-

@@ -402,7 +402,12 @@ export class EngineWorld {
     this.#readArguments(context, { n: null, given: known.given }, actor.spec);
     const n = this.nextNumber();
     if (fails) known.wasKilled = true;
-    const error = { type: "ACTOR_DIED", message: `boom ${n}`, subject: actorId, detail: "" } as const;
+    const error = {
+      type: "ACTOR_DIED",
+      message: `boom ${n}`,
+      subject: actorId,
+      detail: "",
+    } as const;
     const failure = fails ? { error, cause: inlineValue(n, []) } : null;
     process.client.dispatch({ type: "constructorFinished", actor, failure, maxConcurrency });
   }

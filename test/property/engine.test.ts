@@ -45,13 +45,21 @@ function run(world: WorldOptions): EngineWorld {
 describe("any order of events", () => {
   const parameters = {
     numRuns: runs,
-    ...(process.env["ENGINE_LIMIT"] ? { interruptAfterTimeLimit: 1000 * Number(process.env["ENGINE_LIMIT"]) } : {}),
+    ...(process.env["ENGINE_LIMIT"]
+      ? { interruptAfterTimeLimit: 1000 * Number(process.env["ENGINE_LIMIT"]) }
+      : {}),
     ...(seed === undefined ? {} : { seed: Number(seed) }),
   };
   test("without a crash", () => {
-    fc.assert(fc.property(options(false), (world) => void run(world)), parameters);
+    fc.assert(
+      fc.property(options(false), (world) => void run(world)),
+      parameters,
+    );
   }, 3_600_000);
   test("with crashes of workers", () => {
-    fc.assert(fc.property(options(true), (world) => void run(world)), parameters);
+    fc.assert(
+      fc.property(options(true), (world) => void run(world)),
+      parameters,
+    );
   }, 3_600_000);
 });

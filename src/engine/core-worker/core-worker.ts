@@ -68,8 +68,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   /** Calls of get and wait that have not been settled. */
-  get waitingRequests(): ReadonlySet<GetRequest> {
-    return this.#memoryStore.waiting;
+  get waitingRequests(): Iterable<GetRequest> {
+    return this.#memoryStore.waiting();
   }
 
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */

@@ -25,6 +25,9 @@ export class GetRequest {
   missingCount: number;
   settled = false;
   timedOut = false;
+  /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
+  newer: GetRequest | null = null;
+  older: GetRequest | null = null;
 
   constructor(
     entries: readonly ObjectEntry[],
@@ -44,17 +47,19 @@ const sweepAtLength = 16;
 
 export class MemoryStore {
   readonly #deadlines = new DeadlineQueue<GetRequest>();
-  readonly #waiting = new Set<GetRequest>();
+  #newest: GetRequest | null = null;
+  #waitingCount = 0;
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.#waitingCount;
   }
 
-  get waiting(): ReadonlySet<GetRequest> {
-    return this.#waiting;
+  /** Newest first. */
+  *waiting(): IterableIterator<GetRequest> {
+    for (let request = this.#newest; request !== null; request = request.older) yield request;
   }
 
   /** Settles at once when the request is met already, and then nothing waits. */
@@ -70,7 +75,7 @@ export class MemoryStore {
       if (entry.state === "PENDING") addWaiter(entry, request);
     }
     if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
-    this.#waiting.add(request);
+    this.#link(request);
   }
 
   /** Called for each request that waits on an entry whose outcome has just come. */
@@ -91,7 +96,7 @@ export class MemoryStore {
   /** What the requests wait for, each once. */
   pendingEntries(): ObjectEntry[] {
     const pending = new Set<ObjectEntry>();
-    for (const { entries } of this.#waiting) {
+    for (const { entries } of this.waiting()) {
       for (const entry of entries) if (entry.state === "PENDING") pending.add(entry);
     }
     return [...pending];
@@ -116,9 +121,23 @@ export class MemoryStore {
     }
   }
 
+  #link(request: GetRequest): void {
+    request.older = this.#newest;
+    if (this.#newest !== null) this.#newest.newer = request;
+    this.#newest = request;
+    this.#waitingCount += 1;
+  }
+
+  #unlink({ newer, older }: GetRequest): void {
+    if (newer === null) this.#newest = older;
+    else newer.older = older;
+    if (older !== null) older.newer = newer;
+    this.#waitingCount -= 1;
+  }
+
   #settle(request: GetRequest, out: Out): void {
     request.settled = true;
-    this.#waiting.delete(request);
+    this.#unlink(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;
     this.#settledEarlyCount += 1;

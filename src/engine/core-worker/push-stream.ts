@@ -1,12 +1,18 @@
 /**
  * The frames in flight to one executor on one stream, by seq.
  *
- * State:  a circular table seq → task and frame position; slots before `oldestSeq` are empty.
- * Bounds: at most `capacity` frames in flight, a power of two.
+ * State:  a circular table seq → task and frame position; slots before `oldestSeq` are empty. Tasks
+ *         that outlast most of those after them (an actor's call that waits for ever) move aside.
+ * Bounds: room for as many as are in flight at once, however long one of them takes.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { TaskRecord } from "./object-entry.ts";
+
+interface InFlight {
+  readonly task: TaskRecord;
+  readonly framePosition: number;
+}
 
 export class PushStream {
   readonly stream: number;
@@ -16,6 +22,8 @@ export class PushStream {
   #positions: number[] = new Array<number>(16).fill(0);
   #oldestSeq = 0;
   #nextSeq = 0;
+  /** By seq, all below `oldestSeq`, rising; null until the first. */
+  #stragglers: Map<number, InFlight> | null = null;
 
   constructor(stream: number, workerId: WorkerId) {
     this.stream = stream;
@@ -27,7 +35,7 @@ export class PushStream {
   }
 
   add(task: TaskRecord, framePosition: number): void {
-    if (this.#nextSeq - this.#oldestSeq === this.#tasks.length) this.#grow();
+    if (this.#nextSeq - this.#oldestSeq === this.#tasks.length) this.#makeRoom();
     const slot = this.#nextSeq & (this.#tasks.length - 1);
     this.#tasks[slot] = task;
     this.#positions[slot] = framePosition;
@@ -39,7 +47,8 @@ export class PushStream {
 
   /** The task of this seq, taken out; undefined for one that is unknown or over (a repeat). */
   remove(seq: number): TaskRecord | undefined {
-    if (seq < this.#oldestSeq || seq >= this.#nextSeq) return undefined;
+    if (seq >= this.#nextSeq) return undefined;
+    if (seq < this.#oldestSeq) return this.#removeStraggler(seq);
     const slot = seq & (this.#tasks.length - 1);
     const task = this.#tasks[slot];
     if (task === null || task === undefined) return undefined;
@@ -50,9 +59,7 @@ export class PushStream {
     return task;
   }
 
-  /**
-   * Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight.
-   */
+  /** Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight. */
   newestPosition(): number {
     if (this.inFlightCount === 0) return -1;
     const slot = (this.#nextSeq - 1) & (this.#tasks.length - 1);
@@ -64,12 +71,13 @@ export class PushStream {
     const task = this.remove(this.#nextSeq - 1);
     assert(task !== undefined, "the newest frame of a stream is in flight");
     this.#nextSeq -= 1;
-    if (this.inFlightCount === 0) this.#oldestSeq = this.#nextSeq;
+    if (this.#oldestSeq > this.#nextSeq) this.#oldestSeq = this.#nextSeq;
     return task;
   }
 
   /** Oldest first. */
-  *inFlight(): IterableIterator<{ task: TaskRecord; framePosition: number }> {
+  *inFlight(): IterableIterator<InFlight> {
+    if (this.#stragglers !== null) yield* this.#stragglers.values();
     for (let seq = this.#oldestSeq; seq < this.#nextSeq; seq++) {
       const slot = seq & (this.#tasks.length - 1);
       const task = this.#tasks[slot];
@@ -77,11 +85,37 @@ export class PushStream {
     }
   }
 
+  #removeStraggler(seq: number): TaskRecord | undefined {
+    const straggler = this.#stragglers?.get(seq);
+    if (straggler === undefined) return undefined;
+    this.#stragglers?.delete(seq);
+    const { task } = straggler;
+    task.stream = null;
+    this.inFlightCount -= 1;
+    return task;
+  }
+
   #skipEmpty(): void {
     const mask = this.#tasks.length - 1;
     while (this.#oldestSeq < this.#nextSeq && this.#tasks[this.#oldestSeq & mask] === null) {
       this.#oldestSeq += 1;
     }
+  }
+
+  /** A table that is mostly holes is not for growing: its oldest task moves aside. */
+  #makeRoom(): void {
+    const aside = this.#stragglers?.size ?? 0;
+    if ((this.inFlightCount - aside) * 2 > this.#tasks.length) {
+      this.#grow();
+      return;
+    }
+    const slot = this.#oldestSeq & (this.#tasks.length - 1);
+    const task = this.#tasks[slot];
+    assert(task !== null && task !== undefined, "the oldest slot of a stream is in use");
+    this.#stragglers ??= new Map();
+    this.#stragglers.set(this.#oldestSeq, { task, framePosition: this.#positions[slot] ?? -1 });
+    this.#tasks[slot] = null;
+    this.#skipEmpty();
   }
 
   #grow(): void {

@@ -21,11 +21,3 @@ export interface Launcher {
   /** Ends the worker at once, whatever it does. Unknown or ended ones are ignored. */
   stop(workerId: WorkerId): void;
 }
-
-/** A launcher as the node holds it that it belongs to. */
-export interface OwnedLauncher extends Launcher {
-  /** Before the first start. */
-  prepare(): Promise<void>;
-  /** Ends every worker. */
-  close(): Promise<void>;
-}

@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
 import * as Scope from "effect/Scope";
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
+import type { OwnedLauncher } from "./owned-launcher.ts";
 import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { Raylet, RayletOptions } from "#engine/raylet/raylet.ts";
 import { GcsService } from "./gcs.ts";

@@ -1,6 +1,6 @@
 /** Ports and hosts as services of Effect: what layers are built on. */
 import * as Context from "effect/Context";
-import type { OwnedLauncher } from "#engine/protocol/launcher.ts";
+import type { OwnedLauncher } from "./owned-launcher.ts";
 import type { Host } from "./host.ts";
 
 /** The pump of the thread that a node lives in. */

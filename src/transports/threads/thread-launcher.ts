@@ -13,7 +13,7 @@ import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
-import type { LauncherReceiver, OwnedLauncher, WorkerExit } from "#engine/protocol/launcher.ts";
+import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
 import { Bell, threadsMax } from "./parking.ts";
@@ -58,7 +58,7 @@ interface Slot {
   isStopping: boolean;
 }
 
-export class ThreadLauncher implements OwnedLauncher {
+export class ThreadLauncher implements Launcher {
   readonly #options: ThreadLauncherOptions;
   readonly #slots = new Map<WorkerId, Slot>();
   readonly #freeIndices: number[] = [];
