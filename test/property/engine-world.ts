@@ -1,7 +1,8 @@
 /**
- * A node in one thread, without user code and without a real clock: GCS, raylet, driver and workers,
- * each a real machine on a real host. What happens next is drawn: which link delivers, which task
- * acts or ends, who crashes, whether time passes. Then it heals: all that can happen does.
+ * A node in one thread, without user code and without a real clock: GCS, raylet, driver and
+ * workers, each a real machine on a real host. What happens next is drawn: which link delivers,
+ * which task acts or ends, who crashes, whether time passes. Then it heals: all that can happen
+ * does.
  */
 import { type Config, defaultConfig } from "#engine/common/config.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * The whole engine in a small world, over orders of events and crashes: simulation oracles 1 (tasks),
- * 3 (values), 5 (references), 6 (resources), 10 (leases) and 16 (no livelock).
+ * The whole engine in a small world, over orders of events and crashes: simulation oracles 1
+ * (tasks), 3 (values), 5 (references), 6 (resources), 10 (leases) and 16 (no livelock).
  */
 import fc from "fast-check";
 import { describe, test } from "vitest";

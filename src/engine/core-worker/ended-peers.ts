@@ -1,6 +1,6 @@
 /**
- * Processes of which this one was told that they have ended: nothing of them is accepted any more and
- * nothing is sent to them. Ids are never given out again, so this only grows, up to `endedMax`.
+ * Processes of which this one was told that they have ended: nothing of them is accepted any more
+ * and nothing is sent to them. Ids are never given out again, so this only grows, up to `endedMax`.
  */
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 

@@ -59,7 +59,9 @@ export class PushStream {
     return task;
   }
 
-  /** Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight. */
+  /**
+   * Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight.
+   */
   newestPosition(): number {
     if (this.inFlightCount === 0) return -1;
     const slot = (this.#nextSeq - 1) & (this.#tasks.length - 1);

@@ -1,18 +1,21 @@
 /**
- * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing here
- * does.
+ * How long each object is kept: owned entries until nothing counts, borrowed ones until nothing
+ * here does.
  *
  * State:  entries by name, for owned ones once a value names them.
- * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by `flush`).
- * Holds:  counted at the owner. A ref that arrives from its owner in a reply or objectState brings one,
- *         subscribing and keptRefs make one; a borrower keeps one and gives the others back at once, so
- *         that a release which crosses a new hold takes only its own.
- * Bounds: one entry an object; the batches are sent with the event that filled them. Freeing is a loop
- *         over a work list, so that a chain of a million containers needs no stack.
+ * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by
+ *         `flush`).
+ * Holds: counted at the owner. A ref that arrives from its owner in a reply or objectState brings
+ * one,
+ *         subscribing and keptRefs make one; a borrower keeps one and gives the others back at
+ *         once, so that a release which crosses a new hold takes only its own.
+ * Bounds: one entry an object; the batches are sent with the event that filled them. Freeing is a
+ *         loop over a work list, so that a chain of a million containers needs no stack.
  * Errors: a borrower's object whose owner died fails with OWNER_DIED.
  * Source: protocols §6. A borrowed ref that is sent on to others than its owner is kept until this
- *         process ends (`escaped`): the acknowledged hold that would let it go earlier comes with the
- *         ownership protocol. So are the stored bytes of an error, which all its dependents share.
+ *         process ends (`escaped`): the acknowledged hold that would let it go earlier comes with
+ *         the ownership protocol. So are the stored bytes of an error, which all its dependents
+ *         share.
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
@@ -182,7 +185,10 @@ export class ReferenceCounter {
     this.collect(entry);
   }
 
-  /** Frees the entry if nothing counts any more. A task that has not ended keeps its own record alive. */
+  /**
+   * Frees the entry if nothing counts any more. A task that has not ended keeps its own record
+   * alive.
+   */
   collect(entry: ObjectEntry): void {
     if (entry.localRefs > 0 || entry.uses > 0 || entry.escaped || entry.state === "FREED") return;
     if (entry.owner !== this.#context.self) {

@@ -245,7 +245,9 @@ export class TaskReceiver {
   }
 }
 
-/** Of the arguments and of the values that came for them; what others own is covered by its sender. */
+/**
+ * Of the arguments and of the values that came for them; what others own is covered by its sender.
+ */
 function coveredRefs({ from, args, values }: PushTask): RefSpecial[] | null {
   if (args.specials.length === 0) return null;
   const covered: RefSpecial[] = [];

@@ -58,7 +58,8 @@ export class ObjectStore {
 
   onFreeArena(message: FreeArena): void {
     for (const { segment, offset, size } of message.extents) {
-      // Segments beyond are a thread's own, made for one object: there is nothing to give out again.
+      // Segments beyond are a thread's own, made for one object: there is nothing to give out
+      // again.
       if (segment < this.#allocator.segmentCount)
         this.#allocator.free(segment, offset, wholeUnits(size));
     }

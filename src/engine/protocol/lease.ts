@@ -83,8 +83,8 @@ export interface TaskBlocked {
 }
 
 /**
- * any process → raylet, before it waits for something of a process that it had nothing to do with so
- * far: tell me of its end, at once if that was before I came. Key: workerId.
+ * any process → raylet, before it waits for something of a process that it had nothing to do with
+ * so far: tell me of its end, at once if that was before I came. Key: workerId.
  */
 export interface WatchWorker {
   readonly type: "watchWorker";

@@ -1,7 +1,7 @@
 /**
- * PORT: tells when JS objects are collected. Only lowers counts, so it may be late or never; nothing
- * decides by it. Machines never see it, and the simulator decides itself when what is dropped is
- * collected.
+ * PORT: tells when JS objects are collected. Only lowers counts, so it may be late or never;
+ * nothing decides by it. Machines never see it, and the simulator decides itself when what is
+ * dropped is collected.
  */
 
 export interface Reclaimer {

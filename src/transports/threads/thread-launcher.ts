@@ -75,7 +75,9 @@ export class ThreadLauncher implements Launcher {
     this.#words = new Int32Array(options.parkedWords);
   }
 
-  /** Before the first start: loads what holds the threads. A bundle of one file has no use for it. */
+  /**
+   * Before the first start: loads what holds the threads. A bundle of one file has no use for it.
+   */
   async prepare(): Promise<void> {
     if (this.#options.workerEntry === null) return;
     ({ Piscina: this.#piscina } = await import("piscina"));
