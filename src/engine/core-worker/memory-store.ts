@@ -128,10 +128,14 @@ export class MemoryStore {
     this.#waitingCount += 1;
   }
 
-  #unlink({ newer, older }: GetRequest): void {
+  #unlink(request: GetRequest): void {
+    const { newer, older } = request;
     if (newer === null) this.#newest = older;
     else newer.older = older;
     if (older !== null) older.newer = newer;
+    // Whoever still refers to a settled one must not keep its neighbours.
+    request.newer = null;
+    request.older = null;
     this.#waitingCount -= 1;
   }
 
