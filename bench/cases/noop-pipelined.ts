@@ -6,7 +6,7 @@ import type { System, TaskPool } from "../system.ts";
 export const noopPipelined: BenchCase = {
   name: "noop-pipelined",
   title: "no-op tasks, 1000 in flight, 2 threads",
-  calls: { full: 30_000, quick: 5_000 },
+  calls: { full: 60_000, quick: 10_000 },
   figures: [{ key: "rate", unit: "calls/s", heading: "rate", compared: true }],
   lanes(system) {
     if (system.startPool === undefined) return [];
