@@ -72,7 +72,10 @@ export interface Rate {
 /** Fresh threads have nothing compiled: each system gets this long, whatever its rate. */
 const warmUpMs = 1_200;
 
-/** Half as many calls to warm up, and more until `warmUpMs`; then the measured ones. All are checked. */
+/**
+ * Half as many calls to warm up, and more until `warmUpMs`; then the measured ones. All are
+ * checked.
+ */
 export async function measureRate(calls: Calls): Promise<Rate> {
   const startMs = performance.now();
   let warmUpWrong = 0;

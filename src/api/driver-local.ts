@@ -36,6 +36,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const segments = reserveSegments(plan.objectStoreBytes);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
+  const reclaimer = new GarbageCollection(plan.objectStoreBytes);
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
@@ -44,7 +45,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       config,
       checkInvariants,
       clock: realClock,
-      reclaimer: new GarbageCollection(),
+      reclaimer,
       arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),

@@ -45,7 +45,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     config,
     checkInvariants,
     clock: realClock,
-    reclaimer: new GarbageCollection(),
+    reclaimer: new GarbageCollection(plan.objectStoreBytes),
     arena,
     ownSegmentsFrom,
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),

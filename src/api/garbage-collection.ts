@@ -1,15 +1,59 @@
-/** The Reclaimer of a real process: finalization registry and weak references. */
+/**
+ * The Reclaimer of a real process: finalization registry and weak references.
+ *
+ * V8 does not feel what its small objects hold in the store, so a thread that drops refs and views
+ * of large values might never collect them. Each thread counts those bytes, and collects when they
+ * have grown by a share of the store.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 
+/** Of the store: what one thread lets grow between two collections. */
+const stepShare = 1 / 16;
+const stepBytesMin = 16 * 1024 * 1024;
+/** Of a small store. */
+const stepShareMax = 1 / 4;
+
 export class GarbageCollection implements Reclaimer {
+  readonly #stepBytes: number;
   readonly #registry = new FinalizationRegistry<() => void>((collected) => collected());
+  /** Of the few targets that are large. */
+  readonly #weights = new WeakMap<object, number>();
   readonly #remembered = new WeakMap<object, WeakRef<object>>();
+  #heldBytes = 0;
+  #collectAtBytes: number;
+  #isAsked = false;
+
+  constructor(storeBytes: number) {
+    const atLeast = Math.min(stepBytesMin, storeBytes * stepShareMax);
+    this.#stepBytes = Math.max(atLeast, storeBytes * stepShare);
+    this.#collectAtBytes = this.#stepBytes;
+  }
 
   watch(target: object, collected: () => void): void {
     this.#registry.register(target, collected, target);
   }
 
+  weigh(target: object, bytes: number): void {
+    if (this.#weights.has(target)) return;
+    this.#weights.set(target, bytes);
+    this.#registry.register(target, () => this.#letGo(bytes), target);
+    this.#heldBytes += bytes;
+    if (this.#heldBytes < this.#collectAtBytes || this.#isAsked) return;
+    this.#isAsked = true;
+    setImmediate(() => {
+      this.#isAsked = false;
+      // What is in use stays: the next collection is worth it when as much has come again.
+      this.#collectAtBytes = this.#heldBytes + this.#stepBytes;
+      collectGarbage();
+    });
+  }
+
   unwatch(target: object): void {
+    const bytes = this.#weights.get(target);
+    if (bytes !== undefined) this.#letGo(bytes);
+    this.#weights.delete(target);
     this.#registry.unregister(target);
   }
 
@@ -20,4 +64,21 @@ export class GarbageCollection implements Reclaimer {
   recall(key: object): object | undefined {
     return this.#remembered.get(key)?.deref();
   }
+
+  #letGo(bytes: number): void {
+    this.#heldBytes -= bytes;
+    this.#collectAtBytes = Math.min(this.#collectAtBytes, this.#heldBytes + this.#stepBytes);
+  }
+}
+
+let collect: (() => void) | undefined;
+
+/** V8's own `gc`, which only a context made while the flag is set has. */
+function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc") as () => void;
+    setFlagsFromString("--no-expose-gc");
+  }
+  collect();
 }

@@ -4,6 +4,7 @@
 import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { holdsSomething } from "#engine/core-worker/task-manager.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ObjectId } from "./ids.ts";
 import type { ObjectRef as ObjectRefType, valueType } from "./types.ts";
@@ -60,9 +61,13 @@ export class ObjectRef<T> implements ObjectRefType<T> {
    * a full collection, so a ref is only watched when somebody must act on its end.
    */
   static watch(ref: ObjectRef<unknown>): void {
-    if (ref.#state !== "unwatched") return;
-    ref.#state = "watched";
-    watchRef(ref, ref.#entry, ref.#client);
+    if (ref.#state === "disposed") return;
+    if (ref.#state === "unwatched") {
+      ref.#state = "watched";
+      watchRef(ref, ref.#entry, ref.#client);
+    }
+    const { outcome } = ref.#entry;
+    if (outcome instanceof StoredValue) ref.#client.reclaimer.weigh?.(ref, outcome.size);
   }
 }
 
@@ -103,6 +108,7 @@ export function wrapperFor(
   reclaimer.remember(entry, wrapper);
   entry.uses += 1;
   reclaimer.watch(wrapper, () => client.dropView(entry));
+  if (entry.outcome instanceof StoredValue) reclaimer.weigh?.(wrapper, entry.outcome.size);
   return wrapper;
 }
 

@@ -36,7 +36,7 @@ export default function workerMain(boot: BootData): void {
     config,
     checkInvariants,
     clock: realClock,
-    reclaimer: new GarbageCollection(),
+    reclaimer: new GarbageCollection(sizeOf(boot.segments)),
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),
@@ -115,4 +115,8 @@ function listen(
       poller.kick();
     }
   });
+}
+
+function sizeOf(segments: BootData["segments"]): number {
+  return segments.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
 }

@@ -7,6 +7,8 @@
 export interface Reclaimer {
   /** Calls back once after `target` was collected. `collected` must not refer to `target`. */
   watch(target: object, collected: () => void): void;
+  /** How many bytes of the store a watched target keeps: a hint of when collecting is worth it. */
+  weigh?(target: object, bytes: number): void;
   unwatch(target: object): void;
   /** Keeps `target` findable under `key` for as long as it lives, which this does not prolong. */
   remember(key: object, target: object): void;
