@@ -176,7 +176,7 @@ export function patternsOf(layer: Layer): ImportPattern[] {
 }
 
 function builtins(): string[] {
-  return builtinModules.filter((name) => !name.startsWith("_") && !name.includes("/")).sort();
+  return builtinModules.filter((name) => /^[a-z]\w*$/.test(name)).sort();
 }
 
 /** Matches what begins with `prefix` and goes on with anything but `name.`. */

@@ -156,6 +156,7 @@ async function* iterateCompleted(
   if (typeof refs !== "object" || refs === null || !(Symbol.iterator in refs)) {
     throw new TypeError(`asCompleted() takes an iterable of refs, got ${describe(refs)}`);
   }
+  checkGetOptions(options, "asCompleted");
   let pending = [...refs] as AnyObjectRef[];
   const { timeoutMs } = options;
   const caller = requireClient("asCompleted");

@@ -4,6 +4,7 @@
  */
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
+import { describe } from "./call-shape.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
 import { buildThreadsDriver } from "./driver-threads.ts";
@@ -67,10 +68,20 @@ export async function shutdown(options: ShutdownOptions = {}): Promise<void> {
     park("shutdown");
     return never();
   }
+  checkShutdownOptions(options);
   const { graceMs = 0 } = options;
   if (typeof graceMs !== "number") throw new TypeError("shutdown: graceMs must be a number");
   if (!(graceMs >= 0)) throw new RangeError(`shutdown: graceMs must be at least 0, got ${graceMs}`);
   await state.driver?.shutdown(graceMs);
+}
+
+function checkShutdownOptions(options: ShutdownOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`shutdown: options must be an object, got ${describe(options)}`);
+  }
+  const unknown = Object.keys(options).find((name) => name !== "graceMs");
+  if (unknown === undefined) return;
+  throw new TypeError(`shutdown has no option ${JSON.stringify(unknown)}; it has: graceMs`);
 }
 
 /** The first call before init(): the default runtime, whose workers come when they come. */

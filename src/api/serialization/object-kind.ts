@@ -40,6 +40,8 @@ const iteratorPrototype: object = Object.getPrototypeOf(
 
 /** In this order: a generator is an iterator too, a DOMException an Error. */
 const checks: readonly (readonly [(value: object) => boolean, ObjectKind])[] = [
+  // From Node 22 on it is a native error too.
+  [(value) => value instanceof DOMException, "domException"],
   [types.isNativeError, "error"],
   [types.isMap, "map"],
   [types.isSet, "set"],
@@ -65,7 +67,6 @@ const checks: readonly (readonly [(value: object) => boolean, ObjectKind])[] = [
   [isIterator, new Refusal("iterator", "Collect it into an array.")],
   [types.isKeyObject, new Refusal("KeyObject", "Export the key and pass its bytes.")],
   [types.isExternal, new Refusal("native pointer", "It means nothing in another thread.")],
-  [(value) => value instanceof DOMException, "domException"],
   [(value) => value instanceof Error, "error"],
   [(value) => value instanceof URL, "url"],
   [(value) => value instanceof URLSearchParams, "urlSearchParams"],
