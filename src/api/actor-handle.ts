@@ -65,9 +65,21 @@ class ActorMethod {
   }
 }
 
+/** What a property of a handle is: called directly it says how it is meant. */
+function callableMethod(method: ActorMethod, name: string): object {
+  const callable = (): never => {
+    throw new TypeError(`${name} is a method of an actor: call it by .remote(), not directly`);
+  };
+  return Object.defineProperties(callable, {
+    name: { value: name },
+    remote: { value: (...args: unknown[]) => method.remote(...args) },
+    options: { value: (options: Options) => callableMethod(method.options(options), name) },
+  });
+}
+
 export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
   const inside = { actor: client, owner };
-  const methods = new Map<string, ActorMethod>();
+  const methods = new Map<string, object>();
   const target = Object.create(null) as object;
   const handle = new Proxy(target, {
     get(_, key): unknown {
@@ -77,7 +89,8 @@ export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyAct
       if (key === "then" || key === "toJSON") return undefined;
       let method = methods.get(key);
       if (method === undefined) {
-        method = new ActorMethod(inside, key, {});
+        const name = `${client.className}.${key}`;
+        method = callableMethod(new ActorMethod(inside, key, {}), name);
         methods.set(key, method);
       }
       return method;

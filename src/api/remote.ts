@@ -73,7 +73,7 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
   };
   const remoteFunction = (): never => {
     const name = registered.descriptor.displayName;
-    throw new TypeError(`${name} is a remote function: call it with .remote(...), not directly`);
+    throw new TypeError(`${name} is a remote function: call it by .remote(), not directly`);
   };
   const more = (given: unknown): unknown =>
     makeRemoteFunction(registered, { ...options, ...checkTaskOptions(given) });
@@ -98,9 +98,10 @@ function makeActorClass(registered: RegisteredRemote, options: Options): unknown
     }
     return createActor({ caller, shape, registered, options, args });
   };
-  const actorClass = (): never => {
+  // A function, not an arrow: `new` must end here too, and say the same.
+  const actorClass = function (): never {
     const name = registered.descriptor.displayName;
-    throw new TypeError(`${name} is a remote class: create an actor with .remote(...)`);
+    throw new TypeError(`${name} is a remote class: create an actor by .remote(), not directly`);
   };
   const more = (given: unknown): unknown =>
     makeActorClass(registered, { ...options, ...checkActorOptions(given) });

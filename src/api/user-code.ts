@@ -7,13 +7,7 @@ import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import {
-  type Encoded,
-  FailedValue,
-  InlineValue,
-  type Outcome,
-  StoredValue,
-} from "#engine/protocol/outcome.ts";
+import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
@@ -22,7 +16,8 @@ import type { RegisteredRemote } from "./identity/remote-registry.ts";
 import { SerializationError } from "./errors.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
-import type { Values } from "./values.ts";
+import { portableError } from "./serialization/portable-error.ts";
+import { isSpecial, type Values } from "./values.ts";
 
 export type ResolveRemote = (
   descriptor: FunctionDescriptor,
@@ -97,24 +92,8 @@ export class ApiUserCode implements UserCode {
   encodeError(error: unknown, taskName: string, subject: string): FailedValue {
     const text = error instanceof Error ? error.message : String(error);
     const message = `${taskName} failed: ${text}`;
-    let cause: Outcome;
-    try {
-      cause = this.#values.encode(error, "error");
-    } catch (notEncodable) {
-      // An error that cannot travel still says what it was.
-      const reason = notEncodable instanceof Error ? notEncodable.message : String(notEncodable);
-      const stand = new Error(`${text} (the error itself could not travel: ${reason})`);
-      if (error instanceof Error) {
-        stand.name = error.name;
-        if (error.stack !== undefined) stand.stack = error.stack;
-      }
-      cause = this.#values.encode(stand, "error");
-    }
-    const encoded =
-      cause instanceof InlineValue || cause instanceof StoredValue
-        ? cause
-        : this.#encodeThrownPrimitive(cause);
-    return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), encoded);
+    const cause = this.#encodeThrown(error, text);
+    return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), cause);
   }
 
   // ------------------------------------------------------------ inside
@@ -201,10 +180,15 @@ export class ApiUserCode implements UserCode {
     return Promise.all(mapped).then(() => use(owned));
   }
 
-  #encodeThrownPrimitive(thrown: Outcome): Encoded {
-    const wrapped = this.#values.encode({ thrown }, "error");
-    if (wrapped instanceof InlineValue || wrapped instanceof StoredValue) return wrapped;
-    throw new TypeError("an object is encoded as bytes");
+  /** What cannot travel leaves its class, message and stack, and text where its fields were. */
+  #encodeThrown(thrown: unknown, text: string): Encoded {
+    try {
+      return this.#values.encodeBytes(thrown, "error");
+    } catch (notEncodable) {
+      if (!(notEncodable instanceof SerializationError)) throw notEncodable;
+      const error = thrown instanceof Error ? thrown : new Error(text, { cause: notEncodable });
+      return this.#values.encodeBytes(portableError(error, isSpecial), "error");
+    }
   }
 }
 

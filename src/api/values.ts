@@ -46,7 +46,8 @@ const noCall: EncodedCall = { args: noArguments, refs: null };
 /** Strings longer than this are encoded like other values, so that they may go to the arena. */
 const primitiveStringMax = 1024;
 
-function isSpecial(value: object): boolean {
+/** What the codec sets aside for the engine to see. */
+export function isSpecial(value: object): boolean {
   return (
     ObjectRef.is(value) ||
     value instanceof TopLevelRef ||
@@ -90,7 +91,11 @@ export class Values {
 
   /** For `put` and for results that need no waiting; throws ObjectStoreFullError. */
   encode(value: unknown, path: string): Outcome {
-    if (isPrimitive(value)) return value;
+    return isPrimitive(value) ? value : this.encodeBytes(value, path);
+  }
+
+  /** As `encode`, primitives too. */
+  encodeBytes(value: unknown, path: string): Encoded {
     const encoder = this.#takeEncoder();
     try {
       encoder.encode(value, path);

@@ -48,7 +48,7 @@ export const defaultConfig: Config = {
   actorWorkersMax: 256,
   workerStartTimeoutMs: 60_000,
   workerStartFailuresMax: 3,
-  workerHeapMbMax: 0,
+  workerHeapMbMax: 2048,
   arenaChunkBytes: 4 * 1024 * 1024,
 };
 

@@ -1,0 +1,29 @@
+/** V8 does not feel what refs and views keep in the arena: the store asks for collections itself. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { UserFolder } from "./user-folder.ts";
+
+const program = `
+import { get, init, remote } from "mobula";
+const fill = remote((bytes, value) => new Uint8Array(bytes).fill(value));
+await init({ numCpus: 1, objectStoreMemory: 64 << 20 });
+let sum = 0;
+for (let i = 0; i < 400; i++) sum += (await get(fill.remote(1_000_000, 1)))[i];
+console.log(sum);
+`;
+
+let folder: UserFolder;
+beforeAll(() => {
+  folder = new UserFolder();
+  folder.write("dropped.mjs", program);
+});
+afterAll(() => folder.remove());
+
+test(
+  "a store of 64 MiB carries 400 MB of values got and dropped",
+  { timeout: 90_000 },
+  async () => {
+    const { status, output } = await folder.run("dropped.mjs", { timeoutMs: 80_000 });
+    expect(status, output).toBe(0);
+    expect(output.trim()).toBe("400");
+  },
+);
