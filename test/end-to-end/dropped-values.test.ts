@@ -1,4 +1,6 @@
-/** V8 does not feel what refs and views keep in the arena: the store asks for collections itself. */
+/**
+ * V8 does not feel what refs and views keep in the arena: the store asks for collections itself.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserFolder } from "./user-folder.ts";
 

@@ -45,6 +45,8 @@ export class Link {
 export class Links {
   /** Task frames on a link from which on its sender is told to wait. */
   readonly congestedAt: number;
+  /** Task frames that were retracted. */
+  takenBackCount = 0;
   readonly #links = new Map<string, Link>();
   /** Pairs that told each other good-bye: whoever sends now would leak a link. */
   readonly #forgotten = new Set<string>();
@@ -75,10 +77,10 @@ export class Links {
     return this.#links.get(`${from}>${to}`);
   }
 
-  /** What `peer` sent that has not arrived is lost for `process`. */
-  forget(process: Address, peer: Address): void {
+  /** What `peer` sent that has not arrived is lost for `process`, or comes late. */
+  forget(process: Address, peer: Address, comesLate: boolean): void {
     this.#links.delete(`${process}>${peer}`);
-    this.#links.delete(`${peer}>${process}`);
+    if (!comesLate) this.#links.delete(`${peer}>${process}`);
     this.#forgotten.add(`${process}>${peer}`);
   }
 
@@ -90,7 +92,11 @@ export class Links {
         this.#onSent(to, message);
       },
       sendTask: (to, message) => this.link(self, to).addTask(message),
-      retract: (to, position) => this.known(self, to)?.retract(position) ?? false,
+      retract: (to, position) => {
+        const isTakenBack = this.known(self, to)?.retract(position) ?? false;
+        if (isTakenBack) this.takenBackCount += 1;
+        return isTakenBack;
+      },
       isCongested: (to) => {
         const link = this.known(self, to);
         if (link === undefined || link.tasks.length < this.congestedAt) return false;

@@ -247,9 +247,9 @@ export class EngineProcess {
       wantsTask: () => this.client.core.receiver.wantsTask(),
       accept: (task: IncomingTask) => void this.#accepted.push(task),
       runAccepted: () => {
-        for (const task of this.#accepted.splice(0)) this.world.start(this, task);
+        for (const task of this.#accepted.splice(0)) this.world.executor.start(this, task);
       },
-      construct: (actor: IncomingActor) => this.world.startConstructor(this, actor),
+      construct: (actor: IncomingActor) => this.world.executor.startConstructor(this, actor),
     };
     return sink as unknown as Executor;
   }

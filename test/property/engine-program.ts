@@ -83,7 +83,7 @@ function callActor(world: EngineWorld, context: Context): void {
     return known;
   };
   noteTask(world, context, task, { ...call, actorOf: modelOf });
-  world.onActorCall(actor, task);
+  world.executor.onActorCall(actor, task);
 }
 
 function createActor(world: EngineWorld, context: Context): void {

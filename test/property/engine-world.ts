@@ -13,25 +13,26 @@ import {
   workerIdOf,
 } from "#engine/common/ids.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
-import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
+import type { Message } from "#engine/protocol/message.ts";
 import { FailedValue, type Outcome } from "#engine/protocol/outcome.ts";
 import { Raylet, type RayletInstruction } from "#engine/raylet/raylet.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import { deliverControl, deliverTask, type Link, Links } from "./engine-links.ts";
-import { check, EngineModel, type GivenArgument, nameOf } from "./engine-model.ts";
+import { check, EngineModel, nameOf } from "./engine-model.ts";
+import { EngineExecutor } from "./engine-executor.ts";
 import { Context, EngineProcess } from "./engine-process.ts";
 import { finishTask, type UserAction, type UserActionName, userActions } from "./engine-program.ts";
-import { inlineValue, namesOf, type ReadValue, ValueMemory } from "./engine-values.ts";
+import { namesOf, type ReadValue, ValueMemory } from "./engine-values.ts";
 
 export interface WorldOptions {
   readonly cpus: number;
   readonly config: Partial<Config>;
   readonly congestedAt: number;
   readonly crashes: boolean;
+  /** What a dead process sent may arrive after the news of its death, as it does in local mode. */
+  readonly lateFrames: boolean;
   /** What is drawn, a number a decision; when it is used up the world heals. */
   readonly draws: readonly number[];
   /** What the programs of this run do; others are left out, so that these come together. */
@@ -48,6 +49,9 @@ type Step = () => void;
 
 export class EngineWorld {
   readonly model = new EngineModel();
+  readonly executor = new EngineExecutor(this);
+  /** What has happened that not every run sees. */
+  readonly reached = new Set<string>();
   readonly memory = new ValueMemory(segmentBytes);
   readonly raylet: Raylet;
   readonly gcs = new Gcs();
@@ -62,11 +66,8 @@ export class EngineWorld {
   readonly #hosts = new Map<Address, Host>();
   readonly #starting: WorkerId[] = [];
   readonly #exits: { readonly workerId: WorkerId; readonly exit: WorkerExit }[] = [];
-  readonly #constructing: { readonly process: EngineProcess; readonly actor: IncomingActor }[] = [];
   readonly #soon: { readonly host: Host; readonly call: () => void }[] = [];
   readonly #timers = new Map<Host, { readonly atMs: number; readonly wake: () => void }>();
-  readonly #calls = new Map<string, { readonly client: ActorClient; readonly order: number }>();
-  readonly #lastStarted = new Map<ActorClient, number>();
   #drawAt = 0;
   #numbers = 0;
 
@@ -75,6 +76,7 @@ export class EngineWorld {
     this.#userActions = options.actions.map((name) => userActions[name]);
     this.#config = { ...defaultConfig, ...options.config };
     this.links = new Links(options.congestedAt, (to, message) => {
+      this.#noteRare(to, message);
       // From here on its thread may end before it has begun.
       if (message.type === "constructActor") this.model.onPlaced(message.spec.actorId, to);
     });
@@ -169,7 +171,7 @@ export class EngineWorld {
       tasks,
       this.#endSteps(false),
       [...this.#declareSteps(), ...this.#soonSteps()],
-      [...this.#startSteps(), ...this.#constructSteps(false)],
+      [...this.#startSteps(), ...this.executor.constructSteps(false)],
       [...this.#exitSteps(), ...this.#timerSteps()],
       crash,
     ].filter((steps) => steps.length > 0);
@@ -182,7 +184,7 @@ export class EngineWorld {
       () => this.#soonSteps(),
       () => this.#exitSteps(),
       () => this.#startSteps(),
-      () => this.#constructSteps(true),
+      () => this.executor.constructSteps(true),
       () => this.#endSteps(true),
       () => this.#declareSteps(),
       () => this.#timerSteps(),
@@ -229,6 +231,7 @@ export class EngineWorld {
     });
     if (!link.wasCongested || link.tasks.length >= this.links.congestedAt) return;
     link.wasCongested = false;
+    this.reached.add("a link with room again");
     this.#hosts.get(link.from)?.onWritable(link.to);
   }
 
@@ -346,9 +349,7 @@ export class EngineWorld {
     for (const due of this.#soon.filter(({ host }) => host === process.host)) {
       this.#soon.splice(this.#soon.indexOf(due), 1);
     }
-    for (const late of this.#constructing.filter((other) => other.process === process)) {
-      this.#constructing.splice(this.#constructing.indexOf(late), 1);
-    }
+    this.executor.onCrash(process);
     this.#exits.push({ workerId, exit });
   }
 
@@ -365,99 +366,16 @@ export class EngineWorld {
   }
 
   forgetPeer(process: WorkerId, peer: WorkerId): void {
-    this.links.forget(process, peer);
+    this.links.forget(process, peer, this.#options.lateFrames);
   }
 
-  // ------------------------------------------------------------ tasks and actors
-
-  /** A task begins in its worker: it must be what was submitted. */
-  start(process: EngineProcess, task: IncomingTask): void {
-    const name = nameOf({ owner: task.owner, serial: task.serial, index: 1 });
-    const submitted = this.model.onStarted(name, process.id);
-    submitted.takenBy.add(process.id);
-    check(this.#isAlone(process, task), "two tasks of one lease run at once");
-    this.#checkOrder(name);
-    const context = new Context(process, task, process.client.core.receiver.actor);
-    process.contexts.push(context);
-    this.#readArguments(context, submitted, task);
-  }
-
-  startConstructor(process: EngineProcess, actor: IncomingActor): void {
-    this.#constructing.push({ process, actor });
-  }
-
-  #constructSteps(calmly: boolean): Step[] {
-    return this.#constructing.map((due) => () => {
-      this.#constructing.splice(this.#constructing.indexOf(due), 1);
-      this.#construct(due.process, due.actor, !calmly && this.pick(4) === 0);
-    });
-  }
-
-  #construct(process: EngineProcess, actor: IncomingActor, fails: boolean): void {
-    const { actorId, maxConcurrency } = actor.spec;
-    const known = this.model.actors.get(actorId);
-    check(known !== undefined && !known.wasMade, "an actor is made once, if at all");
-    known.wasMade = true;
-    const context = new Context(process, null, actor);
-    process.contexts.push(context);
-    this.#readArguments(context, { n: null, given: known.given }, actor.spec);
-    const n = this.nextNumber();
-    if (fails) known.wasKilled = true;
-    const error = {
-      type: "ACTOR_DIED",
-      message: `boom ${n}`,
-      subject: actorId,
-      detail: "",
-    } as const;
-    const failure = fails ? { error, cause: inlineValue(n, []) } : null;
-    process.client.dispatch({ type: "constructorFinished", actor, failure, maxConcurrency });
-  }
-
-  #readArguments(
-    context: Context,
-    expected: { n: number | null; given: readonly GivenArgument[] },
-    came: Pick<IncomingTask, "args" | "values">,
-  ): void {
-    const read = this.memory.read(came.args);
-    if (expected.n !== null) check(read.n === expected.n, "the arguments are those of the call");
-    check(read.specials.length === expected.given.length, "as many arguments as were given");
-    for (const [i, given] of expected.given.entries()) {
-      const special = read.specials[i];
-      if (given.kind === "actor") {
-        check(special?.type === "actor" && special.actorId === given.actorId, "the same actor");
-        context.revive([special]);
-        continue;
-      }
-      check(special?.type === "ref" && nameOf(special) === given.name, "the same object");
-      check(special.topLevel === (given.kind === "value"), "as a value or as a ref");
-      if (!special.topLevel) context.revive([special]);
-      else this.#readGiven(context, given.name, came.values?.[i]);
+  #noteRare(to: Address, message: Message): void {
+    this.reached.add(message.type);
+    if (message.type === "taskReply" && message.keptRefs !== null) this.reached.add("keptRefs");
+    if (message.type === "objectState" && message.outcome instanceof FailedValue) {
+      this.reached.add("objectState of a failure");
     }
-  }
-
-  #readGiven(context: Context, name: string, outcome: Outcome): void {
-    const value = this.checkRead(name, outcome);
-    context.revive(value.specials);
-  }
-
-  /** Calls of one handle are started in the order in which they were made. */
-  onActorCall(client: ActorClient, task: TaskRecord): void {
-    this.#calls.set(nameOf(task), { client, order: this.nextNumber() });
-  }
-
-  #checkOrder(name: string): void {
-    const call = this.#calls.get(name);
-    if (call === undefined) return;
-    const last = this.#lastStarted.get(call.client) ?? 0;
-    check(call.order > last, "calls of an actor were started out of order");
-    this.#lastStarted.set(call.client, call.order);
-  }
-
-  #isAlone(process: EngineProcess, { owner, stream }: IncomingTask): boolean {
-    if (process.client.core.receiver.actor !== null) return true;
-    return process.contexts.every(
-      ({ task }) => task === null || task.owner !== owner || task.stream !== stream,
-    );
+    if (message.type === "workerDied" && to !== gcsAddress) this.reached.add("a peer's death");
   }
 
   // ------------------------------------------------------------ what is read

@@ -18,16 +18,17 @@
  *         share.
  */
 import { assert } from "#engine/common/assert.ts";
-import { engineError, type EngineError } from "#engine/common/error-type.ts";
-import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
-import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
+import { type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
 import { specialsOf, storedIn } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
+import { diedWithOwner, freedByOwner } from "./lost-object.ts";
 import { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
+import { ReleaseBatch } from "./release-batch.ts";
 
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
@@ -38,11 +39,11 @@ export class ReferenceCounter {
   readonly #doubtful: ObjectEntry[] = [];
   /** Living owners of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
-  readonly #extentsToFree: ArenaExtent[] = [];
-  readonly #holdsToRelease = new Map<WorkerId, ObjectName[]>();
+  readonly #batch: ReleaseBatch;
 
   constructor(context: ProcessContext) {
     this.#context = context;
+    this.#batch = new ReleaseBatch(context);
   }
 
   get registeredCount(): number {
@@ -66,9 +67,8 @@ export class ReferenceCounter {
     if (known !== undefined) return known;
     const entry = new ObjectEntry(owner, serial, index);
     if (owner === this.#context.self) {
-      // An owner always has the entry while anyone may name it, so this one was freed.
       entry.state = "FAILED";
-      entry.outcome = new FailedValue(lostError(entry, "its owner has already freed it"), null);
+      entry.outcome = freedByOwner(entry);
       return entry;
     }
     if (this.ended.has(owner)) this.#failWithOwner(entry);
@@ -91,7 +91,9 @@ export class ReferenceCounter {
 
   /** A value is about to be named to another process that is covered by what this one holds. */
   registerContained(value: Outcome, receiver: WorkerId | null): void {
-    for (const special of specialsOf(value)) {
+    const specials = specialsOf(value);
+    if (specials.length === 0) return;
+    for (const special of specials) {
       if (special.type !== "ref") continue;
       const inner = this.find(special.owner, special);
       if (inner !== undefined) this.register(inner, receiver);
@@ -100,9 +102,11 @@ export class ReferenceCounter {
 
   /** A value goes to another process for good: what it names of ours is held for the receiver. */
   exportContained(value: Outcome, receiver: WorkerId): void {
+    const specials = specialsOf(value);
+    if (specials.length === 0) return;
     this.registerContained(value, receiver);
     if (receiver === this.#context.self) return;
-    for (const special of specialsOf(value)) {
+    for (const special of specials) {
       if (special.type === "ref" && special.owner === this.#context.self) {
         this.addHolder(special, receiver);
       }
@@ -111,8 +115,9 @@ export class ReferenceCounter {
 
   /** The other end of `exportContained`: whatever becomes of the value, its holds are ours. */
   onReceived(value: Outcome, from: WorkerId): void {
-    if (from === this.#context.self) return;
-    for (const special of specialsOf(value)) {
+    const specials = specialsOf(value);
+    if (specials.length === 0 || from === this.#context.self) return;
+    for (const special of specials) {
       if (special.type !== "ref" || special.owner !== from) continue;
       const inner = this.adopt(from, special.serial, special.index);
       this.#gainHold(inner);
@@ -215,7 +220,7 @@ export class ReferenceCounter {
       this.#failWithOwner(entry);
       lost.push(entry);
     }
-    this.#holdsToRelease.delete(workerId);
+    this.#batch.dropHolds(workerId);
     this.#watched.delete(workerId);
     return lost;
   }
@@ -225,28 +230,12 @@ export class ReferenceCounter {
     for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
       this.collect(entry);
     }
-    if (this.#extentsToFree.length > 0) {
-      this.#freeExtents(this.#extentsToFree.splice(0), out);
-    }
-    if (this.#holdsToRelease.size === 0) return;
-    for (const [owner, objects] of this.#holdsToRelease) {
-      out.send(owner, { type: "releaseHolds", from: this.#context.self, objects });
-    }
-    this.#holdsToRelease.clear();
-  }
-
-  #freeExtents(freed: readonly ArenaExtent[], out: Out): void {
-    const extents = freed.filter(({ segment }) => segment < ownSegmentsFrom);
-    for (const { segment } of freed) {
-      if (segment >= ownSegmentsFrom) out.instruct({ type: "dropSegment", segment });
-    }
-    if (extents.length === 0) return;
-    out.send(this.#context.raylet, { type: "freeArena", from: this.#context.self, extents });
+    this.#batch.flush(out);
   }
 
   /** Bytes in the arena that nobody needs any more. */
   freeExtent(extent: ArenaExtent): void {
-    this.#extentsToFree.push(extent);
+    this.#batch.addExtent(extent);
   }
 
   /** Bytes in the arena that only an unfinished call needed. */
@@ -281,7 +270,7 @@ export class ReferenceCounter {
 
   /** One more hold at the owner is ours; one is all that is needed. */
   #gainHold(entry: ObjectEntry): void {
-    if (entry.registered) this.#releaseHold(entry);
+    if (entry.registered) this.#batch.addHold(entry.owner, entry);
     else entry.registered = true;
   }
 
@@ -293,16 +282,10 @@ export class ReferenceCounter {
     out.send(raylet, { type: "watchWorker", from: self, workerId: owner });
   }
 
-  #releaseHold({ owner, serial, index }: ObjectEntry): void {
-    const objects = this.#holdsToRelease.get(owner) ?? [];
-    objects.push({ serial, index });
-    this.#holdsToRelease.set(owner, objects);
-  }
-
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {
     this.#unlist(entry);
-    if (entry.registered) this.#releaseHold(entry);
+    if (entry.registered) this.#batch.addHold(entry.owner, entry);
     this.#freeValue(entry);
   }
 
@@ -322,15 +305,8 @@ export class ReferenceCounter {
   }
 
   #failWithOwner(entry: ObjectEntry): void {
-    const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-    const why = this.ended.reasonOf(entry.owner);
-    const error = engineError(
-      "OWNER_DIED",
-      `object ${subject} is lost with its owner: ${why}`,
-      subject,
-    );
     entry.state = "FAILED";
-    entry.outcome = new FailedValue(error, null);
+    entry.outcome = diedWithOwner(entry, this.ended.reasonOf(entry.owner));
   }
 
   #list(entry: ObjectEntry): void {
@@ -348,9 +324,4 @@ export class ReferenceCounter {
     entries.delete(objectKey(entry.serial, entry.index));
     if (entries.size === 0) this.#byOwner.delete(entry.owner);
   }
-}
-
-function lostError(entry: ObjectEntry, why: string): EngineError {
-  const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-  return engineError("OBJECT_LOST", `object ${subject} is lost: ${why}`, subject);
 }
