@@ -47,6 +47,7 @@ export class SchedulingQueue {
   inFlightCount = 0;
   /** Moving average; negative until a task has been timed. */
   durationMs = -1;
+  #lastDurationMs = Infinity;
 
   constructor(key: string, template: TaskTemplate, depth: number) {
     this.key = key;
@@ -58,10 +59,13 @@ export class SchedulingQueue {
     return this.tasks.size === 0 && this.leases.length === 0 && this.requests.size === 0;
   }
 
+  /** A long one counts from the second in a row on: one alone was a pause of its thread. */
   addDuration(durationMs: number): void {
     const weight = 0.2;
+    const counted = Math.min(durationMs, this.#lastDurationMs);
+    this.#lastDurationMs = durationMs;
     this.durationMs =
-      this.durationMs < 0 ? durationMs : this.durationMs + weight * (durationMs - this.durationMs);
+      this.durationMs < 0 ? counted : this.durationMs + weight * (counted - this.durationMs);
   }
 
   /** Why its tasks wait, for a person; "" when nothing is known. */

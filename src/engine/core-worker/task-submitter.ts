@@ -264,11 +264,13 @@ export class TaskSubmitter {
   #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
     const window = this.#window(queue);
+    const oneWillDo = isTooShortToShare(queue);
     while (tasks.size > 0) {
       let best: LeaseStream | undefined;
       for (const lease of leases) {
         if (!this.#hasRoom(lease, window, nowMs, out)) continue;
         if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
+        if (oneWillDo) break;
       }
       if (best === undefined) break;
       this.#push(best, tasks.shift() as TaskRecord, out);
@@ -277,7 +279,9 @@ export class TaskSubmitter {
 
   #refill(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
-    if (queue.tasks.size > 0) {
+    if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
+      this.#pushAll(queue, nowMs, out);
+    } else if (queue.tasks.size > 0) {
       const window = this.#window(queue);
       while (queue.tasks.size > 0 && this.#hasRoom(lease, window, nowMs, out)) {
         this.#push(lease, queue.tasks.shift() as TaskRecord, out);
@@ -390,8 +394,8 @@ export class TaskSubmitter {
    * do. Once one is known to wait, no more are added.
    */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
-    const { durationMs, leases } = queue;
-    if (leases.length > 0 && durationMs >= 0 && durationMs < shareFromMs) {
+    const { leases } = queue;
+    if (leases.length > 0 && isTooShortToShare(queue)) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
     }
@@ -471,6 +475,11 @@ function isWorthMoving({ durationMs }: SchedulingQueue, { inFlightCount }: Lease
   if (inFlightCount < 2) return false;
   if (durationMs < 0) return true;
   return durationMs >= shareFromMs && durationMs * inFlightCount >= stealAtAheadMs;
+}
+
+/** One worker at a time is as fast as several: the others are kept for longer tasks. */
+function isTooShortToShare({ durationMs }: SchedulingQueue): boolean {
+  return durationMs >= 0 && durationMs < shareFromMs;
 }
 
 function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {

@@ -65,6 +65,8 @@ export class Host implements TransportReceiver {
   #pumpIsDue = false;
   #closed = false;
   #armedMs = Infinity;
+  /** The time for all control frames of one look; no user code runs between them. */
+  #lookMs: number | null = null;
 
   constructor(clock: HostClock, checkInvariants: boolean) {
     this.#clock = clock;
@@ -159,25 +161,29 @@ export class Host implements TransportReceiver {
   pump(): boolean {
     if (this.#pumping || this.#draining || this.#closed) return false;
     this.#pumping = true;
-    const startMs = this.#clock.nowMs();
+    const startMs = this.nowMs;
     let worked = false;
     try {
       for (let frames = 0; this.#step(); frames += framesPerLook) {
         worked = true;
-        if (frames < framesPerTurn && this.#clock.nowMs() - startMs < turnBudgetMs) continue;
+        if (frames < framesPerTurn && this.nowMs - startMs < turnBudgetMs) continue;
         this.#pumpSoon();
         break;
       }
     } finally {
       this.#pumping = false;
+      this.#lookMs = null;
     }
+    if (worked) this.#arm();
     return worked;
   }
 
   /** True if there was something to do. */
   #step(): boolean {
     if (this.#closed) return false;
+    this.#lookMs = this.nowMs;
     const worked = this.#transport?.poll(framesPerLook) ?? false;
+    this.#lookMs = null;
     return this.#takeTask() || worked;
   }
 
@@ -201,7 +207,7 @@ export class Host implements TransportReceiver {
 
   #drain(): void {
     this.#draining = true;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#lookMs ?? this.nowMs;
     try {
       for (;;) {
         const target = this.#inbox.shift();
@@ -213,7 +219,7 @@ export class Host implements TransportReceiver {
     } finally {
       this.#draining = false;
     }
-    this.#arm();
+    if (!this.#pumping) this.#arm();
     // Tasks for this very thread start in a turn of their own: their owner is still running.
     if (this.#localTasks.size > 0 && !this.#pumping) this.#pumpSoon();
     this.#onDrained();
