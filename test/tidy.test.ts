@@ -20,7 +20,16 @@ const machines = [
  * submitter of tasks or the one of actors; the end of a thread concerns whoever kept something of
  * it.
  */
-const severalHomes = ["pushTask", "onTaskReply", "onWorkerDied"];
+const severalHomes = [
+  "pushTask",
+  "onTaskReply",
+  "onWorkerDied",
+  "onNodeDied",
+  // A raylet passes them on: deaths to its processes, and what they watch to other raylets.
+  "nodeDied",
+  "watchWorker",
+  "workerDied",
+];
 const examplePackages = ["hyparquet", "hyparquet-compressors", "vega-datasets"];
 
 describe("tidy", () => {

@@ -8,6 +8,7 @@ import {
   ActorUnschedulableError,
   GetTimeoutError,
   MobulaError,
+  NodeDiedError,
   ObjectLostError,
   ObjectStoreFullError,
   OutOfMemoryError,
@@ -37,6 +38,8 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
       return new TaskUnschedulableError(message, fields);
     case "WORKER_CRASHED":
       return new WorkerCrashedError(message, fields);
+    case "NODE_DIED":
+      return new NodeDiedError(message, fields);
     case "OUT_OF_MEMORY":
       return new OutOfMemoryError(message, fields);
     case "ACTOR_DIED":

@@ -2,6 +2,7 @@
  * Composition root of a driver: `init`, `shutdown`, and the runtime that the first call starts by
  * itself.
  */
+import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
 import { describe } from "./call-shape.ts";
@@ -145,12 +146,13 @@ async function startNode(
   },
 ): Promise<{ close(): Promise<void> }> {
   // Workers import this module with the user's: what loads Effect waits until a driver needs it.
-  const { startHeadNode } = await import("#engine/services/node.ts");
+  const { startNode } = await import("#engine/services/node.ts");
   const { nodeId, config, totals, labels, mode, hostname, numCpus } = plan;
   const prestartCount = Math.min(Math.ceil(numCpus), config.taskWorkersMax);
   const raylet = {
     nodeId,
     config,
+    isHead: true,
     totals,
     labels,
     address: mode,
@@ -158,7 +160,9 @@ async function startNode(
     prestartCount,
     segments,
   };
-  return startHeadNode({ ...parts, raylet });
+  // The one node of its cluster: nobody else could take it for dead.
+  const onExit = (reason: string): void => assert(false, `the only node ends itself: ${reason}`);
+  return startNode({ ...parts, raylet, isHead: true, onExit });
 }
 
 /** Running tasks may go on for a while. */

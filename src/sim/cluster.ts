@@ -8,7 +8,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
-import { type RunningNode, startHeadNode } from "#engine/services/node.ts";
+import { type RunningNode, startNode } from "#engine/services/node.ts";
 import { findRemote } from "#api/identity/remote-registry.ts";
 import { notRegisteredError } from "#api/identity/remote-resolution-error.ts";
 import type { NodePlan } from "#api/node-plan.ts";
@@ -72,7 +72,9 @@ export class Cluster {
   /** Raylet and GCS come up; from then on everything happens in steps. */
   async start(): Promise<void> {
     const { nodeId, config, totals, labels, hostname, numCpus } = this.#plan;
-    this.#node = await startHeadNode({
+    this.#node = await startNode({
+      isHead: true,
+      onExit: (reason) => assert(false, reason),
       host: this.#headHost,
       launcher: {
         start: (workerId) => this.#startWorker(workerId),
@@ -84,6 +86,7 @@ export class Cluster {
       raylet: {
         nodeId,
         config,
+        isHead: true,
         totals,
         labels,
         address: "sim",

@@ -98,7 +98,18 @@ const examples: Examples = {
     resources,
     strategy: { type: "nodeLabels", hard: new Map([["zone", "a"]]), soft: new Map() },
     depth: 2,
+    noSpill: true,
   },
+  leaseSpilled: { type: "leaseSpilled", from, leaseId: 1, nodeId },
+  heartbeat: { type: "heartbeat", from, seq: 3, available: resources },
+  heartbeatAck: { type: "heartbeatAck", from, seq: 3, nodeIsDead: true },
+  resourceView: {
+    type: "resourceView",
+    from,
+    version: 4,
+    nodes: [{ nodeId, totals: resources, available: resources, labels: new Map([["zone", "a"]]) }],
+  },
+  nodeDied: { type: "nodeDied", from, nodeId, reason: "gone" },
   leaseGranted: { type: "leaseGranted", from, leaseId: 1, workerId, gpuIds: [3] },
   leasePending: { type: "leasePending", from, leaseId: 1, reason: "no CPU", infeasible: true },
   leaseRefused: { type: "leaseRefused", from, leaseId: 1, error },
@@ -209,7 +220,13 @@ const golden: Readonly<Record<MessageType, string>> = {
     "021203010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
     "030204ffffffff059a9999999999b93f0602e9010700000000000100",
   takenBack: "031201000000000002020000000000030000000000",
-  requestWorkerLease: "0412010000000000020000000673756d0106435055914e0401087a6f6e65026100",
+  requestWorkerLease: "041201000000000002000000010673756d0106435055914e0401087a6f6e65026100",
+  leaseSpilled: "0e120100000000001000112233445566778899aabbccddeeff",
+  heartbeat: "3212040106435055914e",
+  heartbeatAck: "33120401",
+  resourceView:
+    "341205011000112233445566778899aabbccddeeff0106435055914e0106435055914e01087a6f6e650261",
+  nodeDied: "35121000112233445566778899aabbccddeeff08676f6e65",
   leaseGranted: "05120100000000001400112233445566778899aabbccddeeff000000010103",
   releaseLease: "0612010000000000",
   taskBlocked: "0712010000000000020000000000011400112233445566778899aabbccddeeff00000002",
@@ -268,7 +285,7 @@ const golden: Readonly<Record<MessageType, string>> = {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(1);
+    expect(wireVersion).toBe(2);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -210,6 +210,39 @@ describe("leases", () => {
     expect(moved).toEqual([tasks[1]?.serial, tasks[2]?.serial]);
   });
 
+  it("asks for a second worker only for tasks that are long twice in a row", () => {
+    const h = new CoreWorkerHarness({ config: { pipelineDepthMax: 1 } });
+    h.submit();
+    h.grant(executor);
+    h.reply(1, { durationMs: 0.001 });
+    const asked = (): number => h.out.all("requestWorkerLease").length;
+    const before = asked();
+    h.submit();
+    h.submit();
+    h.submit();
+    // A pause of the thread, as a collection of its garbage makes it.
+    h.reply(1, { durationMs: 50 });
+    expect(asked()).toBe(before);
+    h.reply(1, { durationMs: 50 });
+    h.submit();
+    expect(asked()).toBeGreaterThan(before);
+  });
+
+  it("keeps very short tasks on one worker as long as it has room", () => {
+    const h = new CoreWorkerHarness();
+    h.submit();
+    h.submit();
+    const [first, other] = h.out.all("requestWorkerLease").map(({ leaseId }) => leaseId);
+    h.grant(executor, first);
+    h.grant(second, other);
+    for (const to of h.out.all("pushTask")) h.reply(1, { to, durationMs: 0.001 });
+    h.out.clear();
+    for (let i = 0; i < 20; i++) h.submit();
+    const receivers = h.out.sent.filter(({ message }) => message.type === "pushTask");
+    expect(receivers).toHaveLength(20);
+    expect(new Set(receivers.map(({ to }) => to))).toEqual(new Set([executor]));
+  });
+
   it("forgets which functions a dead worker knew", () => {
     const h = new CoreWorkerHarness();
     h.submit();

@@ -31,6 +31,7 @@ export interface LeaseOptions {
   readonly depth?: number;
   readonly strategy?: SchedulingStrategy;
   readonly taskName?: string;
+  readonly noSpill?: boolean;
 }
 
 export interface ActorOptions {
@@ -74,11 +75,13 @@ export class RayletHarness {
       prestartCount?: number;
       segments?: readonly number[];
       config?: Partial<Config>;
+      isHead?: boolean;
     } = {},
   ) {
     this.raylet = new Raylet({
       nodeId,
       config: { ...defaultConfig, ...options.config },
+      isHead: options.isHead ?? true,
       totals: resources(options.totals ?? { CPU: 2 }),
       labels: new Map(Object.entries(options.labels ?? {})),
       address: "local",
@@ -118,6 +121,7 @@ export class RayletHarness {
       resources: resources(options.resources ?? { CPU: 1 }),
       strategy: options.strategy ?? { type: "default" },
       depth: options.depth ?? 0,
+      noSpill: options.noSpill ?? false,
     });
   }
 
@@ -184,7 +188,9 @@ export class RayletHarness {
   }
 
   #instructed(type: RayletInstruction["type"]): WorkerId[] {
-    return this.out.instructions.filter((i) => i.type === type).map((i) => i.workerId);
+    return this.out.instructions.flatMap((i) =>
+      i.type === type && i.type !== "exitNode" ? [i.workerId] : [],
+    );
   }
 }
 

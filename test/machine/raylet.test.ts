@@ -202,6 +202,8 @@ class World {
     this.#observe();
     for (let round = 0; round < 400; round++) {
       for (const id of this.h.stopped()) this.#exit(counterOf(id), { type: "stopped" });
+      // What an exit made room for starts in the same round.
+      this.#observe();
       const starting = this.#starting();
       for (const counter of starting) this.#becomeReady(counter);
       this.#observe();

@@ -83,6 +83,7 @@ export class EngineWorld {
     this.raylet = new Raylet({
       nodeId: node,
       config: this.#config,
+      isHead: true,
       totals: makeRequest([["CPU", toFixedPoint(options.cpus)]]),
       labels: new Map(),
       address: "world",
@@ -313,6 +314,7 @@ export class EngineWorld {
   }
 
   #launch(instruction: RayletInstruction): void {
+    check(instruction.type !== "exitNode", "the only node stays");
     const { type, workerId } = instruction;
     if (type === "startWorker") this.#starting.push(workerId);
     else if (this.processes.has(workerId)) this.#crash(workerId, { type: "stopped" });

@@ -32,6 +32,14 @@ export interface Config {
   readonly workerStartFailuresMax: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;
+  /** A raylet tells the GCS this often that it lives, once there is more than one node. */
+  readonly heartbeatMs: number;
+  /** A node that was silent for so long is dead, for ever. */
+  readonly healthTimeoutMs: number;
+  /** A node that has not heard from the GCS for so long ends itself. */
+  readonly gcsReconnectMs: number;
+  /** Least time between two reports of what a node has free, and between two views of all. */
+  readonly resourceReportMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
 }
@@ -49,6 +57,10 @@ export const defaultConfig: Config = {
   workerStartTimeoutMs: 60_000,
   workerStartFailuresMax: 3,
   workerHeapMbMax: 2048,
+  heartbeatMs: 1000,
+  healthTimeoutMs: 15_000,
+  gcsReconnectMs: 60_000,
+  resourceReportMs: 50,
   arenaChunkBytes: 4 * 1024 * 1024,
 };
 

@@ -17,7 +17,8 @@ export type ErrorType =
   | "OBJECT_LOST"
   | "OBJECT_STORE_FULL"
   | "SERIALIZATION"
-  | "GET_TIMEOUT";
+  | "GET_TIMEOUT"
+  | "NODE_DIED";
 
 /** `subject` is the hex id of the task, actor or object it happened to, or "". */
 export interface EngineError {

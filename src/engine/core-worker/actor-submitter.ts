@@ -14,7 +14,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
 import { engineError } from "#engine/common/error-type.ts";
-import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type {
   ActorRegistered,
   ActorRegistration,
@@ -224,6 +224,12 @@ export class ActorSubmitter {
     }
   }
 
+  onNodeDied(nodeId: NodeId): void {
+    for (const stream of this.#streams.values()) {
+      if (nodeIdOf(stream.workerId) === nodeId) stream.hasEnded = true;
+    }
+  }
+
   onWritable(out: Out): void {
     for (const stream of this.#streams.values()) this.dispatch(stream.client, out);
   }
@@ -269,6 +275,7 @@ export class ActorSubmitter {
     if (client.stream?.workerId === message.workerId) return;
     const stream = new ActorStream(this.#streamNumbers.take(), message.workerId, client);
     stream.hasEnded = this.#references.ended.has(message.workerId);
+    this.#references.watchIfFar(message.workerId, out);
     client.stream = stream;
     this.#streams.set(stream.stream, stream);
     this.#endCreation(client, out);

@@ -10,7 +10,8 @@
  * Source: Ray core_worker; protocols §3–§6.
  */
 import { assert } from "#engine/common/assert.ts";
-import type { ActorByName, ActorKilled } from "#engine/protocol/gcs.ts";
+import { type EngineError, engineError } from "#engine/common/error-type.ts";
+import type { ActorByName, ActorKilled, NodeDied } from "#engine/protocol/gcs.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
 import type {
   ArenaAllocated,
@@ -115,6 +116,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "taskReply":
         return this.#onTaskReply(event, nowMs, out);
       case "pushTask":
+        this.references.watchIfFar(event.from as WorkerId, out);
         return this.receiver.onPushTask(event, out);
       case "taskFinished":
         return this.receiver.onTaskFinished(event, out);
@@ -141,6 +143,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     switch (event.type) {
       case "leaseGranted":
         return this.submitter.onLeaseGranted(event, nowMs, out);
+      case "leaseSpilled":
+        return this.submitter.onLeaseSpilled(event, out);
       case "leasePending":
         return this.submitter.onLeasePending(event, out);
       case "leaseRefused":
@@ -151,6 +155,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.submitter.onLeaseDemand(event, out);
       case "workerDied":
         return this.#onWorkerDied(event, out);
+      case "nodeDied":
+        return this.#onNodeDied(event, nowMs, out);
       case "putObject":
         return this.#onPutObject(event, out);
       case "subscribeObject":
@@ -272,6 +278,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onSubscribeObject({ object, from }: SubscribeObject, out: Out): void {
     const borrower = from as WorkerId;
+    this.references.watchIfFar(borrower, out);
     const entry =
       this.references.addHolder(object, borrower) ??
       this.references.adopt(this.context.self, object.serial, object.index);
@@ -303,7 +310,18 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
-    if (this.references.ended.has(workerId)) return;
+    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, out);
+  }
+
+  #onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
+    if (!this.references.ended.addNode(nodeId, reason)) return;
+    const error = engineError("NODE_DIED", reason, nodeId);
+    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, out);
+    this.actors.onNodeDied(nodeId);
+    this.submitter.onNodeDied(nodeId, error, nowMs, out);
+  }
+
+  #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);

@@ -3,13 +3,14 @@
  * are.
  */
 import type { Config } from "#engine/common/config.ts";
-import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { CoreWorkerInstruction } from "./calls.ts";
 
 export interface ProcessContext {
   readonly self: WorkerId;
-  readonly raylet: Address;
+  /** Of the node of this process. */
+  readonly raylet: NodeId;
   readonly gcs: Address;
   readonly config: Config;
 }

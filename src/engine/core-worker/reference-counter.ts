@@ -19,7 +19,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import { type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
@@ -37,7 +37,7 @@ export class ReferenceCounter {
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
   /** May have lost their last count in this event. */
   readonly #doubtful: ObjectEntry[] = [];
-  /** Living owners of whose end the raylet will tell. */
+  /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
 
@@ -161,7 +161,7 @@ export class ReferenceCounter {
     if (owner === this.#context.self || entry.subscribed || this.ended.has(owner)) return;
     if (entry.registered && entry.state !== "PENDING") return;
     entry.subscribed = true;
-    this.#watch(owner, out);
+    this.watch(owner, out);
     const object = { serial, index };
     out.send(owner, { type: "subscribeObject", from: this.#context.self, object });
     this.#gainHold(entry);
@@ -204,6 +204,29 @@ export class ReferenceCounter {
     if (entry.outcome instanceof StoredValue) this.freeEncoded(entry.outcome);
     if (entry.registered) this.#unlist(entry);
     this.#freeValue(entry);
+  }
+
+  /**
+   * The raylet will tell of its end: of one that ended before this process came, or on another
+   * node, nobody would.
+   */
+  watch(peer: WorkerId, out: Out): void {
+    if (this.#watched.has(peer)) return;
+    this.#watched.add(peer);
+    const { self, raylet } = this.#context;
+    out.send(raylet, { type: "watchWorker", from: self, workerId: peer });
+  }
+
+  /** As `watch`, for one that counts on us: those of this node are told of anyway. */
+  watchIfFar(peer: WorkerId, out: Out): void {
+    if (!peer.startsWith(this.#context.raylet)) this.watch(peer, out);
+  }
+
+  /** Processes of a node that anything here depends on. */
+  peersOn(nodeId: NodeId): Set<WorkerId> {
+    const peers = new Set([...this.#watched, ...this.#byOwner.keys()]);
+    for (const peer of peers) if (nodeIdOf(peer) !== nodeId) peers.delete(peer);
+    return peers;
   }
 
   /** Fails what the dead process owned and this one waits for; returned for their waiters. */
@@ -274,13 +297,6 @@ export class ReferenceCounter {
     else entry.registered = true;
   }
 
-  /** Whoever ended before this process came was not told to it. */
-  #watch(owner: WorkerId, out: Out): void {
-    if (this.#watched.has(owner)) return;
-    this.#watched.add(owner);
-    const { self, raylet } = this.#context;
-    out.send(raylet, { type: "watchWorker", from: self, workerId: owner });
-  }
 
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {

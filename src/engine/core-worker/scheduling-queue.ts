@@ -1,6 +1,6 @@
 /** The tasks of one scheduling key at their owner, and the workers leased for them. */
 import { Deque } from "#engine/common/deque.ts";
-import type { WorkerId } from "#engine/common/ids.ts";
+import { type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { TaskTemplate } from "#engine/common/task-spec.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import { PushStream } from "./push-stream.ts";
@@ -8,6 +8,8 @@ import { PushStream } from "./push-stream.ts";
 /** A worker leased for one key: its stream number is the lease id. */
 export class LeaseStream extends PushStream {
   readonly queue: SchedulingQueue;
+  /** Who granted it: the raylet of the worker's node. */
+  readonly raylet: NodeId;
   readonly gpuIds: readonly number[] | null;
   readonly grantedAtMs: number;
   idleSinceMs: number;
@@ -27,10 +29,17 @@ export class LeaseStream extends PushStream {
   }) {
     super(fields.leaseId, fields.workerId);
     this.queue = fields.queue;
+    this.raylet = nodeIdOf(fields.workerId);
     this.gpuIds = fields.gpuIds.length === 0 ? null : fields.gpuIds;
     this.grantedAtMs = fields.nowMs;
     this.idleSinceMs = fields.nowMs;
   }
+}
+
+export interface LeaseRequest {
+  readonly raylet: NodeId;
+  /** Why it waits; "" while there is no answer at all. */
+  reason: string;
 }
 
 export class SchedulingQueue {
@@ -39,10 +48,8 @@ export class SchedulingQueue {
   readonly depth: number;
   readonly tasks = new Deque<TaskRecord>();
   readonly leases: LeaseStream[] = [];
-  /**
-   * Lease requests without a final answer: id → why it waits, "" while there is no answer at all.
-   */
-  readonly requests = new Map<number, string>();
+  /** Lease requests without a final answer, by id. */
+  readonly requests = new Map<number, LeaseRequest>();
   /** Tasks on leases of this queue. */
   inFlightCount = 0;
   /** Moving average; negative until a task has been timed. */
@@ -70,7 +77,7 @@ export class SchedulingQueue {
 
   /** Why its tasks wait, for a person; "" when nothing is known. */
   pendingReason(): string {
-    for (const reason of this.requests.values()) if (reason !== "") return reason;
+    for (const { reason } of this.requests.values()) if (reason !== "") return reason;
     return "";
   }
 }

@@ -4,9 +4,10 @@
  *
  * State:  one queue a key in use; streams by lease id. A queue without tasks, leases and requests
  *         is gone.
- * In/out: submitted tasks, LeaseGranted, LeasePending, LeaseRefused, LeaseRevoked, LeaseDemand,
- *         TaskReply, TakenBack → RequestWorkerLease, ReleaseLease, PushTask, outcomes.
- * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease.
+ * In/out: submitted tasks, LeaseGranted, LeaseSpilled, LeasePending, LeaseRefused, LeaseRevoked,
+ *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
+ * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease; one on a
+ *         lease of another node, since nobody could tell whether those behind it had started.
  * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at
  *         no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
@@ -14,20 +15,24 @@
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
   LeaseGranted,
   LeasePending,
   LeaseRefused,
   LeaseRevoked,
+  LeaseSpilled,
 } from "#engine/protocol/lease.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 
 /** Below this much work ahead, moving it to another worker costs more than it gains. */
@@ -45,30 +50,32 @@ export class TaskSubmitter {
   readonly #context: ProcessContext;
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
-  readonly #streamNumbers: SerialCounter;
+  readonly #references: ReferenceCounter;
+  readonly #requests: LeaseRequests;
   readonly #queues = new Map<string, SchedulingQueue>();
   /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
   readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
   readonly #leases = new Map<number, LeaseStream>();
-  readonly #requests = new Map<number, SchedulingQueue>();
   /** Whose requests no node can meet. */
   readonly #infeasible = new Set<SchedulingQueue>();
   /** Functions that a worker has run for us: it remembers them. */
   readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
-  #demandVersion = -1;
-  #othersWait = false;
+  /** By raylet, of those that gave us leases. */
+  readonly #demands = new Map<Address, LeaseDemand>();
 
   constructor(parts: {
     context: ProcessContext;
     manager: TaskManager;
     dependencies: DependencyResolver;
+    references: ReferenceCounter;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
-    this.#streamNumbers = parts.streamNumbers;
+    this.#references = parts.references;
+    this.#requests = new LeaseRequests(parts.context, parts.streamNumbers);
   }
 
   submit(task: TaskRecord, nowMs: number, out: Out): void {
@@ -80,14 +87,14 @@ export class TaskSubmitter {
   onLeaseGranted(message: LeaseGranted, nowMs: number, out: Out): void {
     const { leaseId, workerId, gpuIds } = message;
     if (this.#leases.has(leaseId)) return;
-    const queue = this.#requests.get(leaseId);
+    const queue = this.#requests.queueOf(leaseId);
     if (queue === undefined) {
-      this.#releaseLease(leaseId, out);
+      this.#requests.release(leaseId, message.from, out);
       return;
     }
-    this.#requests.delete(leaseId);
-    queue.requests.delete(leaseId);
+    this.#requests.close(leaseId, queue);
     this.#infeasible.delete(queue);
+    this.#references.watchIfFar(workerId, out);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
     lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
@@ -105,21 +112,29 @@ export class TaskSubmitter {
   }
 
   onLeasePending({ leaseId, reason, infeasible }: LeasePending, out: Out): void {
-    const queue = this.#requests.get(leaseId);
-    if (queue === undefined) return;
-    queue.requests.set(leaseId, reason);
+    const queue = this.#requests.queueOf(leaseId);
+    const request = queue?.requests.get(leaseId);
+    if (queue === undefined || request === undefined) return;
+    request.reason = reason;
     if (infeasible) this.#infeasible.add(queue);
     else this.#infeasible.delete(queue);
     // What another key of ours holds without need may be what this one waits for.
     this.#releaseIdle(out, queue);
   }
 
+  /** That node has room where the one that was asked has none: the next hop is a new request. */
+  onLeaseSpilled({ leaseId, nodeId }: LeaseSpilled, out: Out): void {
+    const queue = this.#requests.queueOf(leaseId);
+    if (queue === undefined) return;
+    this.#requests.close(leaseId, queue);
+    this.#requests.ask(queue, nodeId, out);
+  }
+
   /** No worker will ever come: the tasks of the key end with the reason. */
   onLeaseRefused({ leaseId, error }: LeaseRefused, out: Out): void {
-    const queue = this.#requests.get(leaseId);
+    const queue = this.#requests.queueOf(leaseId);
     if (queue === undefined) return;
-    this.#requests.delete(leaseId);
-    queue.requests.delete(leaseId);
+    this.#requests.close(leaseId, queue);
     for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
       this.#manager.finish(task, this.#failure(task, error), null, out);
     }
@@ -129,13 +144,17 @@ export class TaskSubmitter {
 
   onLeaseRevoked({ leaseId, error }: LeaseRevoked, nowMs: number, out: Out): void {
     const lease = this.#leases.get(leaseId);
-    if (lease === undefined) return;
+    if (lease !== undefined) this.#endRevoked(lease, error, nowMs, out);
+  }
+
+  #endRevoked(lease: LeaseStream, error: EngineError, nowMs: number, out: Out): void {
     const { queue } = lease;
     const unstarted: TaskRecord[] = [];
+    const isNear = lease.raylet === this.#context.raylet;
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (out.retract(lease.workerId, framePosition)) unstarted.push(task);
+      if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
       else this.#manager.finish(task, this.#failure(task, error), null, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
@@ -144,11 +163,25 @@ export class TaskSubmitter {
     this.#dropIfUnused(queue);
   }
 
-  onLeaseDemand({ version, waiting }: LeaseDemand, out: Out): void {
-    if (version <= this.#demandVersion) return;
-    this.#demandVersion = version;
-    this.#othersWait = waiting;
+  onLeaseDemand(message: LeaseDemand, out: Out): void {
+    const { from, version, waiting } = message;
+    if (version <= (this.#demands.get(from)?.version ?? -1)) return;
+    this.#demands.set(from, message);
     if (waiting) this.#releaseIdle(out, null);
+  }
+
+  /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
+  onNodeDied(nodeId: NodeId, error: EngineError, nowMs: number, out: Out): void {
+    this.#demands.delete(nodeId);
+    for (const workerId of this.#definitionsKnown.keys()) {
+      if (nodeIdOf(workerId) === nodeId) this.#definitionsKnown.delete(workerId);
+    }
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.raylet === nodeId) this.#endRevoked(lease, error, nowMs, out);
+    }
+    for (const queue of [...this.#queues.values()]) {
+      this.#requests.moveFrom(nodeId, queue, out);
+    }
   }
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
@@ -219,21 +252,19 @@ export class TaskSubmitter {
     return count;
   }
 
-  /** Leases held, for tests and the state api. */
+  /** Held, for tests and the state api. */
   get leaseCount(): number {
     return this.#leases.size;
   }
 
   checkInvariants(): void {
-    let inFlight = 0;
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
       let ofLeases = 0;
       for (const lease of queue.leases) ofLeases += lease.inFlightCount;
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
-      inFlight += queue.requests.size;
     }
-    assert(inFlight === this.#requests.size, "each request belongs to one queue");
+    this.#requests.checkInvariants(this.#queues.values());
   }
 
   #queueOf(task: TaskRecord): SchedulingQueue {
@@ -263,12 +294,11 @@ export class TaskSubmitter {
   /** As far as the leases have room, the emptiest first. */
   #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
-    const window = this.#window(queue);
     const oneWillDo = isTooShortToShare(queue);
     while (tasks.size > 0) {
       let best: LeaseStream | undefined;
       for (const lease of leases) {
-        if (!this.#hasRoom(lease, window, nowMs, out)) continue;
+        if (!this.#hasRoom(lease, nowMs, out)) continue;
         if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
         if (oneWillDo) break;
       }
@@ -282,8 +312,7 @@ export class TaskSubmitter {
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
     } else if (queue.tasks.size > 0) {
-      const window = this.#window(queue);
-      while (queue.tasks.size > 0 && this.#hasRoom(lease, window, nowMs, out)) {
+      while (queue.tasks.size > 0 && this.#hasRoom(lease, nowMs, out)) {
         this.#push(lease, queue.tasks.shift() as TaskRecord, out);
       }
     }
@@ -315,25 +344,25 @@ export class TaskSubmitter {
     lease.queue.inFlightCount += 1;
   }
 
-  /** How many tasks of this key may be in flight on one lease. */
-  #window(queue: SchedulingQueue): number {
+  /** How many tasks may be in flight on the lease. */
+  #window({ queue, raylet }: LeaseStream): number {
     const { durationMs } = queue;
-    if (durationMs < 0) return 1;
+    if (durationMs < 0 || raylet !== this.#context.raylet) return 1;
     const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
     if (durationMs >= overlapBelowMs) return 1;
     return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
   }
 
-  #hasRoom(lease: LeaseStream, window: number, nowMs: number, out: Out): boolean {
-    if (lease.blocked || lease.inFlightCount >= window) return false;
+  #hasRoom(lease: LeaseStream, nowMs: number, out: Out): boolean {
+    if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
-    if (turnIsOver && this.#somebodyWaits(lease.queue)) return false;
+    if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
   }
 
-  /** Another owner, or another key of this one, waits for a worker. */
-  #somebodyWaits(queue: SchedulingQueue): boolean {
-    if (this.#othersWait) return true;
+  /** Another owner waits for a worker of that node, or another key of this one for any. */
+  #somebodyWaits({ queue, raylet }: LeaseStream): boolean {
+    if (this.#demands.get(raylet)?.waiting === true) return true;
     if (this.#queues.size === 1) return false;
     for (const other of this.#queues.values()) {
       if (other !== queue && other.pendingReason() !== "") return true;
@@ -373,7 +402,7 @@ export class TaskSubmitter {
 
   #onIdle(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
-    if (this.#somebodyWaits(queue)) {
+    if (this.#somebodyWaits(lease)) {
       this.#release(lease, out);
       // With tasks left, its turn was over: it stands in line again. Without, it is not needed.
       if (queue.tasks.size > 0) this.#adjustRequests(queue, out);
@@ -410,43 +439,19 @@ export class TaskSubmitter {
     const { pendingLeaseRequestsMax } = this.#context.config;
     while (queue.requests.size < Math.min(wanted, pendingLeaseRequestsMax)) {
       if (queue.pendingReason() !== "") return;
-      this.#requestWorkerLease(queue, out);
+      this.#requests.ask(queue, this.#context.raylet, out);
     }
-  }
-
-  #requestWorkerLease(queue: SchedulingQueue, out: Out): void {
-    const leaseId = this.#streamNumbers.take();
-    queue.requests.set(leaseId, "");
-    this.#requests.set(leaseId, queue);
-    const { definition, strategy } = queue.template;
-    out.send(this.#context.raylet, {
-      type: "requestWorkerLease",
-      from: this.#context.self,
-      leaseId,
-      taskName: definition.taskName,
-      resources: definition.resources,
-      strategy,
-      depth: queue.depth,
-    });
   }
 
   #cancelRequests(queue: SchedulingQueue, out: Out): void {
-    for (const leaseId of queue.requests.keys()) {
-      this.#requests.delete(leaseId);
-      this.#releaseLease(leaseId, out);
-    }
-    queue.requests.clear();
+    this.#requests.cancelAll(queue, out);
     this.#dropIfUnused(queue);
   }
 
   #release(lease: LeaseStream, out: Out): void {
     this.#forget(lease);
-    this.#releaseLease(lease.stream, out);
+    this.#requests.release(lease.stream, lease.raylet, out);
     this.#dropIfUnused(lease.queue);
-  }
-
-  #releaseLease(leaseId: number, out: Out): void {
-    out.send(this.#context.raylet, { type: "releaseLease", from: this.#context.self, leaseId });
   }
 
   #forget(lease: LeaseStream): void {

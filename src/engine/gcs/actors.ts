@@ -16,8 +16,8 @@
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
-import type { ActorId, Address, WorkerId } from "#engine/common/ids.ts";
+import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
+import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
@@ -104,8 +104,7 @@ export class Actors {
     if (row?.state !== "DEPENDENCIES_UNREADY") return;
     row.spec = ownActorSpec(message.spec);
     row.state = "PENDING_CREATION";
-    this.#place(row, out);
-    this.#publish(row, out);
+    this.#placeAndPublish(row, out);
   }
 
   onAbandonActor(message: AbandonActor, out: Out): void {
@@ -114,10 +113,7 @@ export class Actors {
   }
 
   onNodeRegistered(out: Out): void {
-    for (const row of [...this.#placeless]) {
-      this.#place(row, out);
-      this.#publish(row, out);
-    }
+    for (const row of [...this.#placeless]) this.#placeAndPublish(row, out);
   }
 
   onActorPending(message: ActorPending, out: Out): void {
@@ -189,8 +185,11 @@ export class Actors {
   /**
    * As an owner and as a subscriber; that its own actor died with it is told by actorWorkerDied.
    */
-  onWorkerDied(message: WorkerDied, out: Out): void {
-    const { workerId, error } = message;
+  onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
+    this.#endProcess(workerId, error, out);
+  }
+
+  #endProcess(workerId: WorkerId, error: EngineError, out: Out): void {
     for (const row of this.#bySubscriber.rows(workerId)) row.subscribers.delete(workerId);
     this.#bySubscriber.removeAll(workerId);
     for (const expected of this.#expected.dropProcess(workerId)) this.#giveUp(expected, out);
@@ -198,6 +197,25 @@ export class Actors {
       if (row.registration.detached && row.state !== "DEPENDENCIES_UNREADY") continue;
       const text = `actor ${row.title} died with its owner: ${error.message}`;
       this.#stopAndBury(row, died(row, text), out);
+    }
+  }
+
+  /** Its actors, and what its processes owned or wanted to know. */
+  onNodeDied(nodeId: NodeId, reason: string, out: Out): void {
+    for (const row of [...this.#live.values()]) {
+      if (row.nodeId !== nodeId) continue;
+      this.#bury(row, died(row, `actor ${row.title} died: ${reason}`), out);
+    }
+    const processes = new Set([
+      ...this.#byOwner.processes,
+      ...this.#bySubscriber.processes,
+      ...this.#expected.processes,
+    ]);
+    const error = engineError("NODE_DIED", reason, nodeId);
+    for (const process of processes) {
+      const workerId = process as WorkerId;
+      if (nodeIdOf(workerId) !== nodeId) continue;
+      this.#endProcess(workerId, error, out);
     }
   }
 
@@ -247,11 +265,23 @@ export class Actors {
     return row?.incarnation === by.incarnation && row.nodeId === by.from ? row : undefined;
   }
 
+  #placeAndPublish(row: ActorRow, out: Out): void {
+    this.#place(row, out);
+    if (row.state !== "DEAD") this.#publish(row, out);
+  }
+
   #place(row: ActorRow, out: Out): void {
     assert(row.spec !== null, "an actor without its spec");
-    row.nodeId = this.#nodes.pick();
+    const { placementResources, strategy } = row.spec;
+    const choice = this.#nodes.pick(placementResources, strategy);
+    if (choice.hopeless) {
+      const error = engineError("ACTOR_UNSCHEDULABLE", `${row.title} ${choice.why}`, row.id);
+      this.#bury(row, { error, cause: null }, out);
+      return;
+    }
+    row.nodeId = choice.nodeId;
     if (row.nodeId === null) {
-      row.pendingReason = "waits for a node: none has joined";
+      row.pendingReason = choice.why;
       this.#placeless.add(row);
       return;
     }

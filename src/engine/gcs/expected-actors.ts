@@ -70,6 +70,15 @@ export class ExpectedActors {
     return never;
   }
 
+  /** Makers and subscribers. */
+  get processes(): Address[] {
+    const processes: Address[] = [...this.#lastSerials.keys()];
+    for (const { actorId, subscribers } of this.#expected.values()) {
+      processes.push(makerOf(actorId), ...subscribers);
+    }
+    return processes;
+  }
+
   checkInvariants(): void {
     assert(this.#expected.size <= expectedMax, "too many expected actors");
     for (const [actorId, expected] of this.#expected) {

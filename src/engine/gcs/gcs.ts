@@ -9,13 +9,16 @@
  * Source: Ray gcs_server.
  */
 import { assert, unreachable } from "#engine/common/assert.ts";
-import type { Address, WorkerId } from "#engine/common/ids.ts";
+import { type Config, defaultConfig } from "#engine/common/config.ts";
+import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
   ActorPending,
   ActorWorkerDied,
   GetActorByName,
+  Heartbeat,
   KillActor,
   RegisterActor,
   RegisterNode,
@@ -32,6 +35,7 @@ const endedMax = 100_000;
 
 export type GcsMessageIn =
   | RegisterNode
+  | Heartbeat
   | RegisterActor
   | StartActor
   | AbandonActor
@@ -48,15 +52,17 @@ export type GcsEvent = GcsMessageIn | Deadline | Writable;
 export interface GcsOptions {
   /** Dead actors whose cause of death a late subscriber still hears; 100,000 as in Ray. */
   readonly deadActorsMax?: number;
+  readonly config?: Config;
 }
 
 export class Gcs implements Machine<GcsEvent, never> {
-  readonly #nodes = new Nodes();
+  readonly #nodes: Nodes;
   readonly #actors: Actors;
   /** Oldest first. */
   readonly #ended = new Set<Address>();
 
   constructor(options: GcsOptions = {}) {
+    this.#nodes = new Nodes(options.config ?? defaultConfig);
     this.#actors = new Actors(this.#nodes, options.deadActorsMax ?? 100_000);
   }
 
@@ -69,11 +75,27 @@ export class Gcs implements Machine<GcsEvent, never> {
     };
   }
 
-  handle(event: GcsEvent, _nowMs: number, out: Outbox<never>): void {
-    if ("from" in event && this.#ended.has(event.from)) return;
+  handle(event: GcsEvent, nowMs: number, out: Outbox<never>): void {
+    // Also a node that was declared dead gets its answer to this one: that it is.
+    if (event.type === "heartbeat") this.#nodes.onHeartbeat(event, nowMs, out);
+    else if (!("from" in event) || !this.#hasEnded(event.from)) this.#route(event, nowMs, out);
+    this.#nodes.sendView(nowMs, out);
+  }
+
+  nextDeadlineMs(): number {
+    return this.#nodes.nextDeadlineMs();
+  }
+
+  checkInvariants(): void {
+    assert(this.#ended.size <= endedMax, "too many ended processes are remembered");
+    this.#nodes.checkInvariants();
+    this.#actors.checkInvariants();
+  }
+
+  #route(event: Exclude<GcsEvent, Heartbeat>, nowMs: number, out: Outbox<never>): void {
     switch (event.type) {
       case "registerNode":
-        if (this.#nodes.onRegisterNode(event)) this.#actors.onNodeRegistered(out);
+        if (this.#nodes.onRegisterNode(event, nowMs)) this.#actors.onNodeRegistered(out);
         return;
       case "registerActor":
         return this.#actors.onRegisterActor(event, out);
@@ -82,7 +104,7 @@ export class Gcs implements Machine<GcsEvent, never> {
       case "abandonActor":
         return this.#actors.onAbandonActor(event, out);
       case "subscribeActor":
-        return this.#actors.onSubscribeActor(event, this.#ended.has(makerOf(event.actorId)), out);
+        return this.#actors.onSubscribeActor(event, this.#hasEnded(makerOf(event.actorId)), out);
       case "actorCreated":
         return this.#actors.onActorCreated(event, out);
       case "actorPending":
@@ -90,13 +112,15 @@ export class Gcs implements Machine<GcsEvent, never> {
       case "actorWorkerDied":
         return this.#actors.onActorWorkerDied(event, out);
       case "killActor":
-        return this.#actors.onKillActor(event, this.#ended.has(makerOf(event.actorId)), out);
+        return this.#actors.onKillActor(event, this.#hasEnded(makerOf(event.actorId)), out);
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
       case "workerDied":
         if (this.#fence(event.workerId)) this.#actors.onWorkerDied(event, out);
         return;
       case "deadline":
+        for (const nodeId of this.#nodes.takeOverdue(nowMs)) this.#bury(nodeId, nowMs, out);
+        return;
       case "writable":
         return;
       default:
@@ -104,14 +128,17 @@ export class Gcs implements Machine<GcsEvent, never> {
     }
   }
 
-  nextDeadlineMs(): number {
-    return Infinity;
+  #bury(nodeId: NodeId, nowMs: number, out: Outbox<never>): void {
+    if (!this.#nodes.bury(nodeId, nowMs)) return;
+    const reason = `node ${nodeId} died: the GCS heard nothing from it for too long`;
+    for (const other of this.#nodes.ids) {
+      out.send(other, { type: "nodeDied", from: gcsAddress, nodeId, reason });
+    }
+    this.#actors.onNodeDied(nodeId, reason, out);
   }
 
-  checkInvariants(): void {
-    assert(this.#ended.size <= endedMax, "too many ended processes are remembered");
-    this.#nodes.checkInvariants();
-    this.#actors.checkInvariants();
+  #hasEnded(process: Address): boolean {
+    return this.#ended.has(process) || this.#nodes.isDead(nodeIdOf(process as WorkerId));
   }
 
   /** Nothing of it is accepted from now on; false if that was so before. */

@@ -13,6 +13,10 @@ export class RowIndex {
     return this.#rows.get(process) ?? none;
   }
 
+  get processes(): IterableIterator<Address> {
+    return this.#rows.keys();
+  }
+
   add(process: Address, row: ActorRow): void {
     const rows = this.#rows.get(process);
     if (rows === undefined) this.#rows.set(process, new Set([row]));

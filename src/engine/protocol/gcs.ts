@@ -24,6 +24,47 @@ export interface RegisterNode {
   readonly labels: ReadonlyMap<string, string>;
 }
 
+/** raylet → GCS: the node lives, and what it has free. The latest seq counts. */
+export interface Heartbeat {
+  readonly type: "heartbeat";
+  readonly from: Address;
+  readonly seq: number;
+  /** In fixed point; CPU may be below 0 for a while. */
+  readonly available: ResourceRequest;
+}
+
+/** GCS → raylet. `nodeIsDead`: the cluster has given the node up, so all of it must end. */
+export interface HeartbeatAck {
+  readonly type: "heartbeatAck";
+  readonly from: Address;
+  readonly seq: number;
+  readonly nodeIsDead: boolean;
+}
+
+/** A living node as the GCS knows it. */
+export interface NodeState {
+  readonly nodeId: NodeId;
+  readonly totals: ResourceRequest;
+  readonly available: ResourceRequest;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** GCS → every raylet: all living nodes, in the order they joined. The latest version counts. */
+export interface ResourceView {
+  readonly type: "resourceView";
+  readonly from: Address;
+  readonly version: number;
+  readonly nodes: readonly NodeState[];
+}
+
+/** GCS → every raylet → every process of its node: final; its workers have ended too. */
+export interface NodeDied {
+  readonly type: "nodeDied";
+  readonly from: Address;
+  readonly nodeId: NodeId;
+  readonly reason: string;
+}
+
 /** What the GCS keeps of an actor's options. */
 export interface ActorRegistration {
   readonly actorId: ActorId;
@@ -212,6 +253,10 @@ export interface ActorByName {
 
 export type GcsMessage =
   | RegisterNode
+  | Heartbeat
+  | HeartbeatAck
+  | ResourceView
+  | NodeDied
   | RegisterActor
   | ActorRegistered
   | StartActor

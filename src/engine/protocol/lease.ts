@@ -2,12 +2,15 @@
  * Messages by which an owner gets the use of a worker from a raylet, in the order a task meets
  * them.
  */
-import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 
-/** owner → raylet. Key: (owner, leaseId); a repeat gets the present answer. */
+/**
+ * owner → raylet. Key: (owner, leaseId); a repeat gets the present answer. Every hop has an id of
+ * its own.
+ */
 export interface RequestWorkerLease {
   readonly type: "requestWorkerLease";
   readonly from: Address;
@@ -17,6 +20,16 @@ export interface RequestWorkerLease {
   readonly strategy: SchedulingStrategy;
   /** Nesting depth of the waiting tasks: deeper ones are placed first. */
   readonly depth: number;
+  /** Another raylet has sent it here: it stays. */
+  readonly noSpill: boolean;
+}
+
+/** raylet → owner: ask that node, under a new id; this one is forgotten. */
+export interface LeaseSpilled {
+  readonly type: "leaseSpilled";
+  readonly from: Address;
+  readonly leaseId: number;
+  readonly nodeId: NodeId;
 }
 
 /** raylet → owner. One that the owner does not expect is released at once. */
@@ -84,7 +97,8 @@ export interface TaskBlocked {
 
 /**
  * any process → raylet, before it waits for something of a process that it had nothing to do with
- * so far: tell me of its end, at once if that was before I came. Key: workerId.
+ * so far: tell me of its end, at once if that was before I came. A raylet asks the one of the
+ * worker's node in turn. Key: workerId.
  */
 export interface WatchWorker {
   readonly type: "watchWorker";
@@ -92,7 +106,7 @@ export interface WatchWorker {
   readonly workerId: WorkerId;
 }
 
-/** raylet → every process of the node: a thread has ended. */
+/** raylet → every process of the node, and raylets that watch it: a thread has ended. */
 export interface WorkerDied {
   readonly type: "workerDied";
   readonly from: Address;
@@ -103,6 +117,7 @@ export interface WorkerDied {
 export type LeaseMessage =
   | RequestWorkerLease
   | LeaseGranted
+  | LeaseSpilled
   | LeasePending
   | LeaseRefused
   | ReleaseLease

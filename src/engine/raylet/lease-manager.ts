@@ -16,30 +16,40 @@
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import { nodeIdOf, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import type { NodeState } from "#engine/protocol/gcs.ts";
 import type {
   LeaseDemand,
   ReleaseLease,
   RequestWorkerLease,
   TaskBlocked,
 } from "#engine/protocol/lease.ts";
+import { type Choice, pickNode } from "#engine/scheduling/pick-node.ts";
+import type { Membership } from "./membership.ts";
+import type { PeerWatch } from "./peer-watch.ts";
 import { Claim } from "./placement-queue.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import type { Placement } from "./placement.ts";
 
+/** Claims looked at again when what other nodes have free has changed. */
+const secondLooksMax = 256;
+
 class Lease extends Claim {
   readonly owner: WorkerId;
   readonly leaseId: number;
+  /** Another raylet sent it here. */
+  readonly noSpill: boolean;
   isBlocked = false;
   /** The highest heard. */
   blockSeq = 0;
   readonly #manager: LeaseManager;
 
   constructor(manager: LeaseManager, request: RequestWorkerLease) {
-    const { from, taskName, resources, strategy, depth, leaseId } = request;
+    const { from, taskName, resources, strategy, depth, leaseId, noSpill } = request;
     super({ kind: "lease", requester: from, what: taskName, resources, strategy, depth });
     this.owner = from as WorkerId;
     this.leaseId = leaseId;
+    this.noSpill = noSpill;
     this.#manager = manager;
   }
 
@@ -66,14 +76,28 @@ interface Owner {
 
 export class LeaseManager {
   readonly #self: NodeId;
+  readonly #labels: ReadonlyMap<string, string>;
   readonly #placement: Placement;
+  readonly #membership: Membership;
+  readonly #peers: PeerWatch;
   readonly #owners = new Map<WorkerId, Owner>();
   #demandVersion = 0;
   #isWaiting = false;
+  /** Where the next lease with the strategy `spread` begins to look. */
+  #turn = 0;
 
-  constructor(self: NodeId, placement: Placement) {
-    this.#self = self;
-    this.#placement = placement;
+  constructor(parts: {
+    nodeId: NodeId;
+    labels: ReadonlyMap<string, string>;
+    placement: Placement;
+    membership: Membership;
+    peers: PeerWatch;
+  }) {
+    this.#self = parts.nodeId;
+    this.#labels = parts.labels;
+    this.#placement = parts.placement;
+    this.#membership = parts.membership;
+    this.#peers = parts.peers;
   }
 
   get leaseCount(): number {
@@ -89,7 +113,17 @@ export class LeaseManager {
       this.#repeatAnswer(known, out);
       return;
     }
+    if (nodeIdOf(id) !== this.#self) this.#peers.watchRemote(id, this.#self, out);
     const lease = new Lease(this, message);
+    const { nodeId, hopeless, why } = this.#choose(lease);
+    if (hopeless) {
+      this.#sendRefused(lease, `${lease.what} ${why}`, out);
+      return;
+    }
+    if (nodeId !== null && nodeId !== this.#self) {
+      this.#sendSpilled(lease, nodeId, out);
+      return;
+    }
     let owner = this.#owners.get(id);
     if (owner === undefined) {
       owner = { id, leases: new Map(), grantedCount: 0, knowsOfWaiting: false };
@@ -125,6 +159,31 @@ export class LeaseManager {
 
   refuse(lease: Lease, text: string, out: RayletOut): void {
     this.#forget(lease);
+    this.#sendRefused(lease, text, out);
+  }
+
+  /** Nodes joined or died, or have more or less free: what waits here may go there. */
+  onNodesChanged(out: RayletOut): void {
+    let looks = 0;
+    for (const claim of [...this.#placement.unplaced()]) {
+      if (!(claim instanceof Lease) || claim.noSpill) continue;
+      if ((looks += 1) > secondLooksMax) return;
+      const { nodeId } = this.#choose(claim);
+      if (nodeId === null || nodeId === this.#self) continue;
+      this.#end(claim);
+      this.#sendSpilled(claim, nodeId, out);
+    }
+  }
+
+  /** Those of owners there end; its own leases ended with it. */
+  onNodeDied(nodeId: NodeId, error: EngineError, out: RayletOut): void {
+    for (const owner of [...this.#owners.keys()]) {
+      if (nodeIdOf(owner) === nodeId) this.onWorkerExited(owner, error, out);
+    }
+    this.onNodesChanged(out);
+  }
+
+  #sendRefused(lease: Lease, text: string, out: RayletOut): void {
     const error = engineError("TASK_UNSCHEDULABLE", text, "", lease.what);
     out.send(lease.owner, {
       type: "leaseRefused",
@@ -199,6 +258,28 @@ export class LeaseManager {
   #repeatAnswer(lease: Lease, out: RayletOut): void {
     if (lease.place === "placed") this.#sendGranted(lease, out);
     else if (lease.reason !== null) this.sendPending(lease, out);
+  }
+
+  /** The node for it; this one, or null, when it is to be placed or to wait here. */
+  #choose({ noSpill, resources, strategy }: Lease): Choice {
+    const { others } = this.#membership;
+    if (noSpill || others.length === 0) return { nodeId: this.#self, why: "", hopeless: false };
+    const here: NodeState = {
+      nodeId: this.#self,
+      totals: this.#placement.totals,
+      available: this.#placement.hasRoom(resources)
+        ? this.#placement.availableAmounts()
+        : new Map(),
+      labels: this.#labels,
+    };
+    const nodes = [here, ...others];
+    return pickNode(nodes, { resources, strategy, preferred: this.#self, turn: this.#turn++ });
+  }
+
+  #sendSpilled(lease: Lease, nodeId: NodeId, out: RayletOut): void {
+    this.#membership.charge(nodeId, lease.resources);
+    const { leaseId, owner } = lease;
+    out.send(owner, { type: "leaseSpilled", from: this.#self, leaseId, nodeId });
   }
 
   #sendGranted(lease: Lease, out: RayletOut): void {

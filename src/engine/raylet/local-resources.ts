@@ -38,6 +38,7 @@ export class LocalResources {
   readonly #gpuCapacity: readonly number[];
   readonly #gpuUsed: number[];
   readonly #gpuUsedForLife: number[];
+  #version = 0;
 
   constructor(totals: ResourceRequest) {
     this.#totals = totals;
@@ -52,6 +53,18 @@ export class LocalResources {
 
   get totals(): ResourceRequest {
     return this.#totals;
+  }
+
+  /** Rises with every change of what is free. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** By name; CPU may be below 0. */
+  availableAmounts(): ResourceRequest {
+    const amounts = new Map<string, number>();
+    for (const name of this.#totals.keys()) amounts.set(name, this.available(name));
+    return amounts;
   }
 
   /** Negative after a retake that found nothing free. */
@@ -192,6 +205,7 @@ export class LocalResources {
   }
 
   #count(allocation: Allocation, sign: 1 | -1): void {
+    this.#version += 1;
     for (const [name, amount] of allocation.resources) {
       add(this.#used, name, sign * amount);
       if (allocation.forLife) add(this.#usedForLife, name, sign * amount);
@@ -204,6 +218,7 @@ export class LocalResources {
   }
 
   #addCpu(allocation: Allocation, sign: 1 | -1): void {
+    this.#version += 1;
     const cpu = allocation.resources.get(cpuName) ?? 0;
     if (cpu > 0) add(this.#used, cpuName, sign * cpu);
   }

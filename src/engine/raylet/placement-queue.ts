@@ -17,7 +17,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { Allocation } from "./local-resources.ts";
-import type { PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
+import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
 
 /** The kind decides whether a change of reason is worth a notice; the text is a snapshot. */
 export interface PendingReason {
@@ -25,7 +25,8 @@ export interface PendingReason {
   readonly text: string;
 }
 
-export type RayletOut = Outbox<WorkerInstruction>;
+export type RayletInstruction = WorkerInstruction | ExitNode;
+export type RayletOut = Outbox<RayletInstruction>;
 
 /** Notices of a changed reason that one claim may cause. */
 const noticesMax = 16;

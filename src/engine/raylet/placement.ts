@@ -79,6 +79,27 @@ export class Placement {
     return this.#resources.available(name);
   }
 
+  /** All that is free. */
+  availableAmounts(): ResourceRequest {
+    return this.#resources.availableAmounts();
+  }
+
+  /** Rises with every change of what is free. */
+  get availableVersion(): number {
+    return this.#resources.version;
+  }
+
+  /** Whether a claim like this would be placed at once. */
+  hasRoom(resources: ResourceRequest): boolean {
+    return this.#queue.size === 0 && this.#resources.fits(resources, null);
+  }
+
+  /** Claims without a place here, which another node might have. */
+  *unplaced(): IterableIterator<Claim> {
+    yield* this.#infeasible;
+    for (const group of this.#queue.inOrder()) yield* group;
+  }
+
   nextDeadlineMs(): number {
     return this.#setAsideEndMs;
   }

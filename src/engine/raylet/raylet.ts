@@ -13,10 +13,17 @@
 import { unreachable } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
+import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
-import type { ActorConstructed, CreateActor, StopActorWorker } from "#engine/protocol/gcs.ts";
+import type {
+  ActorConstructed,
+  CreateActor,
+  HeartbeatAck,
+  NodeDied,
+  ResourceView,
+  StopActorWorker,
+} from "#engine/protocol/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type {
   ReleaseLease,
@@ -30,19 +37,25 @@ import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
-import type { RayletOut } from "./placement-queue.ts";
+import { Membership } from "./membership.ts";
+import { PeerWatch } from "./peer-watch.ts";
+import type { RayletInstruction, RayletOut } from "./placement-queue.ts";
 import { Placement } from "./placement.ts";
 import { describeExit, exitError } from "./worker-exit.ts";
 import { WorkerPool } from "./worker-pool.ts";
-import type { PooledWorker, WorkerInstruction } from "./worker-pool.ts";
+import type { PooledWorker } from "./worker-pool.ts";
 
-export type RayletInstruction = WorkerInstruction;
+export type { RayletInstruction } from "./placement-queue.ts";
 
 export type RayletMessage =
   | RequestWorkerLease
   | ReleaseLease
   | TaskBlocked
   | WatchWorker
+  | WorkerDied
+  | HeartbeatAck
+  | ResourceView
+  | NodeDied
   | CreateActor
   | StopActorWorker
   | ActorConstructed
@@ -62,6 +75,8 @@ export type RayletEvent =
 export interface RayletOptions {
   readonly nodeId: NodeId;
   readonly config: Config;
+  /** The GCS lives in this process. */
+  readonly isHead: boolean;
   /** In fixed point. */
   readonly totals: ResourceRequest;
   readonly labels: ReadonlyMap<string, string>;
@@ -80,16 +95,28 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #leases: LeaseManager;
   readonly #actors: LocalActors;
   readonly #objectStore: ObjectStore;
+  readonly #membership: Membership;
+  readonly #peers: PeerWatch;
+  #reportedVersion = 0;
   readonly #drivers = new Set<WorkerId>();
   readonly #endedDrivers = new Set<WorkerId>();
 
   constructor(options: RayletOptions) {
-    const { nodeId, config, totals, labels, segments } = options;
+    const { nodeId, config, isHead, totals, labels, segments } = options;
     this.#options = options;
     const pool = new WorkerPool(nodeId, config);
     this.#pool = pool;
     this.#placement = new Placement({ nodeId, config, totals, labels, pool });
-    this.#leases = new LeaseManager(nodeId, this.#placement);
+    const available = (): ResourceRequest => this.#placement.availableAmounts();
+    this.#membership = new Membership({ nodeId, config, isHead, available });
+    this.#peers = new PeerWatch(nodeId, this.#membership);
+    this.#leases = new LeaseManager({
+      nodeId,
+      labels,
+      placement: this.#placement,
+      membership: this.#membership,
+      peers: this.#peers,
+    });
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
     this.#objectStore = new ObjectStore(nodeId, segments);
   }
@@ -115,10 +142,20 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#route(event, nowMs, out);
     this.#placement.settle(nowMs, out);
     this.#leases.announceDemand(out);
+    const { availableVersion } = this.#placement;
+    if (availableVersion !== this.#reportedVersion) {
+      this.#reportedVersion = availableVersion;
+      this.#membership.onAvailableChanged(nowMs);
+    }
+    this.#membership.settle(nowMs, out);
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#pool.nextDeadlineMs(), this.#placement.nextDeadlineMs());
+    return Math.min(
+      this.#pool.nextDeadlineMs(),
+      this.#placement.nextDeadlineMs(),
+      this.#membership.nextDeadlineMs(),
+    );
   }
 
   checkInvariants(): void {
@@ -127,6 +164,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#leases.checkInvariants();
     this.#actors.checkInvariants();
     this.#objectStore.checkInvariants();
+    this.#membership.checkInvariants();
+    this.#peers.checkInvariants();
   }
 
   #route(event: RayletEvent, nowMs: number, out: RayletOut): void {
@@ -140,6 +179,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onTaskBlocked(event);
       case "watchWorker":
         return this.#onWatchWorker(event, out);
+      case "workerDied":
+        return this.#onRemoteWorkerDied(event, out);
       case "createActor":
         return this.#actors.onCreateActor(event, nowMs, out);
       case "stopActorWorker":
@@ -159,6 +200,13 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return;
       case "start":
         return this.#onStart(nowMs, out);
+      case "resourceView":
+        if (this.#membership.onResourceView(event, nowMs)) this.#leases.onNodesChanged(out);
+        return;
+      case "heartbeatAck":
+        return this.#membership.onHeartbeatAck(event, nowMs, out);
+      case "nodeDied":
+        return this.#onNodeDied(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -179,6 +227,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       resources: totals,
       labels,
     });
+    this.#membership.onStart(nowMs);
     const wanted = Math.min(prestartCount, config.taskWorkersMax);
     while (this.#pool.size < wanted) this.#pool.start(nowMs, out);
   }
@@ -202,15 +251,40 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
     this.#objectStore.forget(workerId);
-    this.#broadcast(this.#workerDied(workerId, error), out);
+    const died = this.#workerDied(workerId, error);
+    this.#tellProcesses(died, out);
+    out.send(gcsAddress, died);
+    this.#peers.onOwnExit(workerId, error, out);
     this.#placement.onWorkerGone();
   }
 
-  /** Those that are ready hear of every end; this is for who came later. */
+  /** Those that are ready hear of every end here; this is for who came later, and other nodes. */
   #onWatchWorker({ from, workerId }: WatchWorker, out: RayletOut): void {
-    if (!this.#hasEnded(workerId)) return;
-    const error = engineError("WORKER_CRASHED", `worker thread ${workerId} has ended`);
-    out.send(from, this.#workerDied(workerId, error));
+    if (nodeIdOf(workerId) !== this.#options.nodeId) {
+      this.#peers.watchRemote(workerId, from, out);
+    } else if (this.#hasEnded(workerId)) {
+      const error = engineError("WORKER_CRASHED", `worker thread ${workerId} has ended`);
+      out.send(from, this.#workerDied(workerId, error));
+    } else if (nodeIdOf(from as WorkerId) !== this.#options.nodeId) {
+      this.#peers.addWatcher(workerId, from as NodeId);
+    }
+  }
+
+  /** Told by the raylet of its node, which we asked to. */
+  #onRemoteWorkerDied(message: WorkerDied, out: RayletOut): void {
+    const { workerId, error } = message;
+    if (!this.#peers.onWorkerDied(message)) return;
+    this.#leases.onWorkerExited(workerId, error, out);
+    this.#objectStore.forget(workerId);
+    this.#tellProcesses(this.#workerDied(workerId, error), out);
+  }
+
+  #onNodeDied(message: NodeDied, out: RayletOut): void {
+    const { nodeId, reason } = message;
+    if (!this.#membership.onNodeDied(message)) return;
+    this.#peers.onNodeDied(nodeId);
+    this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
+    this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
   }
 
   #workerDied(workerId: WorkerId, error: EngineError): WorkerDied {
@@ -236,15 +310,15 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     }
   }
 
-  #broadcast(message: WorkerDied, out: RayletOut): void {
+  #tellProcesses(message: WorkerDied | NodeDied, out: RayletOut): void {
     for (const driver of this.#drivers) out.send(driver, message);
     for (const worker of this.#pool.ready()) out.send(worker.id, message);
-    out.send(gcsAddress, message);
   }
 
   #hasEnded(process: Address): boolean {
     if (process === gcsAddress || process === this.#options.nodeId) return false;
     const id = process as WorkerId;
+    if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }
 }

@@ -20,6 +20,12 @@ export type WorkerInstruction =
   | { readonly type: "startWorker"; readonly workerId: WorkerId }
   | { readonly type: "stopWorker"; readonly workerId: WorkerId };
 
+/** This node must end: the cluster goes on without it. */
+export interface ExitNode {
+  readonly type: "exitNode";
+  readonly reason: string;
+}
+
 /** What a thread is wanted for. */
 export type WorkKind = "lease" | "actor";
 

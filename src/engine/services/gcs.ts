@@ -2,6 +2,7 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import type { Config } from "#engine/common/config.ts";
 import { gcsAddress } from "#engine/common/ids.ts";
 import { Gcs } from "#engine/gcs/gcs.ts";
 import { NodeHost } from "./ports.ts";
@@ -9,13 +10,15 @@ import { NodeHost } from "./ports.ts";
 export class GcsService extends Context.Service<GcsService, { readonly machine: Gcs }>()(
   "mobula/engine/Gcs",
 ) {
-  static readonly layer: Layer.Layer<GcsService, never, NodeHost> = Layer.effect(
-    GcsService,
-    Effect.gen(function* () {
-      const host = yield* NodeHost;
-      const machine = new Gcs();
-      host.attach(gcsAddress, machine, () => {});
-      return GcsService.of({ machine });
-    }),
-  );
+  static layer(config: Config): Layer.Layer<GcsService, never, NodeHost> {
+    return Layer.effect(
+      GcsService,
+      Effect.gen(function* () {
+        const host = yield* NodeHost;
+        const machine = new Gcs({ config });
+        host.attach(gcsAddress, machine, () => {});
+        return GcsService.of({ machine });
+      }),
+    );
+  }
 }

@@ -1,8 +1,12 @@
-/** A head node: GCS, raylet with its object store, workers; built and torn down as one scope. */
+/**
+ * A node: raylet with its object store, workers, on the head also the GCS; built and torn down as
+ * one scope.
+ */
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
+import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { OwnedLauncher } from "./owned-launcher.ts";
@@ -13,34 +17,42 @@ import type { Host } from "./host.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
 import { Scheduler } from "./scheduler.ts";
 
-export interface HeadNodeOptions {
+export interface NodeOptions {
   readonly host: Host;
   readonly launcher: OwnedLauncher;
   readonly raylet: RayletOptions;
-  readonly driverId: WorkerId;
+  /** A driver that lives on this node, if any. */
+  readonly driverId: WorkerId | null;
+  /** The head hosts the GCS. */
+  readonly isHead: boolean;
+  /** The cluster takes this node for dead: everything of it must end. Called at most once. */
+  readonly onExit: (reason: string) => void;
 }
 
 export interface RunningNode {
-  readonly gcs: Gcs;
+  /** Null on every node but the head. */
+  readonly gcs: Gcs | null;
   readonly raylet: Raylet;
   /** Ends the workers, then what they were served by. */
   close(): Promise<void>;
 }
 
-export const layerHeadNode = (options: HeadNodeOptions): Layer.Layer<GcsService | Scheduler> => {
-  const { host, launcher, raylet, driverId } = options;
-  const ports = Layer.merge(Layer.succeed(NodeHost, host), Layer.succeed(WorkerLauncher, launcher));
-  // The raylet registers at the GCS as its first act: that is there before it.
-  const scheduler = Scheduler.layer(raylet, driverId).pipe(Layer.provideMerge(GcsService.layer));
-  return scheduler.pipe(Layer.provide(ports));
-};
-
-export async function startHeadNode(options: HeadNodeOptions): Promise<RunningNode> {
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const scope = await Effect.runPromise(Scope.make());
-  const services = await Effect.runPromise(Layer.buildWithScope(layerHeadNode(options), scope));
+  const services = await Effect.runPromise(Layer.buildWithScope(layerOf(options), scope));
   return {
-    gcs: Context.get(services, GcsService).machine,
+    gcs: Option.getOrNull(Context.getOption(services, GcsService))?.machine ?? null,
     raylet: Context.get(services, Scheduler).machine,
     close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
   };
+}
+
+function layerOf(options: NodeOptions): Layer.Layer<Scheduler> {
+  const { host, launcher, raylet, driverId, isHead, onExit } = options;
+  const ports = Layer.merge(Layer.succeed(NodeHost, host), Layer.succeed(WorkerLauncher, launcher));
+  const scheduler = Scheduler.layer(raylet, driverId, onExit);
+  // The head's raylet registers at the GCS as its first act: that is there before it.
+  const gcs = GcsService.layer(raylet.config);
+  const services = isHead ? scheduler.pipe(Layer.provideMerge(gcs)) : scheduler;
+  return services.pipe(Layer.provide(ports));
 }

@@ -15,7 +15,8 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
   /** Registers the node and its driver, starts the first workers; ends them all with the scope. */
   static layer(
     options: RayletOptions,
-    driverId: WorkerId,
+    driverId: WorkerId | null,
+    onExit: (reason: string) => void,
   ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
     return Layer.effect(
       Scheduler,
@@ -28,9 +29,12 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
         const { nodeId } = options;
         host.attach(nodeId, machine, (instruction: RayletInstruction) => {
           if (instruction.type === "startWorker") launcher.start(instruction.workerId);
-          else launcher.stop(instruction.workerId);
+          else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
+          else onExit(instruction.reason);
         });
-        host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });
+        if (driverId !== null) {
+          host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });
+        }
         host.dispatch(nodeId, { type: "start" });
         return Scheduler.of({ machine });
       }),

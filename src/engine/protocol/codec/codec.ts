@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 1;
+export const wireVersion = 2;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -37,6 +37,7 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   leaseDemand: 11,
   workerDied: 12,
   watchWorker: 13,
+  leaseSpilled: 14,
   subscribeObject: 16,
   objectState: 17,
   releaseHolds: 18,
@@ -61,6 +62,10 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   actorKilled: 47,
   getActorByName: 48,
   actorByName: 49,
+  heartbeat: 50,
+  heartbeatAck: 51,
+  resourceView: 52,
+  nodeDied: 53,
 };
 
 const headBytes = 2;

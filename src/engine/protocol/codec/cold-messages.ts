@@ -9,6 +9,7 @@ import type {
   ActorSpec,
   FailedCreation,
   GcsMessage,
+  NodeState,
 } from "#engine/protocol/gcs.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -97,6 +98,13 @@ const spec = record<ActorSpec>({
   maxConcurrency: anyNumber,
 });
 
+const nodeState = record<NodeState>({
+  nodeId,
+  totals: resourcesField,
+  available: resourcesField,
+  labels: labelsField,
+});
+
 const gcsMessages: MessageFields<GcsMessage> = {
   registerNode: messageOf("registerNode", {
     nodeId,
@@ -105,6 +113,10 @@ const gcsMessages: MessageFields<GcsMessage> = {
     resources: resourcesField,
     labels: labelsField,
   }),
+  heartbeat: messageOf("heartbeat", { seq: anyNumber, available: resourcesField }),
+  heartbeatAck: messageOf("heartbeatAck", { seq: anyNumber, nodeIsDead: bool }),
+  resourceView: messageOf("resourceView", { version: anyNumber, nodes: list(nodeState) }),
+  nodeDied: messageOf("nodeDied", { nodeId, reason: text }),
   registerActor: messageOf("registerActor", { registration }),
   actorRegistered: messageOf("actorRegistered", {
     requested: actorId,
@@ -159,6 +171,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
 
 export const coldMessages: MessageFields<ColdMessage> = {
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
+  leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
   leaseRefused: messageOf("leaseRefused", { leaseId: u48, error }),
   leaseRevoked: messageOf("leaseRevoked", { leaseId: u48, error }),
   leaseDemand: messageOf("leaseDemand", { version: anyNumber, waiting: bool }),

@@ -1,7 +1,7 @@
 /**
  * The messages of a lease's daily life by hand.
  *
- *   requestWorkerLease  leaseId u48 · depth u32 · taskName · resources · strategy
+ *   requestWorkerLease  leaseId u48 · depth u32 · noSpill u8 · taskName · resources · strategy
  *   leaseGranted        leaseId u48 · workerId · gpuIds
  *   releaseLease        leaseId u48
  *   taskBlocked         leaseId u48 · blockSeq u48 · blocked u8 · owner
@@ -23,7 +23,7 @@ export const releaseLeaseBytes = 6;
 
 export function requestWorkerLeaseBytesMax(message: RequestWorkerLease): number {
   return (
-    10 +
+    11 +
     stringBytesMax(message.taskName) +
     resourcesField.bytesMax(message.resources) +
     strategyField.bytesMax(message.strategy)
@@ -33,6 +33,7 @@ export function requestWorkerLeaseBytesMax(message: RequestWorkerLease): number 
 export function writeRequestWorkerLease(writer: FrameWriter, message: RequestWorkerLease): void {
   writer.u48(message.leaseId);
   writer.u32(message.depth);
+  writer.bool(message.noSpill);
   writer.string(message.taskName);
   resourcesField.write(writer, message.resources);
   strategyField.write(writer, message.strategy);
@@ -41,6 +42,7 @@ export function writeRequestWorkerLease(writer: FrameWriter, message: RequestWor
 export function readRequestWorkerLease(reader: FrameReader): RequestWorkerLease {
   const leaseId = reader.u48();
   const depth = reader.u32();
+  const noSpill = reader.bool();
   const taskName = reader.string();
   const resources = resourcesField.read(reader);
   const strategy = strategyField.read(reader);
@@ -52,6 +54,7 @@ export function readRequestWorkerLease(reader: FrameReader): RequestWorkerLease 
     resources,
     strategy,
     depth,
+    noSpill,
   };
 }
 

@@ -26,6 +26,7 @@ const errorType = oneOf<ErrorType>({
   OBJECT_STORE_FULL: 11,
   SERIALIZATION: 12,
   GET_TIMEOUT: 13,
+  NODE_DIED: 14,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({
