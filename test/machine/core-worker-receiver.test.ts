@@ -219,4 +219,16 @@ describe("an actor's worker", () => {
     h.handle({ ...event, actor: run.actor });
     expect(h.out.last("actorConstructed").failure?.cause).not.toBeNull();
   });
+
+  it("lets a task of a dead owner wake up where an actor has come meanwhile", () => {
+    const h = new ReceiverHarness();
+    const task = h.push(other);
+    h.waiting(task);
+    h.died(other);
+    h.construct();
+    h.waiting(task, false);
+    expect(h.core.receiver.wantsTask()).toBe(false);
+    h.finish(task);
+    expect(h.core.receiver.wantsTask()).toBe(true);
+  });
 });

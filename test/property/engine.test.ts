@@ -13,6 +13,9 @@ import { EngineWorld, type WorldOptions } from "./engine-world.ts";
 const numRuns = Number(process.env["ENGINE_RUNS"] ?? 250);
 const timeoutMs = 10_000 + numRuns * 100;
 
+/** A failure is shrunk for as long as there is time. */
+const limits = { interruptAfterTimeLimit: timeoutMs - 5_000, markInterruptAsFailure: true };
+
 const worlds = (crashes: boolean): fc.Arbitrary<WorldOptions> =>
   fc.record({
     cpus: fc.integer({ min: 1, max: 3 }),
@@ -49,12 +52,12 @@ function run(options: WorldOptions): void {
 describe("any order of events", () => {
   test(
     "without a crash",
-    () => void fc.assert(fc.property(worlds(false), run), { numRuns }),
+    () => void fc.assert(fc.property(worlds(false), run), { numRuns, ...limits }),
     timeoutMs,
   );
   test(
     "with crashes of workers",
-    () => void fc.assert(fc.property(worlds(true), run), { numRuns }),
+    () => void fc.assert(fc.property(worlds(true), run), { numRuns, ...limits }),
     timeoutMs,
   );
   test("reaches the states that are rare", () => {

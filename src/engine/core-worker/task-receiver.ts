@@ -167,9 +167,10 @@ export class TaskReceiver {
   onTaskWaiting({ task, waiting }: TaskWaiting, out: Out): void {
     if (!this.#running.has(task) || task.waiting === waiting) return;
     task.waiting = waiting;
+    if (!waiting) this.#waitingTasks.delete(task);
+    // An actor may have come where a task of a dead owner still waited.
     if (this.actor !== null) return;
     if (waiting) this.#waitingTasks.add(task);
-    else this.#waitingTasks.delete(task);
     this.#blockSeq += 1;
     out.send(this.#context.raylet, {
       type: "taskBlocked",
