@@ -19,8 +19,9 @@ function node(name: string, total: Amounts, free: Amounts, labels: Record<string
   return state;
 }
 
-function pick(nodes: NodeState[], asked: Amounts, strategy = byDefault, preferred = "a", turn = 0) {
-  const wanted = { resources: resources(asked), strategy, preferred: preferred as NodeId, turn };
+/** For somebody on node a. */
+function pick(nodes: NodeState[], asked: Amounts, strategy = byDefault, turn = 0) {
+  const wanted = { resources: resources(asked), strategy, preferred: "a" as NodeId, turn };
   return pickNode(nodes, wanted);
 }
 
@@ -58,7 +59,7 @@ describe("the others", () => {
   ];
   it("spreads in turn over nodes with room", () => {
     const turns = [0, 1, 2].map((turn) => {
-      return pick(nodes, { CPU: 1 }, { type: "spread" }, "a", turn).nodeId;
+      return pick(nodes, { CPU: 1 }, { type: "spread" }, turn).nodeId;
     });
     expect(turns).toEqual(["a", "b", "a"]);
   });
