@@ -30,7 +30,10 @@ const severalHomes = [
   "watchWorker",
   "workerDied",
 ];
-const examplePackages = ["hyparquet", "hyparquet-compressors", "vega-datasets"];
+const examplePackages = [
+  ...["hyparquet", "hyparquet-compressors", "vega-datasets"],
+  ...["vitest", "vitest/config", "fast-check"],
+];
 
 describe("tidy", () => {
   test("there is something to look at", () => {

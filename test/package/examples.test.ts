@@ -14,6 +14,7 @@ const prints: Record<string, string> = {
   hello: "[ 1, 4, 9 ]\n",
   nested: "33860 primes below 400000\n33860 by adding up 16 pieces in pairs\n",
   counter: "[ 1, 2, 3 ]\na: 6\nb: 2\ncalls: 3\nd: 1\nn: 4\n",
+  "test-under-faults": "the: 3",
   flights: "Both give identical numbers, to the last bit.\n",
 };
 
@@ -28,6 +29,13 @@ describe.each(names)("examples/%s", (name) => {
     expect(status, output).toBe(0);
     expect(output).toContain(prints[name]);
   });
+});
+
+test("examples/test-under-faults: its own tests", { timeout: 120_000 }, async () => {
+  const vitest = "node_modules/vitest/vitest.mjs";
+  const { status, output } = await runNode([vitest, "run", "--root", "examples/test-under-faults"]);
+  expect(status, output).toBe(0);
+  expect(output).toMatch(/1 passed/);
 });
 
 test("there is an example of each kind", () => {
