@@ -58,7 +58,7 @@ function faultOf(
   nodes: number,
   withinMs: number,
 ): fc.Arbitrary<Fault> {
-  const at = fc.integer({ min: 0, max: withinMs });
+  const at = timesWithin(withinMs);
   const node = fc.integer({ min: 0, max: nodes - 1 });
   const forMs = fc.integer({ min: 1, max: 500 });
   switch (kind) {
@@ -83,6 +83,13 @@ function faultOf(
     case "collect":
       return fc.record({ at, kind: fc.constant(kind), node, order: fc.constantFrom(...orders) });
   }
+}
+
+/** Most programs are over in a few virtual milliseconds, so early ones come more often. */
+function timesWithin(ms: number): fc.Arbitrary<number> {
+  const tenths = (max: number): fc.Arbitrary<number> =>
+    fc.integer({ min: 0, max: Math.round(Math.min(max, ms) * 10) }).map((time) => time / 10);
+  return fc.oneof(tenths(2), tenths(20), tenths(200), tenths(ms));
 }
 
 /** Most choices of a run do not matter: so blocks of them become 0 first. */
