@@ -1,0 +1,252 @@
+/**
+ * The disk of a simulated machine as two volumes of memfs: *cache*, what its processes see, and
+ * *platter*, what a crash leaves. Files are inodes, so that a name and its bytes become durable
+ * apart.
+ *
+ * State:  both volumes, names as seen and as durable, sectors written since the last sync.
+ * In/out: the Disk port of the machine's processes, each call a step of the world; faults; crash.
+ * Bounds: `capacityBytes`.
+ * Errors: ENOENT, ENOSPC, EIO as a real disk. A call of a process that has died never ends.
+ * Source: simulation.md, Faults; protocols §10; what fsync means to applications (Rebello 2020).
+ */
+import type { IFs } from "memfs";
+import { Prng } from "#engine/common/prng.ts";
+import { type Disk, DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
+import type { Life, World } from "./world.ts";
+
+export type DiskFault = "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
+
+const sectorBytes = 512;
+const opDelayMs = { least: 0.02, spread: 0.3, slowFactor: 200 };
+
+interface Inode {
+  readonly file: string;
+  /** Sectors whose bytes are not on the platter. */
+  readonly dirty: Set<number>;
+}
+
+export interface SimDiskOptions {
+  readonly world: World;
+  readonly random: Prng;
+  readonly capacityBytes: number;
+  /** Volumes are made by the caller: memfs is an optional package, loaded when a disk is used. */
+  readonly cache: IFs;
+  readonly platter: IFs;
+}
+
+export class SimDisk {
+  readonly #options: SimDiskOptions;
+  #names = new Map<string, Inode>();
+  #durableNames = new Map<string, Inode>();
+  readonly #faultUntilMs = new Map<DiskFault, number>();
+  #nextInode = 1;
+  #usedBytes = 0;
+
+  constructor(options: SimDiskOptions) {
+    this.#options = options;
+  }
+
+  /** The disk as one process sees it: its calls end only while it lives. */
+  portFor(life: Life): Disk {
+    const call = <T>(what: string, path: string, run: () => T): Promise<T> =>
+      this.#call(life, `${what} ${path}`, run);
+    return {
+      write: (path, offset, bytes) => {
+        const own = bytes.slice();
+        return call("write", path, () => this.#write(path, offset, own));
+      },
+      read: (path, offset, length) => call("read", path, () => this.#read(path, offset, length)),
+      size: (path) => call("size", path, () => this.#sizeOf(this.#find(path))),
+      rename: (from, to) => call("rename", from, () => this.#rename(from, to)),
+      remove: (path) => call("remove", path, () => this.#remove(path)),
+      list: (prefix) =>
+        call("list", prefix, () => {
+          return [...this.#names.keys()].filter((path) => path.startsWith(prefix)).sort();
+        }),
+      sync: (path) => call("sync", path, () => this.#sync(path)),
+      syncNames: () => call("syncNames", "", () => void this.#syncNames()),
+    };
+  }
+
+  fail(fault: DiskFault, untilMs: number): void {
+    this.#faultUntilMs.set(fault, Math.max(this.#faultUntilMs.get(fault) ?? 0, untilMs));
+    if (fault === "bitRot") this.#rot();
+  }
+
+  heal(): void {
+    this.#faultUntilMs.clear();
+  }
+
+  /**
+   * Power is lost. What was not durable is gone, but for any of the sectors under way: each may
+   * have been written or not.
+   */
+  crash(): void {
+    this.#names = new Map(this.#durableNames);
+    this.#usedBytes = 0;
+    for (const inode of new Set(this.#names.values())) {
+      this.#tear(inode);
+      const bytes = this.#durable(inode);
+      this.#options.cache.writeFileSync(inode.file, bytes);
+      this.#usedBytes += bytes.length;
+    }
+  }
+
+  /** Another disk was put in. */
+  wipe(): void {
+    this.#names.clear();
+    this.#durableNames.clear();
+    this.#usedBytes = 0;
+  }
+
+  // ------------------------------------------------------------ calls
+
+  #call<T>(life: Life, what: string, run: () => T): Promise<T> {
+    const { world, random } = this.#options;
+    const slow = this.#isFailing("slow") ? opDelayMs.slowFactor : 1;
+    const delayMs = (opDelayMs.least + random.float() * opDelayMs.spread) * slow;
+    return new Promise((resolve, reject) => {
+      const step = (): void => {
+        try {
+          if (this.#isFailing("ioError")) throw diskError("EIO", what, "input/output error");
+          resolve(run());
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      world.after(life, delayMs, { kind: "disk", what, run: step });
+    });
+  }
+
+  #write(path: string, offset: number, bytes: Uint8Array): void {
+    const known = this.#names.get(path);
+    const size = known === undefined ? 0 : this.#sizeOf(known);
+    if (offset > size)
+      throw new RangeError(`write at ${offset} of ${path}, which has ${size} bytes`);
+    const growth = Math.max(0, offset + bytes.length - size);
+    const isFull = this.#usedBytes + growth > this.#options.capacityBytes;
+    if (isFull || this.#isFailing("full")) throw diskError("ENOSPC", path, "no space left");
+    const inode = known ?? this.#make(path);
+    const content = new Uint8Array(size + growth);
+    content.set(this.#seen(inode));
+    content.set(bytes, offset);
+    this.#options.cache.writeFileSync(inode.file, content);
+    this.#usedBytes += growth;
+    const last = Math.floor((offset + Math.max(1, bytes.length) - 1) / sectorBytes);
+    for (let sector = Math.floor(offset / sectorBytes); sector <= last; sector++) {
+      inode.dirty.add(sector);
+    }
+  }
+
+  #read(path: string, offset: number, length: number): Uint8Array {
+    return new Uint8Array(this.#seen(this.#find(path)).subarray(offset, offset + length));
+  }
+
+  #rename(from: string, to: string): void {
+    const inode = this.#find(from);
+    const replaced = this.#names.get(to);
+    if (replaced !== undefined && replaced !== inode) this.#usedBytes -= this.#sizeOf(replaced);
+    this.#names.delete(from);
+    this.#names.set(to, inode);
+  }
+
+  #remove(path: string): void {
+    this.#usedBytes -= this.#sizeOf(this.#find(path));
+    this.#names.delete(path);
+  }
+
+  #sync(path: string): void {
+    const inode = this.#find(path);
+    if (this.#isFailing("lostFsync")) {
+      // As Linux does: the pages count as clean from now on, though they never reached the disk.
+      inode.dirty.clear();
+      throw diskError("EIO", path, "fsync failed");
+    }
+    this.#flush(inode, (whole) => whole);
+  }
+
+  #syncNames(): void {
+    if (this.#isFailing("lostFsync")) throw diskError("EIO", "", "fsync of the directory failed");
+    this.#durableNames = new Map(this.#names);
+  }
+
+  // ------------------------------------------------------------ inside
+
+  #isFailing(fault: DiskFault): boolean {
+    return (this.#faultUntilMs.get(fault) ?? 0) > this.#options.world.nowMs();
+  }
+
+  #find(path: string): Inode {
+    const inode = this.#names.get(path);
+    if (inode === undefined) throw diskError("ENOENT", path, "no such file");
+    return inode;
+  }
+
+  #make(path: string): Inode {
+    const inode: Inode = { file: `/${this.#nextInode}`, dirty: new Set() };
+    this.#nextInode += 1;
+    this.#options.cache.writeFileSync(inode.file, new Uint8Array(0));
+    this.#options.platter.writeFileSync(inode.file, new Uint8Array(0));
+    this.#names.set(path, inode);
+    return inode;
+  }
+
+  #sizeOf(inode: Inode): number {
+    return this.#options.cache.statSync(inode.file).size;
+  }
+
+  #seen({ file }: Inode): Uint8Array {
+    return this.#options.cache.readFileSync(file) as Uint8Array;
+  }
+
+  #durable({ file }: Inode): Uint8Array {
+    return this.#options.platter.readFileSync(file) as Uint8Array;
+  }
+
+  /** Each sector under way is on the platter or not; with `tornWrite` also a part of one. */
+  #tear(inode: Inode): void {
+    const { random } = this.#options;
+    const tears = this.#isFailing("tornWrite");
+    this.#flush(inode, (whole) => {
+      if (random.below(2) === 0) return 0;
+      return tears ? random.below(whole + 1) : whole;
+    });
+  }
+
+  /** Brings of each dirty sector to the platter what `lengthOf` says. */
+  #flush(inode: Inode, lengthOf: (whole: number) => number): void {
+    const seen = this.#seen(inode);
+    let durable = this.#durable(inode);
+    for (const sector of inode.dirty) {
+      const from = sector * sectorBytes;
+      const length = lengthOf(Math.min(sectorBytes, seen.length - from));
+      if (length <= 0) continue;
+      // A sector behind one that is missing leaves a hole of zeros, as on a real disk.
+      const content = new Uint8Array(Math.max(durable.length, from + length));
+      content.set(durable);
+      content.set(seen.subarray(from, from + length), from);
+      durable = content;
+    }
+    inode.dirty.clear();
+    this.#options.platter.writeFileSync(inode.file, durable);
+  }
+
+  /** One bit of one file turns over, unnoticed. */
+  #rot(): void {
+    const { random, platter, cache } = this.#options;
+    const inodes = [...this.#names.values()].filter((inode) => this.#sizeOf(inode) > 0);
+    const inode = inodes[random.below(Math.max(1, inodes.length))];
+    if (inode === undefined) return;
+    const bit = random.below(this.#sizeOf(inode) * 8);
+    for (const volume of [cache, platter]) {
+      const bytes = Uint8Array.from(volume.readFileSync(inode.file) as Uint8Array);
+      if (bit >> 3 >= bytes.length) continue;
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      volume.writeFileSync(inode.file, bytes);
+    }
+  }
+}
+
+function diskError(code: DiskErrorCode, path: string, text: string): DiskError {
+  return new DiskError(code, path, text);
+}
