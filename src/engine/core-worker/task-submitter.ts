@@ -44,7 +44,7 @@ const shareFromMs = 0.004;
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
  */
-const overlapBelowMs = 10;
+const overlapBelowMs = 100;
 
 export class TaskSubmitter {
   readonly #context: ProcessContext;
