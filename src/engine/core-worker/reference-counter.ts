@@ -297,7 +297,6 @@ export class ReferenceCounter {
     else entry.registered = true;
   }
 
-
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {
     this.#unlist(entry);
