@@ -78,6 +78,8 @@ export const layers: readonly Layer[] = [
     effect: true,
   },
   ...transports.flatMap(transportLayers),
+  // What transports share.
+  { files: ["src/transports/session/**"], engine: ground },
   {
     files: ["src/api/**"],
     engine: engineFolders,
@@ -100,9 +102,9 @@ export const layers: readonly Layer[] = [
     effect: true,
     packages: true,
   },
-  // A run is a pure function; only what is kept of it reaches the disk.
+  // A run is a pure function; only what is kept of it reaches the disk, and sets of them threads.
   {
-    files: ["src/sim/repro-file.ts"],
+    files: ["src/sim/repro-file.ts", "src/sim/run-set/**"],
     engine: engineFolders,
     others: ["transports", "api", "sim"],
     effect: true,
@@ -118,7 +120,7 @@ export const layers: readonly Layer[] = [
     packages: true,
   },
   {
-    files: ["src/cli/sim.ts"],
+    files: ["src/cli/sim*.ts"],
     engine: [],
     others: ["api", "sim", "cli"],
     effect: true,

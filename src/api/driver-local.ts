@@ -5,7 +5,7 @@
  */
 import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
-import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
+import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
@@ -24,7 +24,7 @@ interface LocalWorker {
 
 export interface LocalDriverParts {
   readonly process: Process;
-  readonly launcher: OwnedLauncher;
+  readonly launcher: ColdLauncher;
   readonly segmentBytes: readonly number[];
   stop(): void;
 }

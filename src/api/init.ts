@@ -4,7 +4,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { OwnedLauncher } from "#engine/services/owned-launcher.ts";
+import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import { describe } from "./call-shape.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
@@ -141,12 +141,13 @@ async function startNode(
   segments: readonly number[],
   parts: {
     host: DriverRuntime["client"]["host"];
-    launcher: OwnedLauncher;
+    launcher: ColdLauncher;
     driverId: WorkerId;
   },
 ): Promise<{ close(): Promise<void> }> {
   // Workers import this module with the user's: what loads Effect waits until a driver needs it.
   const { startNode } = await import("#engine/services/node.ts");
+  await parts.launcher.prepare();
   const { nodeId, config, totals, labels, mode, hostname, numCpus } = plan;
   const prestartCount = Math.min(Math.ceil(numCpus), config.taskWorkersMax);
   const raylet = {

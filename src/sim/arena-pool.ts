@@ -4,17 +4,18 @@
  */
 import { reserveSegments } from "#transports/threads/shared-arena.ts";
 
-let spareBytes = 0;
-let spare: SharedArrayBuffer[] | null = null;
+/** Arenas kept, of whatever size: as many as the nodes of a large world. */
+const sparesMax = 8;
+const spares: { readonly totalBytes: number; readonly segments: SharedArrayBuffer[] }[] = [];
 
 export function takeSegments(totalBytes: number): SharedArrayBuffer[] {
-  const segments = spareBytes === totalBytes ? spare : null;
-  spare = null;
-  return segments ?? reserveSegments(totalBytes);
+  const at = spares.findIndex((spare) => spare.totalBytes === totalBytes);
+  const [spare] = at < 0 ? [] : spares.splice(at, 1);
+  return spare?.segments ?? reserveSegments(totalBytes);
 }
 
 /** What lies in them is garbage: an object is written before it is read. */
 export function giveSegments(segments: SharedArrayBuffer[], totalBytes: number): void {
-  spare = segments;
-  spareBytes = totalBytes;
+  spares.push({ totalBytes, segments });
+  if (spares.length > sparesMax) spares.shift();
 }

@@ -3,7 +3,7 @@
  * replays.
  */
 import * as fc from "fast-check";
-import { builtKinds, type Fault, type FaultKind } from "./fault.ts";
+import { type BuiltKind, builtKinds, type Fault, type FaultKind } from "./fault.ts";
 import type { SimOptions } from "./options.ts";
 
 export interface FaultsOptions {
@@ -17,8 +17,8 @@ const orders = ["oldest", "newest", "random"] as const;
 
 /** A plan of faults; shrinks to fewer, earlier and milder ones. */
 export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
-  const { nodes = 1, maxFaults = 6, withinMs = 2_000 } = options;
-  const kinds = checkKinds(options.kinds ?? builtKinds);
+  const { nodes = 3, maxFaults = 6, withinMs = 2_000 } = options;
+  const kinds = checkKinds(options.kinds ?? kindsFor(nodes), nodes);
   const arbitraries = kinds.map((kind) => faultOf(kind, nodes, withinMs));
   return fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults });
 }
@@ -35,7 +35,7 @@ export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<numb
 export function simOptions(
   options: { nodes?: number; kinds?: readonly FaultKind[] } = {},
 ): fc.Arbitrary<SimOptions> {
-  const { nodes = 1, kinds } = options;
+  const { nodes = 3, kinds } = options;
   return fc.record({
     seed: fc.noShrink(fc.integer({ min: 0 })),
     nodes: fc.constant(nodes),
@@ -44,24 +44,62 @@ export function simOptions(
   });
 }
 
-function checkKinds(kinds: readonly FaultKind[]): (typeof builtKinds)[number][] {
-  if (kinds.length === 0) throw new RangeError("faults: kinds must not be empty");
-  return kinds.map((kind) => {
-    const built = builtKinds.find((known) => known === kind);
-    if (built !== undefined) return built;
-    throw new TypeError(`faults: the kind ${JSON.stringify(kind)} is unknown or not built yet`);
+/** What a world of so many nodes can suffer; not the end of the driver, which ends the program. */
+function kindsFor(nodes: number): BuiltKind[] {
+  return builtKinds.filter((kind) => {
+    return kind !== "crashDriver" && (nodes > 1 || !["crash", "partition"].includes(kind));
   });
 }
 
-function faultOf(
-  kind: (typeof builtKinds)[number],
-  nodes: number,
-  withinMs: number,
-): fc.Arbitrary<Fault> {
+function checkKinds(kinds: readonly FaultKind[], nodes: number): BuiltKind[] {
+  if (kinds.length === 0) throw new RangeError("faults: kinds must not be empty");
+  return kinds.map((kind) => {
+    const built = builtKinds.find((known) => known === kind);
+    if (built === undefined) {
+      throw new TypeError(`faults: the kind ${JSON.stringify(kind)} is unknown or not built yet`);
+    }
+    if (nodes === 1 && (built === "crash" || built === "partition")) {
+      throw new RangeError(`faults: ${built} needs more than one node`);
+    }
+    return built;
+  });
+}
+
+const rpcMethods = ["requestWorkerLease", "leaseGranted", "pushTask", "taskReply", "objectState"];
+
+function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary<Fault> {
   const at = timesWithin(withinMs);
   const node = fc.integer({ min: 0, max: nodes - 1 });
-  const forMs = fc.integer({ min: 1, max: 500 });
+  // Short ones, and some longer than a session, or a node, is waited for.
+  const forMs = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 25_000 }));
   switch (kind) {
+    case "crash": {
+      const crashed = fc.integer({ min: 1, max: nodes - 1 });
+      const restartAfterMs = fc.integer({ min: 0, max: 20_000 });
+      const fields = { at, kind: fc.constant(kind), node: crashed };
+      return fc.oneof(fc.record(fields), fc.record({ ...fields, restartAfterMs }));
+    }
+    case "crashDriver":
+      return fc.record({ at, kind: fc.constant(kind) });
+    case "partition": {
+      const all = Array.from({ length: nodes }, (_, number) => number);
+      const fields = { at, kind: fc.constant(kind), from: fc.subarray(all), forMs };
+      return fc.record({ ...fields, oneWay: fc.boolean() }).map((fault) => {
+        return { ...fault, to: all.filter((number) => !fault.from.includes(number)) };
+      });
+    }
+    case "drop": {
+      const probability = fc.integer({ min: 0, max: 50 }).map((percent) => percent / 100);
+      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, probability, forMs });
+    }
+    case "rpc":
+      return fc.record({
+        at,
+        kind: fc.constant(kind),
+        method: fc.constantFrom(...rpcMethods),
+        instant: fc.constantFrom("beforeSend", "whileHandled", "replyLost"),
+        count: fc.integer({ min: 1, max: 4 }),
+      });
     case "crashWorker":
       return fc.record({ at, kind: fc.constant(kind), node, worker: fc.nat(3) });
     case "pause":

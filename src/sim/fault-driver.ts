@@ -1,106 +1,167 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
 import type { Fault } from "./fault.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, SimProcess } from "./cluster.ts";
 import type { Life, World } from "./world.ts";
 
+export interface FaultDriverOptions {
+  readonly world: World;
+  readonly cluster: Cluster;
+  readonly faults: readonly Fault[];
+  readonly healAtMs: number;
+  readonly isHostile: boolean;
+}
+
 export class FaultDriver {
-  readonly #world: World;
-  readonly #cluster: Cluster;
-  readonly #faults: readonly Fault[];
-  readonly #healAtMs: number;
-  readonly #life: Life = { name: "fault", node: 0, hasUserCode: false, isAlive: true };
+  readonly #options: FaultDriverOptions;
+  readonly #life: Life = { name: "fault", node: -1, hasUserCode: false, isAlive: true };
   #healed = false;
   firedCount = 0;
 
-  constructor(
-    world: World,
-    cluster: Cluster,
-    faults: readonly Fault[],
-    healAtMs: number | undefined,
-  ) {
-    this.#world = world;
-    this.#cluster = cluster;
-    this.#faults = faults;
-    this.#healAtMs = healAtMs ?? Infinity;
-    world.addLife(this.#life);
+  constructor(options: FaultDriverOptions) {
+    this.#options = options;
+    options.world.addLife(this.#life);
   }
 
   /** Schedules every fault. */
   arm(): void {
-    for (const fault of this.#faults) {
-      if (fault.at >= this.#healAtMs) continue;
-      const what = JSON.stringify(fault);
-      const run = (): void => this.#fire(fault);
-      this.#world.after(this.#life, fault.at, { kind: "fault", what, run });
+    const { faults, healAtMs } = this.#options;
+    for (const fault of faults) {
+      if (fault.at >= healAtMs) continue;
+      this.#later(fault.at, JSON.stringify(fault), () => this.fireNow(fault));
     }
-    if (this.#healAtMs === Infinity) return;
-    const run = (): void => this.heal();
-    this.#world.after(this.#life, this.#healAtMs, { kind: "fault", what: "heal", run });
+    if (healAtMs < Infinity) this.#later(healAtMs, "heal", () => this.heal());
   }
 
-  /** From now on no fault acts. */
+  /** From now on no fault acts. What is down stays down; what was cut or held goes on. */
   heal(): void {
+    if (this.#healed) return;
     this.#healed = true;
     this.#life.isAlive = false;
-    this.#world.heal();
+    const { world, cluster, isHostile } = this.#options;
+    world.heal();
+    if (isHostile) cluster.network.cutAll();
   }
 
-  #fire(fault: Fault): void {
+  fireNow(fault: Fault): void {
     if (this.#healed) return;
     if (this.#apply(fault)) this.firedCount += 1;
   }
 
   /** False when there was nothing to hit. */
   #apply(fault: Fault): boolean {
-    const world = this.#world;
-    const nowMs = world.nowMs();
     switch (fault.kind) {
+      case "crash":
+        return this.#crash(fault.node, fault.restartAfterMs);
       case "crashWorker":
-        return this.#crashWorker(fault.worker ?? 0);
+        return this.#crashWorker(fault.node, fault.worker ?? 0);
+      case "crashDriver":
+        return this.#crashDriver();
+      case "collect":
+        return this.#collect(fault.node, fault.order) > 0;
       case "pause":
-        world.pause(fault.node, nowMs + fault.forMs);
+        this.#options.world.pause(fault.node, this.#options.world.nowMs() + fault.forMs);
         return true;
+      case "clockDrift":
+      case "clockJump":
+        return this.#turnClock(fault);
+      default:
+        return this.#disturb(fault);
+    }
+  }
+
+  /** What happens to links. */
+  #disturb(fault: Fault): boolean {
+    const { links } = this.#options.world;
+    const untilMs = this.#options.world.nowMs() + ("forMs" in fault ? fault.forMs : 0);
+    switch (fault.kind) {
       case "slowLink": {
-        const { from, to, delayMs, forMs } = fault;
-        world.slowLink({ from, to, delayMs, untilMs: nowMs + forMs });
+        const { from, to, delayMs, bytesPerMs = Infinity } = fault;
+        links.delay({ from, to, delayMs, bytesPerMs, untilMs });
         return true;
       }
       case "hold": {
-        const { from, to, forMs } = fault;
-        world.slowLink({ from, to, delayMs: Infinity, untilMs: nowMs + forMs });
+        const { from, to } = fault;
+        links.delay({ from, to, delayMs: Infinity, bytesPerMs: Infinity, untilMs });
         return true;
       }
-      case "clockDrift": {
-        world.clocks[fault.node]?.setDrift(fault.ppm, nowMs);
-        const end = (): void => world.clocks[fault.node]?.setDrift(0, world.nowMs());
-        const what = "end of clockDrift";
-        world.after(this.#life, fault.forMs, { kind: "fault", what, run: end });
+      case "partition":
+        for (const from of fault.from) {
+          for (const to of fault.to) {
+            links.separate({ from, to, untilMs });
+            if (fault.oneWay !== true) links.separate({ from: to, to: from, untilMs });
+          }
+        }
+        return fault.from.length > 0 && fault.to.length > 0;
+      case "drop": {
+        const harm = this.#options.isHostile ? "lose" : "cut";
+        links.harm({ ...fault, harm, untilMs });
         return true;
       }
-      case "clockJump":
-        world.clocks[fault.node]?.jumpWall(fault.byMs);
+      case "duplicate":
+        links.harm({ ...fault, harm: "duplicate", untilMs });
         return true;
-      case "collect":
-        return this.#collect(fault.order) > 0;
+      case "reorder":
+        links.harm({ ...fault, harm: "reorder", untilMs });
+        return true;
+      case "rpc":
+        links.rpc(fault.method, fault.instant, fault.count);
+        return true;
       default:
         throw new TypeError(`the fault ${fault.kind} is specified but not built yet`);
     }
   }
 
-  #crashWorker(number: number): boolean {
-    const workers = this.#cluster.liveWorkers;
-    const worker = workers[number % Math.max(1, workers.length)];
-    if (worker === undefined) return false;
-    if (worker.client.core.receiver.runningCount > 0)
-      this.#world.reached.add("crashedWhileRunning");
-    const exit = { type: "uncaught", message: "crashed by a fault" } as const;
-    this.#cluster.endWorker(worker.client.workerId, exit);
+  #turnClock(fault: Extract<Fault, { kind: "clockDrift" | "clockJump" }>): boolean {
+    const { world } = this.#options;
+    const clock = world.clocks[fault.node];
+    if (fault.kind === "clockJump") {
+      clock?.jumpWall(fault.byMs);
+      return true;
+    }
+    clock?.setDrift(fault.ppm, world.nowMs());
+    this.#later(fault.forMs, "end of clockDrift", () => clock?.setDrift(0, world.nowMs()));
     return true;
   }
 
-  #collect(order: "oldest" | "newest" | "random"): number {
-    const random = this.#world.random.split(`collect ${this.firedCount}`);
-    const processes = [this.#cluster.driver, ...this.#cluster.liveWorkers];
+  #crash(node: number, restartAfterMs: number | undefined): boolean {
+    const { cluster } = this.#options;
+    if (!cluster.crash(node)) return false;
+    if (restartAfterMs === undefined) return true;
+    this.#later(restartAfterMs, `restart of node ${node}`, () => cluster.restart(node));
+    return true;
+  }
+
+  #crashWorker(node: number | undefined, number: number): boolean {
+    const { cluster, world } = this.#options;
+    const workers = onNode(cluster.liveWorkers, node);
+    const worker = workers[number % Math.max(1, workers.length)];
+    if (worker === undefined) return false;
+    if (worker.client.core.receiver.runningCount > 0) world.mark("crashedWhileRunning");
+    const exit = { type: "uncaught", message: "crashed by a fault" } as const;
+    cluster.endWorker(worker.client.workerId, exit);
+    return true;
+  }
+
+  #crashDriver(): boolean {
+    const { cluster } = this.#options;
+    if (!cluster.driver.life.isAlive) return false;
+    cluster.endDriver();
+    return true;
+  }
+
+  #collect(node: number, order: "oldest" | "newest" | "random"): number {
+    const { cluster, world } = this.#options;
+    const random = world.random.split(`collect ${this.firedCount}`);
+    const processes = onNode([cluster.driver, ...cluster.liveWorkers], node);
     return processes.reduce((sum, { reclaimer }) => sum + reclaimer.collect(order, random), 0);
   }
+
+  #later(afterMs: number, what: string, run: () => void): void {
+    this.#options.world.after(this.#life, afterMs, { kind: "fault", what, run });
+  }
+}
+
+/** All of them when no node is named. */
+function onNode(processes: readonly SimProcess[], node: number | undefined): SimProcess[] {
+  return processes.filter(({ life }) => life.isAlive && (node === undefined || life.node === node));
 }

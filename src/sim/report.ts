@@ -1,8 +1,8 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
 import type { Fault } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
-import { type Repro, reproVersion, saveRepro } from "./repro-file.ts";
-import { formatLine } from "./trace.ts";
+import { engineVersion, type ReproProgram, reproVersion, saveRepro } from "./repro-file.ts";
+import { formatLine, type Trace } from "./trace.ts";
 import type { World } from "./world.ts";
 
 const tailLines = 40;
@@ -18,6 +18,12 @@ interface Fields<R> {
   readonly options: SimOptions;
 }
 
+/** Where a program lies, and the shell line that runs it again. */
+export interface Origin {
+  readonly program: ReproProgram;
+  readonly replay: string;
+}
+
 export class Report<R> implements SimReport<R> {
   declare readonly result?: R;
   declare readonly error?: unknown;
@@ -27,8 +33,8 @@ export class Report<R> implements SimReport<R> {
   readonly virtualMs: number;
   readonly faultsFired: number;
   readonly reached: readonly string[];
-  readonly replay: string;
   readonly #fields: Fields<R>;
+  #origin: Origin | null = null;
 
   constructor(fields: Fields<R>) {
     const { world, violations, faultsFired } = fields;
@@ -41,8 +47,25 @@ export class Report<R> implements SimReport<R> {
     this.faultsFired = faultsFired;
     this.reached = [...world.reached].sort();
     this.#fields = fields;
-    const { version: _, traceHash: __, ...run } = this.#repro();
-    this.replay = `simulate(${JSON.stringify(run)}, program)`;
+  }
+
+  get replay(): string {
+    if (this.#origin !== null) return this.#origin.replay;
+    const { options, faults } = this.#fields;
+    // What chaos drew is among the faults.
+    const { chaos: _, ...given } = options;
+    return `simulate(${JSON.stringify({ ...given, faults })}, program)`;
+  }
+
+  /** The run's program came from a module: a shell can run it again. */
+  static cameFrom(report: SimReport<unknown>, origin: Origin): void {
+    if (!(#fields in report)) throw new TypeError("cameFrom takes the report of simulate()");
+    report.#origin = origin;
+  }
+
+  static traceOf(report: SimReport<unknown>): Trace {
+    if (!(#fields in report)) throw new TypeError("traceOf takes the report of simulate()");
+    return report.#fields.world.trace;
   }
 
   trace(): string {
@@ -57,7 +80,17 @@ export class Report<R> implements SimReport<R> {
   }
 
   async save(path: string): Promise<void> {
-    await saveRepro(path, this.#repro());
+    const { options, faults } = this.#fields;
+    await saveRepro(path, {
+      version: reproVersion,
+      engine: engineVersion,
+      program: this.#origin?.program ?? null,
+      options,
+      plan: faults,
+      violations: this.violations,
+      error: this.error === undefined ? null : String(this.error),
+      traceHash: this.traceHash,
+    });
   }
 
   check(): R {
@@ -70,19 +103,5 @@ export class Report<R> implements SimReport<R> {
     const tail = this.#fields.world.trace.tail(tailLines);
     const message = `${head}\n\nreplay: ${this.replay}\n\nlast steps:\n${tail}`;
     throw new Error(message, error === undefined ? {} : { cause: error });
-  }
-
-  #repro(): Repro {
-    const { options, faults } = this.#fields;
-    const { seed, nodes, choices = [], choicesOnly = false } = options;
-    return {
-      version: reproVersion,
-      seed,
-      nodes,
-      faults,
-      choices,
-      choicesOnly,
-      traceHash: this.traceHash,
-    };
   }
 }

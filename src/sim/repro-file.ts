@@ -1,21 +1,92 @@
-/** A run on disk: all that it was a function of, beside its program. */
-import { writeFile } from "node:fs/promises";
+/** A run on disk: all that it was a function of, and what was wrong with it. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
 import type { Fault } from "./fault.ts";
-import type { SimOptions } from "./options.ts";
+import type { SimOptions, Violation } from "./options.ts";
 
-/** Rises when an old file would no longer mean the same run. */
-export const reproVersion = 1;
+/** Rises with the shape of the file. */
+export const reproVersion = 2;
+/** Of package.json: another version may draw another run from the same seed. */
+export const engineVersion = "0.1.0";
+
+/** The module that a run's program came from. */
+export interface ReproProgram {
+  /** In a file on disk relative to its folder; in memory absolute. */
+  readonly file: string;
+  readonly name: string;
+}
 
 export interface Repro {
   readonly version: number;
-  readonly seed: number;
-  readonly nodes: SimOptions["nodes"];
-  readonly faults: readonly Fault[];
-  readonly choices: readonly number[];
-  readonly choicesOnly: boolean;
+  readonly engine: string;
+  /** Null when the program was a function in a test. */
+  readonly program: ReproProgram | null;
+  readonly options: SimOptions;
+  /** Given and drawn: what the run had to suffer, for a reader. */
+  readonly plan: readonly Fault[];
+  readonly violations: readonly Violation[];
+  readonly error: string | null;
   readonly traceHash: string;
 }
 
+/** A repro file that cannot be replayed: the message says why. */
+export class ReproFileError extends Error {
+  override readonly name = "ReproFileError";
+}
+
+/** Makes the folder when it is missing. */
 export async function saveRepro(path: string, repro: Repro): Promise<void> {
-  await writeFile(path, `${JSON.stringify(repro, null, 2)}\n`);
+  const folder = dirname(resolve(path));
+  await mkdir(folder, { recursive: true });
+  const { program } = repro;
+  const file = program === null ? "" : relative(folder, program.file).replaceAll("\\", "/");
+  const saved = { ...repro, program: program === null ? null : { ...program, file } };
+  await writeFile(path, `${JSON.stringify(saved, null, 2)}\n`);
+}
+
+/** Throws ReproFileError for what this engine cannot run as it was run. */
+export async function readRepro(path: string): Promise<Repro> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new ReproFileError(`cannot read ${path}: ${messageOf(error)}`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ReproFileError(`${path} is no repro file: ${messageOf(error)}`);
+  }
+  const repro = checkRepro(path, value);
+  const { program } = repro;
+  if (program === null) return repro;
+  return { ...repro, program: { ...program, file: resolve(dirname(resolve(path)), program.file) } };
+}
+
+function checkRepro(path: string, value: unknown): Repro {
+  const fields = typeof value === "object" && value !== null ? (value as Partial<Repro>) : {};
+  const { version, engine, options, program, violations, traceHash } = fields;
+  if (typeof version !== "number") throw new ReproFileError(`${path} is no repro file: no version`);
+  if (version !== reproVersion || engine !== engineVersion) {
+    const writer = `mobula ${String(engine ?? "before 0.1.0")} (format ${version})`;
+    const reader = `mobula ${engineVersion} (format ${reproVersion})`;
+    throw new ReproFileError(
+      `${path} was written by ${writer}, this is ${reader}: ` +
+        "its seed may mean another run now. Replay it with that version, " +
+        "or look for the failure again with `mobula sim run`.",
+    );
+  }
+  const broken = [
+    ["options", typeof options === "object" && Number.isSafeInteger(options?.seed)],
+    ["violations", Array.isArray(violations)],
+    ["traceHash", typeof traceHash === "string"],
+    ["program", program === null || typeof program?.file === "string"],
+  ].find(([, isRight]) => isRight !== true);
+  if (broken === undefined) return value as Repro;
+  throw new ReproFileError(`${path} is broken: "${String(broken[0])}" is missing or wrong`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -16,6 +16,10 @@ export interface Step {
   readonly atMs: number;
   /** The step that led to this one; 0 for those from outside. */
   readonly causeId: number;
+  /**
+   * Heartbeats and the like: they never end, so a world in which nothing else happens is at rest.
+   */
+  readonly isUpkeep?: boolean;
   /** False when what it belongs to has ended meanwhile: then it does not happen at all. */
   isLive(): boolean;
   run(): void;
@@ -34,6 +38,15 @@ export class Schedule {
   /** Steps that could happen now. */
   dueCount(): number {
     return this.#due.length;
+  }
+
+  /** Whether anything but upkeep is to come. O(n): asked when only upkeep is due. */
+  hasForeground(): boolean {
+    if (this.#due.some((step) => step.isUpkeep !== true && step.isLive())) return true;
+    for (const { step } of this.#later.values()) {
+      if (step.isUpkeep !== true && step.isLive()) return true;
+    }
+    return false;
   }
 
   /** Virtual time of the next step; Infinity when there is none. */

@@ -3,7 +3,7 @@
  * seed.
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
-import { planNode } from "#api/node-plan.ts";
+import { type NodePlan, planNode } from "#api/node-plan.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
@@ -25,7 +25,11 @@ import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { turn, World } from "./world.ts";
 
-const defaults = { nodes: 1, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+/** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
+const stuckMs = 40_000;
+/** … and a world is at rest. */
+const settleMs = 3_000;
 
 export async function simulate<R>(
   options: SimOptions,
@@ -60,26 +64,31 @@ class Run {
     this.#options = options;
     const { seed, choices = [], choicesOnly = false } = options;
     this.#world = new World({ seed, nodeCount: nodes.length, choices, choicesOnly });
-    const [head = {}] = nodes;
     const random = this.#world.random.split("ids");
     const id = (): string =>
       Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
-    const plan = {
-      ...planNode({
-        objectStoreMemory: defaults.objectStoreBytes,
-        numCpus: 2,
-        ...options.init,
-        ...head,
-        localMode: true,
-      }),
-      nodeId: id() as NodeId,
-      clusterId: id(),
-      namespace: options.init?.namespace ?? id(),
-    };
-    this.#cluster = new Cluster(this.#world, plan);
-    this.#plan = [...(options.faults ?? []), ...drawFaults(options, this.#world.random)];
-    this.#faults = new FaultDriver(this.#world, this.#cluster, this.#plan, options.healAtMs);
-    this.#install(plan.namespace);
+    const nodeIds = nodes.map(() => id() as NodeId);
+    const clusterId = id();
+    const namespace = options.init?.namespace ?? id();
+    const plans = nodes.map((node, number) => ({
+      ...planOf(node, options, nodes.length),
+      nodeId: nodeIds[number] as NodeId,
+      clusterId,
+      namespace,
+    }));
+    this.#cluster = new Cluster(this.#world, plans);
+    this.#plan = [
+      ...(options.faults ?? []),
+      ...drawFaults(options, this.#world.random, nodes.length),
+    ];
+    this.#faults = new FaultDriver({
+      world: this.#world,
+      cluster: this.#cluster,
+      faults: this.#plan,
+      healAtMs: options.healAtMs ?? Infinity,
+      isHostile: options.hostile === true,
+    });
+    this.#install(namespace);
   }
 
   async execute<R>(program: (sim: Simulation) => Promise<R>): Promise<SimReport<R>> {
@@ -90,7 +99,7 @@ class Run {
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
     try {
-      await this.#cluster.start();
+      this.#cluster.start();
       this.#faults.arm();
       const body = (): Promise<R> => program(this.#simulation());
       const started = insideWorld(new ProgramContext(this.#world), async () => body());
@@ -106,7 +115,8 @@ class Run {
       );
       await turn();
       const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
-      const end = await this.#world.run(() => isOver, limitMs);
+      const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
+      const end = await this.#world.run(over, limitMs, stuckMs);
       if (!isOver) outcome = { error: this.#stuck(end) };
       await this.#quiet(isOver);
       for (const reason of unhandled)
@@ -137,7 +147,10 @@ class Run {
   async #quiet(programIsOver: boolean): Promise<void> {
     this.#faults.heal();
     const limitMs = this.#world.nowMs() + defaults.quietMs;
-    const end = await this.#world.run(() => false, limitMs);
+    if (this.#cluster.hasVerdictToCome) {
+      await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
+    }
+    const end = await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }
@@ -151,6 +164,7 @@ class Run {
 
   #stuck(end: "over" | "idle" | "limit"): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
+    if (end === "over") return new Error("the driver was crashed by a fault before it had ended");
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
@@ -198,8 +212,9 @@ class Run {
   #simulation(): Simulation {
     const world = this.#world;
     const { driver } = this.#cluster;
-    const later = (verb: string) => (): never => {
-      throw new TypeError(`sim.${verb} is specified but not built yet: it needs several nodes`);
+    const act = (fault: Fault): void => {
+      checkFaults([fault], this.#cluster.nodes.length, this.#options.hostile === true);
+      this.#faults.fireNow(fault);
     };
     return {
       get nowMs(): number {
@@ -207,10 +222,10 @@ class Run {
       },
       sleep: (ms) =>
         new Promise((resolve) => void this.#timersOf(driver).setTimer(Math.max(0, ms), resolve)),
-      crash: later("crash"),
-      crashDriver: later("crashDriver"),
-      restart: later("restart"),
-      partition: later("partition"),
+      crash: (node) => act({ at: 0, kind: "crash", node }),
+      crashDriver: () => act({ at: 0, kind: "crashDriver" }),
+      restart: (node) => this.#cluster.restart(node),
+      partition: (from, to) => act({ at: 0, kind: "partition", from, to, forMs: Infinity }),
       heal: () => this.#faults.heal(),
     };
   }
@@ -249,11 +264,23 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
   }
-  if (hostile === true) throw new TypeError("hostile worlds are specified but not built yet");
   for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
     if (value !== undefined && !(typeof value === "number" && value >= 0)) {
       throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
     }
   }
-  checkFaults(faults, nodeCount);
+  checkFaults(faults, nodeCount, hostile === true);
+}
+
+function planOf(node: NodeSpec, options: SimOptions, nodeCount: number): NodePlan {
+  const plan = planNode({
+    objectStoreMemory: defaults.objectStoreBytes,
+    numCpus: 2,
+    ...options.init,
+    ...node,
+    localMode: true,
+  });
+  if (nodeCount === 1) return plan;
+  // Objects do not move between nodes yet: with several every value travels inside its message.
+  return { ...plan, config: { ...plan.config, inlineBytesMax: 2 ** 30 } };
 }

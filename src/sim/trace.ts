@@ -3,6 +3,8 @@
  * each.
  */
 const linesKept = 100_000;
+const fnvPrime = 0x01000193;
+const highPrime = 0x85ebca6b;
 
 export interface TraceLine {
   /** From 1, in order. */
@@ -10,15 +12,22 @@ export interface TraceLine {
   readonly atMs: number;
   readonly kind: string;
   readonly where: string;
+  /** A frame's digest is part of it: two payloads that differ are two events. */
   readonly what: string;
   readonly causeId: number;
 }
 
+const timeWords = new Uint32Array(2);
+const timeNumber = new Float64Array(timeWords.buffer);
+
 export class Trace {
   #hashLow = 0x811c9dc5;
-  #hashHigh = 0x01000193;
+  #hashHigh = fnvPrime;
   #count = 0;
-  readonly #lines = new Map<number, TraceLine>();
+  /** The low word of the rolling hash after each event; its length doubles. */
+  #hashes = new Uint32Array(1024);
+  /** The newest, at most twice `linesKept`. */
+  #lines: TraceLine[] = [];
 
   get count(): number {
     return this.#count;
@@ -31,30 +40,46 @@ export class Trace {
   }
 
   /** Returns the line's id. */
-  add(line: Omit<TraceLine, "id">): number {
+  add({ atMs, kind, where, what, causeId }: Omit<TraceLine, "id">): number {
+    timeNumber[0] = atMs;
+    this.#mixWord(timeWords[0] as number);
+    this.#mixWord(timeWords[1] as number);
+    this.#mix(kind);
+    this.#mix(where);
+    this.#mix(what);
+    if (this.#count === this.#hashes.length) {
+      const longer = new Uint32Array(this.#count * 2);
+      longer.set(this.#hashes);
+      this.#hashes = longer;
+    }
+    this.#hashes[this.#count] = this.#hashLow;
     this.#count += 1;
     const id = this.#count;
-    this.#mix(`${line.atMs.toFixed(3)}|${line.kind}|${line.where}|${line.what}`);
-    this.#lines.set(id, { id, ...line });
-    if (this.#lines.size > linesKept) this.#lines.delete(id - linesKept);
+    this.#lines.push({ id, atMs, kind, where, what, causeId });
+    if (this.#lines.length >= 2 * linesKept) this.#lines = this.#lines.slice(linesKept);
     return id;
+  }
+
+  /** Of the events up to this one. Two runs that have parted do not meet again. */
+  hashAfter(id: number): number {
+    return this.#hashes[id - 1] ?? 0;
   }
 
   /** The last lines, oldest first. */
   tail(count: number): string {
-    const lines = [...this.#lines.values()].slice(-count);
+    const lines = count === Infinity ? this.#lines : this.#lines.slice(-count);
     return lines.map(formatLine).join("\n");
   }
 
   lineOf(id: number): TraceLine | undefined {
-    return this.#lines.get(id);
+    return this.#lines[id - this.#count + this.#lines.length - 1];
   }
 
   /** The lines that led to `id`, oldest first, and itself. */
   causesOf(id: number, max: number): TraceLine[] {
     const causes: TraceLine[] = [];
     for (let at = id; at > 0 && causes.length < max;) {
-      const line = this.#lines.get(at);
+      const line = this.lineOf(at);
       if (line === undefined) break;
       causes.push(line);
       at = line.causeId;
@@ -64,9 +89,7 @@ export class Trace {
 
   /** The last line that names the entity. */
   lastAbout(entity: string): TraceLine | undefined {
-    let last: TraceLine | undefined;
-    for (const line of this.#lines.values()) if (line.what.includes(entity)) last = line;
-    return last;
+    return this.#lines.findLast((line) => line.what.includes(entity));
   }
 
   lines(): IterableIterator<TraceLine> {
@@ -74,12 +97,28 @@ export class Trace {
   }
 
   #mix(text: string): void {
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      this.#hashLow = Math.imul(this.#hashLow ^ unit, 0x01000193);
-      this.#hashHigh = Math.imul(this.#hashHigh ^ (unit + i), 0x85ebca6b);
-    }
+    for (let i = 0; i < text.length; i++) this.#mixWord(text.charCodeAt(i));
+    // So that ("ab", "c") and ("a", "bc") differ.
+    this.#mixWord(text.length);
   }
+
+  #mixWord(word: number): void {
+    this.#hashLow = Math.imul(this.#hashLow ^ word, fnvPrime);
+    this.#hashHigh = Math.imul(this.#hashHigh ^ (word + (this.#hashLow >>> 15)), highPrime);
+  }
+}
+
+/** The first event that is not the same in both runs; 0 when all are. */
+export function firstDivergence(first: Trace, second: Trace): number {
+  const common = Math.min(first.count, second.count);
+  let low = 1;
+  let high = common + 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (first.hashAfter(middle) === second.hashAfter(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low > common && first.count === second.count ? 0 : low;
 }
 
 export function formatLine({ id, atMs, kind, where, what, causeId }: TraceLine): string {

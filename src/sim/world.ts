@@ -11,7 +11,15 @@
  */
 import { Prng } from "#engine/common/prng.ts";
 import type { HostClock } from "#engine/services/host.ts";
-import type { Endpoint, Flight, NetworkWorld } from "#transports/simulated/network.ts";
+import type { MessageType } from "#engine/protocol/message.ts";
+import type {
+  Fate,
+  Flight,
+  LinkStep,
+  NetworkWorld,
+  Place,
+} from "#transports/simulated/network-world.ts";
+import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
 import { Schedule } from "./schedule.ts";
 import { Trace } from "./trace.ts";
@@ -30,17 +38,14 @@ export interface Life {
 
 /** Delay of a frame between threads of one machine, in virtual milliseconds. */
 const linkDelayMs = { least: 0.002, spread: 0.05 };
+/** … and between machines. */
+const farDelayMs = { least: 0.2, spread: 0.8 };
 /** One link in so many is slow for the whole run. */
 const slowLinkOneIn = 8;
 const slowLinkFactor = 40;
-
-interface LinkRule {
-  readonly from: number;
-  readonly to: number;
-  readonly untilMs: number;
-  /** Added to each frame; Infinity for a hold, which ends at `untilMs`. */
-  readonly delayMs: number;
-}
+const slowFarFactor = 10;
+/** Sent for ever, whatever the program does. */
+const upkeepTypes: readonly (MessageType | null)[] = ["heartbeat", "heartbeatAck", "resourceView"];
 
 export interface WorldOptions {
   readonly seed: number;
@@ -56,7 +61,10 @@ export class World implements NetworkWorld {
   readonly trace = new Trace();
   readonly clocks: readonly NodeClock[];
   readonly reached = new Set<string>();
+  readonly links = new LinkRules();
   #nowMs = 0;
+  /** When anything but upkeep has last happened. */
+  #foregroundMs = 0;
   readonly #schedule = new Schedule();
   readonly #choices: readonly number[];
   readonly #choicesOnly: boolean;
@@ -64,7 +72,7 @@ export class World implements NetworkWorld {
   readonly #lives = new Map<string, Life>();
   readonly #pausedUntilMs: number[];
   readonly #linkRandom = new Map<string, { readonly random: Prng; readonly factor: number }>();
-  #linkRules: LinkRule[] = [];
+  readonly #fates: Prng;
   #choiceCount = 0;
   #stepId = 0;
   #userCodeMayRun = false;
@@ -72,6 +80,7 @@ export class World implements NetworkWorld {
   constructor(options: WorldOptions) {
     this.random = new Prng(options.seed);
     this.#chooser = this.random.split("choices");
+    this.#fates = this.random.split("fates");
     this.#choices = options.choices;
     this.#choicesOnly = options.choicesOnly;
     const skew = this.random.split("skew");
@@ -102,9 +111,15 @@ export class World implements NetworkWorld {
   after(
     life: Life,
     delayMs: number,
-    step: { kind: string; what: string; run: () => void; isLive?: () => boolean },
+    step: {
+      kind: string;
+      what: string;
+      run: () => void;
+      isLive?: () => boolean;
+      isUpkeep?: boolean;
+    },
   ): void {
-    const { kind, what, run, isLive } = step;
+    const { kind, what, run, isLive, isUpkeep = false } = step;
     this.#schedule.add(
       {
         kind,
@@ -112,6 +127,7 @@ export class World implements NetworkWorld {
         what,
         atMs: this.#nowMs + delayMs,
         causeId: this.#stepId,
+        isUpkeep,
         isLive: () => life.isAlive && (isLive === undefined || isLive()),
         run,
       },
@@ -130,37 +146,80 @@ export class World implements NetworkWorld {
         const wake = newestWake;
         const isLive = (): boolean => wake === newestWake;
         const delayMs = Math.max(0, clock.worldMsAt(atMs) - this.#nowMs);
-        this.after(life, delayMs, { kind: "wake", what: "", run, isLive });
+        // A raylet or the GCS: with several nodes they report and check for ever.
+        const isUpkeep = !life.hasUserCode && this.clocks.length > 1;
+        this.after(life, delayMs, { kind: "wake", what: "", run, isLive, isUpkeep });
       },
     };
   }
 
   // ------------------------------------------------------------ network
 
-  delayMs(from: Endpoint, to: Endpoint): number {
-    const name = `${from.name}>${to.name}`;
-    let link = this.#linkRandom.get(name);
-    if (link === undefined) {
-      const random = this.random.split(`link ${name}`);
-      link = { random, factor: random.below(slowLinkOneIn) === 0 ? slowLinkFactor : 1 };
-      this.#linkRandom.set(name, link);
-    }
-    const base = linkDelayMs.least + link.random.float() * linkDelayMs.spread * link.factor;
-    return base + this.#extraDelayMs(from, to);
+  delayMs(from: Place, to: Place, sizeBytes: number): number {
+    const { random, factor } = this.#linkOf(from, to);
+    const { least, spread } = from.node === to.node ? linkDelayMs : farDelayMs;
+    const base = least + random.float() * spread * factor;
+    return base + this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
   }
 
   deliverAt(atMs: number, flight: Flight, run: () => void): void {
-    const { from, to, text, causeId } = flight;
+    const { from, to, text, type, causeId } = flight;
+    const rare = type === null ? undefined : rareMessages[type];
+    if (rare !== undefined) this.mark(rare);
     const what = `${text} from ${from.name}`;
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
-    const step = { kind, where, what, atMs, causeId, isLive: () => true, run };
+    const isUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
+    const step = { kind, where, what, atMs, causeId, isUpkeep, isLive: () => true, run };
     this.#schedule.add(step, this.#nowMs);
   }
 
-  slowLink(rule: LinkRule): void {
-    this.#linkRules.push(rule);
+  linkStep(place: Place, delayMs: number, step: LinkStep): void {
+    const life = this.#lives.get(place.name);
+    if (life === undefined) throw new TypeError(`no process is called ${place.name}`);
+    this.after(life, delayMs, { kind: "link", ...step });
+  }
+
+  draw(from: Place, to: Place): number {
+    return this.#linkOf(from, to).random.float();
+  }
+
+  blockedUntilMs(from: number, to: number): number {
+    return this.links.blockedUntilMs(from, to, this.#nowMs);
+  }
+
+  isPaused(node: number): boolean {
+    return (this.#pausedUntilMs[node] ?? 0) > this.#nowMs;
+  }
+
+  fateOf(from: Place, to: Place, type: MessageType): Fate {
+    return this.links.fateOf(from, to, { type, nowMs: this.#nowMs, random: this.#fates });
+  }
+
+  cutsBehind(from: Place, to: Place, type: MessageType): boolean {
+    return this.links.cutsBehind(from, to, type);
+  }
+
+  onSessionResumed(): void {
+    this.mark("sessionResumed");
+  }
+
+  /** A rare state, for the guard of a run set. */
+  mark(state: string): void {
+    this.reached.add(state);
+  }
+
+  #linkOf(from: Place, to: Place): { readonly random: Prng; readonly factor: number } {
+    const name = `${from.name}>${to.name}`;
+    let link = this.#linkRandom.get(name);
+    if (link === undefined) {
+      const random = this.random.split(`link ${name}`);
+      const slowFactor = from.node === to.node ? slowLinkFactor : slowFarFactor;
+      link = { random, factor: random.below(slowLinkOneIn) === 0 ? slowFactor : 1 };
+      this.#linkRandom.set(name, link);
+    }
+    return link;
   }
 
   pause(node: number, untilMs: number): void {
@@ -169,35 +228,30 @@ export class World implements NetworkWorld {
 
   /** Nothing is slow, held or paused from now on. */
   heal(): void {
-    this.#linkRules = [];
+    this.links.clear();
     this.#pausedUntilMs.fill(0);
     for (const clock of this.clocks) clock.setDrift(0, this.#nowMs);
   }
 
-  #extraDelayMs(from: Endpoint, to: Endpoint): number {
-    let extra = 0;
-    for (const rule of this.#linkRules) {
-      if (rule.untilMs <= this.#nowMs) continue;
-      const isOnLink = rule.from === this.#lifeOf(from).node && rule.to === this.#lifeOf(to).node;
-      if (isOnLink) extra = Math.max(extra, Math.min(rule.delayMs, rule.untilMs - this.#nowMs));
-    }
-    return extra;
-  }
-
-  #lifeOf(endpoint: Endpoint): Life {
-    const life = this.#lives.get(endpoint.name);
-    if (life === undefined) throw new TypeError(`no process is called ${endpoint.name}`);
-    return life;
-  }
-
   // ------------------------------------------------------------ the loop
 
-  /** Steps until `isOver` says so, nothing is left, or the limit is reached. */
-  async run(isOver: () => boolean, limitMs: number): Promise<"over" | "idle" | "limit"> {
+  /**
+   * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, or the limit is
+   * reached.
+   */
+  async run(
+    isOver: () => boolean,
+    limitMs: number,
+    settleMs: number,
+  ): Promise<"over" | "idle" | "limit"> {
+    this.#foregroundMs = this.#nowMs;
     while (!isOver()) {
       if (this.#schedule.dueCount() === 0) {
         const nextMs = this.#schedule.nextMs();
         if (nextMs === Infinity) return "idle";
+        if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) {
+          return "idle";
+        }
         if (nextMs > limitMs) return "limit";
         this.#nowMs = Math.max(this.#nowMs, nextMs);
         this.#schedule.advance(this.#nowMs);
@@ -219,6 +273,7 @@ export class World implements NetworkWorld {
       return;
     }
     const { kind, where, what, causeId } = step;
+    if (step.isUpkeep !== true) this.#foregroundMs = this.#nowMs;
     this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
     this.#userCodeMayRun = life?.hasUserCode ?? true;
     step.run();
@@ -231,6 +286,19 @@ export class World implements NetworkWorld {
     if (given !== undefined) return given % count;
     return this.#choicesOnly ? 0 : this.#chooser.below(count);
   }
+}
+
+/** Messages whose sending is a state that few runs reach. */
+const rareMessages: Partial<Record<MessageType, string>> = {
+  leaseSpilled: "leaseSpilled",
+  leaseRevoked: "leaseRevoked",
+  nodeDied: "nodeDied",
+  takenBack: "takenBack",
+  abandonActor: "actorAbandoned",
+};
+
+function isUpkeepFrame(type: MessageType | null, text: string): boolean {
+  return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
 }
 
 /** One real turn of the event loop: every microtask of user code has run when it is over. */

@@ -34,7 +34,7 @@ class Machine {
       isOver = true;
     });
     ended.catch(() => {});
-    await this.world.run(() => isOver, Infinity);
+    await this.world.run(() => isOver, Infinity, Infinity);
     return ended;
   }
 
@@ -48,7 +48,7 @@ class Machine {
       () => (isOver = true),
       () => (isOver = true),
     );
-    await this.world.run(() => isOver || left <= 0, Infinity);
+    await this.world.run(() => isOver || left <= 0, Infinity, Infinity);
     dying.isAlive = false;
     this.disk.crash();
   }

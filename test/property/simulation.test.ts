@@ -122,7 +122,18 @@ describe("what goes wrong is told", () => {
       /faults\[0\]: unknown kind "meteor"/,
     );
     await expect(wrong({ at: 1, kind: "pause", node: 3, forMs: 1 })).rejects.toThrow(RangeError);
-    await expect(wrong({ at: 1, kind: "crash", node: 0 })).rejects.toThrow(/not built yet/);
+    await expect(wrong({ at: 1, kind: "crash", node: 0 })).rejects.toThrow(/hosts the GCS/);
+    await expect(wrong({ at: 1, kind: "crashGcs" })).rejects.toThrow(/not built yet/);
+    const far = { at: 1, from: 0, to: 1, probability: 0.5, forMs: 1 };
+    await expect(wrong({ ...far, kind: "duplicate" })).rejects.toThrow(/hostile: true/);
+    await expect(wrong({ ...far, kind: "drop", probability: 2 })).rejects.toThrow(RangeError);
+    const cut = { at: 1, kind: "partition", from: [0], to: [1, 9], forMs: 1 };
+    await expect(wrong(cut)).rejects.toThrow(/faults\[0\]\.to\[1\] must be a node/);
+    const rpc = { at: 1, kind: "rpc", method: "pushTask", instant: "beforeSend", count: 1 };
+    await expect(wrong({ ...rpc, method: "shout" })).rejects.toThrow(
+      /no message is called "shout"/,
+    );
+    await expect(wrong({ ...rpc, instant: "later" })).rejects.toThrow(/must be one of/);
   });
 
   test("a program that never ends", async () => {

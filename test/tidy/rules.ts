@@ -21,7 +21,7 @@ const machineFolders = [
 
 export const hasHeader: Rule = (files) =>
   under(files, "src/")
-    .filter((file) => !/^(\/\/\/ <reference .*\/>\n)*\/\*\*/.test(file.text))
+    .filter((file) => !/^(#!.*\n)?(\/\/\/ <reference .*\/>\n)*\/\*\*/.test(file.text))
     .map((file) => `${file.path}: begins without a header comment`);
 
 /** Roots are the files given and whatever says `implements Machine<`. */

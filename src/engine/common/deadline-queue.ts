@@ -39,6 +39,11 @@ export class DeadlineQueue<T> {
     return item;
   }
 
+  /** In no order. */
+  values(): IterableIterator<T> {
+    return this.#items.values();
+  }
+
   /** Forgets the others. O(n). */
   retain(keep: (item: T) => boolean): void {
     const times = this.#times;

@@ -75,6 +75,11 @@ export class Gcs implements Machine<GcsEvent, never> {
     };
   }
 
+  /** Whether the node was declared dead. */
+  hasBuried(nodeId: NodeId): boolean {
+    return this.#nodes.isDead(nodeId);
+  }
+
   handle(event: GcsEvent, nowMs: number, out: Outbox<never>): void {
     // Also a node that was declared dead gets its answer to this one: that it is.
     if (event.type === "heartbeat") this.#nodes.onHeartbeat(event, nowMs, out);

@@ -24,7 +24,6 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
         const host = yield* NodeHost;
         const launcher = yield* WorkerLauncher;
         yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
-        yield* Effect.promise(() => launcher.prepare());
         const machine = new Raylet(options);
         const { nodeId } = options;
         host.attach(nodeId, machine, (instruction: RayletInstruction) => {

@@ -10,7 +10,10 @@ const tasks: Oracle = {
   atQuiet(cluster, report) {
     const { core, workerId } = cluster.driver.client;
     const unfinished = core.tasks.unfinishedCount;
-    if (unfinished > 0 && cluster.node.raylet.counts.infeasible === 0) {
+    const infeasible = cluster.liveNodes.some(
+      ({ running }) => running.raylet.counts.infeasible > 0,
+    );
+    if (unfinished > 0 && cluster.driver.life.isAlive && !infeasible) {
       report({ entity: workerId, message: `${unfinished} tasks have no outcome and no reason` });
     }
     for (const { taskId, taskName, count } of cluster.starts.all()) {
@@ -23,16 +26,16 @@ const tasks: Oracle = {
 const resources: Oracle = {
   name: "6 resources",
   atQuiet(cluster, report) {
-    const { raylet } = cluster.node;
-    const { leases, waiting, actors } = raylet.counts;
-    const { nodeId, totals } = cluster;
-    if (leases > 0 || waiting > 0) {
-      report({ entity: nodeId, message: `${leases} leases and ${waiting} requests are left` });
-    }
-    const available = raylet.available(cpuName);
-    const total = totals.get(cpuName) ?? 0;
-    if (actors === 0 && available !== total) {
-      report({ entity: nodeId, message: `CPU ${available} of ${total} (1/10000) came back` });
+    for (const { nodeId, totals, running } of cluster.liveNodes) {
+      const { leases, waiting, actors } = running.raylet.counts;
+      if (leases > 0 || waiting > 0) {
+        report({ entity: nodeId, message: `${leases} leases and ${waiting} requests are left` });
+      }
+      const available = running.raylet.available(cpuName);
+      const total = totals.get(cpuName) ?? 0;
+      if (actors === 0 && available !== total) {
+        report({ entity: nodeId, message: `CPU ${available} of ${total} (1/10000) came back` });
+      }
     }
   },
 };
@@ -40,12 +43,15 @@ const resources: Oracle = {
 const agreement: Oracle = {
   name: "10 idempotency",
   atQuiet(cluster, report) {
-    let held = cluster.driver.client.core.submitter.leaseCount;
-    for (const worker of cluster.liveWorkers) held += worker.client.core.submitter.leaseCount;
-    const granted = cluster.node.raylet.counts.leases;
+    let held = 0;
+    for (const { client, life } of [cluster.driver, ...cluster.liveWorkers]) {
+      if (life.isAlive) held += client.core.submitter.leaseCount;
+    }
+    let granted = 0;
+    for (const { running } of cluster.liveNodes) granted += running.raylet.counts.leases;
     if (held === granted) return;
-    const message = `owners hold ${held} leases, the raylet has granted ${granted}`;
-    report({ entity: cluster.nodeId, message });
+    const message = `owners hold ${held} leases, the raylets have granted ${granted}`;
+    report({ entity: cluster.head.nodeId, message });
   },
 };
 

@@ -1,53 +1,24 @@
 /**
- * Frames between simulated processes: encoded as on a real wire, delayed by the world, in order on
- * each link, lost with the process they go to.
+ * Frames between simulated processes: encoded as on a real wire, delayed by the world, lost with
+ * the process they go to. Inside a node they travel in rings, between nodes in sessions.
  *
- * State:  per directed link the time of its last delivery; per endpoint what has arrived and waits.
+ * State:  endpoints by address; per endpoint what has arrived and waits, its rings and channels.
  * Bounds: those of the senders' credits.
  * Errors: none; a frame to a process that has ended is dropped, as by a dead thread.
  */
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
-import {
-  decodeMessage,
-  encodeMessage,
-  frameBytesMax,
-  FrameWriter,
-} from "#engine/protocol/codec/codec.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
-
-/** A frame under way. */
-export interface Flight {
-  readonly from: Endpoint;
-  readonly to: Endpoint;
-  readonly text: string;
-  /** The step of the world that sent it. */
-  readonly causeId: number;
-}
-
-/** What the network asks of the world it is in. */
-export interface NetworkWorld {
-  /** Virtual time a frame is under way; the world draws it, and faults lengthen it. */
-  delayMs(from: Endpoint, to: Endpoint): number;
-  /** Calls back once at a virtual time, or as soon as it is past. */
-  deliverAt(atMs: number, flight: Flight, deliver: () => void): void;
-  nowMs(): number;
-  /** The step that is happening. */
-  readonly stepId: number;
-}
-
-/** In order: only the first frame of a link has a time of its own, the others come behind it. */
-interface DirectedLink {
-  readonly frames: Deque<{ readonly atMs: number; readonly flight: Flight; deliver(): void }>;
-}
+import { Channel } from "./channel.ts";
+import { type Frame, frameOf, messageOf } from "./frame.ts";
+import { Lane } from "./lane.ts";
+import type { NetworkWorld, Place } from "./network-world.ts";
 
 interface TaskFrame {
   readonly position: number;
-  readonly bytes: Uint8Array;
-  readonly from: Address;
-  readonly to: Address;
+  readonly frame: Frame;
   state: "underWay" | "waiting" | "retracted" | "taken";
 }
 
@@ -56,25 +27,32 @@ export class Network {
   readonly #endpoints = new Map<Address, Endpoint>();
   /** Rings outlive the thread that read them: what it had not taken can still be told. */
   readonly #ended = new Map<Address, Endpoint>();
-  readonly #links = new Map<string, DirectedLink>();
+  readonly #channels = new Set<Channel>();
 
   constructor(world: NetworkWorld) {
     this.#world = world;
   }
 
-  join(name: string, addresses: readonly Address[], receiver: TransportReceiver): Endpoint {
-    const endpoint = new Endpoint(this, name, receiver);
+  join(place: Omit<Place, "isClosed">, addresses: readonly Address[], to: TransportReceiver) {
+    const endpoint = new Endpoint(this, place, to);
     for (const address of addresses) this.#endpoints.set(address, endpoint);
     return endpoint;
   }
 
   leave(endpoint: Endpoint): void {
+    if (endpoint.isClosed) return;
     endpoint.close();
     for (const [address, known] of this.#endpoints) {
       if (known !== endpoint) continue;
       this.#endpoints.delete(address);
       this.#ended.set(address, endpoint);
     }
+    for (const [peer, channel] of endpoint.channels) {
+      channel.onEnded(endpoint);
+      this.#channels.delete(channel);
+      peer.channels.delete(endpoint);
+    }
+    endpoint.channels.clear();
   }
 
   /** The endpoint that answers for an address now, or did until its process ended. */
@@ -86,47 +64,73 @@ export class Network {
     return this.#endpoints.get(address);
   }
 
-  /** In order of sending on each link. */
-  convey(from: Endpoint, to: Endpoint, text: string, deliver: () => void): void {
-    const name = `${from.name}>${to.name}`;
-    let link = this.#links.get(name);
-    if (link === undefined) {
-      link = { frames: new Deque() };
-      this.#links.set(name, link);
-    }
-    const atMs = this.#world.nowMs() + this.#world.delayMs(from, to);
-    const flight = { from, to, text, causeId: this.#world.stepId };
-    link.frames.push({ atMs, flight, deliver });
-    if (link.frames.size === 1) this.#deliverFirst(link);
+  /** Every link between nodes breaks. */
+  cutAll(): void {
+    for (const channel of this.#channels) channel.cut();
   }
 
-  #deliverFirst(link: DirectedLink): void {
-    const first = link.frames.peek();
-    if (first === undefined) return;
-    this.#world.deliverAt(first.atMs, first.flight, () => {
-      link.frames.shift();
-      // The next is under way before this one is handled: what it leads to comes behind.
-      this.#deliverFirst(link);
-      if (!first.flight.to.isClosed) first.deliver();
-    });
+  /** … of one node: it was silent for too long. */
+  cutNode(node: number): void {
+    for (const channel of this.#channels) if (channel.joins(node)) channel.cut();
+  }
+
+  /** Inside a node: in order of sending on each ring. */
+  convey(from: Endpoint, to: Endpoint, text: string, deliver: () => void): void {
+    this.#ringOf(from, to).put({ text, type: null, sizeBytes: 0, deliver });
+  }
+
+  /** Frames to one process stay in order, whatever they carry. */
+  carry(from: Endpoint, to: Endpoint, frame: Frame): void {
+    if (from.node === to.node) {
+      const { text, type, bytes } = frame;
+      const deliver = (): void => to.receive(frame);
+      this.#ringOf(from, to).put({ text, type, sizeBytes: bytes.length, deliver });
+    } else {
+      this.#channelOf(from, to).send(from, frame);
+    }
+  }
+
+  #ringOf(from: Endpoint, to: Endpoint): Lane {
+    let ring = from.rings.get(to);
+    if (ring === undefined) {
+      ring = new Lane(this.#world, from, to);
+      from.rings.set(to, ring);
+    }
+    return ring;
+  }
+
+  #channelOf(from: Endpoint, to: Endpoint): Channel {
+    let channel = from.channels.get(to);
+    if (channel === undefined) {
+      channel = new Channel(this.#world, from, to);
+      from.channels.set(to, channel);
+      to.channels.set(from, channel);
+      this.#channels.add(channel);
+    }
+    return channel;
   }
 }
 
-export class Endpoint implements Transport {
+export class Endpoint implements Transport, Place {
   readonly name: string;
+  readonly node: number;
+  readonly rings = new Map<Endpoint, Lane>();
+  /** With processes of other nodes. */
+  readonly channels = new Map<Endpoint, Channel>();
   readonly #network: Network;
   readonly #receiver: TransportReceiver;
-  readonly #control = new Deque<{ bytes: Uint8Array; from: Address; to: Address }>();
+  readonly #control = new Deque<Frame>();
   readonly #tasks = new Deque<TaskFrame>();
-  /** Every task frame sent to us that has not been taken, by position. */
+  /** Task frames in rings to us that have not been taken, by frame. */
   readonly #untaken = new Map<number, TaskFrame>();
   #nextPosition = 0;
   isClosed = false;
 
-  constructor(network: Network, name: string, receiver: TransportReceiver) {
+  constructor(network: Network, { name, node }: Omit<Place, "isClosed">, to: TransportReceiver) {
     this.#network = network;
     this.name = name;
-    this.#receiver = receiver;
+    this.node = node;
+    this.#receiver = to;
   }
 
   get hasTask(): boolean {
@@ -140,35 +144,32 @@ export class Endpoint implements Transport {
   send(to: Address, message: Message): void {
     const target = this.#network.endpointOf(to);
     if (target === undefined || this.isClosed) return;
-    const bytes = encode(message);
-    this.#network.convey(this, target, message.type, () => {
-      target.#control.push({ bytes, from: message.from, to });
-      target.#receiver.onWork();
-    });
+    this.#network.carry(this, target, frameOf(to, message));
   }
 
   sendTask(to: Address, message: PushTask): number {
     const target = this.#network.endpointOf(to);
     if (target === undefined || this.isClosed) return -1;
+    const frame = frameOf(to, message);
     const position = target.#nextPosition++;
-    const bytes = encode(message);
-    const frame: TaskFrame = { position, bytes, from: message.from, to, state: "underWay" };
-    target.#untaken.set(position, frame);
-    this.#network.convey(this, target, `pushTask ${message.stream}.${message.seq}`, () => {
-      if (frame.state !== "underWay") return;
-      frame.state = "waiting";
-      target.#tasks.push(frame);
-      target.#receiver.onWork();
-    });
+    if (target.node === this.node) {
+      target.#untaken.set(position, { position, frame, state: "underWay" });
+      const deliver = (): void => target.#receiveTask(position);
+      this.#network.convey(this, target, frame.text, deliver);
+    } else {
+      this.#network.carry(this, target, frame);
+    }
     return position;
   }
 
+  /** Only from a ring: nobody here knows what another node has taken. */
   retract(to: Address, framePosition: number): boolean {
     const target = this.#network.lastOf(to);
     if (target === undefined) return framePosition === -1;
-    const frame = target.#untaken.get(framePosition);
-    if (frame === undefined) return false;
-    frame.state = "retracted";
+    if (target.node !== this.node) return false;
+    const task = target.#untaken.get(framePosition);
+    if (task === undefined) return false;
+    task.state = "retracted";
     target.#untaken.delete(framePosition);
     return true;
   }
@@ -177,35 +178,43 @@ export class Endpoint implements Transport {
     return false;
   }
 
+  /** A frame has arrived. */
+  receive(frame: Frame): void {
+    if (frame.type === "pushTask") {
+      this.#tasks.push({ position: -1, frame, state: "waiting" });
+    } else {
+      this.#control.push(frame);
+    }
+    this.#receiver.onWork();
+  }
+
+  #receiveTask(position: number): void {
+    const task = this.#untaken.get(position);
+    if (task === undefined) return;
+    task.state = "waiting";
+    this.#tasks.push(task);
+    this.#receiver.onWork();
+  }
+
   poll(frameBudget: number): boolean {
     let taken = 0;
     for (; taken < frameBudget; taken++) {
       const frame = this.#control.shift();
       if (frame === undefined) break;
-      this.#receiver.onMessage(frame.to, decode(frame.bytes, frame.from));
+      this.#receiver.onMessage(frame.to, messageOf(frame));
     }
     return taken > 0;
   }
 
   pollTask(): boolean {
     for (;;) {
-      const frame = this.#tasks.shift();
-      if (frame === undefined) return false;
-      if (frame.state !== "waiting") continue;
-      frame.state = "taken";
-      this.#untaken.delete(frame.position);
-      this.#receiver.onMessage(frame.to, decode(frame.bytes, frame.from));
+      const task = this.#tasks.shift();
+      if (task === undefined) return false;
+      if (task.state !== "waiting") continue;
+      task.state = "taken";
+      this.#untaken.delete(task.position);
+      this.#receiver.onMessage(task.frame.to, messageOf(task.frame));
       return true;
     }
   }
-}
-
-function encode(message: Message): Uint8Array {
-  const writer = new FrameWriter(new Uint8Array(frameBytesMax(message)));
-  encodeMessage(message, 0, writer);
-  return writer.bytes.slice(0, writer.at);
-}
-
-function decode(bytes: Uint8Array, from: Address): Message {
-  return decodeMessage(bytes, new DataView(bytes.buffer), 0, bytes.length, from);
 }

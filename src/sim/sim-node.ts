@@ -1,0 +1,190 @@
+/** One life of a simulated machine: raylet, on the head also the GCS, workers, and their arena. */
+import { assert } from "#engine/common/assert.ts";
+import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import type { ResourceRequest } from "#engine/common/resources.ts";
+import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
+import type { WorkerExit } from "#engine/protocol/launcher.ts";
+import { Host } from "#engine/services/host.ts";
+import { type RunningNode, startNode } from "#engine/services/node.ts";
+import { findRemote } from "#api/identity/remote-registry.ts";
+import { notRegisteredError } from "#api/identity/remote-resolution-error.ts";
+import type { NodePlan } from "#api/node-plan.ts";
+import { addExecutor, makeProcess } from "#api/process.ts";
+import type { Process } from "#api/runtime.ts";
+import type { ResolveRemote } from "#api/user-code.ts";
+import type { Endpoint, Network } from "#transports/simulated/network.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
+import { giveSegments, takeSegments } from "./arena-pool.ts";
+import { SimReclaimer } from "./reclaimer.ts";
+import { type StartCounts, WatchedUserCode } from "./watched-user-code.ts";
+import type { Life, World } from "./world.ts";
+
+export interface SimProcess extends Process {
+  readonly life: Life;
+  readonly reclaimer: SimReclaimer;
+  readonly endpoint: Endpoint;
+}
+
+export interface SimNodeOptions {
+  readonly world: World;
+  readonly network: Network;
+  readonly plan: NodePlan;
+  readonly number: number;
+  /** Rises with every life that ended in the cluster: a part of names, which are never reused. */
+  readonly life: number;
+  readonly starts: StartCounts;
+  onWorker(worker: SimProcess): void;
+}
+
+export class SimNode {
+  readonly number: number;
+  readonly life: Life;
+  readonly #options: SimNodeOptions;
+  readonly #host: Host;
+  readonly #endpoint: Endpoint;
+  readonly #arena: SharedArena;
+  readonly #segments: SharedArrayBuffer[];
+  readonly #processes: SimProcess[] = [];
+  #nextOwnSegment = ownSegmentsFrom;
+  #workerCount = 0;
+  #running: RunningNode | null = null;
+
+  constructor(options: SimNodeOptions) {
+    const { world, network, plan, number, life } = options;
+    this.#options = options;
+    this.number = number;
+    this.#segments = takeSegments(plan.objectStoreBytes);
+    this.#arena = new SharedArena(this.#segments.entries());
+    const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
+    this.life = { name, node: number, hasUserCode: false, isAlive: true };
+    world.addLife(this.life);
+    this.#host = new Host(world.hostClock(this.life), true);
+    const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
+    this.#endpoint = network.join(this.life, addresses, this.#host);
+    this.#host.connect(this.#endpoint);
+  }
+
+  get nodeId(): NodeId {
+    return this.#options.plan.nodeId;
+  }
+
+  get totals(): ResourceRequest {
+    return this.#options.plan.totals;
+  }
+
+  /** Raylet, and the GCS if it is here, once they are up. */
+  get running(): RunningNode {
+    assert(this.#running !== null, "the node has been started");
+    return this.#running;
+  }
+
+  start(driverId: WorkerId | null, onDeclaredDead: () => void): void {
+    const { nodeId, config, totals, labels, hostname, numCpus } = this.#options.plan;
+    const isHead = this.number === 0;
+    this.#running = startNode({
+      host: this.#host,
+      launcher: {
+        start: (workerId) => this.#startWorker(workerId),
+        stop: (workerId) => this.endWorker(workerId, { type: "stopped" }),
+        close: () => Promise.resolve(),
+      },
+      driverId,
+      isHead,
+      onExit: onDeclaredDead,
+      raylet: {
+        nodeId,
+        config,
+        isHead,
+        totals,
+        labels,
+        address: "sim",
+        hostname,
+        prestartCount: Math.ceil(numCpus),
+        segments: this.#segments.map((segment) => segment.byteLength),
+      },
+    });
+  }
+
+  /** All its processes end at once, without a word; not the driver, which is a machine's guest. */
+  end(): void {
+    if (!this.life.isAlive) return;
+    for (const process of this.#processes) {
+      if (process.life.name !== "driver") this.#end(process);
+    }
+    this.life.isAlive = false;
+    this.#options.network.leave(this.#endpoint);
+    this.#host.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#running?.close();
+    giveSegments(this.#segments, this.#options.plan.objectStoreBytes);
+  }
+
+  endWorker(workerId: WorkerId, exit: WorkerExit): void {
+    const worker = this.#processes.find(({ client }) => client.workerId === workerId);
+    if (worker === undefined || !worker.life.isAlive || !this.life.isAlive) return;
+    this.#end(worker);
+    // The raylet is told on the link from the worker, behind everything the worker had sent.
+    this.#options.network.convey(worker.endpoint, this.#endpoint, "workerExited", () => {
+      this.#host.dispatch(this.nodeId, { type: "workerExited", workerId, exit });
+    });
+  }
+
+  endDriver(): void {
+    const driver = this.#processes.find(({ life }) => life.name === "driver");
+    const exit = { type: "uncaught", message: "the driver was crashed by a fault" } as const;
+    if (driver !== undefined) this.endWorker(driver.client.workerId, exit);
+  }
+
+  makeProcess(name: string, workerId: WorkerId): SimProcess {
+    const { world, network, plan } = this.#options;
+    const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
+    world.addLife(life);
+    const reclaimer = new SimReclaimer();
+    const process = makeProcess({
+      workerId,
+      nodeId: plan.nodeId,
+      config: plan.config,
+      checkInvariants: true,
+      clock: world.hostClock(life),
+      reclaimer,
+      arena: this.#arena,
+      ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
+      announceSegment: () => {},
+      announceDrop: () => {},
+      forgetPeer: () => {},
+      keepAlive: () => {},
+    });
+    const endpoint = network.join(life, [workerId], process.client.host);
+    process.client.host.connect(endpoint);
+    const simulated = { ...process, life, reclaimer, endpoint };
+    this.#processes.push(simulated);
+    return simulated;
+  }
+
+  #startWorker(workerId: WorkerId): void {
+    const { world, network, starts, onWorker } = this.#options;
+    const prefix = this.number === 0 ? "" : `${this.life.name}.`;
+    const worker = this.makeProcess(`${prefix}worker${this.#workerCount++}`, workerId);
+    onWorker(worker);
+    const resolve: ResolveRemote = (descriptor) =>
+      findRemote(descriptor) ?? Promise.reject(notRegisteredError(descriptor));
+    addExecutor(worker, resolve, (userCode) => new WatchedUserCode(userCode, starts));
+    worker.client.host.onIdleWork(() => {
+      if (!worker.endpoint.hasTask) return;
+      const run = (): void => void worker.client.host.pump();
+      world.after(worker.life, 0, { kind: "turn", what: "next task", run });
+    });
+    network.convey(worker.endpoint, this.#endpoint, "workerReady", () => {
+      this.#host.dispatch(this.nodeId, { type: "workerReady", workerId });
+    });
+  }
+
+  #end({ life, endpoint, client }: SimProcess): void {
+    if (!life.isAlive) return;
+    life.isAlive = false;
+    this.#options.network.leave(endpoint);
+    client.host.close();
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * One direction of a link: what is put on it arrives later, in order. Only the first has a time of
+ * its own in the world, the others come behind it.
+ */
+import { Deque } from "#engine/common/deque.ts";
+import type { MessageType } from "#engine/protocol/message.ts";
+import type { Flight, NetworkWorld, Place } from "./network-world.ts";
+
+export interface Load {
+  readonly text: string;
+  readonly type: MessageType | null;
+  readonly sizeBytes: number;
+  deliver(): void;
+}
+
+interface UnderWay {
+  readonly atMs: number;
+  readonly flight: Flight;
+  readonly load: Load;
+}
+
+export class Lane {
+  readonly #world: NetworkWorld;
+  readonly #from: Place;
+  readonly #to: Place;
+  /** Asked when one arrives: the time until which it must wait, or 0; Infinity ends the lane. */
+  readonly #stall: () => number;
+  readonly #underWay = new Deque<UnderWay>();
+  #isClosed = false;
+
+  constructor(world: NetworkWorld, from: Place, to: Place, stall: () => number = () => 0) {
+    this.#world = world;
+    this.#from = from;
+    this.#to = to;
+    this.#stall = stall;
+  }
+
+  put(load: Load): void {
+    const world = this.#world;
+    const { text, type, sizeBytes } = load;
+    const atMs = world.nowMs() + world.delayMs(this.#from, this.#to, sizeBytes);
+    const causeId = world.stepId;
+    const flight = { from: this.#from, to: this.#to, text, type, sizeBytes, causeId };
+    this.#underWay.push({ atMs, flight, load });
+    if (this.#underWay.size === 1) this.#deliverFirst(0);
+  }
+
+  /** Nothing of it arrives any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #deliverFirst(notBeforeMs: number): void {
+    const first = this.#underWay.peek();
+    if (first === undefined) return;
+    this.#world.deliverAt(Math.max(first.atMs, notBeforeMs), first.flight, () => {
+      if (this.#isClosed) return;
+      const stallMs = this.#stall();
+      if (stallMs === Infinity) return;
+      if (stallMs > this.#world.nowMs()) {
+        this.#deliverFirst(stallMs);
+        return;
+      }
+      this.#underWay.shift();
+      // The next is under way before this one is handled: what it leads to comes behind.
+      this.#deliverFirst(0);
+      if (!this.#to.isClosed) first.load.deliver();
+    });
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What a simulated network asks of the world it is in: time, chance, and what stands in the way.
+ */
+import type { MessageType } from "#engine/protocol/message.ts";
+
+/** A process on the network, as far as the world must know it. */
+export interface Place {
+  readonly name: string;
+  /** Number of its machine. */
+  readonly node: number;
+  readonly isClosed: boolean;
+}
+
+/** Something under way. */
+export interface Flight {
+  readonly from: Place;
+  readonly to: Place;
+  /** For the trace. */
+  readonly text: string;
+  /** Null for what is no message: a worker's exit, an acknowledgement. */
+  readonly type: MessageType | null;
+  readonly sizeBytes: number;
+  /** The step of the world that sent it. */
+  readonly causeId: number;
+}
+
+/** What becomes of a frame that is put on a link between nodes. */
+export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder";
+
+export interface NetworkWorld {
+  nowMs(): number;
+  /** The step that is happening. */
+  readonly stepId: number;
+  /** Virtual time a frame is under way; the world draws it, and faults lengthen it. */
+  delayMs(from: Place, to: Place, sizeBytes: number): number;
+  /** Calls back once at a virtual time, or as soon as it is past. */
+  deliverAt(atMs: number, flight: Flight, deliver: () => void): void;
+  /** A step of the process at `place`, if it lives then. */
+  linkStep(place: Place, delayMs: number, step: LinkStep): void;
+  /** From 0 up to 1, from the stream of this link. */
+  draw(from: Place, to: Place): number;
+  /** Until when nothing gets from one node to the other; 0 when nothing is in the way. */
+  blockedUntilMs(fromNode: number, toNode: number): number;
+  isPaused(node: number): boolean;
+  fateOf(from: Place, to: Place, type: MessageType): Fate;
+  /** Whether the link is cut once this frame has been handled. */
+  cutsBehind(from: Place, to: Place, type: MessageType): boolean;
+  onSessionResumed(): void;
+}
+
+export interface LinkStep {
+  readonly what: string;
+  /** Nothing follows from it but more of its kind. */
+  readonly isUpkeep: boolean;
+  run(): void;
+}

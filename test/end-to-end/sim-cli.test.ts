@@ -1,0 +1,211 @@
+/** `mobula sim` as a user calls it, in a folder of their own: what it says, saves, exits with. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engineVersion } from "#sim/repro-file.ts";
+import { type Ended, runNode } from "../package/run-command.ts";
+import { projectRoot } from "../tidy/source-files.ts";
+import { UserFolder } from "./user-folder.ts";
+
+const main = "node_modules/mobula/dist/cli/main.js";
+const head = `
+import { get, remote } from "mobula";
+const add = remote((a, b) => a + b);
+`;
+const programs: Readonly<Record<string, string>> = {
+  "good.mjs": `export default async (sim) => {
+    await sim.sleep(5);
+    const [three] = await Promise.allSettled([get(add.remote(1, 2))]);
+    if (three.status === "fulfilled" && three.value !== 3) throw new Error("wrong sum");
+  };`,
+  "bad.mjs": `export default {
+    name: "sometimes",
+    options: { chaos: false },
+    program: async (sim) => {
+      const sum = await get(add.remote(1, 2));
+      if (Math.random() < 0.5) throw new RangeError("planted after " + sum);
+    },
+  };`,
+  "several.mjs": `
+    export const helper = add;
+    export const first = { program: async () => get(add.remote(1, 1)), options: { chaos: false } };
+    export async function second() { throw new Error("second fails"); }`,
+  "typed.ts": `import type { Simulation } from "mobula/sim";
+    export default async (sim: Simulation): Promise<number> => sim.nowMs;`,
+  "endless.mjs": `export default {
+    options: { maxVirtualMs: 500, chaos: false },
+    program: async (sim) => { for (;;) await sim.sleep(10); },
+  };`,
+  "stuck.mjs": "export default async () => { for (;;); };",
+  "exits.mjs": "export default async () => { process.exit(7); };",
+  "random.mjs": `const real = Math.random;
+    export default { options: { chaos: false }, program: () => get(add.remote(real(), 1)) };`,
+  "empty.mjs": "export const number = 5; export class Thing {}",
+  "broken.mjs": "export default async (sim) => { ;",
+  "meteor.mjs": `export default {
+    options: { faults: [{ at: 1, kind: "meteor" }] }, program: async () => 1 };`,
+  "far-node.mjs": `export default {
+    options: { faults: [{ at: 1, kind: "pause", node: 9, forMs: 1 }] }, program: async () => 1 };`,
+};
+
+describe("mobula sim", () => {
+  let folder: UserFolder;
+  beforeAll(() => {
+    folder = new UserFolder();
+    for (const [name, code] of Object.entries(programs)) folder.write(name, head + code);
+  });
+  afterAll(() => folder.remove());
+
+  const sim = (...args: string[]): Promise<Ended> =>
+    runNode([main, "sim", ...args], { cwd: folder.path, timeoutMs: 25_000 });
+
+  test("run: every seed passes, twice the same, with figures as JSON", async () => {
+    const args = ["--seeds", "12", "--seed", "5", "--check-determinism", "--json"];
+    const { status, output } = await sim("run", "good.mjs", ...args);
+    expect(status, output).toBe(0);
+    expect(output).toContain("12 seeds, 24 runs, 0 mismatches, 0 failed");
+    const report = JSON.parse(output.slice(output.indexOf("\n{\n"))) as Record<string, unknown>;
+    expect(report).toMatchObject({ ok: true, seeds: 12, runs: 24, mismatches: 0, firstSeed: 5 });
+    expect(report["versions"]).toMatchObject({ mobula: engineVersion });
+    expect(report["machine"]).toHaveProperty("cpu");
+    expect(report["events"]).toBeGreaterThan(24);
+  });
+
+  test("run of TypeScript", async () => {
+    const { status, output } = await sim("run", "typed.ts", "--seeds", "2");
+    expect(status, output).toBe(0);
+    expect(output).toContain("2 seeds, 0 failed");
+  });
+
+  test("run with --minutes ends by time", async () => {
+    const { status, output } = await sim("run", "good.mjs", "--minutes", "0.02", "--workers", "1");
+    expect(status, output).toBe(0);
+    expect(output).toMatch(/\d+ seeds, 0 failed/);
+  });
+
+  test("a failing seed is told, saved, and fails again by its line and from its file", async () => {
+    const { status, output } = await sim("run", "bad.mjs", "--seeds", "20", "--seed", "0");
+    expect(status, output).toBe(1);
+    expect(output).toContain("program (driver): RangeError: planted after 3");
+    const [, line = ""] = /replay: npx mobula sim (run bad\.mjs --seed \d+)\n/.exec(output) ?? [];
+    const [, saved = ""] = /saved: +(mobula-repros\/sometimes-\d+\.json)/.exec(output) ?? [];
+
+    const again = await sim(...line.split(" "));
+    expect(again.status, again.output).toBe(1);
+    expect(again.output).toMatch(/1 of them[\s\S]*planted after 3[\s\S]*last steps:\n.* ms /);
+
+    const replayed = await sim("replay", saved);
+    expect(replayed.status, replayed.output).toBe(1);
+    expect(replayed.output).toContain("fails again in the same way; the run is the same");
+
+    const repaired = await sim("replay", saved, "good.mjs");
+    expect(repaired.status, repaired.output).toBe(0);
+    expect(repaired.output).toContain("passes now; it is another run than the saved one");
+  });
+
+  test("of several programs one is chosen by name, a remote function is none", async () => {
+    const both = await sim("run", "several.mjs", "--seeds", "1", "--seed", "1");
+    expect(both.status, both.output).toBe(1);
+    expect(both.output).toMatch(
+      /replay: npx mobula sim run several\.mjs --program second --seed 1/,
+    );
+    expect(both.output).toContain("2 seeds, 1 failed");
+    const one = await sim("run", "several.mjs", "--program", "first", "--seeds", "3");
+    expect(one.status, one.output).toBe(0);
+  });
+
+  test("programs that never end: in virtual time, in real time, with the thread", async () => {
+    const endless = await sim("run", "endless.mjs", "--seed", "1");
+    expect(endless.status).toBe(1);
+    expect(endless.output).toContain("did not end within 500 virtual ms (maxVirtualMs)");
+    const stuck = await sim("run", "stuck.mjs", "--seeds", "2", "--seed-timeout", "1");
+    expect(stuck.status).toBe(1);
+    expect(stuck.output).toContain("thread (thread): the seed did not end within 1 s");
+    expect(stuck.output).toContain("2 seeds, 2 failed");
+    const exits = await sim("run", "exits.mjs", "--seeds", "2");
+    expect(exits.status).toBe(1);
+    expect(exits.output).toContain("the thread ended with code 7");
+  });
+
+  test("real randomness is located to the event", async () => {
+    const { status, output } = await sim("run", "random.mjs", "--seed", "1", "--check-determinism");
+    expect(status, output).toBe(1);
+    expect(output).toMatch(/determinism \(event \d+\): not deterministic/);
+    expect(output).toMatch(/ {4}both .*\n {3}first .*pushTask.*\n {2}second .*pushTask/);
+    expect(output).toContain("1 mismatches");
+  });
+
+  test("a rare state that no seed reached fails the set", async () => {
+    const args = ["--seeds", "2", "--must-reach", "neverHeardOf"];
+    const { status, output } = await sim("run", "good.mjs", ...args);
+    expect(status, output).toBe(1);
+    expect(output).toContain("never reached neverHeardOf");
+  });
+
+  test("a repro file of another version, and broken ones", async () => {
+    await sim("run", "bad.mjs", "--seeds", "10", "--seed", "100", "--repros", "old");
+    const [name = ""] = readdirSync(join(folder.path, "old"));
+    const text = readFileSync(join(folder.path, "old", name), "utf8");
+    const other = (file: string, change: object): void => {
+      const value = JSON.stringify({ ...(JSON.parse(text) as object), ...change });
+      writeFileSync(join(folder.path, file), value);
+    };
+    other("other.json", { engine: "99.1.2" });
+    other("no-options.json", { options: null });
+    other("no-module.json", { program: null });
+    folder.write("half.json", text.slice(0, 40));
+    folder.write("foreign.json", "{}");
+    const expected: readonly (readonly [string, RegExp])[] = [
+      ["other.json", /written by mobula 99\.1\.2 .*this is mobula .*another run/],
+      ["no-options.json", /broken: "options"/],
+      ["no-module.json", /names no module/],
+      ["half.json", /is no repro file/],
+      ["foreign.json", /is no repro file: no version/],
+      ["absent.json", /cannot read absent\.json/],
+    ];
+    for (const [file, words] of expected) {
+      const { status, output } = await sim("replay", file);
+      expect(output).toMatch(words);
+      expect(output).not.toContain("    at ");
+      expect(status, output).toBe(2);
+    }
+  });
+
+  test.each([
+    [["run"], /needs a module/],
+    [["run", "absent.mjs"], /there is no file .*absent\.mjs/],
+    [["run", "empty.mjs"], /has no program: export default/],
+    [["run", "broken.mjs"], /cannot be imported: .*SyntaxError/],
+    [["run", "good.mjs", "other.mjs"], /one file at a time/],
+    [["run", "good.mjs", "--sead", "1"], /Unknown option '--sead'/],
+    [["run", "good.mjs", "--seeds", "many"], /--seeds must be a whole number .* got many/],
+    [["run", "good.mjs", "--seeds", "0"], /--seeds must be a whole number of at least 1/],
+    [["run", "good.mjs", "--minutes", "0"], /--minutes must be a number above 0/],
+    [["run", "several.mjs", "--program", "x"], /has no program "x", but first, second/],
+    [["run", "meteor.mjs"], /faults\[0\]: unknown kind "meteor"/],
+    [["run", "far-node.mjs"], /faults\[0\]\.node must be a node/],
+    [["replay"], /needs the path of a repro file/],
+    [["walk"], /sim takes run or replay, got walk/],
+  ])("%j is refused", async (args, words) => {
+    const { status, output } = await sim(...args);
+    expect(output).toMatch(words);
+    expect(status, output).toBe(2);
+    expect(existsSync(join(folder.path, "absent.mjs"))).toBe(false);
+  });
+
+  test("--help, --version, and what is no command", async () => {
+    const cli = (...args: string[]) => runNode([main, ...args], { cwd: folder.path });
+    expect(await cli("--version")).toEqual({ status: 0, output: `${engineVersion}\n` });
+    const help = await cli("--help");
+    expect(help.status).toBe(0);
+    expect(help.output).toContain("sim run FILE");
+    const unknown = await cli("fly");
+    expect(unknown.status).toBe(2);
+    expect(unknown.output).toContain('there is no command "fly"');
+  });
+
+  test("the version in repro files is the package's", () => {
+    const text = readFileSync(join(projectRoot, "package.json"), "utf8");
+    expect((JSON.parse(text) as { version: string }).version).toBe(engineVersion);
+  });
+});

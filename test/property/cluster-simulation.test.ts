@@ -1,0 +1,185 @@
+/** Worlds of several nodes: where work goes, what the end of a node costs, links that break. */
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ActorDiedError, NodeDiedError, WorkerCrashedError } from "#api/errors.ts";
+import { get } from "#api/get.ts";
+import { remote } from "#api/remote.ts";
+import { getRuntimeContext } from "#api/runtime-context.ts";
+import { simOptions } from "#sim/fast-check.ts";
+import type { Fault } from "#sim/fault.ts";
+import { simulate } from "#sim/simulate.ts";
+import type { Simulation, SimOptions } from "#sim/options.ts";
+
+const square = remote((n: number) => n * n);
+const whereAmI = remote(async (ms: number) => {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return getRuntimeContext().nodeId as string;
+});
+const sumOfSquares = remote(async (n: number) => {
+  const squares = await get(Array.from({ length: n }, (_, i) => square.remote(i)));
+  return squares.reduce((a, b) => a + b, 0);
+});
+const Counter = remote(
+  class Counter {
+    #n = 0;
+    increment(): number {
+      this.#n += 1;
+      return this.#n;
+    }
+  },
+);
+
+/** Rounds that last as long as most faults; a round that a fault hit says which. */
+async function rounds(sim: Simulation): Promise<(number[] | string)[]> {
+  const results: (number[] | string)[] = [];
+  for (let round = 0; round < 5; round++) {
+    const counter = round % 2 === 0 ? Counter.remote() : null;
+    try {
+      const sums = await get([4, 5, 6].map((n) => sumOfSquares.remote(n)));
+      const counts =
+        counter === null ? [] : await get([1, 2].map(() => counter.increment.remote()));
+      results.push([...sums, ...counts]);
+    } catch (error) {
+      results.push(lossOf(error));
+    }
+    await sim.sleep(400);
+  }
+  return results;
+}
+
+/** The name of an error that a fault may cause; everything else is wrong. */
+function lossOf(error: unknown): string {
+  const cause = (error as Error).cause;
+  const losses = [WorkerCrashedError, NodeDiedError, ActorDiedError];
+  const known = losses.find((type) => error instanceof type || cause instanceof type);
+  if (known === undefined) throw error;
+  return known.name;
+}
+
+function checkRounds(results: readonly (number[] | string)[]): void {
+  for (const [round, result] of results.entries()) {
+    if (typeof result === "string") continue;
+    expect(result).toEqual(round % 2 === 0 ? [14, 30, 55, 1, 2] : [14, 30, 55]);
+  }
+}
+
+describe("a cluster in one world", () => {
+  test("work goes where there is room", async () => {
+    const report = await simulate({ seed: 1, nodes: [{}, { numCpus: 4 }, {}] }, async (sim) => {
+      await sim.sleep(100);
+      return get(Array.from({ length: 8 }, () => whereAmI.remote(200)));
+    });
+    const perNode = new Map<string, number>();
+    for (const node of report.check()) perNode.set(node, (perNode.get(node) ?? 0) + 1);
+    expect([...perNode.values()].sort()).toEqual([2, 2, 4]);
+    expect(report.reached).toContain("leaseSpilled");
+  });
+
+  test("a node that crashes costs what ran there, and a new one takes its place", async () => {
+    const faults: Fault[] = [{ at: 300, kind: "crash", node: 1, restartAfterMs: 1_000 }];
+    const report = await simulate({ seed: 2, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(100);
+      const refs = Array.from({ length: 4 }, () => whereAmI.remote(1_000));
+      const first = await Promise.allSettled(refs.map((ref) => get(ref)));
+      await sim.sleep(1_000);
+      return [first, await get(Array.from({ length: 4 }, () => whereAmI.remote(1_000)))] as const;
+    });
+    const [first, second] = report.check();
+    const lost = first.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    expect(lost).toHaveLength(2);
+    expect(lost[0]).toMatch(/NodeDiedError: task .* node [0-9a-f]{32} died/);
+    expect(new Set(second).size).toBe(2);
+    expect(report.violations).toEqual([]);
+    expect(report.reached).toEqual(expect.arrayContaining(["nodeDied", "nodeRestarted"]));
+  });
+
+  test("a node that stood still for too long comes back as another", async () => {
+    const faults: Fault[] = [{ at: 200, kind: "pause", node: 1, forMs: 30_000 }];
+    const report = await simulate({ seed: 3, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(60_000);
+      return get(Array.from({ length: 4 }, () => whereAmI.remote(500)));
+    });
+    expect(new Set(report.check()).size).toBe(2);
+    expect(report.reached).toContain("zombieReturned");
+  });
+
+  test("a partition that ends in time costs nothing but time", async () => {
+    const faults: Fault[] = [{ at: 150, kind: "partition", from: [0], to: [1], forMs: 8_000 }];
+    const report = await simulate({ seed: 4, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(100);
+      return get(Array.from({ length: 4 }, () => whereAmI.remote(1_000)));
+    });
+    expect(new Set(report.check()).size).toBe(2);
+    expect(report.virtualMs).toBeGreaterThan(8_000);
+    expect(report.reached).toContain("sessionResumed");
+    expect(report.reached).not.toContain("nodeDied");
+  });
+
+  test.each(["beforeSend", "whileHandled", "replyLost"] as const)("rpc %s", async (instant) => {
+    const faults = ["requestWorkerLease", "leaseGranted", "pushTask", "taskReply"].map((method) => {
+      return { at: 0, kind: "rpc", method, instant, count: 2 } as const;
+    });
+    const report = await simulate({ seed: 5, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(100);
+      return get(Array.from({ length: 8 }, () => whereAmI.remote(300)));
+    });
+    expect(report.check()).toHaveLength(8);
+    expect(report.reached).toContain("sessionResumed");
+  });
+
+  test("the verbs of a simulation act at once", async () => {
+    const report = await simulate({ seed: 6, nodes: 3 }, async (sim) => {
+      sim.crash(1);
+      sim.partition([0], [2]);
+      expect(() => sim.crash(0)).toThrow(TypeError);
+      expect(() => sim.crash(7)).toThrow(RangeError);
+      sim.restart(1);
+      await sim.sleep(100);
+      sim.heal();
+      return get(Array.from({ length: 6 }, () => whereAmI.remote(500)));
+    });
+    expect(new Set(report.check()).size).toBe(3);
+  });
+
+  test("a driver that crashes takes its tasks and actors along", async () => {
+    const faults: Fault[] = [{ at: 500, kind: "crashDriver" }];
+    const report = await simulate({ seed: 7, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(100);
+      const counter = Counter.remote();
+      await get(counter.increment.remote());
+      return get([whereAmI.remote(2_000), whereAmI.remote(2_000), whereAmI.remote(2_000)]);
+    });
+    expect(String(report.error)).toMatch(/the driver was crashed/);
+    expect(report.violations).toEqual([]);
+  });
+});
+
+describe("whatever happens to it", () => {
+  const check = async (options: SimOptions): Promise<void> => {
+    const report = await simulate(options, rounds);
+    expect(report.violations).toEqual([]);
+    checkRounds(report.check());
+  };
+
+  test("three nodes under drawn faults and orders", { timeout: 60_000 }, () =>
+    fc.assert(fc.asyncProperty(simOptions({ nodes: 3 }), check), { numRuns: 60 }),
+  );
+
+  test("links that lose, double and turn frames round", { timeout: 60_000 }, async () => {
+    const during = { at: 0, probability: 0.2, forMs: 3_000 };
+    for (let seed = 0; seed < 30; seed++) {
+      const kinds = ["drop", "duplicate", "reorder"] as const;
+      const faults = kinds.map((kind, i) => ({ ...during, kind, from: (seed + i) % 3, to: i }));
+      await check({ seed, nodes: 3, faults, hostile: true });
+    }
+  });
+
+  test("the same run twice", async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const run = (): Promise<{ traceHash: string }> => {
+        return simulate({ seed, nodes: 3, chaos: true }, rounds);
+      };
+      expect((await run()).traceHash).toBe((await run()).traceHash);
+    }
+  });
+});

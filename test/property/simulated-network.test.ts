@@ -1,0 +1,218 @@
+/**
+ * The simulated network against a world that cuts, loses, doubles, turns round and separates: what
+ * a process takes from another is a prefix of what that sent, in order, each once; when the world
+ * behaves again, all of it.
+ */
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type NodeId, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
+import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import { Prng } from "#engine/common/prng.ts";
+import type { Message } from "#engine/protocol/message.ts";
+import type {
+  Fate,
+  Flight,
+  LinkStep,
+  NetworkWorld,
+  Place,
+} from "#transports/simulated/network-world.ts";
+import { type Endpoint, Network } from "#transports/simulated/network.ts";
+
+const addresses = ["a", "b", "c"].map((digit) => workerIdOf(digit.repeat(32) as NodeId, 1));
+
+/** Harm of any kind, drawn, until it heals. */
+class HarmfulWorld implements NetworkWorld {
+  readonly stepId = 0;
+  readonly fates = new Set<Fate>();
+  resumedCount = 0;
+  heals = false;
+  readonly #random: Prng;
+  readonly #harms: readonly Fate[];
+  readonly #steps = new DeadlineQueue<() => void>();
+  readonly #blocked = new Map<string, number>();
+  #nowMs = 0;
+
+  constructor(seed: number, harms: readonly Fate[]) {
+    this.#random = new Prng(seed);
+    this.#harms = harms;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  delayMs(): number {
+    return 0.1 + this.#random.float() * 3;
+  }
+
+  deliverAt(atMs: number, _: Flight, deliver: () => void): void {
+    expect(atMs).toBeLessThan(Infinity);
+    this.#steps.add(atMs, deliver);
+  }
+
+  linkStep({ isClosed }: Place, delayMs: number, { run }: LinkStep): void {
+    if (!isClosed) this.#steps.add(this.#nowMs + delayMs, run);
+  }
+
+  draw(): number {
+    return this.#random.float();
+  }
+
+  blockedUntilMs(from: number, to: number): number {
+    return this.heals ? 0 : (this.#blocked.get(`${from}>${to}`) ?? 0);
+  }
+
+  isPaused(): boolean {
+    return !this.heals && this.#random.below(5) === 0;
+  }
+
+  fateOf(): Fate {
+    if (this.heals || this.#random.below(4) > 0) return "pass";
+    const fate = this.#harms[this.#random.below(this.#harms.length)] ?? "pass";
+    this.fates.add(fate);
+    return fate;
+  }
+
+  cutsBehind(): boolean {
+    return !this.heals && this.#random.below(10) === 0;
+  }
+
+  onSessionResumed(): void {
+    this.resumedCount += 1;
+  }
+
+  separate(from: number, to: number, forMs: number): void {
+    this.#blocked.set(`${from}>${to}`, this.#nowMs + forMs);
+  }
+
+  /** Lets happen what is due within a time. */
+  run(forMs: number): void {
+    const untilMs = this.#nowMs + forMs;
+    for (;;) {
+      const nextMs = this.#steps.nextMs();
+      if (nextMs > untilMs) break;
+      this.#nowMs = Math.max(this.#nowMs, nextMs);
+      this.#steps.takeDue(this.#nowMs)?.();
+    }
+    this.#nowMs = untilMs;
+  }
+}
+
+class Peer {
+  readonly endpoint: Endpoint;
+  readonly #address: WorkerId;
+  readonly #sent = new Map<WorkerId, number>();
+  readonly #taken = new Map<WorkerId, number[]>();
+
+  constructor(network: Network, node: number) {
+    this.#address = addresses[node] as WorkerId;
+    const onMessage = (_: unknown, message: Message): void => {
+      expect(message.type).toBe("releaseLease");
+      if (message.type !== "releaseLease") return;
+      this.takenFrom(message.from as WorkerId).push(message.leaseId);
+    };
+    this.endpoint = network.join({ name: `p${node}`, node }, [this.#address], {
+      onMessage,
+      onWritable: () => {},
+      onWork: () => void this.endpoint.poll(100),
+    });
+  }
+
+  send(to: WorkerId): void {
+    const leaseId = this.sentTo(to) + 1;
+    this.#sent.set(to, leaseId);
+    this.endpoint.send(to, { type: "releaseLease", from: this.#address, leaseId });
+  }
+
+  sentTo(to: WorkerId): number {
+    return this.#sent.get(to) ?? 0;
+  }
+
+  takenFrom(from: WorkerId): number[] {
+    const taken = this.#taken.get(from) ?? [];
+    this.#taken.set(from, taken);
+    return taken;
+  }
+}
+
+const events = fc.array(
+  fc.record({
+    from: fc.nat(2),
+    to: fc.nat(2),
+    what: fc.constantFrom("send", "send", "send", "run", "separate", "cutAll", "cutNode"),
+    ms: fc.nat(400),
+  }),
+  { maxLength: 120, size: "max" },
+);
+
+function play(
+  seed: number,
+  harms: readonly Fate[],
+  plan: (typeof events extends fc.Arbitrary<infer E> ? E : never) & object,
+): HarmfulWorld {
+  const world = new HarmfulWorld(seed, harms);
+  const network = new Network(world);
+  const peers = addresses.map((_, node) => new Peer(network, node));
+  const check = (isAll: boolean): void => {
+    for (const [i, peer] of peers.entries()) {
+      for (const [j, other] of peers.entries()) {
+        if (i === j) continue;
+        const sent = other.sentTo(addresses[i] as WorkerId);
+        const taken = peer.takenFrom(addresses[j] as WorkerId);
+        expect(taken).toEqual(Array.from(taken, (_, at) => at + 1));
+        if (isAll) expect(taken.length).toBe(sent);
+        else expect(taken.length).toBeLessThanOrEqual(sent);
+      }
+    }
+  };
+  for (const { from, to, what, ms } of plan) {
+    if (what === "run") world.run(ms / 10);
+    else if (what === "cutAll") network.cutAll();
+    else if (what === "cutNode") network.cutNode(from);
+    else if (from === to) continue;
+    else if (what === "separate") world.separate(from, to, ms % 3 === 0 ? 20_000 : ms);
+    else peers[from]?.send(addresses[to] as WorkerId);
+    check(false);
+  }
+  world.heals = true;
+  network.cutAll();
+  world.run(60_000);
+  check(true);
+  return world;
+}
+
+describe("whatever the world does", () => {
+  test.each<[string, readonly Fate[]]>([
+    ["legal: links are cut", ["cut"]],
+    ["hostile: frames are lost, doubled, turned round", ["cut", "lose", "duplicate", "reorder"]],
+  ])("%s", (_, harms) => {
+    const fates = new Set<Fate>();
+    let resumedCount = 0;
+    const property = fc.property(fc.nat(), events, (seed, plan) => {
+      const world = play(seed, harms, plan);
+      for (const fate of world.fates) fates.add(fate);
+      resumedCount += world.resumedCount;
+    });
+    fc.assert(property, { numRuns: 300 });
+    expect([...fates].sort()).toEqual([...harms].sort());
+    expect(resumedCount).toBeGreaterThan(100);
+  });
+});
+
+test("a process that ends takes nothing more; what it had put on the link arrives", () => {
+  const world = new HarmfulWorld(1, []);
+  world.heals = true;
+  const network = new Network(world);
+  const [a, b] = [new Peer(network, 0), new Peer(network, 1)];
+  const [toA, toB] = addresses as [WorkerId, WorkerId];
+  a.send(toB);
+  world.run(50);
+  b.send(toA);
+  a.send(toB);
+  network.leave(b.endpoint);
+  a.send(toB);
+  b.send(toA);
+  world.run(60_000);
+  expect(a.takenFrom(toB)).toEqual([1]);
+  expect(b.takenFrom(toA)).toEqual([1]);
+});
