@@ -9,4 +9,5 @@ runSteps([
   { name: "format", command: ["oxfmt", "--check", ...formatted] },
   vitestStep("end-to-end", ["test/end-to-end"]),
   vitestStep("package", ["test/package"]),
+  { name: "sim", command: ["tsx", "scripts/sim.ts", "--ci"] },
 ]);

@@ -17,7 +17,7 @@ const texts = fc.array(
 
 test("every word is counted once, whatever fails", { timeout: 60_000 }, () =>
   fc.assert(
-    fc.asyncProperty(texts, simOptions({ nodes: 1 }), async (given, options) => {
+    fc.asyncProperty(texts, simOptions({ nodes: 3 }), async (given, options) => {
       const report = await simulate(options, () => insist(() => countWords.remote(given)));
       expect(report.check()).toEqual(countHere(given.join(" ")));
     }),

@@ -36,6 +36,7 @@ describe("the packed tarball", () => {
         "CHANGELOG.md",
         "package.json",
         "dist/api/index.js",
+        "dist/cli/main.js",
         "dist/api/index.d.ts",
       ]),
     );
