@@ -21,7 +21,7 @@ import type {
 } from "#transports/simulated/network-world.ts";
 import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
-import { Schedule } from "./schedule.ts";
+import { Schedule, type Step } from "./schedule.ts";
 import { Trace } from "./trace.ts";
 
 /**
@@ -71,6 +71,8 @@ export class World implements NetworkWorld {
   readonly #chooser: Prng;
   readonly #lives = new Map<string, Life>();
   readonly #pausedUntilMs: number[];
+  /** By node: what was due while it stood still, in order. */
+  readonly #deferred: Step[][];
   readonly #linkRandom = new Map<string, { readonly random: Prng; readonly factor: number }>();
   readonly #fates: Prng;
   #choiceCount = 0;
@@ -88,6 +90,7 @@ export class World implements NetworkWorld {
       return new NodeClock(Date.UTC(2026, 0, 1) + skew.below(10_000));
     });
     this.#pausedUntilMs = this.clocks.map(() => 0);
+    this.#deferred = this.clocks.map(() => []);
   }
 
   nowMs(): number {
@@ -224,12 +227,24 @@ export class World implements NetworkWorld {
 
   pause(node: number, untilMs: number): void {
     this.#pausedUntilMs[node] = Math.max(this.#pausedUntilMs[node] ?? 0, untilMs);
+    const [where, run] = [`node ${node}`, (): void => this.#resume(node)];
+    const step = { kind: "resume", where, what: "", atMs: untilMs, causeId: this.#stepId, run };
+    this.#schedule.add({ ...step, isLive: () => true }, this.#nowMs);
+  }
+
+  /** It goes on where it stood still, unless another pause holds it. */
+  #resume(node: number): void {
+    if (this.isPaused(node)) return;
+    for (const step of this.#deferred[node]?.splice(0) ?? []) {
+      this.#schedule.add({ ...step, atMs: this.#nowMs }, this.#nowMs);
+    }
   }
 
   /** Nothing is slow, held or paused from now on. */
   heal(): void {
     this.links.clear();
     this.#pausedUntilMs.fill(0);
+    for (const node of this.#deferred.keys()) this.#resume(node);
     for (const clock of this.clocks) clock.setDrift(0, this.#nowMs);
   }
 
@@ -267,9 +282,8 @@ export class World implements NetworkWorld {
     this.#userCodeMayRun = false;
     if (step === undefined || !step.isLive()) return;
     const life = this.#lives.get(step.where);
-    const resumesMs = this.#pausedUntilMs[life?.node ?? 0] ?? 0;
-    if (life !== undefined && resumesMs > this.#nowMs && step.kind !== "fault") {
-      this.#schedule.add({ ...step, atMs: resumesMs }, this.#nowMs);
+    if (life !== undefined && this.isPaused(life.node)) {
+      this.#deferred[life.node]?.push(step);
       return;
     }
     const { kind, where, what, causeId } = step;
