@@ -16,6 +16,7 @@ import type {
   PutSignature,
   WaitSignature,
 } from "./signatures.ts";
+import type { TaskContext } from "./task-context.ts";
 import { startWaiting, stopWaiting } from "./waiting-tasks.ts";
 import type { Values } from "./values.ts";
 
@@ -205,12 +206,17 @@ export const put: PutSignature = function put(value: unknown): never {
 const nothing = (): void => {};
 
 /** A request that tells its outcome once, to the one who made it. */
-abstract class WaitingCall extends PendingCall {
+export abstract class WaitingCall extends PendingCall {
   resolve: (value: never) => void = nothing;
   reject: (error: unknown) => void = nothing;
   #caller: Caller | null = null;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
+
+  /** The task that waits; null for the driver, and once it is settled. */
+  get context(): TaskContext | null {
+    return this.#caller?.context ?? null;
+  }
 
   abstract onReady(caller: Caller): void;
   abstract onTimedOut(caller: Caller): void;

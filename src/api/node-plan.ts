@@ -62,6 +62,9 @@ const notYet: Readonly<Record<string, unknown>> = {
 
 const objectStoreShare = 0.3;
 const objectStoreBytesMin = 1 << 20;
+/** Every process keeps up to two chunks: together they must not be what fills a small store. */
+const chunksPerStoreMin = 64;
+const chunkBytesMin = 16 << 10;
 
 export function planNode(options: InitOptions = {}): NodePlan {
   checkNames(options);
@@ -69,6 +72,7 @@ export function planNode(options: InitOptions = {}): NodePlan {
   checkRecord("systemConfig", systemConfig);
   const mode = options.localMode === true ? "local" : "threads";
   const numCpus = options.numCpus ?? availableParallelism();
+  const objectStoreBytes = objectStoreBytesOf(options.objectStoreMemory);
   return {
     mode,
     nodeId: randomBytes(16).toString("hex") as NodeId,
@@ -77,11 +81,19 @@ export function planNode(options: InitOptions = {}): NodePlan {
     numCpus,
     totals: totalsOf({ ...options, numCpus }),
     labels: labelsOf(options.labels),
-    objectStoreBytes: objectStoreBytesOf(options.objectStoreMemory),
+    objectStoreBytes,
     hostname: hostname(),
-    config: withOverrides(systemConfig),
+    config: configOf(systemConfig, objectStoreBytes),
     checkInvariants: options.checkInvariants ?? mode === "local",
   };
+}
+
+function configOf(asked: NonNullable<InitOptions["systemConfig"]>, storeBytes: number): Config {
+  const config = withOverrides(asked);
+  if (Object.hasOwn(asked, "arenaChunkBytes")) return config;
+  const units = Math.floor(storeBytes / chunksPerStoreMin / chunkBytesMin);
+  const arenaChunkBytes = Math.min(config.arenaChunkBytes, Math.max(1, units) * chunkBytesMin);
+  return { ...config, arenaChunkBytes };
 }
 
 function checkNames(options: InitOptions): void {

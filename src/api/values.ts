@@ -121,7 +121,13 @@ export class Values {
       this.#giveBack(encoder);
       return placed;
     }
-    return placed.finally(() => this.#giveBack(encoder));
+    // User code may dispose of the refs in it while it waits for room: they are ours until then.
+    const held = (this.#refsOf(encoder.specials) ?? []).filter((entry) => entry !== null);
+    for (const entry of held) entry.localRefs += 1;
+    return placed.finally(() => {
+      this.#giveBack(encoder);
+      for (const entry of held) this.#client.dropRef(entry);
+    });
   }
 
   // ------------------------------------------------------------ decode

@@ -97,6 +97,11 @@ export class TaskReceiver {
     return this.#running.size === this.#waitingTasks.size;
   }
 
+  /** Tasks that have started and not ended, oldest first. */
+  get running(): Iterable<IncomingTask> {
+    return this.#running;
+  }
+
   get runningCount(): number {
     return this.#running.size;
   }

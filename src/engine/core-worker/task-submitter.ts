@@ -30,17 +30,12 @@ import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 
-/** Below this much work ahead, moving it to another worker costs more than it gains. */
-const stealAtAheadMs = 0.2;
-/**
- * Shorter tasks than this cost their owner more than their worker: a second worker gains nothing.
- */
-const shareFromMs = 0.004;
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
  */
@@ -424,7 +419,8 @@ export class TaskSubmitter {
    */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
     const { leases } = queue;
-    if (leases.length > 0 && isTooShortToShare(queue)) {
+    // One that is blocked may be waiting for what is queued behind it.
+    if (isTooShortToShare(queue) && leases.some(({ blocked }) => !blocked)) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
     }
@@ -473,26 +469,6 @@ export class TaskSubmitter {
     const message = `task ${name} (${subject}): ${error.message}`;
     return new FailedValue({ type: error.type, message, subject, detail: name }, null);
   }
-}
-
-/** Whether what waits on the lease is enough work for a second worker to take its share of. */
-function isWorthMoving({ durationMs }: SchedulingQueue, { inFlightCount }: LeaseStream): boolean {
-  if (inFlightCount < 2) return false;
-  if (durationMs < 0) return true;
-  return durationMs >= shareFromMs && durationMs * inFlightCount >= stealAtAheadMs;
-}
-
-/** One worker at a time is as fast as several: the others are kept for longer tasks. */
-function isTooShortToShare({ durationMs }: SchedulingQueue): boolean {
-  return durationMs >= 0 && durationMs < shareFromMs;
-}
-
-function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {
-  let fullest = leases[0];
-  for (const lease of leases) {
-    if (fullest !== undefined && lease.inFlightCount > fullest.inFlightCount) fullest = lease;
-  }
-  return fullest;
 }
 
 function queueKey(task: TaskRecord): string {

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
+import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { OwnedLauncher } from "./owned-launcher.ts";
 import type { Gcs } from "#engine/gcs/gcs.ts";
@@ -27,6 +28,8 @@ export interface NodeOptions {
   readonly isHead: boolean;
   /** The cluster takes this node for dead: everything of it must end. Called at most once. */
   readonly onExit: (reason: string) => void;
+  /** Scheduler, Clock and Random that its services run on; Effect's own when there is none. */
+  readonly runtime?: Context.Context<never>;
 }
 
 export interface RunningNode {
@@ -39,12 +42,16 @@ export interface RunningNode {
 
 /** At once: nothing of it waits, so that a simulated node is there within one step of its world. */
 export function startNode(options: NodeOptions): RunningNode {
-  const scope = Effect.runSync(Scope.make());
-  const services = Effect.runSync(Layer.buildWithScope(layerOf(options), scope));
+  const { runtime = Context.empty() } = options;
+  const scope = Scope.makeUnsafe();
+  const building = Effect.runForkWith(runtime)(Layer.buildWithScope(layerOf(options), scope));
+  const exit = building.pollUnsafe();
+  assert(exit !== undefined, "no layer of a node waits");
+  const services = Effect.runSync(exit);
   return {
     gcs: Option.getOrNull(Context.getOption(services, GcsService))?.machine ?? null,
     raylet: Context.get(services, Scheduler).machine,
-    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+    close: () => Effect.runPromiseWith(runtime)(Scope.close(scope, Exit.void)),
   };
 }
 
