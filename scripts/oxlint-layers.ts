@@ -103,8 +103,15 @@ export const layers: readonly Layer[] = [
     packages: true,
   },
   // A run is a pure function; only what is kept of it reaches the disk, and sets of them threads.
+  // What stands in for Node's own, or watches it, must know it.
   {
-    files: ["src/sim/repro-file.ts", "src/sim/run-set/**"],
+    files: [
+      "src/sim/repro-file.ts",
+      "src/sim/run-set/**",
+      "src/sim/virtual-globals.ts",
+      "src/sim/virtual/**",
+      "src/sim/real-io.ts",
+    ],
     engine: engineFolders,
     others: ["transports", "api", "sim"],
     effect: true,

@@ -22,7 +22,7 @@ const seedsOfCi = 2_000;
 const seedsFull = 10_000;
 /** A set of this many seeds that never gets there tests less than it says. */
 const rareStates = [
-  ...["crashedWhileRunning", "leaseRevoked", "takenBack"],
+  ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
 ];
 const seedsForRareStates = 300;

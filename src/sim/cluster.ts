@@ -8,8 +8,8 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
+import type { Oracles } from "./oracles/oracles.ts";
 import { type SimProcess, SimNode } from "./sim-node.ts";
-import { StartCounts } from "./watched-user-code.ts";
 import type { World } from "./world.ts";
 
 export type { SimProcess } from "./sim-node.ts";
@@ -21,16 +21,17 @@ export class Cluster {
   readonly nodes: SimNode[] = [];
   /** Every worker that was ever started, in order. */
   readonly workers: SimProcess[] = [];
-  readonly starts = new StartCounts();
   readonly network: Network;
+  readonly #oracles: Oracles;
   readonly #world: World;
   readonly #plans: readonly NodePlan[];
   readonly #ended: SimNode[] = [];
 
-  constructor(world: World, plans: readonly NodePlan[]) {
+  constructor(world: World, plans: readonly NodePlan[], oracles: Oracles) {
     this.#world = world;
+    this.#oracles = oracles;
     this.#plans = plans;
-    this.network = new Network(world);
+    this.network = new Network(world, oracles);
     for (const [number, plan] of plans.entries()) this.#addNode(number, plan);
     this.driver = this.head.makeProcess("driver", workerIdOf(this.head.nodeId, 0));
   }
@@ -58,6 +59,17 @@ export class Cluster {
   /** A node has died, and the GCS has not found out. */
   get hasVerdictToCome(): boolean {
     return this.#ended.some(({ nodeId }) => !this.gcs.hasBuried(nodeId));
+  }
+
+  /** A node has died, or was taken for dead. */
+  get hasLostNode(): boolean {
+    return this.#ended.length > 0 || this.nodes.some(({ nodeId }) => this.gcs.hasBuried(nodeId));
+  }
+
+  /** Something has ended without being asked to. */
+  get hasLostProcess(): boolean {
+    const processes = [this.driver, ...this.workers];
+    return this.hasLostNode || processes.some(({ life }) => !life.isAlive);
   }
 
   /** Raylets and GCS come up; from then on everything happens in steps. */
@@ -112,7 +124,7 @@ export class Cluster {
       plan,
       number,
       life: this.#ended.length,
-      starts: this.starts,
+      oracles: this.#oracles,
       onWorker: (worker) => void this.workers.push(worker),
     });
     this.nodes[number] = node;

@@ -3,8 +3,22 @@
  * replays.
  */
 import * as fc from "fast-check";
-import { type BuiltKind, builtKinds, type Fault, type FaultKind } from "./fault.ts";
+import {
+  type BuiltKind,
+  builtKinds,
+  collectOrders,
+  type Fault,
+  type FaultKind,
+  farKinds,
+  farMethods,
+  hostileKinds,
+  kindsFor,
+  rpcInstants,
+} from "./fault.ts";
+import { type Failure, signatureOf } from "./failure-signature.ts";
 import type { SimOptions } from "./options.ts";
+
+export { type Failure, signatureOf } from "./failure-signature.ts";
 
 export interface FaultsOptions {
   nodes?: number;
@@ -13,12 +27,10 @@ export interface FaultsOptions {
   withinMs?: number;
 }
 
-const orders = ["oldest", "newest", "random"] as const;
-
 /** A plan of faults; shrinks to fewer, earlier and milder ones. */
 export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
   const { nodes = 3, maxFaults = 6, withinMs = 2_000 } = options;
-  const kinds = checkKinds(options.kinds ?? kindsFor(nodes), nodes);
+  const kinds = checkKinds(options.kinds ?? kindsFor(nodes, false), nodes);
   const arbitraries = kinds.map((kind) => faultOf(kind, nodes, withinMs));
   return fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults });
 }
@@ -44,34 +56,45 @@ export function simOptions(
   });
 }
 
-/** What a world of so many nodes can suffer; not the end of the driver, which ends the program. */
-function kindsFor(nodes: number): BuiltKind[] {
-  return builtKinds.filter((kind) => {
-    return kind !== "crashDriver" && (nodes > 1 || !["crash", "partition"].includes(kind));
-  });
+/**
+ * For one property: throws for the first failures it sees, and from then on only for failures of
+ * the same oracle on the same kind of entity. So what shrinks stays the failure that was found.
+ */
+export function sameFailure(): (failures: readonly Failure[]) => void {
+  let found: string | null = null;
+  return (failures) => {
+    const [first] = failures;
+    if (first === undefined) return;
+    found ??= signatureOf(first);
+    const same = failures.find((failure) => signatureOf(failure) === found);
+    if (same === undefined) return;
+    const error = new Error(`${same.oracle}: ${same.message} (${same.entity})`);
+    error.name = "SimulationFailure";
+    throw error;
+  };
 }
 
+/** A hostile kind must be named, and its world be hostile. */
 function checkKinds(kinds: readonly FaultKind[], nodes: number): BuiltKind[] {
   if (kinds.length === 0) throw new RangeError("faults: kinds must not be empty");
   return kinds.map((kind) => {
-    const built = builtKinds.find((known) => known === kind);
+    const built = [...builtKinds, ...hostileKinds].find((known) => known === kind);
     if (built === undefined) {
       throw new TypeError(`faults: the kind ${JSON.stringify(kind)} is unknown or not built yet`);
     }
-    if (nodes === 1 && (built === "crash" || built === "partition")) {
+    if (nodes === 1 && farKinds.includes(built)) {
       throw new RangeError(`faults: ${built} needs more than one node`);
     }
     return built;
   });
 }
 
-const rpcMethods = ["requestWorkerLease", "leaseGranted", "pushTask", "taskReply", "objectState"];
+// Short ones, and some longer than a session, or a node, is waited for.
+const forMs = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 25_000 }));
 
 function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary<Fault> {
   const at = timesWithin(withinMs);
   const node = fc.integer({ min: 0, max: nodes - 1 });
-  // Short ones, and some longer than a session, or a node, is waited for.
-  const forMs = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 25_000 }));
   switch (kind) {
     case "crash": {
       const crashed = fc.integer({ min: 1, max: nodes - 1 });
@@ -81,35 +104,10 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     }
     case "crashDriver":
       return fc.record({ at, kind: fc.constant(kind) });
-    case "partition": {
-      const all = Array.from({ length: nodes }, (_, number) => number);
-      const fields = { at, kind: fc.constant(kind), from: fc.subarray(all), forMs };
-      return fc.record({ ...fields, oneWay: fc.boolean() }).map((fault) => {
-        return { ...fault, to: all.filter((number) => !fault.from.includes(number)) };
-      });
-    }
-    case "drop": {
-      const probability = fc.integer({ min: 0, max: 50 }).map((percent) => percent / 100);
-      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, probability, forMs });
-    }
-    case "rpc":
-      return fc.record({
-        at,
-        kind: fc.constant(kind),
-        method: fc.constantFrom(...rpcMethods),
-        instant: fc.constantFrom("beforeSend", "whileHandled", "replyLost"),
-        count: fc.integer({ min: 1, max: 4 }),
-      });
     case "crashWorker":
       return fc.record({ at, kind: fc.constant(kind), node, worker: fc.nat(3) });
     case "pause":
       return fc.record({ at, kind: fc.constant(kind), node, forMs });
-    case "slowLink": {
-      const delayMs = fc.integer({ min: 1, max: 100 });
-      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, delayMs, forMs });
-    }
-    case "hold":
-      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, forMs });
     case "clockDrift": {
       const ppm = fc.integer({ min: -1_000, max: 1_000 });
       return fc.record({ at, kind: fc.constant(kind), node, ppm, forMs });
@@ -118,8 +116,54 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       const byMs = fc.integer({ min: -10_000, max: 10_000 });
       return fc.record({ at, kind: fc.constant(kind), node, byMs });
     }
-    case "collect":
-      return fc.record({ at, kind: fc.constant(kind), node, order: fc.constantFrom(...orders) });
+    case "collect": {
+      const order = fc.constantFrom(...collectOrders);
+      return fc.record({ at, kind: fc.constant(kind), node, order });
+    }
+    default:
+      return linkFaultOf(kind, nodes, at);
+  }
+}
+
+function linkFaultOf(
+  kind: "slowLink" | "hold" | "partition" | "drop" | "duplicate" | "reorder" | "rpc",
+  nodes: number,
+  at: fc.Arbitrary<number>,
+): fc.Arbitrary<Fault> {
+  const node = fc.integer({ min: 0, max: nodes - 1 });
+  switch (kind) {
+    case "slowLink": {
+      const delayMs = fc.integer({ min: 1, max: 100 });
+      const fields = { at, kind: fc.constant(kind), from: node, to: node, delayMs, forMs };
+      const bytesPerMs = fc.integer({ min: 1, max: 1_000 });
+      return fc.oneof(fc.record(fields), fc.record({ ...fields, bytesPerMs }));
+    }
+    case "hold":
+      return fc.record({ at, kind: fc.constant(kind), from: node, to: node, forMs });
+    case "partition": {
+      const all = Array.from({ length: nodes }, (_, number) => number);
+      const from = fc.subarray(all, { minLength: 1, maxLength: nodes - 1 });
+      const fields = { at, kind: fc.constant(kind), from, forMs, oneWay: fc.boolean() };
+      return fc.record(fields).map((fault) => {
+        return { ...fault, to: all.filter((number) => !fault.from.includes(number)) };
+      });
+    }
+    case "rpc":
+      return fc.record({
+        at,
+        kind: fc.constant(kind),
+        method: fc.constantFrom(...farMethods),
+        instant: fc.constantFrom(...rpcInstants),
+        count: fc.integer({ min: 1, max: 4 }),
+      });
+    default: {
+      const probability = fc.integer({ min: 0, max: 50 }).map((percent) => percent / 100);
+      const steps = fc.integer({ min: 1, max: nodes - 1 });
+      const fields = { at, kind: fc.constant(kind), from: node, steps, probability, forMs };
+      return fc.record(fields).map(({ steps: far, ...fault }) => {
+        return { ...fault, to: (fault.from + far) % nodes };
+      });
+    }
   }
 }
 

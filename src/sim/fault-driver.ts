@@ -1,4 +1,6 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
+import type { Prng } from "#engine/common/prng.ts";
+import { linkTimeoutMs } from "#transports/simulated/channel.ts";
 import type { Fault } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
 import type { Life, World } from "./world.ts";
@@ -14,12 +16,15 @@ export interface FaultDriverOptions {
 export class FaultDriver {
   readonly #options: FaultDriverOptions;
   readonly #life: Life = { name: "fault", node: -1, hasUserCode: false, isAlive: true };
+  /** Who switches machines on again, also after the world has healed. */
+  readonly #operator: Life = { name: "operator", node: -1, hasUserCode: false, isAlive: true };
   #healed = false;
   firedCount = 0;
 
   constructor(options: FaultDriverOptions) {
     this.#options = options;
     options.world.addLife(this.#life);
+    options.world.addLife(this.#operator);
   }
 
   /** Schedules every fault. */
@@ -32,7 +37,7 @@ export class FaultDriver {
     if (healAtMs < Infinity) this.#later(healAtMs, "heal", () => this.heal());
   }
 
-  /** From now on no fault acts. What is down stays down; what was cut or held goes on. */
+  /** From now on no fault acts. A node that is to come back does; what was cut or held goes on. */
   heal(): void {
     if (this.#healed) return;
     this.#healed = true;
@@ -59,8 +64,7 @@ export class FaultDriver {
       case "collect":
         return this.#collect(fault.node, fault.order) > 0;
       case "pause":
-        this.#options.world.pause(fault.node, this.#options.world.nowMs() + fault.forMs);
-        return true;
+        return this.#pause(fault.node, fault.forMs);
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);
@@ -94,14 +98,12 @@ export class FaultDriver {
         return fault.from.length > 0 && fault.to.length > 0;
       case "drop": {
         const harm = this.#options.isHostile ? "lose" : "cut";
-        links.harm({ ...fault, harm, untilMs });
+        links.harm({ ...fault, harm, untilMs, random: this.#randomOf(fault) });
         return true;
       }
       case "duplicate":
-        links.harm({ ...fault, harm: "duplicate", untilMs });
-        return true;
       case "reorder":
-        links.harm({ ...fault, harm: "reorder", untilMs });
+        links.harm({ ...fault, harm: fault.kind, untilMs, random: this.#randomOf(fault) });
         return true;
       case "rpc":
         links.rpc(fault.method, fault.instant, fault.count);
@@ -109,6 +111,16 @@ export class FaultDriver {
       default:
         throw new TypeError(`the fault ${fault.kind} is specified but not built yet`);
     }
+  }
+
+  /** To the others it is silent: longer than they wait, and they give up their links with it. */
+  #pause(node: number, forMs: number): boolean {
+    const { world, cluster } = this.#options;
+    world.pause(node, world.nowMs() + forMs);
+    if (forMs <= linkTimeoutMs) return true;
+    const cut = (): void => cluster.network.cutNode(node);
+    this.#later(linkTimeoutMs, `links with node ${node} are given up`, cut);
+    return true;
   }
 
   #turnClock(fault: Extract<Fault, { kind: "clockDrift" | "clockJump" }>): boolean {
@@ -127,7 +139,9 @@ export class FaultDriver {
     const { cluster } = this.#options;
     if (!cluster.crash(node)) return false;
     if (restartAfterMs === undefined) return true;
-    this.#later(restartAfterMs, `restart of node ${node}`, () => cluster.restart(node));
+    const what = `restart of node ${node}`;
+    const run = (): void => cluster.restart(node);
+    this.#options.world.after(this.#operator, restartAfterMs, { kind: "fault", what, run });
     return true;
   }
 
@@ -136,7 +150,7 @@ export class FaultDriver {
     const workers = onNode(cluster.liveWorkers, node);
     const worker = workers[number % Math.max(1, workers.length)];
     if (worker === undefined) return false;
-    if (worker.client.core.receiver.runningCount > 0) world.mark("crashedWhileRunning");
+    if (worker.client.core.receiver.runningCount > 0) world.mark("workerCrashedWhileRunning");
     const exit = { type: "uncaught", message: "crashed by a fault" } as const;
     cluster.endWorker(worker.client.workerId, exit);
     return true;
@@ -154,6 +168,10 @@ export class FaultDriver {
     const random = world.random.split(`collect ${this.firedCount}`);
     const processes = onNode([cluster.driver, ...cluster.liveWorkers], node);
     return processes.reduce((sum, { reclaimer }) => sum + reclaimer.collect(order, random), 0);
+  }
+
+  #randomOf(fault: Fault): Prng {
+    return this.#options.world.random.split(`fault ${JSON.stringify(fault)}`);
   }
 
   #later(afterMs: number, what: string, run: () => void): void {

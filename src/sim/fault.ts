@@ -1,6 +1,5 @@
 /** Faults as plain values: when, what, whom. A plan is a list of them; it shrinks and replays. */
-
-import { messageNumbers } from "#engine/protocol/codec/codec.ts";
+import type { MessageType } from "#engine/protocol/message.ts";
 
 /** `at` and `forMs` in virtual milliseconds, nodes and workers by number. */
 export type Fault =
@@ -79,89 +78,41 @@ export const builtKinds = [
   "crashDriver",
 ] as const satisfies readonly FaultKind[];
 
-export type BuiltKind = (typeof builtKinds)[number];
-
 /** What the contract forbids: `hostile: true` only. */
 export const hostileKinds = ["duplicate", "reorder"] as const satisfies readonly FaultKind[];
 
-/** In the specification, and why they have to wait. */
-const laterKinds: Partial<Record<FaultKind, string>> = {
-  crashGcs: "it comes with the durability of the GCS",
-  memoryPressure: "it comes with the memory monitor",
-  disk: "nothing of the engine writes to a disk yet",
-};
+export type BuiltKind = (typeof builtKinds)[number] | (typeof hostileKinds)[number];
 
-/** Names of messages that may travel between nodes, as `rpc` takes them. */
-const methods: ReadonlySet<string> = new Set(Object.keys(messageNumbers));
-const instants: readonly string[] = ["beforeSend", "whileHandled", "replyLost"];
+/** They act between nodes, or on any but the head. */
+export const farKinds: readonly FaultKind[] = [
+  "crash",
+  "partition",
+  "drop",
+  "rpc",
+  "duplicate",
+  "reorder",
+];
 
-/** Throws TypeError or RangeError naming the fault by its position. */
-export function checkFaults(faults: readonly Fault[], nodeCount: number, isHostile: boolean): void {
-  for (const [i, fault] of faults.entries()) {
-    const where = `faults[${i}]`;
-    if (typeof fault !== "object" || fault === null) {
-      throw new TypeError(`${where} must be an object, got ${String(fault)}`);
-    }
-    checkKind(fault.kind, where, isHostile);
-    checkNumbers(fault, where);
-    checkNodes(fault, where, nodeCount);
-    if (fault.kind === "rpc") checkRpc(fault, where);
-  }
+/** What a plan has unless it names kinds: not the end of the driver, and so of the program. */
+export function kindsFor(nodeCount: number, isHostile: boolean): BuiltKind[] {
+  return [...builtKinds, ...(isHostile ? hostileKinds : [])].filter((kind) => {
+    return kind !== "crashDriver" && (nodeCount > 1 || !farKinds.includes(kind));
+  });
 }
 
-function checkKind(kind: FaultKind, where: string, isHostile: boolean): void {
-  const why = laterKinds[kind];
-  if (why !== undefined) {
-    throw new TypeError(`${where}: the fault ${kind} is specified but not built yet: ${why}`);
-  }
-  if ((hostileKinds as readonly string[]).includes(kind)) {
-    if (isHostile) return;
-    throw new TypeError(
-      `${where}: ${kind} breaks the transport's contract: hostile: true allows it`,
-    );
-  }
-  if (!(builtKinds as readonly string[]).includes(kind)) {
-    throw new TypeError(`${where}: unknown kind ${JSON.stringify(kind)}`);
-  }
-}
+/** Messages that travel between nodes in daily life: `rpc` is drawn among them. */
+export const farMethods = [
+  "requestWorkerLease",
+  "leaseGranted",
+  "releaseLease",
+  "pushTask",
+  "taskReply",
+  "subscribeObject",
+  "objectState",
+  "registerActor",
+  "createActor",
+  "actorState",
+] as const satisfies readonly MessageType[];
 
-function checkNumbers(fault: Fault, where: string): void {
-  const values = fault as Partial<Record<string, unknown>>;
-  for (const name of ["at", "forMs", "delayMs", "restartAfterMs", "bytesPerMs", "count"]) {
-    const value = values[name];
-    if (value === undefined && name !== "at") continue;
-    if (typeof value === "number" && value >= 0) continue;
-    throw new RangeError(`${where}.${name} must be a number of at least 0, got ${String(value)}`);
-  }
-  const { probability } = values;
-  if (probability === undefined) return;
-  if (typeof probability === "number" && probability >= 0 && probability <= 1) return;
-  throw new RangeError(`${where}.probability must be from 0 to 1, got ${String(probability)}`);
-}
-
-function checkNodes(fault: Fault, where: string, nodeCount: number): void {
-  const check = (node: unknown, name: string): void => {
-    if (typeof node === "number" && Number.isInteger(node) && node >= 0 && node < nodeCount) return;
-    const range = `0 to ${nodeCount - 1}`;
-    throw new RangeError(`${where}.${name} must be a node, ${range}, got ${String(node)}`);
-  };
-  for (const name of ["node", "from", "to"] as const) {
-    const given = (fault as Partial<Record<string, unknown>>)[name];
-    if (given === undefined) continue;
-    if (Array.isArray(given)) given.forEach((node, i) => check(node, `${name}[${i}]`));
-    else check(given, name);
-  }
-  if (fault.kind === "crash" && fault.node === 0) {
-    throw new TypeError(`${where}: node 0 hosts the GCS, whose crash comes with its durability`);
-  }
-}
-
-function checkRpc({ method, instant }: Extract<Fault, { kind: "rpc" }>, where: string): void {
-  if (!methods.has(method)) {
-    throw new TypeError(`${where}.method: no message is called ${JSON.stringify(method)}`);
-  }
-  if (!instants.includes(instant)) {
-    const known = instants.join(", ");
-    throw new TypeError(`${where}.instant must be one of ${known}, got ${JSON.stringify(instant)}`);
-  }
-}
+export const rpcInstants = ["beforeSend", "whileHandled", "replyLost"] as const;
+export const collectOrders = ["oldest", "newest", "random"] as const;

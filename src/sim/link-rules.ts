@@ -19,10 +19,17 @@ interface DelayRule extends During {
   readonly bytesPerMs: number;
 }
 
+/** Frames between the two nodes go through one after another, as fast as the bytes allow. */
+interface Bottleneck extends DelayRule {
+  freeAtMs: number;
+}
+
 interface HarmRule extends During {
   /** A cut is the legal form of a loss; the others are for hostile worlds. */
   readonly harm: Exclude<Fate, "pass">;
   readonly probability: number;
+  /** Its own, so that one fault less changes nothing of the others. */
+  readonly random: Prng;
 }
 
 export type RpcInstant = "beforeSend" | "whileHandled" | "replyLost";
@@ -34,7 +41,7 @@ interface RpcRule {
 }
 
 export class LinkRules {
-  #delays: DelayRule[] = [];
+  #delays: Bottleneck[] = [];
   #partitions: During[] = [];
   #harms: HarmRule[] = [];
   #rpcs: RpcRule[] = [];
@@ -42,7 +49,7 @@ export class LinkRules {
   readonly #lostReplies = new Set<string>();
 
   delay(rule: DelayRule): void {
-    this.#delays.push(rule);
+    this.#delays.push({ ...rule, freeAtMs: 0 });
   }
 
   separate(rule: During): void {
@@ -70,7 +77,8 @@ export class LinkRules {
     let extra = 0;
     for (const rule of this.#delays) {
       if (!isOn(rule, from, to, nowMs)) continue;
-      const delayMs = rule.delayMs + sizeBytes / rule.bytesPerMs;
+      rule.freeAtMs = Math.max(rule.freeAtMs, nowMs) + sizeBytes / rule.bytesPerMs;
+      const delayMs = rule.delayMs + rule.freeAtMs - nowMs;
       extra = Math.max(extra, Math.min(delayMs, rule.untilMs - nowMs));
     }
     return extra;
@@ -89,13 +97,13 @@ export class LinkRules {
   fateOf(
     from: Place,
     to: Place,
-    frame: { readonly type: MessageType; readonly nowMs: number; readonly random: Prng },
+    frame: { readonly type: MessageType; readonly nowMs: number },
   ): Fate {
     if (this.#lostReplies.delete(`${from.name}>${to.name}`)) return "cut";
     if (this.#takeRpc(frame.type, ["beforeSend"]) !== undefined) return "cut";
     for (const rule of this.#harms) {
       if (!isOn(rule, from, to, frame.nowMs)) continue;
-      if (frame.random.float() < rule.probability) return rule.harm;
+      if (rule.random.float() < rule.probability) return rule.harm;
     }
     return "pass";
   }

@@ -12,7 +12,7 @@ export interface NodeSpec {
 
 export interface SimOptions {
   seed: number;
-  /** Node 0 is the head. */
+  /** Node 0 is the head; three of two CPUs each unless told otherwise. */
   nodes?: number | NodeSpec[];
   faults?: readonly Fault[];
   /**

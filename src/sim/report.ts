@@ -73,8 +73,9 @@ export class Report<R> implements SimReport<R> {
   }
 
   story(id: string): string {
-    const { trace } = this.#fields.world;
-    const last = trace.lastAbout(id);
+    const { world } = this.#fields;
+    const { trace } = world;
+    const last = trace.lineOf(world.lastStepOf(id)) ?? trace.lastAbout(id);
     if (last === undefined) return `nothing in the trace names ${id}`;
     return trace.causesOf(last.id, storyLinesMax).map(formatLine).join("\n");
   }

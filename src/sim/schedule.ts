@@ -18,15 +18,22 @@ export interface Step {
   readonly causeId: number;
   /**
    * Heartbeats and the like: they never end, so a world in which nothing else happens is at rest.
+   * A function where it may change until then.
    */
-  readonly isUpkeep?: boolean;
+  readonly isUpkeep?: boolean | (() => boolean);
   /** False when what it belongs to has ended meanwhile: then it does not happen at all. */
   isLive(): boolean;
   run(): void;
 }
 
+/** Of steps at one time the first that came is the first. */
+interface Later {
+  readonly order: number;
+  readonly step: Step;
+}
+
 export class Schedule {
-  readonly #later = new DeadlineQueue<{ readonly order: number; readonly step: Step }>();
+  readonly #later = new DeadlineQueue<Later>();
   #due: Step[] = [];
   #order = 0;
 
@@ -42,9 +49,9 @@ export class Schedule {
 
   /** Whether anything but upkeep is to come. O(n): asked when only upkeep is due. */
   hasForeground(): boolean {
-    if (this.#due.some((step) => step.isUpkeep !== true && step.isLive())) return true;
+    if (this.#due.some((step) => !isUpkeep(step) && step.isLive())) return true;
     for (const { step } of this.#later.values()) {
-      if (step.isUpkeep !== true && step.isLive()) return true;
+      if (!isUpkeep(step) && step.isLive()) return true;
     }
     return false;
   }
@@ -56,18 +63,23 @@ export class Schedule {
 
   /** Time has come to `nowMs`: what is due by then joins the others, earliest first. */
   advance(nowMs: number): void {
-    const due: { readonly order: number; readonly step: Step }[] = [];
-    for (;;) {
-      const next = this.#later.takeDue(nowMs);
-      if (next === undefined) break;
+    const first = this.#later.takeDue(nowMs);
+    if (first === undefined) return;
+    const due = [first];
+    for (let next = this.#later.takeDue(nowMs); next; next = this.#later.takeDue(nowMs)) {
       due.push(next);
     }
-    due.sort((a, b) => a.step.atMs - b.step.atMs || a.order - b.order);
+    if (due.length > 1) due.sort((a, b) => a.step.atMs - b.step.atMs || a.order - b.order);
     for (const { step } of due) this.#due.push(step);
   }
 
   take(index: number): Step | undefined {
-    const [step] = this.#due.splice(index, 1);
-    return step;
+    // As a rule only one is due, or the last: then nothing moves.
+    if (index === this.#due.length - 1) return this.#due.pop();
+    return this.#due.splice(index, 1)[0];
   }
+}
+
+export function isUpkeep({ isUpkeep: answer = false }: Step): boolean {
+  return typeof answer === "function" ? answer() : answer;
 }

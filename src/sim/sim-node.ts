@@ -16,8 +16,14 @@ import type { Endpoint, Network } from "#transports/simulated/network.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
 import { SimReclaimer } from "./reclaimer.ts";
-import { type StartCounts, WatchedUserCode } from "./watched-user-code.ts";
+import type { Digest } from "./oracles/oracle.ts";
+import type { Oracles } from "./oracles/oracles.ts";
+import { digestIn } from "./oracles/value-digest.ts";
+import { type ClientWatch, WatchedClient } from "./watched-client.ts";
+import { type UserCodeWatch, WatchedUserCode } from "./watched-user-code.ts";
+import { WatchedValues } from "./watched-values.ts";
 import type { Life, World } from "./world.ts";
+import { WorldEffect } from "./world-effect.ts";
 
 export interface SimProcess extends Process {
   readonly life: Life;
@@ -32,7 +38,7 @@ export interface SimNodeOptions {
   readonly number: number;
   /** Rises with every life that ended in the cluster: a part of names, which are never reused. */
   readonly life: number;
-  readonly starts: StartCounts;
+  readonly oracles: Oracles;
   onWorker(worker: SimProcess): void;
 }
 
@@ -41,8 +47,10 @@ export class SimNode {
   readonly life: Life;
   readonly #options: SimNodeOptions;
   readonly #host: Host;
+  readonly #effect: WorldEffect;
   readonly #endpoint: Endpoint;
   readonly #arena: SharedArena;
+  readonly #digest: Digest;
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
   #nextOwnSegment = ownSegmentsFrom;
@@ -55,10 +63,12 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
+    this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
     world.addLife(this.life);
     this.#host = new Host(world.hostClock(this.life), true);
+    this.#effect = new WorldEffect(world, this.life);
     const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
     this.#endpoint = network.join(this.life, addresses, this.#host);
     this.#host.connect(this.#endpoint);
@@ -91,6 +101,7 @@ export class SimNode {
       driverId,
       isHead,
       onExit: onDeclaredDead,
+      runtime: this.#effect.context,
       raylet: {
         nodeId,
         config,
@@ -103,6 +114,7 @@ export class SimNode {
         segments: this.#segments.map((segment) => segment.byteLength),
       },
     });
+    this.#effect.onBuilt();
   }
 
   /** All its processes end at once, without a word; not the driver, which is a machine's guest. */
@@ -117,6 +129,7 @@ export class SimNode {
   }
 
   async close(): Promise<void> {
+    this.#effect.release();
     await this.#running?.close();
     giveSegments(this.#segments, this.#options.plan.objectStoreBytes);
   }
@@ -138,11 +151,19 @@ export class SimNode {
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {
-    const { world, network, plan } = this.#options;
+    const { world, network, plan, oracles } = this.#options;
+    const digest = this.#digest;
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
-    const process = makeProcess({
+    const watch: ClientWatch = {
+      onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
+      onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
+      onKill: (actorId) => oracles.onKill(actorId),
+      onAwaited: (request) => oracles.onAwaited(request, simulated),
+      onSettled: (request) => oracles.onSettled(request, simulated, digest),
+    };
+    const options = {
       workerId,
       nodeId: plan.nodeId,
       config: plan.config,
@@ -155,22 +176,34 @@ export class SimNode {
       announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: () => {},
+    };
+    const process = makeProcess(options, {
+      makeClient: (client) => new WatchedClient(client, watch),
+      makeValues: (client, arena) =>
+        new WatchedValues(client, arena, (value, outcome) => oracles.onGiven(value, outcome)),
     });
     const endpoint = network.join(life, [workerId], process.client.host);
     process.client.host.connect(endpoint);
-    const simulated = { ...process, life, reclaimer, endpoint };
+    const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
     this.#processes.push(simulated);
     return simulated;
   }
 
   #startWorker(workerId: WorkerId): void {
-    const { world, network, starts, onWorker } = this.#options;
+    const { world, network, oracles, onWorker } = this.#options;
+    const digest = this.#digest;
     const prefix = this.number === 0 ? "" : `${this.life.name}.`;
     const worker = this.makeProcess(`${prefix}worker${this.#workerCount++}`, workerId);
     onWorker(worker);
     const resolve: ResolveRemote = (descriptor) =>
       findRemote(descriptor) ?? Promise.reject(notRegisteredError(descriptor));
-    addExecutor(worker, resolve, (userCode) => new WatchedUserCode(userCode, starts));
+    const watch: UserCodeWatch = {
+      onStarted: (task) => oracles.onStarted(task, worker, digest),
+      onEnded: (task, outcomes) => oracles.onEnded(task, outcomes, digest),
+      onThrown: (subject) => oracles.onThrown(subject),
+      onConstructing: (actor) => oracles.onConstructing(actor, worker),
+    };
+    addExecutor(worker, resolve, (userCode) => new WatchedUserCode(userCode, watch));
     worker.client.host.onIdleWork(() => {
       if (!worker.endpoint.hasTask) return;
       const run = (): void => void worker.client.host.pump();

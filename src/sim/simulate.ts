@@ -16,14 +16,18 @@ import {
 import type { NodeId } from "#engine/common/ids.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { drawFaults } from "./chaos.ts";
-import { checkFaults, type Fault } from "./fault.ts";
+import { checkChaos, checkFaults } from "./check-faults.ts";
+import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
-import { oracles } from "./oracles/oracles.ts";
+import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
-import { turn, World } from "./world.ts";
+import { turn } from "./turns.ts";
+import { WaitFor } from "./wait-for.ts";
+import { World } from "./world.ts";
 
 const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
@@ -55,10 +59,12 @@ class Run {
   readonly #options: SimOptions;
   readonly #world: World;
   readonly #cluster: Cluster;
+  readonly #oracles: Oracles;
   readonly #faults: FaultDriver;
   readonly #timers = new Map<SimProcess, UserTimers>();
   readonly #violations: Violation[] = [];
   readonly #plan: readonly Fault[];
+  readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
   constructor(options: SimOptions, nodes: readonly NodeSpec[]) {
     this.#options = options;
@@ -76,11 +82,17 @@ class Run {
       clusterId,
       namespace,
     }));
-    this.#cluster = new Cluster(this.#world, plans);
     this.#plan = [
       ...(options.faults ?? []),
       ...drawFaults(options, this.#world.random, nodes.length),
     ];
+    this.#oracles = new Oracles({
+      cluster: () => this.#cluster,
+      mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+      violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
+      note: (entity) => this.#world.note(entity),
+    });
+    this.#cluster = new Cluster(this.#world, plans, this.#oracles);
     this.#faults = new FaultDriver({
       world: this.#world,
       cluster: this.#cluster,
@@ -93,6 +105,7 @@ class Run {
 
   async execute<R>(program: (sim: Simulation) => Promise<R>): Promise<SimReport<R>> {
     const restore = installVirtualGlobals(() => this.#virtualProcess());
+    this.#io.start();
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", onUnhandled);
@@ -118,7 +131,8 @@ class Run {
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
       const end = await this.#world.run(over, limitMs, stuckMs);
       if (!isOver) outcome = { error: this.#stuck(end) };
-      await this.#quiet(isOver);
+      // Of a program that is stuck nothing more is asked: what it waits for is left over.
+      await this.#quiet(isOver || end === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
     } catch (error) {
@@ -130,6 +144,7 @@ class Run {
       );
     } finally {
       process.off("unhandledRejection", onUnhandled);
+      this.#io.stop();
       restore();
       await this.#cluster.close();
     }
@@ -144,7 +159,7 @@ class Run {
   }
 
   /** Heals, lets everything come to rest, and asks the oracles. */
-  async #quiet(programIsOver: boolean): Promise<void> {
+  async #quiet(asksOracles: boolean): Promise<void> {
     this.#faults.heal();
     const limitMs = this.#world.nowMs() + defaults.quietMs;
     if (this.#cluster.hasVerdictToCome) {
@@ -154,12 +169,8 @@ class Run {
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }
-    if (!programIsOver) return;
-    for (const oracle of oracles) {
-      oracle.atQuiet(this.#cluster, ({ entity, message }) => {
-        this.#violate(oracle.name, entity, message);
-      });
-    }
+    if (!asksOracles) return;
+    this.#oracles.atQuiet(this.#cluster);
   }
 
   #stuck(end: "over" | "idle" | "limit"): Error {
@@ -168,17 +179,8 @@ class Run {
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
-    const { core } = this.#cluster.driver.client;
-    const waits = core.waitingReasons();
-    if (waits.length > 0) {
-      return new Error(
-        `deadlock: nothing is left to happen, and the program waits:\n${waits.join("\n")}`,
-      );
-    }
-    return new Error(
-      "leak: nothing is left to happen in the simulated world, but the program waits for " +
-        "something outside of it (a file, a socket, a promise that nobody settles)",
-    );
+    const { driver, workers } = this.#cluster;
+    return new Error(new WaitFor(driver, workers, this.#io).explain());
   }
 
   #violate(oracle: string, entity: string, message: string): void {
@@ -224,10 +226,20 @@ class Run {
         new Promise((resolve) => void this.#timersOf(driver).setTimer(Math.max(0, ms), resolve)),
       crash: (node) => act({ at: 0, kind: "crash", node }),
       crashDriver: () => act({ at: 0, kind: "crashDriver" }),
-      restart: (node) => this.#cluster.restart(node),
+      restart: (node) => this.#restart(node),
       partition: (from, to) => act({ at: 0, kind: "partition", from, to, forMs: Infinity }),
       heal: () => this.#faults.heal(),
     };
+  }
+
+  #restart(node: number): void {
+    const { nodes } = this.#cluster;
+    const machine = Number.isInteger(node) ? nodes[node] : undefined;
+    if (machine === undefined) {
+      throw new RangeError(`sim.restart takes a node, 0 to ${nodes.length - 1}, got ${node}`);
+    }
+    if (machine.life.isAlive) throw new TypeError(`sim.restart: node ${node} is running`);
+    this.#cluster.restart(node);
   }
 
   #virtualProcess(): VirtualProcess | null {
@@ -269,7 +281,11 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
       throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
     }
   }
+  if (hostile !== undefined && typeof hostile !== "boolean") {
+    throw new TypeError(`hostile must be a boolean, got ${String(hostile)}`);
+  }
   checkFaults(faults, nodeCount, hostile === true);
+  checkChaos(options.chaos, hostile === true);
 }
 
 function planOf(node: NodeSpec, options: SimOptions, nodeCount: number): NodePlan {

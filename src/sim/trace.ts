@@ -24,8 +24,10 @@ export class Trace {
   #hashLow = 0x811c9dc5;
   #hashHigh = fnvPrime;
   #count = 0;
-  /** The low word of the rolling hash after each event; its length doubles. */
-  #hashes = new Uint32Array(1024);
+  /** The low word of the rolling hash after each event. */
+  readonly #hashes: number[] = [];
+  /** Of texts that come again and again: kinds and places. */
+  readonly #wordByText = new Map<string, number>();
   /** The newest, at most twice `linesKept`. */
   #lines: TraceLine[] = [];
 
@@ -44,15 +46,10 @@ export class Trace {
     timeNumber[0] = atMs;
     this.#mixWord(timeWords[0] as number);
     this.#mixWord(timeWords[1] as number);
-    this.#mix(kind);
-    this.#mix(where);
+    this.#mixWord(this.#wordOf(kind));
+    this.#mixWord(this.#wordOf(where));
     this.#mix(what);
-    if (this.#count === this.#hashes.length) {
-      const longer = new Uint32Array(this.#count * 2);
-      longer.set(this.#hashes);
-      this.#hashes = longer;
-    }
-    this.#hashes[this.#count] = this.#hashLow;
+    this.#hashes.push(this.#hashLow);
     this.#count += 1;
     const id = this.#count;
     this.#lines.push({ id, atMs, kind, where, what, causeId });
@@ -94,6 +91,17 @@ export class Trace {
 
   lines(): IterableIterator<TraceLine> {
     return this.#lines.values();
+  }
+
+  #wordOf(text: string): number {
+    let word = this.#wordByText.get(text);
+    if (word === undefined) {
+      word = 0;
+      for (let i = 0; i < text.length; i++) word = Math.imul(word ^ text.charCodeAt(i), fnvPrime);
+      word ^= text.length;
+      this.#wordByText.set(text, word);
+    }
+    return word;
   }
 
   #mix(text: string): void {

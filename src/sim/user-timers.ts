@@ -27,14 +27,15 @@ export class UserTimers implements VirtualProcess {
     return this.#clock.monotonicMs(this.#world.nowMs());
   }
 
-  setTimer(delayMs: number, callback: () => void): number {
+  setTimer(delayMs: number, callback: () => void, hasRef?: () => boolean): number {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#pending.add(id);
-    this.#world.after(this.#life, delayMs, {
+    this.#world.after(this.#life, this.#worldDelayMs(delayMs), {
       kind: "timer",
       what: `${delayMs} ms`,
       isLive: () => this.#pending.has(id),
+      isUpkeep: hasRef === undefined ? false : () => !hasRef(),
       run: () => {
         this.#pending.delete(id);
         callback();
@@ -45,5 +46,12 @@ export class UserTimers implements VirtualProcess {
 
   clearTimer(id: number): void {
     this.#pending.delete(id);
+  }
+
+  /** A timer is early by no clock: that of its machine may be slow. */
+  #worldDelayMs(delayMs: number): number {
+    if (delayMs === 0) return 0;
+    const nowMs = this.#world.nowMs();
+    return this.#clock.worldMsAt(this.#clock.monotonicMs(nowMs) + delayMs) - nowMs;
   }
 }

@@ -1,49 +1,39 @@
-/** User code of a simulated worker, with every start of a task counted for the oracles. */
+/** User code of a simulated worker, with every start and end of a task shown to the oracles. */
 import { taskIdHex } from "#engine/common/ids.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { FailedValue } from "#engine/protocol/outcome.ts";
+import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 
-export interface Start {
-  readonly taskId: string;
-  readonly taskName: string;
-  count: number;
-}
-
-/** Executions by task, over the whole run. */
-export class StartCounts {
-  readonly #starts = new Map<string, Start>();
-
-  add({ owner, serial, definition }: IncomingTask): void {
-    const taskId = taskIdHex(owner, serial);
-    const start = this.#starts.get(taskId);
-    if (start !== undefined) start.count += 1;
-    else this.#starts.set(taskId, { taskId, taskName: definition.taskName, count: 1 });
-  }
-
-  all(): IterableIterator<Start> {
-    return this.#starts.values();
-  }
+export interface UserCodeWatch {
+  onStarted(task: IncomingTask): void;
+  /** Its returns by position, or its failure alone. */
+  onEnded(task: IncomingTask, outcomes: readonly Outcome[]): void;
+  onThrown(subject: string): void;
+  onConstructing(actor: IncomingActor): void;
 }
 
 export class WatchedUserCode implements UserCode {
   readonly #userCode: UserCode;
-  readonly #starts: StartCounts;
+  readonly #watch: UserCodeWatch;
 
-  constructor(userCode: UserCode, starts: StartCounts) {
+  constructor(userCode: UserCode, watch: UserCodeWatch) {
     this.#userCode = userCode;
-    this.#starts = starts;
+    this.#watch = watch;
   }
 
   prepareTask(
     task: IncomingTask,
     actor: ActorInstance | null,
   ): PreparedCall | Promise<PreparedCall> {
-    this.#starts.add(task);
-    return this.#userCode.prepareTask(task, actor);
+    this.#watch.onStarted(task);
+    const prepared = this.#userCode.prepareTask(task, actor);
+    return prepared instanceof Promise
+      ? prepared.then((call) => new WatchedCall(call, task, this.#watch))
+      : new WatchedCall(prepared, task, this.#watch);
   }
 
-  prepareConstructor(actor: IncomingActor): PreparedCall | Promise<PreparedCall> {
+  async prepareConstructor(actor: IncomingActor): Promise<PreparedCall> {
+    this.#watch.onConstructing(actor);
     return this.#userCode.prepareConstructor(actor);
   }
 
@@ -52,6 +42,49 @@ export class WatchedUserCode implements UserCode {
   }
 
   encodeError(error: unknown, taskName: string, subject: string): FailedValue {
+    this.#watch.onThrown(subject);
     return this.#userCode.encodeError(error, taskName, subject);
+  }
+}
+
+class WatchedCall implements PreparedCall {
+  readonly #call: PreparedCall;
+  readonly #task: IncomingTask;
+  readonly #watch: UserCodeWatch;
+  #outcomes: readonly Outcome[] = [];
+
+  constructor(call: PreparedCall, task: IncomingTask, watch: UserCodeWatch) {
+    this.#call = call;
+    this.#task = task;
+    this.#watch = watch;
+  }
+
+  run(): unknown {
+    return this.#call.run();
+  }
+
+  encode(result: unknown): ReturnType<PreparedCall["encode"]> {
+    const encoded = this.#call.encode(result);
+    if (encoded instanceof Promise) return encoded.then((outcome) => this.#keep(outcome));
+    return this.#keep(encoded);
+  }
+
+  encodeError(error: unknown): FailedValue {
+    this.#watch.onThrown(taskIdHex(this.#task.owner, this.#task.serial));
+    const failed = this.#call.encodeError(error);
+    this.#outcomes = [failed];
+    return failed;
+  }
+
+  finish(): ReturnType<PreparedCall["finish"]> {
+    this.#watch.onEnded(this.#task, this.#outcomes);
+    return this.#call.finish();
+  }
+
+  #keep<O extends Outcome | readonly Outcome[]>(outcome: O): O {
+    this.#outcomes = Array.isArray(outcome)
+      ? (outcome as readonly Outcome[])
+      : [outcome as Outcome];
+    return outcome;
   }
 }

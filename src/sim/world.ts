@@ -21,8 +21,10 @@ import type {
 } from "#transports/simulated/network-world.ts";
 import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
-import { Schedule, type Step } from "./schedule.ts";
+import { rareMessages, type RareState } from "./reached.ts";
+import { isUpkeep, Schedule, type Step } from "./schedule.ts";
 import { Trace } from "./trace.ts";
+import { workInTurns } from "./turns.ts";
 
 /**
  * A simulated process: its steps happen only while it lives, and not while its machine stands
@@ -38,14 +40,23 @@ export interface Life {
 
 /** Delay of a frame between threads of one machine, in virtual milliseconds. */
 const linkDelayMs = { least: 0.002, spread: 0.05 };
-/** … and between machines. */
-const farDelayMs = { least: 0.2, spread: 0.8 };
+/** … and between machines: most are fast, some come late. */
+const farDelayMs = { least: 0.2, spread: 0.3, lateSpread: 1.8, lateOneIn: 12 };
 /** One link in so many is slow for the whole run. */
 const slowLinkOneIn = 8;
 const slowLinkFactor = 40;
-const slowFarFactor = 10;
+/** One machine in so many is slow to everybody. */
+const slowNodeOneIn = 6;
+const slowNodeFactor = 8;
 /** Sent for ever, whatever the program does. */
 const upkeepTypes: readonly (MessageType | null)[] = ["heartbeat", "heartbeatAck", "resourceView"];
+
+/** What a directed link draws from: its delays, and how its cuts go. */
+interface LinkChance {
+  readonly delays: Prng;
+  readonly cuts: Prng;
+  readonly factor: number;
+}
 
 export interface WorldOptions {
   readonly seed: number;
@@ -54,13 +65,13 @@ export interface WorldOptions {
   readonly choicesOnly: boolean;
 }
 
-const { setImmediate: realSetImmediate } = globalThis;
+type RunEnd = "over" | "idle" | "limit";
 
 export class World implements NetworkWorld {
   readonly random: Prng;
   readonly trace = new Trace();
   readonly clocks: readonly NodeClock[];
-  readonly reached = new Set<string>();
+  readonly reached = new Set<RareState>();
   readonly links = new LinkRules();
   #nowMs = 0;
   /** When anything but upkeep has last happened. */
@@ -73,8 +84,9 @@ export class World implements NetworkWorld {
   readonly #pausedUntilMs: number[];
   /** By node: what was due while it stood still, in order. */
   readonly #deferred: Step[][];
-  readonly #linkRandom = new Map<string, { readonly random: Prng; readonly factor: number }>();
-  readonly #fates: Prng;
+  readonly #linkChances = new Map<string, LinkChance>();
+  readonly #nodeFactors: readonly number[];
+  readonly #lastSteps = new Map<string, number>();
   #choiceCount = 0;
   #stepId = 0;
   #userCodeMayRun = false;
@@ -82,12 +94,15 @@ export class World implements NetworkWorld {
   constructor(options: WorldOptions) {
     this.random = new Prng(options.seed);
     this.#chooser = this.random.split("choices");
-    this.#fates = this.random.split("fates");
     this.#choices = options.choices;
     this.#choicesOnly = options.choicesOnly;
     const skew = this.random.split("skew");
     this.clocks = Array.from({ length: options.nodeCount }, () => {
       return new NodeClock(Date.UTC(2026, 0, 1) + skew.below(10_000));
+    });
+    const peers = this.random.split("peers");
+    this.#nodeFactors = this.clocks.map(() => {
+      return peers.below(slowNodeOneIn) === 0 ? slowNodeFactor : 1;
     });
     this.#pausedUntilMs = this.clocks.map(() => 0);
     this.#deferred = this.clocks.map(() => []);
@@ -119,7 +134,7 @@ export class World implements NetworkWorld {
       what: string;
       run: () => void;
       isLive?: () => boolean;
-      isUpkeep?: boolean;
+      isUpkeep?: boolean | (() => boolean);
     },
   ): void {
     const { kind, what, run, isLive, isUpkeep = false } = step;
@@ -156,25 +171,39 @@ export class World implements NetworkWorld {
     };
   }
 
+  /** The step that is happening is the last one so far about this task, object or process. */
+  note(entity: string): void {
+    this.#lastSteps.set(entity, this.#stepId);
+  }
+
+  /** 0 when nothing was noted of it. */
+  lastStepOf(entity: string): number {
+    return this.#lastSteps.get(entity) ?? 0;
+  }
+
   // ------------------------------------------------------------ network
 
   delayMs(from: Place, to: Place, sizeBytes: number): number {
-    const { random, factor } = this.#linkOf(from, to);
-    const { least, spread } = from.node === to.node ? linkDelayMs : farDelayMs;
-    const base = least + random.float() * spread * factor;
-    return base + this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
+    const { delays, factor } = this.#linkOf(from, to);
+    const isNear = from.node === to.node;
+    const { least, spread } = isNear ? linkDelayMs : farDelayMs;
+    const isLate = !isNear && delays.below(farDelayMs.lateOneIn) === 0;
+    const drawn = delays.float() * (isLate ? farDelayMs.lateSpread : spread);
+    const extra = this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
+    return (isNear ? least + drawn * factor : (least + drawn) * factor) + extra;
   }
 
   deliverAt(atMs: number, flight: Flight, run: () => void): void {
     const { from, to, text, type, causeId } = flight;
-    const rare = type === null ? undefined : rareMessages[type];
+    const rare = rareMessages.get(type);
     if (rare !== undefined) this.mark(rare);
     const what = `${text} from ${from.name}`;
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
     const isUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
-    const step = { kind, where, what, atMs, causeId, isUpkeep, isLive: () => true, run };
+    const isLive = (): boolean => !flight.isDropped();
+    const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
     this.#schedule.add(step, this.#nowMs);
   }
 
@@ -185,7 +214,7 @@ export class World implements NetworkWorld {
   }
 
   draw(from: Place, to: Place): number {
-    return this.#linkOf(from, to).random.float();
+    return this.#linkOf(from, to).cuts.float();
   }
 
   blockedUntilMs(from: number, to: number): number {
@@ -197,7 +226,7 @@ export class World implements NetworkWorld {
   }
 
   fateOf(from: Place, to: Place, type: MessageType): Fate {
-    return this.links.fateOf(from, to, { type, nowMs: this.#nowMs, random: this.#fates });
+    return this.links.fateOf(from, to, { type, nowMs: this.#nowMs });
   }
 
   cutsBehind(from: Place, to: Place, type: MessageType): boolean {
@@ -208,19 +237,21 @@ export class World implements NetworkWorld {
     this.mark("sessionResumed");
   }
 
-  /** A rare state, for the guard of a run set. */
-  mark(state: string): void {
+  mark(state: RareState): void {
     this.reached.add(state);
   }
 
-  #linkOf(from: Place, to: Place): { readonly random: Prng; readonly factor: number } {
+  #linkOf(from: Place, to: Place): LinkChance {
     const name = `${from.name}>${to.name}`;
-    let link = this.#linkRandom.get(name);
+    let link = this.#linkChances.get(name);
     if (link === undefined) {
-      const random = this.random.split(`link ${name}`);
-      const slowFactor = from.node === to.node ? slowLinkFactor : slowFarFactor;
-      link = { random, factor: random.below(slowLinkOneIn) === 0 ? slowFactor : 1 };
-      this.#linkRandom.set(name, link);
+      const delays = this.random.split(`link ${name}`);
+      const isSlow = delays.below(slowLinkOneIn) === 0;
+      const near = isSlow ? slowLinkFactor : 1;
+      const far = Math.max(this.#nodeFactors[from.node] ?? 1, this.#nodeFactors[to.node] ?? 1);
+      const factor = from.node === to.node ? near : far;
+      link = { delays, cuts: delays.split("cuts"), factor };
+      this.#linkChances.set(name, link);
     }
     return link;
   }
@@ -254,27 +285,31 @@ export class World implements NetworkWorld {
    * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, or the limit is
    * reached.
    */
-  async run(
-    isOver: () => boolean,
-    limitMs: number,
-    settleMs: number,
-  ): Promise<"over" | "idle" | "limit"> {
+  async run(isOver: () => boolean, limitMs: number, settleMs: number): Promise<RunEnd> {
     this.#foregroundMs = this.#nowMs;
-    while (!isOver()) {
-      if (this.#schedule.dueCount() === 0) {
-        const nextMs = this.#schedule.nextMs();
-        if (nextMs === Infinity) return "idle";
-        if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) {
-          return "idle";
-        }
-        if (nextMs > limitMs) return "limit";
-        this.#nowMs = Math.max(this.#nowMs, nextMs);
-        this.#schedule.advance(this.#nowMs);
-      }
-      this.#step();
-      if (this.#userCodeMayRun) await turn();
-    }
-    return "over";
+    let end: RunEnd | null = null;
+    await workInTurns(() => {
+      do {
+        if (isOver()) end = "over";
+        else end = this.#whyNothing(limitMs, settleMs);
+        if (end !== null) return true;
+        this.#step();
+      } while (!this.#userCodeMayRun);
+      return false;
+    });
+    return end ?? "over";
+  }
+
+  /** Null when a step is due, now or once the time has come to it. */
+  #whyNothing(limitMs: number, settleMs: number): RunEnd | null {
+    if (this.#schedule.dueCount() > 0) return null;
+    const nextMs = this.#schedule.nextMs();
+    if (nextMs === Infinity) return "idle";
+    if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) return "idle";
+    if (nextMs > limitMs) return "limit";
+    this.#nowMs = Math.max(this.#nowMs, nextMs);
+    this.#schedule.advance(this.#nowMs);
+    return null;
   }
 
   #step(): void {
@@ -287,7 +322,7 @@ export class World implements NetworkWorld {
       return;
     }
     const { kind, where, what, causeId } = step;
-    if (step.isUpkeep !== true) this.#foregroundMs = this.#nowMs;
+    if (!isUpkeep(step)) this.#foregroundMs = this.#nowMs;
     this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
     this.#userCodeMayRun = life?.hasUserCode ?? true;
     step.run();
@@ -302,20 +337,6 @@ export class World implements NetworkWorld {
   }
 }
 
-/** Messages whose sending is a state that few runs reach. */
-const rareMessages: Partial<Record<MessageType, string>> = {
-  leaseSpilled: "leaseSpilled",
-  leaseRevoked: "leaseRevoked",
-  nodeDied: "nodeDied",
-  takenBack: "takenBack",
-  abandonActor: "actorAbandoned",
-};
-
 function isUpkeepFrame(type: MessageType | null, text: string): boolean {
   return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
-}
-
-/** One real turn of the event loop: every microtask of user code has run when it is over. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => void realSetImmediate(resolve));
 }

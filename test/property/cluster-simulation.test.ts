@@ -6,7 +6,7 @@ import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
 import { simOptions } from "#sim/fast-check.ts";
-import type { Fault } from "#sim/fault.ts";
+import { type Fault, kindsFor } from "#sim/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { Simulation, SimOptions } from "#sim/options.ts";
 
@@ -14,6 +14,10 @@ const square = remote((n: number) => n * n);
 const whereAmI = remote(async (ms: number) => {
   await new Promise((resolve) => setTimeout(resolve, ms));
   return getRuntimeContext().nodeId as string;
+});
+const echo = remote(async (text: string) => {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return text.length;
 });
 const sumOfSquares = remote(async (n: number) => {
   const squares = await get(Array.from({ length: n }, (_, i) => square.remote(i)));
@@ -103,6 +107,54 @@ describe("a cluster in one world", () => {
     expect(report.reached).toContain("zombieReturned");
   });
 
+  test("a node that is to come back does so also when the world has healed", async () => {
+    const faults: Fault[] = [{ at: 100, kind: "crash", node: 1, restartAfterMs: 5_000 }];
+    const onlyThere = whereAmI.options({ resources: { there: 1 } });
+    const nodes = [{}, { resources: { there: 1 } }];
+    const report = await simulate({ seed: 8, nodes, faults, healAtMs: 1_000 }, async (sim) => {
+      await sim.sleep(2_000);
+      return get(onlyThere.remote(10));
+    });
+    expect(report.check()).toMatch(/^[0-9a-f]{32}$/);
+    expect(report.reached).toContain("nodeRestarted");
+  });
+
+  test("a program that waits for a node that never comes back: the reason is named", async () => {
+    const faults: Fault[] = [{ at: 100, kind: "crash", node: 1 }];
+    const onlyThere = whereAmI.options({ resources: { there: 1 } });
+    const nodes = [{}, { resources: { there: 1 } }, {}];
+    const report = await simulate({ seed: 9, nodes, faults }, async (sim) => {
+      await sim.sleep(30_000);
+      return get(onlyThere.remote(10));
+    });
+    expect(String(report.error)).toMatch(/deadlock.*\n.*no node has .*there: 1/);
+    expect(report.virtualMs).toBeLessThan(150_000);
+  });
+
+  test("a narrow link lets frames through one after another", async () => {
+    const timesOf = async (faults: Fault[]): Promise<number> => {
+      const report = await simulate({ seed: 10, nodes: 2, faults }, async (sim) => {
+        await sim.sleep(100);
+        const startMs = sim.nowMs;
+        await get(Array.from({ length: 4 }, () => echo.remote("x".repeat(20_000))));
+        return sim.nowMs - startMs;
+      });
+      return report.check();
+    };
+    const slowLink = {
+      at: 50,
+      kind: "slowLink",
+      from: 0,
+      to: 1,
+      delayMs: 0,
+      forMs: 60_000,
+    } as const;
+    const wideMs = await timesOf([slowLink]);
+    // At 100 bytes a millisecond a frame of 20,000 takes 200; two of the four go there.
+    const narrowMs = await timesOf([{ ...slowLink, bytesPerMs: 100 }]);
+    expect(narrowMs).toBeGreaterThan(wideMs + 390);
+  });
+
   test("a partition that ends in time costs nothing but time", async () => {
     const faults: Fault[] = [{ at: 150, kind: "partition", from: [0], to: [1], forMs: 8_000 }];
     const report = await simulate({ seed: 4, nodes: 2, faults }, async (sim) => {
@@ -133,6 +185,9 @@ describe("a cluster in one world", () => {
       sim.partition([0], [2]);
       expect(() => sim.crash(0)).toThrow(TypeError);
       expect(() => sim.crash(7)).toThrow(RangeError);
+      expect(() => sim.partition([0], [9])).toThrow(RangeError);
+      expect(() => sim.restart(2)).toThrow(/node 2 is running/);
+      expect(() => sim.restart(3)).toThrow(RangeError);
       sim.restart(1);
       await sim.sleep(100);
       sim.heal();
@@ -169,9 +224,24 @@ describe("whatever happens to it", () => {
     const during = { at: 0, probability: 0.2, forMs: 3_000 };
     for (let seed = 0; seed < 30; seed++) {
       const kinds = ["drop", "duplicate", "reorder"] as const;
-      const faults = kinds.map((kind, i) => ({ ...during, kind, from: (seed + i) % 3, to: i }));
+      const to = (from: number): number => (from + 1 + (seed % 2)) % 3;
+      const faults = kinds.map((kind, i) => ({ ...during, kind, from: i, to: to(i) }));
       await check({ seed, nodes: 3, faults, hostile: true });
     }
+  });
+
+  test("chaos of every kind, hostile ones too", { timeout: 60_000 }, async () => {
+    const fired = new Set<string>();
+    for (let seed = 0; seed < 60; seed++) {
+      const chaos = { intensity: 2 };
+      const report = await simulate({ seed, nodes: 3, chaos, hostile: seed % 2 === 0 }, rounds);
+      expect(report.violations).toEqual([]);
+      checkRounds(report.check());
+      for (const [, kind] of report.trace().matchAll(/fault fault \{.*?"kind":"(\w+)"/g)) {
+        fired.add(kind ?? "");
+      }
+    }
+    expect([...fired].sort()).toEqual([...kindsFor(3, true)].sort());
   });
 
   test("the same run twice", async () => {

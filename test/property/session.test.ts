@@ -237,6 +237,29 @@ describe("what no honest peer sends", () => {
     expect(session.unacknowledgedCount).toBe(1);
   });
 
+  test("what was told is not told again, what is sent meanwhile tells it", () => {
+    const acks: number[] = [];
+    const session: Session<string> = new Session<string>({
+      transmit: ({ ack }) => void acks.push(ack),
+      acknowledge: (_, ack) => void acks.push(ack),
+      take: (frame) => {
+        if (frame === "ask") session.send("answer");
+      },
+    });
+    session.onLinkUp(1, 0);
+    session.onFrame(1, 1, 0, "ask");
+    expect(acks).toEqual([1]);
+    session.acknowledge();
+    session.onFrame(1, 2, 0, "news");
+    expect(session.owedCount).toBe(1);
+    session.onLinkDown();
+    session.acknowledge();
+    expect(acks).toEqual([1]);
+    // Both ends tell it when a link begins.
+    session.onLinkUp(2, 1);
+    expect(session.owedCount).toBe(0);
+  });
+
   test("the numbers of links rise, one link at a time", () => {
     const { session } = made();
     expect(() => session.onLinkUp(2, 0)).toThrow(/after the end of the last/);

@@ -26,6 +26,10 @@ class HarmfulWorld implements NetworkWorld {
   readonly fates = new Set<Fate>();
   resumedCount = 0;
   heals = false;
+  /** Befalls the next frame, and no other is harmed. */
+  nextFate: Fate | null = null;
+  /** Of every frame; drawn when 0. */
+  fixedDelayMs = 0;
   readonly #random: Prng;
   readonly #harms: readonly Fate[];
   readonly #steps = new DeadlineQueue<() => void>();
@@ -42,7 +46,7 @@ class HarmfulWorld implements NetworkWorld {
   }
 
   delayMs(): number {
-    return 0.1 + this.#random.float() * 3;
+    return this.fixedDelayMs || 0.1 + this.#random.float() * 3;
   }
 
   deliverAt(atMs: number, _: Flight, deliver: () => void): void {
@@ -63,18 +67,25 @@ class HarmfulWorld implements NetworkWorld {
   }
 
   isPaused(): boolean {
-    return !this.heals && this.#random.below(5) === 0;
+    return !this.heals && this.nextFate === null && this.#random.below(5) === 0;
   }
 
   fateOf(): Fate {
-    if (this.heals || this.#random.below(4) > 0) return "pass";
+    if (this.heals) return "pass";
+    if (this.nextFate !== null) return this.#take(this.nextFate);
+    if (this.#random.below(4) > 0) return "pass";
     const fate = this.#harms[this.#random.below(this.#harms.length)] ?? "pass";
     this.fates.add(fate);
     return fate;
   }
 
+  #take(fate: Fate): Fate {
+    this.nextFate = "pass";
+    return fate;
+  }
+
   cutsBehind(): boolean {
-    return !this.heals && this.#random.below(10) === 0;
+    return !this.heals && this.nextFate === null && this.#random.below(10) === 0;
   }
 
   onSessionResumed(): void {
@@ -215,4 +226,56 @@ test("a process that ends takes nothing more; what it had put on the link arrive
   world.run(60_000);
   expect(a.takenFrom(toB)).toEqual([1]);
   expect(b.takenFrom(toA)).toEqual([1]);
+});
+
+describe("a link that is cut", () => {
+  const [toA, toB] = addresses as [WorkerId, WorkerId];
+  const connected = (): { world: HarmfulWorld; network: Network; a: Peer; b: Peer } => {
+    const world = new HarmfulWorld(7, []);
+    world.nextFate = "pass";
+    world.fixedDelayMs = 20_000;
+    const network = new Network(world);
+    const [a, b] = [new Peer(network, 0), new Peer(network, 1)];
+    a.send(toB);
+    world.run(30_000);
+    expect(b.takenFrom(toA)).toEqual([1]);
+    return { world, network, a, b };
+  };
+
+  test("carries nothing more: neither what was under way nor what is sent behind", () => {
+    const { world, network, a, b } = connected();
+    a.send(toB);
+    network.cutAll();
+    world.fixedDelayMs = 1;
+    a.send(toB);
+    // Both ends know of it now, and are on the next link.
+    world.run(15_000);
+    expect(b.takenFrom(toA)).toEqual([1, 2, 3]);
+    expect(world.resumedCount).toBe(1);
+    // What was under way then would have come by now: it does not break the new link.
+    world.run(60_000);
+    expect(world.resumedCount).toBe(1);
+  });
+
+  test("is not believed though it still carries for the end that knows nothing", () => {
+    const { world, network, a, b } = connected();
+    world.fixedDelayMs = 0.001;
+    network.cutAll();
+    a.send(toB);
+    world.run(0.01);
+    expect(b.takenFrom(toA)).toEqual([1]);
+    world.run(15_000);
+    expect(b.takenFrom(toA)).toEqual([1, 2]);
+  });
+
+  test("a frame that is lost in silence is missed in time, though nothing follows it", () => {
+    const { world, a, b } = connected();
+    world.fixedDelayMs = 1;
+    world.nextFate = "lose";
+    a.send(toB);
+    world.run(4_000);
+    expect(b.takenFrom(toA)).toEqual([1]);
+    world.run(15_000);
+    expect(b.takenFrom(toA)).toEqual([1, 2]);
+  });
 });

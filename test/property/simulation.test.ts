@@ -136,6 +136,39 @@ describe("what goes wrong is told", () => {
     await expect(wrong({ ...rpc, instant: "later" })).rejects.toThrow(/must be one of/);
   });
 
+  test.each<[object, RegExp]>([
+    [{ at: NaN, kind: "pause", node: 0, forMs: 1 }, /\.at must be a finite number/],
+    [{ at: 1, kind: "pause", node: 0 }, /\.forMs must be a number of at least 0, got nothing/],
+    [{ at: 1, kind: "pause", node: 0, forMs: "long" }, /\.forMs must be .*, got "long"/],
+    [{ at: 1, kind: "pause", node: 0, forMs: 1, ms: 2 }, /pause has no field ms; it has: at, node/],
+    [{ at: 1, kind: "crash", node: 1, restartAfterMs: -1 }, /\.restartAfterMs must be/],
+    [{ at: 1, kind: "crash", node: 1, keepDisk: 1 }, /\.keepDisk must be a boolean/],
+    [{ at: 1, kind: "crashWorker", worker: 0.5 }, /\.worker must be an integer/],
+    [{ at: 1, kind: "partition", from: 0, to: [1], forMs: 1 }, /\.from must be a list of nodes/],
+    [{ at: 1, kind: "clockDrift", node: 0, ppm: -1e6, forMs: 1 }, /\.ppm must be/],
+    [{ at: 1, kind: "clockJump", node: 0, byMs: Infinity }, /\.byMs must be a finite number/],
+    [{ at: 1, kind: "collect", node: 0, order: "any" }, /\.order must be one of oldest, newest/],
+    [{ at: 1, kind: "slowLink", from: 0, to: 1, delayMs: 1, bytesPerMs: 0, forMs: 1 }, /above 0/],
+    [{ at: 1, kind: "drop", from: 1, to: 1, probability: 1, forMs: 1 }, /between two nodes/],
+    [{ at: 1, kind: "rpc", method: "pushTask", instant: "replyLost", count: 0 }, /\.count must be/],
+    [{ at: 1, kind: "disk", node: 0, what: "full", forMs: 1 }, /specified but not built yet/],
+    [{ at: 1, kind: "memoryPressure", node: 0, bytes: 1, forMs: 1 }, /memory monitor/],
+  ])("the fault %j", async (fault, message) => {
+    await expect(wrong(fault)).rejects.toThrow(message);
+  });
+
+  test.each<[object, RegExp]>([
+    [{ chaos: { kinds: ["meteor"] } }, /chaos\.kinds: unknown kind "meteor"/],
+    [{ chaos: { kinds: ["reorder"] } }, /hostile: true allows it/],
+    [{ chaos: { intensity: -1 } }, /chaos\.intensity must be/],
+    [{ chaos: "wild" }, /chaos must be a boolean or an object/],
+    [{ hostile: 1 }, /hostile must be a boolean/],
+    [{ faults: {} }, /faults must be a list/],
+    [{ nodes: 0 }, /nodes must be a number of at least 1/],
+  ])("the options %j", async (options, message) => {
+    await expect(simulate({ seed: 1, ...options }, async () => 1)).rejects.toThrow(message);
+  });
+
   test("a program that never ends", async () => {
     const report = await simulate({ seed: 1, maxVirtualMs: 1_000 }, async (sim) => {
       for (;;) await sim.sleep(10);

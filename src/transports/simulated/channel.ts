@@ -66,9 +66,7 @@ export class Channel {
   /** What the process had put on the link still arrives; to it nothing does. */
   onEnded(endpoint: Endpoint): void {
     this.#isClosed = true;
-    const other = this.#otherOf(this.#endOf(endpoint));
-    other.isLost = true;
-    other.lane?.close();
+    this.#otherOf(this.#endOf(endpoint)).lane?.close();
   }
 
   // ------------------------------------------------------------ frames
@@ -103,9 +101,9 @@ export class Channel {
   }
 
   #put(end: End, packet: Packet<Frame>): void {
-    const { text, type, bytes } = packet.frame;
+    const { text, type, sizeBytes } = packet.frame;
     const deliver = (): void => this.#onFrame(this.#otherOf(end), packet);
-    end.lane?.put({ text, type, sizeBytes: bytes.length, deliver });
+    end.lane?.put({ text, type, sizeBytes, deliver });
   }
 
   #putAck(end: End, link: number, ack: number): void {
@@ -162,10 +160,10 @@ export class Channel {
   #stray(end: End, packet: Packet<Frame>): void {
     const { endpoint: to } = this.#otherOf(end);
     const from = end.endpoint;
-    const { text, type, bytes } = packet.frame;
+    const { text, type, sizeBytes } = packet.frame;
     const lane = new Lane(this.#world, from, to);
     const deliver = (): void => this.#onFrame(this.#otherOf(end), packet);
-    const run = (): void => lane.put({ text, type, sizeBytes: bytes.length, deliver });
+    const run = (): void => lane.put({ text, type, sizeBytes, deliver });
     const delayMs = this.#world.draw(from, to) * strayMs;
     this.#world.linkStep(from, delayMs, { what: `astray: ${text}`, isUpkeep: false, run });
   }

@@ -8,8 +8,23 @@ import {
 } from "#engine/protocol/codec/codec.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 
-export interface Frame {
+/** Frames lie one behind the other in memory that is never written twice. */
+const slabBytes = 1 << 16;
+
+export class Slab {
   readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+  }
+}
+
+export interface Frame {
+  readonly slab: Slab;
+  readonly start: number;
+  readonly sizeBytes: number;
   readonly from: Address;
   readonly to: Address;
   readonly type: MessageType;
@@ -17,25 +32,33 @@ export interface Frame {
   readonly text: string;
 }
 
+const writer = new FrameWriter(new Uint8Array(0));
+let current = new Slab(0);
+let usedBytes = 0;
+
 export function frameOf(to: Address, message: Message): Frame {
-  const bytes = encode(message);
+  const sizeMax = frameBytesMax(message);
+  if (usedBytes + sizeMax > current.bytes.length) {
+    current = new Slab(Math.max(slabBytes, sizeMax));
+    usedBytes = 0;
+  }
+  const [slab, start] = [current, usedBytes];
+  writer.pointAt(slab.bytes, slab.view, start);
+  encodeMessage(message, 0, writer);
+  usedBytes = writer.at;
+  const sizeBytes = usedBytes - start;
   const { from, type } = message;
   const name = type === "pushTask" ? `${type} ${message.stream}.${message.seq}` : type;
-  return { bytes, from, to, type, text: `${name} ${digestOf(bytes)}` };
+  const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
+  return { slab, start, sizeBytes, from, to, type, text };
 }
 
-export function messageOf({ bytes, from }: Frame): Message {
-  return decodeMessage(bytes, new DataView(bytes.buffer), 0, bytes.length, from);
+export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {
+  return decodeMessage(slab.bytes, slab.view, start, sizeBytes, from);
 }
 
-function encode(message: Message): Uint8Array {
-  const writer = new FrameWriter(new Uint8Array(frameBytesMax(message)));
-  encodeMessage(message, 0, writer);
-  return writer.bytes.slice(0, writer.at);
-}
-
-function digestOf(bytes: Uint8Array): string {
+function digestOf(bytes: Uint8Array, start: number, end: number): string {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   return `#${(hash >>> 0).toString(16).padStart(8, "0")}`;
 }

@@ -27,6 +27,7 @@ export class Lane {
   readonly #stall: () => number;
   readonly #underWay = new Deque<UnderWay>();
   #isClosed = false;
+  readonly #isDropped = (): boolean => this.#isClosed;
 
   constructor(world: NetworkWorld, from: Place, to: Place, stall: () => number = () => 0) {
     this.#world = world;
@@ -36,11 +37,19 @@ export class Lane {
   }
 
   put(load: Load): void {
+    if (this.#isClosed) return;
     const world = this.#world;
     const { text, type, sizeBytes } = load;
     const atMs = world.nowMs() + world.delayMs(this.#from, this.#to, sizeBytes);
-    const causeId = world.stepId;
-    const flight = { from: this.#from, to: this.#to, text, type, sizeBytes, causeId };
+    const flight = {
+      from: this.#from,
+      to: this.#to,
+      text,
+      type,
+      sizeBytes,
+      causeId: world.stepId,
+      isDropped: this.#isDropped,
+    };
     this.#underWay.push({ atMs, flight, load });
     if (this.#underWay.size === 1) this.#deliverFirst(0);
   }

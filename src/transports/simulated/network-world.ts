@@ -22,6 +22,8 @@ export interface Flight {
   readonly sizeBytes: number;
   /** The step of the world that sent it. */
   readonly causeId: number;
+  /** The link under it has been cut: it does not arrive. */
+  isDropped(): boolean;
 }
 
 /** What becomes of a frame that is put on a link between nodes. */

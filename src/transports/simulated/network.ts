@@ -14,7 +14,10 @@ import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts
 import { Channel } from "./channel.ts";
 import { type Frame, frameOf, messageOf } from "./frame.ts";
 import { Lane } from "./lane.ts";
+import type { NetworkWatch } from "./network-watch.ts";
 import type { NetworkWorld, Place } from "./network-world.ts";
+
+const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {} };
 
 interface TaskFrame {
   readonly position: number;
@@ -23,14 +26,16 @@ interface TaskFrame {
 }
 
 export class Network {
+  readonly watch: NetworkWatch;
   readonly #world: NetworkWorld;
   readonly #endpoints = new Map<Address, Endpoint>();
   /** Rings outlive the thread that read them: what it had not taken can still be told. */
   readonly #ended = new Map<Address, Endpoint>();
   readonly #channels = new Set<Channel>();
 
-  constructor(world: NetworkWorld) {
+  constructor(world: NetworkWorld, watch: NetworkWatch = unwatched) {
     this.#world = world;
+    this.watch = watch;
   }
 
   join(place: Omit<Place, "isClosed">, addresses: readonly Address[], to: TransportReceiver) {
@@ -81,10 +86,11 @@ export class Network {
 
   /** Frames to one process stay in order, whatever they carry. */
   carry(from: Endpoint, to: Endpoint, frame: Frame): void {
+    this.watch.onSent(frame, { from, to });
     if (from.node === to.node) {
-      const { text, type, bytes } = frame;
+      const { text, type, sizeBytes } = frame;
       const deliver = (): void => to.receive(frame);
-      this.#ringOf(from, to).put({ text, type, sizeBytes: bytes.length, deliver });
+      this.#ringOf(from, to).put({ text, type, sizeBytes, deliver });
     } else {
       this.#channelOf(from, to).send(from, frame);
     }
@@ -153,6 +159,7 @@ export class Endpoint implements Transport, Place {
     const frame = frameOf(to, message);
     const position = target.#nextPosition++;
     if (target.node === this.node) {
+      this.#network.watch.onSent(frame, { from: this, to: target });
       target.#untaken.set(position, { position, frame, state: "underWay" });
       const deliver = (): void => target.#receiveTask(position);
       this.#network.convey(this, target, frame.text, deliver);
@@ -201,6 +208,7 @@ export class Endpoint implements Transport, Place {
     for (; taken < frameBudget; taken++) {
       const frame = this.#control.shift();
       if (frame === undefined) break;
+      this.#network.watch.onTaken(frame);
       this.#receiver.onMessage(frame.to, messageOf(frame));
     }
     return taken > 0;
@@ -213,6 +221,7 @@ export class Endpoint implements Transport, Place {
       if (task.state !== "waiting") continue;
       task.state = "taken";
       this.#untaken.delete(task.position);
+      this.#network.watch.onTaken(task.frame);
       this.#receiver.onMessage(task.frame.to, messageOf(task.frame));
       return true;
     }

@@ -1,0 +1,25 @@
+/** Properties that are replaced for the time of a run, and put back as they were. */
+export class Replacements {
+  readonly #undo: (() => void)[] = [];
+
+  value(target: object, name: string, value: unknown): void {
+    this.#define(target, name, { value, writable: true, configurable: true });
+  }
+
+  getter(target: object, name: string, get: () => unknown): void {
+    this.#define(target, name, { get, configurable: true });
+  }
+
+  putBack(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+
+  #define(target: object, name: string, descriptor: PropertyDescriptor): void {
+    const before = Object.getOwnPropertyDescriptor(target, name);
+    Object.defineProperty(target, name, { ...descriptor, enumerable: before?.enumerable ?? false });
+    this.#undo.push(() => {
+      if (before === undefined) Reflect.deleteProperty(target, name);
+      else Object.defineProperty(target, name, before);
+    });
+  }
+}

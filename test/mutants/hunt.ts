@@ -1,0 +1,106 @@
+/**
+ * Runs inside a copy of the sources: goes through random cases until one fails, and says so in
+ * lines of JSON. `node hunt.ts FIRST_SEED SEEDS [shrink]`
+ */
+import * as fc from "fast-check";
+import { sameFailure, signatureOf } from "#sim/fast-check.ts";
+import { type Case, cases } from "../property/programs/cases.ts";
+import { judge } from "../property/programs/judge.ts";
+
+export interface Hunted {
+  readonly seeds: number;
+  readonly cpuSeconds: number;
+  /** What the failure was: null when none was found. */
+  readonly signature: string | null;
+  readonly message: string;
+}
+
+export interface Shrunk {
+  readonly signature: string;
+  readonly replayedSignature: string;
+  readonly faults: number;
+  /** Other than the default. */
+  readonly choices: number;
+  readonly story: readonly string[];
+  readonly case: Case;
+}
+
+/** In turn: mostly three nodes, where there is more to go wrong. */
+const nodeCounts = [3, 1, 3, 2];
+const progressEvery = 20;
+
+const [firstSeed = 0, seedsMax = 100] = process.argv.slice(2, 4).map(Number);
+const shrinks = process.argv[4] === "shrink";
+
+const found = await hunt();
+if (shrinks && found !== null) say(await shrink(found));
+
+async function hunt(): Promise<number | null> {
+  const startUs = cpuUs();
+  const tell = (seeds: number, signature: string | null, message: string): void => {
+    say({ seeds, cpuSeconds: (cpuUs() - startUs) / 1e6, signature, message } satisfies Hunted);
+  };
+  for (let i = 0; i < seedsMax; i++) {
+    const seed = firstSeed + i;
+    const [one] = fc.sample(casesOf(seed), { seed, numRuns: 1 });
+    const [failure] = (await judge((one as Case).options, (one as Case).program)).failures;
+    if (failure !== undefined) {
+      tell(i + 1, signatureOf(failure), failure.message);
+      return seed;
+    }
+    if (i % progressEvery === 0) tell(i + 1, null, "");
+  }
+  tell(seedsMax, null, "");
+  return null;
+}
+
+/** The same case again, which fast-check then makes smaller; judged anew at the end. */
+async function shrink(seed: number): Promise<Shrunk> {
+  const check = sameFailure();
+  let last: readonly string[] = [];
+  let signature = "";
+  const property = fc.asyncProperty(casesOf(seed), async ({ options, program }) => {
+    const { report, failures } = await judge(options, program);
+    try {
+      check(failures);
+    } catch (error) {
+      const [failure] = failures;
+      if (signature === "" && failure !== undefined) signature = signatureOf(failure);
+      const same = failures.find((one) => signatureOf(one) === signature);
+      last = same === undefined ? [] : report.story(same.entity).split("\n");
+      throw error;
+    }
+  });
+  const { counterexample, counterexamplePath } = await fc.check(property, { seed, numRuns: 1 });
+  const [smallest] = counterexample ?? fc.sample(casesOf(seed), { seed, numRuns: 1 });
+  const replayed = sameFailure();
+  let replayedSignature = "";
+  const again = fc.asyncProperty(casesOf(seed), async ({ options, program }) => {
+    const { failures } = await judge(options, program);
+    replayedSignature = failures[0] === undefined ? "" : signatureOf(failures[0]);
+    replayed(failures);
+  });
+  await fc.check(again, { seed, path: counterexamplePath ?? "0", endOnFailure: true });
+  const { faults = [], choices = [] } = (smallest as Case).options;
+  return {
+    signature,
+    replayedSignature,
+    faults: faults.length,
+    choices: choices.filter((choice) => choice !== 0).length,
+    story: last,
+    case: smallest as Case,
+  };
+}
+
+function casesOf(seed: number): fc.Arbitrary<Case> {
+  return cases(nodeCounts[seed % nodeCounts.length] as number);
+}
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}

@@ -1,0 +1,77 @@
+/**
+ * Random programs in random worlds, under faults and in any order of steps: every oracle holds, and
+ * each ref comes to what the sequential interpreter says, but for what a fault took.
+ */
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { sameFailure } from "#sim/fast-check.ts";
+import { cases } from "./programs/cases.ts";
+import { programs } from "./programs/arbitrary.ts";
+import { agrees, type Outcome, type Program, type Step } from "./programs/description.ts";
+import { interpret } from "./programs/interpreter.ts";
+import { judge } from "./programs/judge.ts";
+
+describe("programs in simulated worlds", () => {
+  test.each([
+    { nodes: 1, numRuns: 150 },
+    { nodes: 3, numRuns: 150 },
+    { nodes: 4, numRuns: 30 },
+  ])("$nodes nodes", async ({ nodes, numRuns }) => {
+    const check = sameFailure();
+    const property = fc.asyncProperty(cases(nodes), async ({ options, program }) => {
+      check((await judge(options, program)).failures);
+    });
+    await fc.assert(property, { numRuns });
+  });
+
+  test("without faults nothing is lost, whatever the seed", async () => {
+    const property = fc.asyncProperty(fc.nat(), programs(), async (seed, program) => {
+      const { report, failures } = await judge({ seed, nodes: 1 + (seed % 3) }, program);
+      expect(failures).toEqual([]);
+      expect(JSON.stringify(report.result)).not.toContain("system");
+    });
+    await fc.assert(property, { numRuns: 100 });
+  });
+});
+
+describe("the sequential interpreter", () => {
+  const put = (n: number, ...nested: number[]): Step => ({ op: "put", n, nested, bytes: 0 });
+  const task = (direct: number[], nested: number[], result: object): Step => ({
+    op: "task",
+    body: { steps: [], result: { type: "value", n: 1, returns: [], bytes: 0, ...result } },
+    direct,
+    nested,
+    cpus: 1,
+    returns: 1,
+  });
+  const program = (...steps: Step[]): Program => ({
+    actorCount: 1,
+    killsActors: false,
+    body: { steps, result: { type: "value", n: 0, returns: [], bytes: 0 } },
+  });
+
+  test("values, refs inside values, errors", () => {
+    const failing = task([], [], { type: "throw", text: "no" });
+    expect(
+      interpret(
+        program(put(5), put(6, 0), task([0], [1], { returns: [0] }), failing, task([3], [], {})),
+      ),
+    ).toEqual([
+      { n: 5, refs: [], bytes: 0 },
+      { n: 6, refs: [{ n: 5, refs: [], bytes: 0 }], bytes: 0 },
+      { n: 36, refs: [{ n: 6, refs: [{ n: 5, refs: [], bytes: 0 }], bytes: 0 }], bytes: 0 },
+      { errors: ["no"] },
+      { errors: ["no"] },
+    ]);
+  });
+
+  test("what a fault took agrees only where there were faults; another value never does", () => {
+    const value: Outcome = { n: 1, refs: [], bytes: 0 };
+    expect(agrees(value, { system: "WorkerCrashedError" }, true)).toBe(true);
+    expect(agrees(value, { system: "WorkerCrashedError" }, false)).toBe(false);
+    expect(agrees(value, { ...value, n: 2 }, true)).toBe(false);
+    expect(agrees(value, { errors: ["no"] }, true)).toBe(false);
+    expect(agrees({ errors: ["a", "b"] }, { errors: ["b"] }, false)).toBe(true);
+    expect(agrees({ ...value, refs: [value] }, value, true)).toBe(false);
+  });
+});

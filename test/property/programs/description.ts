@@ -1,0 +1,102 @@
+/**
+ * A program as a JSON value: what the driver, its tasks and its actors do, step by step. Operands
+ * (`of`, `direct`, `nested`, `returns`) are positions among the slots of a body, taken modulo their
+ * number, so that every list of numbers is a program and shrinks to another.
+ *
+ * A slot is a ref, or in a task a value that came as a direct argument. Every value is
+ * `{ n, refs, pad }`; its number n is all that is computed with.
+ */
+export interface Body {
+  readonly steps: readonly Step[];
+  readonly result: Result;
+}
+
+export type Step =
+  /** Stores a number with refs inside, and so many bytes. */
+  | {
+      readonly op: "put";
+      readonly n: number;
+      readonly nested: readonly number[];
+      readonly bytes: number;
+    }
+  | {
+      readonly op: "task";
+      readonly body: Body;
+      /** Refs whose values the task gets, and refs that it gets as refs. */
+      readonly direct: readonly number[];
+      readonly nested: readonly number[];
+      readonly cpus: 0 | 0.5 | 1 | 2;
+      readonly returns: 1 | 2;
+    }
+  /** As many short tasks of one kind, with the numbers n, n + 1 … of their own. */
+  | {
+      readonly op: "burst";
+      readonly n: number;
+      readonly count: number;
+      readonly ms: number;
+      readonly direct: readonly number[];
+    }
+  /** A call of one of the driver's actors; `keep`: it holds on to what is nested. */
+  | {
+      readonly op: "call";
+      readonly actor: number;
+      readonly direct: readonly number[];
+      readonly nested: readonly number[];
+      readonly keep: boolean;
+      readonly ms: number;
+    }
+  /** A call that looks into what an earlier call of this body left with the actor. */
+  | { readonly op: "recall"; readonly actor: number; readonly call: number }
+  /** Without a time-out a failure ends the body. With one its outcome does not matter. */
+  | { readonly op: "get"; readonly of: readonly number[]; readonly timeoutMs: number | null }
+  | {
+      readonly op: "wait";
+      readonly of: readonly number[];
+      readonly count: number;
+      readonly timeoutMs: number | null;
+    }
+  | { readonly op: "drop"; readonly of: number }
+  | { readonly op: "sleep"; readonly ms: number };
+
+export type Result =
+  | { readonly type: "throw"; readonly text: string }
+  | {
+      readonly type: "value";
+      readonly n: number;
+      /** Refs that the result names. */
+      readonly returns: readonly number[];
+      readonly bytes: number;
+    };
+
+export interface Program {
+  readonly actorCount: number;
+  /** The actors end before the program does, not with it. */
+  readonly killsActors: boolean;
+  readonly body: Body;
+}
+
+/**
+ * What a ref comes to in the end, with all that it names: a value, an error (any of `errors`: with
+ * several failed arguments the first one counts), or what the engine says it lost.
+ */
+export type Outcome =
+  | { readonly n: number; readonly refs: readonly Outcome[]; readonly bytes: number }
+  | { readonly errors: readonly string[] }
+  | { readonly system: string };
+
+/** Thrown by a recall of a call that never ran, for want of an argument. */
+export const notKept = "not kept";
+
+/** The same everywhere but for what faults took. */
+export function agrees(expected: Outcome, got: Outcome, faultsAllowed: boolean): boolean {
+  if ("system" in got) return faultsAllowed;
+  if (faultsAllowed && "errors" in got && got.errors.includes(notKept)) return true;
+  if ("system" in expected) return false;
+  if ("errors" in got) {
+    return "errors" in expected && got.errors.every((text) => expected.errors.includes(text));
+  }
+  if ("errors" in expected) return false;
+  if (expected.n !== got.n || expected.bytes !== got.bytes) return false;
+  if (expected.refs.length !== got.refs.length) return false;
+  return expected.refs.every((inner, i) => agrees(inner, got.refs[i] as Outcome, faultsAllowed));
+}

@@ -1,0 +1,312 @@
+/** Executes a program's description through the public API, wherever a runtime runs. */
+import { kill } from "#api/actors.ts";
+import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
+import { get, put, wait } from "#api/get.ts";
+import { remote } from "#api/remote.ts";
+import type { ActorHandle, ObjectRef } from "#api/types.ts";
+import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
+
+interface Rich {
+  readonly n: number;
+  readonly refs: readonly Ref[];
+  readonly pad: Uint8Array;
+}
+type Value = number | Rich;
+type Ref = ObjectRef<Value>;
+type Slot = { readonly ref: Ref } | { readonly n: number };
+type Handle = ActorHandle<Keeper>;
+
+/** What a task or call gets beside values. */
+interface Head {
+  /** Unique in the program. */
+  readonly caller: string;
+  readonly body: Body;
+  readonly nested: readonly Ref[];
+  readonly actors: readonly Handle[];
+}
+
+interface CallHead {
+  readonly caller: string;
+  /** Rises with every call of the caller. */
+  readonly seq: number;
+  readonly nested: readonly Ref[];
+  readonly keep: boolean;
+  readonly ms: number;
+}
+
+/** Clocks of a simulation drift, and timers of this thread are a little early. */
+const earlyMax = { ms: 1.1, part: 0.003 };
+
+class Keeper {
+  readonly #lastSeqs = new Map<string, number>();
+  readonly #kept = new Map<string, readonly Ref[]>();
+
+  async call(head: CallHead, ...direct: Value[]): Promise<number> {
+    const { caller, seq, nested, keep, ms } = head;
+    if (seq <= (this.#lastSeqs.get(caller) ?? -1)) throw new Error(`call ${seq} came too late`);
+    this.#lastSeqs.set(caller, seq);
+    this.#kept.set(`${caller}/${seq}`, keep ? nested : []);
+    if (!keep) dispose(nested);
+    for (const value of direct) dispose(refsIn(value));
+    if (ms > 0) await sleep(ms);
+    return numberOfCall(direct.map(numberIn), nested.length);
+  }
+
+  async recall(caller: string, seq: number): Promise<Value> {
+    const refs = this.#kept.get(`${caller}/${seq}`);
+    if (refs === undefined) throw new Error(notKept);
+    return valueOf(refs.length, refs, 0);
+  }
+}
+
+const KeeperActor = remote(Keeper);
+
+const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
+  return new Running(head, direct).toEnd();
+});
+const runTaskOfTwo = remote(
+  { numReturns: 2 },
+  async (head: Head, ...direct: Value[]): Promise<[Value, number]> => {
+    const value = await new Running(head, direct).toEnd();
+    return [value, numberIn(value) + 1];
+  },
+);
+
+const runShortTask = remote(
+  (n: number, ms: number, ...direct: Value[]): number | Promise<number> => {
+    for (const value of direct) dispose(refsIn(value));
+    const result = numberOfBody(n, direct.map(numberIn));
+    return ms === 0 ? result : sleep(ms).then(() => result);
+  },
+);
+
+/** What every ref that the program has left comes to. */
+export async function execute(program: Program): Promise<Outcome[]> {
+  const actors = Array.from({ length: program.actorCount }, () => KeeperActor.remote());
+  const { body } = program;
+  const running = new Running({ caller: "driver", body, nested: [], actors }, null);
+  const refs = await running.toLastStep();
+  const outcomes = await Promise.all(refs.map(outcomeOf));
+  dispose(refs);
+  if (program.killsActors) for (const actor of actors) await kill(actor);
+  return outcomes;
+}
+
+/** One body: its slots, and its place in the program. */
+class Running {
+  readonly #head: Head;
+  readonly #isDriver: boolean;
+  readonly #slots: Slot[] = [];
+  readonly #calls: { readonly actor: number; readonly seq: number }[] = [];
+  #childCount = 0;
+
+  constructor(head: Head, direct: readonly Value[] | null) {
+    this.#head = head;
+    this.#isDriver = direct === null;
+    for (const ref of head.nested) this.#slots.push({ ref });
+    for (const value of direct ?? []) this.#addValue(value);
+  }
+
+  async toLastStep(): Promise<Ref[]> {
+    for (const step of this.#head.body.steps) {
+      try {
+        await this.#step(step);
+      } catch (error) {
+        if (!this.#isDriver || !(error instanceof MobulaError)) throw error;
+      }
+    }
+    return this.#refs();
+  }
+
+  async toEnd(): Promise<Value> {
+    const { result } = this.#head.body;
+    let returned: Ref[] = [];
+    try {
+      await this.toLastStep();
+      if (result.type === "throw") throw new RangeError(result.text);
+      returned = pickSome(this.#refs(), result.returns);
+      const ns = this.#slots.flatMap((slot) => ("n" in slot ? [slot.n] : []));
+      return valueOf(numberOfBody(result.n, ns), returned, result.bytes);
+    } finally {
+      dispose(this.#refs().filter((ref) => !returned.includes(ref)));
+      // Once the result is encoded it names them itself.
+      if (returned.length > 0) setTimeout(() => dispose(returned), 1);
+    }
+  }
+
+  async #step(step: Step): Promise<void> {
+    const refs = this.#refs();
+    switch (step.op) {
+      case "put":
+        this.#add(put(valueOf(step.n, pickSome(refs, step.nested), step.bytes)) as Ref);
+        return;
+      case "task":
+        return this.#submit(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
+      case "burst": {
+        const direct = pickSome(refs, step.direct);
+        for (let i = 0; i < step.count; i++) {
+          this.#add(runShortTask.remote(step.n + i, step.ms, ...direct) as Ref);
+        }
+        return;
+      }
+      case "call":
+        return this.#call(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
+      case "recall":
+        return this.#recall(step.actor, step.call);
+      case "get":
+        return this.#get(pickSome(refs, step.of), step.timeoutMs);
+      case "wait":
+        return waitFor(distinct(pickSome(refs, step.of)), step.count, step.timeoutMs);
+      case "drop": {
+        const ref = pick(refs, step.of);
+        if (ref === undefined) return;
+        this.#slots.splice(
+          this.#slots.findIndex((slot) => "ref" in slot && slot.ref === ref),
+          1,
+        );
+        dispose([ref]);
+        return;
+      }
+      case "sleep":
+        return sleep(step.ms);
+    }
+  }
+
+  #submit(step: Extract<Step, { op: "task" }>, direct: Ref[], nested: Ref[]): void {
+    const { caller, actors } = this.#head;
+    const child = `${caller}.${this.#childCount++}`;
+    const head = { caller: child, body: step.body, nested, actors };
+    const options = { numCpus: step.cpus };
+    if (step.returns === 1) {
+      this.#add(runTask.options(options).remote(head, ...direct) as Ref);
+    } else {
+      const refs = runTaskOfTwo.options(options).remote(head, ...direct);
+      for (const ref of refs) this.#add(ref as Ref);
+    }
+  }
+
+  #call(step: Extract<Step, { op: "call" }>, direct: Ref[], nested: Ref[]): void {
+    const { caller, actors } = this.#head;
+    const handle = pick(actors, step.actor);
+    if (handle === undefined) return;
+    const seq = this.#calls.length;
+    this.#calls.push({ actor: step.actor % actors.length, seq });
+    const { keep, ms } = step;
+    this.#add(handle.call.remote({ caller, seq, nested, keep, ms }, ...direct) as Ref);
+  }
+
+  #recall(actor: number, at: number): void {
+    const { caller, actors } = this.#head;
+    const ofActor = this.#calls.filter((call) => call.actor === actor % actors.length);
+    const call = pick(ofActor, at);
+    if (call === undefined) return;
+    this.#add((actors[call.actor] as Handle).recall.remote(caller, call.seq) as Ref);
+  }
+
+  async #get(refs: Ref[], timeoutMs: number | null): Promise<void> {
+    const startMs = performance.now();
+    try {
+      const values = await get(refs, timeoutMs === null ? {} : { timeoutMs });
+      if (this.#isDriver || timeoutMs !== null) values.forEach((value) => dispose(refsIn(value)));
+      else for (const value of values) this.#addValue(value);
+    } catch (error) {
+      if (timeoutMs === null) throw error;
+      if (error instanceof GetTimeoutError) checkNotEarly(startMs, timeoutMs);
+      else if (!(error instanceof MobulaError)) throw error;
+    }
+  }
+
+  #refs(): Ref[] {
+    return this.#slots.flatMap((slot) => ("ref" in slot ? [slot.ref] : []));
+  }
+
+  #add(ref: Ref): void {
+    this.#slots.push({ ref });
+  }
+
+  #addValue(value: Value): void {
+    this.#slots.push({ n: numberIn(value) });
+    for (const ref of refsIn(value)) this.#slots.push({ ref });
+  }
+}
+
+async function waitFor(refs: Ref[], count: number, timeoutMs: number | null): Promise<void> {
+  if (refs.length === 0) return;
+  const numReturns = 1 + (count % refs.length);
+  const startMs = performance.now();
+  const options = timeoutMs === null ? { numReturns } : { numReturns, timeoutMs };
+  const [ready, notReady] = await wait(refs, options);
+  const isPartition = refs.every((ref) => ready.includes(ref) !== notReady.includes(ref));
+  if (!isPartition) throw new Error("wait lost a ref");
+  if (ready.length < numReturns) {
+    if (timeoutMs === null) throw new Error(`wait gave ${ready.length} of ${numReturns}`);
+    checkNotEarly(startMs, timeoutMs);
+  }
+  for (const ref of ready) {
+    try {
+      dispose(refsIn(await get(ref, { timeoutMs: 0 })));
+    } catch (error) {
+      if (!(error instanceof MobulaError)) throw error;
+      if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
+    }
+  }
+}
+
+function checkNotEarly(startMs: number, timeoutMs: number): void {
+  const tookMs = performance.now() - startMs;
+  if (tookMs >= timeoutMs * (1 - earlyMax.part) - earlyMax.ms) return;
+  throw new Error(`a time-out of ${timeoutMs} ms came after ${tookMs} ms`);
+}
+
+/** With all that it names; disposes of the refs that it meets on the way. */
+async function outcomeOf(ref: Ref): Promise<Outcome> {
+  let value: Value;
+  try {
+    value = await get(ref);
+  } catch (error) {
+    return failureOf(error);
+  }
+  const refs = refsIn(value);
+  const inner = await Promise.all(refs.map(outcomeOf));
+  dispose(refs);
+  return { n: numberIn(value), refs: inner, bytes: typeof value === "number" ? 0 : bytesIn(value) };
+}
+
+function failureOf(error: unknown): Outcome {
+  let cause = error;
+  while (cause instanceof TaskError) cause = cause.cause;
+  if (cause instanceof MobulaError) return { system: cause.name };
+  return { errors: [cause instanceof Error ? cause.message : String(cause)] };
+}
+
+/** A number alone where that says it all. */
+function valueOf(n: number, refs: readonly Ref[], bytes: number): Value {
+  if (refs.length === 0 && bytes === 0) return n;
+  return { n, refs, pad: new Uint8Array(bytes).fill(n) };
+}
+
+function numberIn(value: Value): number {
+  return typeof value === "number" ? value : value.n;
+}
+
+function refsIn(value: Value): readonly Ref[] {
+  return typeof value === "number" ? [] : value.refs;
+}
+
+/** -1 when they are not what they were. */
+function bytesIn({ n, pad }: Rich): number {
+  return pad.every((byte) => byte === (n & 255)) ? pad.length : -1;
+}
+
+function dispose(refs: readonly Ref[]): void {
+  for (const ref of refs) ref[Symbol.dispose]();
+}
+
+function distinct(refs: readonly Ref[]): Ref[] {
+  return [...new Map(refs.map((ref) => [ref.id, ref])).values()];
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms));
+}

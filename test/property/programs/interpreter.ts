@@ -1,0 +1,153 @@
+/**
+ * The sequential reference interpreter (oracle 18): what a program comes to, computed in the order
+ * of its text, without time, nodes or faults.
+ */
+import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
+
+/** A value or failure that a ref names. */
+type Cell =
+  | { readonly n: number; readonly refs: readonly Cell[]; readonly bytes: number }
+  | { readonly errors: readonly string[] };
+type ValueCell = Extract<Cell, { n: number }>;
+type Slot = { readonly type: "ref" | "value"; readonly cell: Cell };
+
+class Failed {
+  readonly errors: readonly string[];
+
+  constructor(errors: readonly string[]) {
+    this.errors = errors;
+  }
+}
+
+export function interpret(program: Program): Outcome[] {
+  const { actorCount } = program;
+  const body: BodyState = { slots: [], actorCount, calls: [], isDriver: true };
+  for (const step of program.body.steps) {
+    try {
+      runStep(step, body);
+    } catch (error) {
+      // What the driver cannot get it goes without.
+      if (!(error instanceof Failed)) throw error;
+    }
+  }
+  return body.slots.map(({ cell }) => outcomeOf(cell));
+}
+
+function outcomeOf(cell: Cell): Outcome {
+  if ("errors" in cell) return cell;
+  return { n: cell.n, refs: cell.refs.map(outcomeOf), bytes: cell.bytes };
+}
+
+interface Call {
+  readonly actor: number;
+  /** Null: it did not run. */
+  readonly kept: readonly Cell[] | null;
+}
+
+interface BodyState {
+  readonly slots: Slot[];
+  readonly actorCount: number;
+  /** Of this body, in order. */
+  readonly calls: Call[];
+  readonly isDriver: boolean;
+}
+
+function runStep(step: Step, body: BodyState): void {
+  const { slots, actorCount, calls } = body;
+  const refs = slots.filter(({ type }) => type === "ref");
+  const cells = (places: readonly number[]): Cell[] =>
+    pickSome(refs, places).map(({ cell }) => cell);
+  const add = (cell: Cell): void => void slots.push({ type: "ref", cell });
+  switch (step.op) {
+    case "put":
+      add({ n: step.n, refs: cells(step.nested), bytes: step.bytes });
+      return;
+    case "task": {
+      const outcome = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      add(outcome);
+      if (step.returns === 1) return;
+      add("errors" in outcome ? outcome : { n: outcome.n + 1, refs: [], bytes: 0 });
+      return;
+    }
+    case "burst": {
+      const direct = cells(step.direct);
+      const failed = errorsOf(direct);
+      const ns = (direct as ValueCell[]).map(({ n }) => n);
+      for (let i = 0; i < step.count; i++) {
+        add(failed ?? { n: numberOfBody(step.n + i, ns), refs: [], bytes: 0 });
+      }
+      return;
+    }
+    case "call": {
+      if (actorCount === 0) return;
+      const direct = cells(step.direct);
+      const nested = cells(step.nested);
+      const failed = errorsOf(direct);
+      const kept = step.keep ? nested : [];
+      calls.push({ actor: step.actor % actorCount, kept: failed === null ? kept : null });
+      const ns = (direct as ValueCell[]).map(({ n }) => n);
+      add(failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 });
+      return;
+    }
+    case "recall": {
+      const ofActor = calls.filter(({ actor }) => actor === step.actor % actorCount);
+      const call = pick(ofActor, step.call);
+      if (call === undefined) return;
+      const { kept } = call;
+      add(kept === null ? { errors: [notKept] } : { n: kept.length, refs: kept, bytes: 0 });
+      return;
+    }
+    case "get":
+      return runGet(cells(step.of), step.timeoutMs, body);
+    case "drop": {
+      const slot = pick(refs, step.of);
+      if (slot !== undefined) slots.splice(slots.indexOf(slot), 1);
+      return;
+    }
+    case "wait":
+    case "sleep":
+  }
+}
+
+function runGet(of: readonly Cell[], timeoutMs: number | null, body: BodyState): void {
+  if (timeoutMs !== null) return;
+  const failed = errorsOf(of);
+  if (failed !== null) throw new Failed(failed.errors);
+  if (body.isDriver) return;
+  for (const cell of of as readonly ValueCell[]) addValue(cell, body.slots);
+}
+
+function addValue(cell: ValueCell, slots: Slot[]): void {
+  slots.push({ type: "value", cell });
+  for (const inner of cell.refs) slots.push({ type: "ref", cell: inner });
+}
+
+function runTask(body: Body, direct: Cell[], nested: Cell[], actorCount: number): Cell {
+  const failed = errorsOf(direct);
+  if (failed !== null) return failed;
+  const slots: Slot[] = nested.map((cell) => ({ type: "ref", cell }));
+  for (const cell of direct as ValueCell[]) addValue(cell, slots);
+  const state: BodyState = { slots, actorCount, calls: [], isDriver: false };
+  try {
+    for (const step of body.steps) runStep(step, state);
+  } catch (error) {
+    if (error instanceof Failed) return { errors: error.errors };
+    throw error;
+  }
+  const { result } = body;
+  if (result.type === "throw") return { errors: [result.text] };
+  const refSlots = slots.filter(({ type }) => type === "ref");
+  const values = slots.filter(({ type }) => type === "value").map(({ cell }) => cell as ValueCell);
+  const ns = values.map(({ n }) => n);
+  return {
+    n: numberOfBody(result.n, ns),
+    refs: pickSome(refSlots, result.returns).map(({ cell }) => cell),
+    bytes: result.bytes,
+  };
+}
+
+function errorsOf(cells: readonly Cell[]): { errors: readonly string[] } | null {
+  const errors = cells.flatMap((cell) => ("errors" in cell ? cell.errors : []));
+  return errors.length === 0 ? null : { errors: [...new Set(errors)] };
+}

@@ -1,0 +1,251 @@
+/** What user code meets in a run: clocks, timers and chance of its machine, and nothing real. */
+import cryptoModule, { randomBytes, randomInt, randomUUID } from "node:crypto";
+import { setTimeout as moduleTimeout } from "node:timers";
+import { setInterval as ticks, setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { get } from "#api/get.ts";
+import { remote } from "#api/remote.ts";
+import type { SimOptions, Simulation } from "#sim/options.ts";
+import { simulate } from "#sim/simulate.ts";
+
+const worldStartMs = Date.UTC(2026, 0, 1);
+const realDate = Date;
+const realTimeout = setTimeout;
+
+/** The result of one run, that a second one must give again. */
+async function inWorld<R>(
+  program: (sim: Simulation) => Promise<R>,
+  options: Partial<SimOptions> = {},
+): Promise<R> {
+  const given = { seed: 7, nodes: 1, ...options };
+  const first = (await simulate(given, program)).check();
+  const second = (await simulate(given, program)).check();
+  expect(second).toEqual(first);
+  return first;
+}
+
+describe("Date", () => {
+  test("now, new, call, subclass and the static functions", async () => {
+    const seen = await inWorld(async () => {
+      class Day extends Date {
+        day(): string {
+          return this.toISOString().slice(0, 10);
+        }
+      }
+      return {
+        now: Date.now(),
+        made: new Date().getTime(),
+        day: new Day().day(),
+        given: [new Date(0).getTime(), new Date(2020, 1, 3, 4).getFullYear(), Date.UTC(2021, 5)],
+        text: Date(),
+        parsed: Date.parse("2022-01-01T00:00:00Z"),
+        isDate: new Date() instanceof Date && new Day() instanceof Date,
+        isReal: new Date() instanceof realDate,
+        hasOneNow: Date.now === Date.now,
+        name: Date.name,
+        length: Date.length,
+      };
+    });
+    expect(seen.now).toBeGreaterThanOrEqual(worldStartMs);
+    expect(seen.now).toBeLessThan(worldStartMs + 60_000);
+    expect(seen.made).toBe(seen.now);
+    expect(seen.day).toBe("2026-01-01");
+    expect(seen.given).toEqual([0, 2020, Date.UTC(2021, 5)]);
+    expect(seen.text).toBe(new Date(seen.now).toString());
+    expect(seen.parsed).toBe(Date.UTC(2022, 0));
+    expect(seen).toMatchObject({ isDate: true, isReal: true, hasOneNow: true });
+    expect(seen).toMatchObject({ name: "Date", length: 7 });
+    expect(Date).toBe(realDate);
+  });
+});
+
+describe("timers", () => {
+  test("fire in virtual time, with arguments, in the context of their caller", async () => {
+    const seen = await inWorld(async () => {
+      const fired: unknown[] = [];
+      const startMs = performance.now();
+      const passed = (): number => Math.round(performance.now() - startMs);
+      setTimeout((...args: number[]) => fired.push(["late", passed(), ...args]), 30_000, 1, 2);
+      setTimeout(() => fired.push(["soon", passed()]), 5);
+      setImmediate((word) => fired.push([word, passed()]), "at once");
+      moduleTimeout(() => fired.push(["module", passed()]), 7);
+      const ticking = setInterval(() => {
+        fired.push(["tick", passed()]);
+        if (fired.length === 6) clearInterval(ticking);
+      }, 10);
+      await promisify(setTimeout)(30_001);
+      return fired;
+    });
+    expect(seen).toEqual([
+      ["at once", 0],
+      ["soon", 5],
+      ["module", 7],
+      ["tick", 10],
+      ["tick", 20],
+      ["tick", 30],
+      ["late", 30_000, 1, 2],
+    ]);
+  });
+
+  test("their objects are as Node's", async () => {
+    const seen = await inWorld(async () => {
+      const fired: string[] = [];
+      const timer = setTimeout(() => fired.push("refreshed"), 10);
+      const byNumber = setTimeout(() => fired.push("cleared by number"), 10);
+      const numbered = Number(byNumber);
+      clearTimeout(numbered);
+      const asText = setTimeout(() => fired.push("cleared by text"), 10);
+      clearTimeout(String(+asText));
+      const disposed = setTimeout(() => fired.push("disposed"), 10);
+      disposed[Symbol.dispose]();
+      const closed = setTimeout(() => fired.push("closed"), 10);
+      closed.close();
+      clearTimeout(undefined);
+      const refs = [timer.hasRef(), timer.unref().hasRef(), timer.ref().hasRef()];
+      await sleep(8);
+      timer.refresh();
+      await sleep(8);
+      const before = [...fired];
+      await sleep(8);
+      return { fired, before, refs, isNumber: Number.isInteger(numbered) };
+    });
+    expect(seen).toEqual({
+      fired: ["refreshed"],
+      before: [],
+      refs: [true, false, true],
+      isNumber: true,
+    });
+  });
+
+  test("a world is at rest when only timers without a reference are left", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+      setInterval(() => {}, 100).unref();
+      return 1;
+    });
+    expect(report.check()).toBe(1);
+    expect(report.virtualMs).toBeLessThan(120_000);
+  });
+
+  test("a callback that is none is refused in Node's words", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+      setTimeout("text" as never, 1);
+    });
+    expect(report.error).toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+  });
+
+  test("node:timers/promises: values, signals, intervals", async () => {
+    const seen = await inWorld(async () => {
+      const startMs = performance.now();
+      const value = await sleep(50, "value");
+      const aborted = await sleep(1_000, 0, { signal: AbortSignal.timeout(30) }).catch(
+        (error: { name: string; code: string; cause: { name: string } }) => {
+          return [error.name, error.code, error.cause.name];
+        },
+      );
+      let count = 0;
+      for await (const tick of ticks(10, "tick")) {
+        count += tick === "tick" ? 1 : 0;
+        if (count === 3) break;
+      }
+      return { value, aborted, count, passed: Math.round(performance.now() - startMs) };
+    });
+    expect(seen.value).toBe("value");
+    expect(seen.aborted).toEqual(["AbortError", "ABORT_ERR", "TimeoutError"]);
+    expect(seen.count).toBe(3);
+    expect(seen.passed).toBe(110);
+  });
+
+  test("no timer is early by the clock of its machine, whose clock is slow", async () => {
+    const faults = [{ at: 0, kind: "clockDrift", node: 0, ppm: -400_000, forMs: 60_000 }] as const;
+    const late = await inWorld(
+      async () => {
+        await sleep(10);
+        const startMs = performance.now();
+        await sleep(1_000);
+        return performance.now() - startMs - 1_000;
+      },
+      { faults },
+    );
+    expect(late).toBeGreaterThanOrEqual(0);
+    expect(late).toBeLessThan(1);
+  });
+});
+
+describe("clocks", () => {
+  test("performance and process.hrtime tell the time of the machine", async () => {
+    const seen = await inWorld(async () => {
+      const before = process.hrtime.bigint();
+      const pair = process.hrtime();
+      const upSeconds = process.uptime();
+      const mark = performance.mark("begin");
+      await sleep(1_500);
+      const measure = performance.measure("whole", "begin");
+      performance.clearMarks("begin");
+      performance.clearMeasures("whole");
+      return {
+        nanos: Number(process.hrtime.bigint() - before),
+        pair: process.hrtime(pair),
+        upSeconds: process.uptime() - upSeconds,
+        marked: mark.startTime <= performance.now(),
+        measured: measure.duration,
+        isOneTime: Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1,
+      };
+    });
+    expect(seen.nanos).toBe(1_500_000_000);
+    expect(seen.pair).toEqual([1, 500_000_000]);
+    expect(seen.upSeconds).toBeCloseTo(1.5, 6);
+    expect(seen.measured).toBeCloseTo(1_500, 6);
+    expect(seen).toMatchObject({ marked: true, isOneTime: true });
+  });
+});
+
+describe("chance", () => {
+  const draw = async () => ({
+    number: Math.random(),
+    uuid: crypto.randomUUID(),
+    values: [...crypto.getRandomValues(new Uint16Array(4))],
+    uuids: [randomUUID(), cryptoModule.randomUUID()],
+    bytes: randomBytes(8).toString("hex"),
+    later: (await promisify(randomBytes)(8)).toString("hex"),
+    int: randomInt(10, 20),
+    filled: [...cryptoModule.randomFillSync(new Uint8Array(6), 2, 2)],
+  });
+
+  test("comes from the seed alone, and is another one in each process", async () => {
+    const drawInTask = remote(draw);
+    const seen = await inWorld(async () => [await draw(), await get(drawInTask.remote())]);
+    const [driver, worker] = seen as [(typeof seen)[0], (typeof seen)[0]];
+    expect(driver.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
+    expect(new Set([driver.uuid, ...driver.uuids, worker.uuid, ...worker.uuids]).size).toBe(6);
+    expect(driver.bytes).not.toBe(driver.later);
+    expect(driver.int).toBeGreaterThanOrEqual(10);
+    expect(driver.int).toBeLessThan(20);
+    expect(driver.filled.filter((_, i) => i < 2 || i > 3)).toEqual([0, 0, 0, 0]);
+    expect((await inWorld(draw, { seed: 8 })).uuid).not.toBe(driver.uuid);
+  });
+
+  test("what Node refuses is refused", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+      crypto.getRandomValues(new Float64Array(1) as never);
+    });
+    expect(report.error).toMatchObject({ name: "TypeMismatchError" });
+    const range = await simulate({ seed: 1, nodes: 1 }, async () => randomInt(5, 5));
+    expect(range.error).toMatchObject({ code: "ERR_OUT_OF_RANGE" });
+  });
+});
+
+describe("outside of the run", () => {
+  test("everything is real again, and was so for others meanwhile", async () => {
+    const uuids = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      await simulate({ seed: 3, nodes: 1 }, async () => {
+        await sleep(10);
+      });
+      uuids.add(randomUUID());
+    }
+    expect(uuids.size).toBe(3);
+    expect(setTimeout).toBe(realTimeout);
+    expect(Math.abs(performance.timeOrigin + performance.now() - Date.now())).toBeLessThan(60_000);
+  });
+});
