@@ -104,28 +104,6 @@ export const laterExamples: readonly LaterMutant[] = [
 
 const tasks: readonly Mutant[] = [
   {
-    name: "lost grant not returned",
-    why: "a grant for a request that was cancelled is dropped, not given back",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "      this.#requests.release(leaseId, message.from, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "failed argument waits",
-    why: "a task with a failed argument waits for its other arguments",
-    edits: [
-      {
-        file: `${coreWorker}/dependency-resolver.ts`,
-        find: "if (hasFailed) task.unresolvedCount = 0;",
-        replace: "void hasFailed;",
-      },
-    ],
-  },
-  {
     name: "blocked lease serves",
     why: "tasks too short to share wait behind one that waits for them",
     edits: [
@@ -289,17 +267,6 @@ const references: readonly Mutant[] = [
         file: "src/api/values.ts",
         find: "for (const entry of held) this.#client.dropRef(entry);",
         replace: "",
-      },
-    ],
-  },
-  {
-    name: "arguments let go first",
-    why: "what a task's arguments name is freed before the results that name it too are counted",
-    edits: [
-      {
-        file: `${coreWorker}/task-manager.ts`,
-        find: "    this.#unfinishedCount -= 1;\n",
-        replace: "    this.#unfinishedCount -= 1;\n    this.#releaseArguments(task);\n",
       },
     ],
   },

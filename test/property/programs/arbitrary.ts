@@ -97,6 +97,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
         count: fc.integer({ min: 1, max: 8 }),
         ms: fc.oneof(fc.constant(0), ms),
         direct: places,
+        awaited: places,
       }),
     },
     { weight: 1, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },

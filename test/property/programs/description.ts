@@ -28,13 +28,17 @@ export type Step =
       readonly cpus: 0 | 0.5 | 1 | 2;
       readonly returns: 1 | 2;
     }
-  /** As many short tasks of one kind, with the numbers n, n + 1 … of their own. */
+  /**
+   * As many short tasks of one kind, with the numbers n, n + 1 … of their own. The last one waits
+   * for `awaited`: what is pushed behind it must not wait with it.
+   */
   | {
       readonly op: "burst";
       readonly n: number;
       readonly count: number;
       readonly ms: number;
       readonly direct: readonly number[];
+      readonly awaited: readonly number[];
     }
   /** A call of one of the driver's actors; `keep`: it holds on to what is nested. */
   | {

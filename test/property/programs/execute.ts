@@ -73,13 +73,30 @@ const runTaskOfTwo = remote(
   },
 );
 
+interface ShortHead {
+  readonly n: number;
+  readonly ms: number;
+  readonly awaited: readonly Ref[];
+}
+
 const runShortTask = remote(
-  (n: number, ms: number, ...direct: Value[]): number | Promise<number> => {
+  ({ n, ms, awaited }: ShortHead, ...direct: Value[]): number | Promise<number> => {
     for (const value of direct) dispose(refsIn(value));
     const result = numberOfBody(n, direct.map(numberIn));
+    if (awaited.length > 0) return addAwaited(result, awaited);
     return ms === 0 ? result : sleep(ms).then(() => result);
   },
 );
+
+async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
+  try {
+    const values = await get(refs);
+    for (const value of values) dispose(refsIn(value));
+    return numberOfBody(n, values.map(numberIn));
+  } finally {
+    dispose(refs);
+  }
+}
 
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
@@ -144,9 +161,12 @@ class Running {
       case "task":
         return this.#submit(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
       case "burst": {
+        const { count, ms } = step;
         const direct = pickSome(refs, step.direct);
-        for (let i = 0; i < step.count; i++) {
-          this.#add(runShortTask.remote(step.n + i, step.ms, ...direct) as Ref);
+        const waitedFor = pickSome(refs, step.awaited);
+        for (let i = 0; i < count; i++) {
+          const awaited = i === count - 1 ? waitedFor : [];
+          this.#add(runShortTask.remote({ n: step.n + i, ms, awaited }, ...direct) as Ref);
         }
         return;
       }

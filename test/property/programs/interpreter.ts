@@ -72,10 +72,9 @@ function runStep(step: Step, body: BodyState): void {
     }
     case "burst": {
       const direct = cells(step.direct);
-      const failed = errorsOf(direct);
-      const ns = (direct as ValueCell[]).map(({ n }) => n);
+      const awaited = cells(step.awaited);
       for (let i = 0; i < step.count; i++) {
-        add(failed ?? { n: numberOfBody(step.n + i, ns), refs: [], bytes: 0 });
+        add(runShortTask(step.n + i, direct, i === step.count - 1 ? awaited : []));
       }
       return;
     }
@@ -108,6 +107,18 @@ function runStep(step: Step, body: BodyState): void {
     case "wait":
     case "sleep":
   }
+}
+
+function runShortTask(n: number, direct: readonly Cell[], awaited: readonly Cell[]): Cell {
+  const failed = errorsOf(direct) ?? errorsOf(awaited);
+  if (failed !== null) return failed;
+  const numbers = (cells: readonly Cell[]): number[] =>
+    (cells as readonly ValueCell[]).map((cell) => cell.n);
+  return {
+    n: numberOfBody(numberOfBody(n, numbers(direct)), numbers(awaited)),
+    refs: [],
+    bytes: 0,
+  };
 }
 
 function runGet(of: readonly Cell[], timeoutMs: number | null, body: BodyState): void {
