@@ -31,7 +31,9 @@ describe("failures of the system", () => {
     expect(task.state).toBe("PENDING");
     crashTimes(h, 1);
     expect(attempts(h)).toEqual([0, 1, 2]);
-    const message = expect.stringMatching(/^task work1 .*it crashed \(attempt 3 of 3; maxRetries 2\)$/);
+    const message = expect.stringMatching(
+      /^task work1 .*it crashed \(attempt 3 of 3; maxRetries 2\)$/,
+    );
     expect(task.outcome).toMatchObject({ error: { type: "WORKER_CRASHED", message } });
     expect(h.core.tasks.unfinishedCount).toBe(0);
     expect(h.core.retries.counts).toMatchObject({ retried: 2, exhausted: 1 });

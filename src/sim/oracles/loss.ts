@@ -1,10 +1,11 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
- * whose reason is true.
+ * whose reason is true; a task does not fail with the system while it has a retry left.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
@@ -16,7 +17,9 @@ const workerIdLength = 40;
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
   readonly #cluster: () => Cluster;
-  readonly #thrown = new Set<string>();
+  /** How often, by id of the task or actor. */
+  readonly #thrown = new Map<string, number>();
+  readonly #maxRetries = new Map<string, number>();
   readonly #killed = new Set<ActorId>();
   readonly #hosts = new Map<ActorId, WorkerId>();
 
@@ -26,7 +29,15 @@ export class LossOracle extends Oracle {
   }
 
   override onThrown(subject: string): void {
-    this.#thrown.add(subject);
+    this.#thrown.set(subject, (this.#thrown.get(subject) ?? 0) + 1);
+  }
+
+  override onSubmitted(entries: readonly ObjectEntry[]): void {
+    for (const entry of entries) {
+      if (!(entry instanceof TaskRecord)) continue;
+      const { owner, serial, template } = entry;
+      this.#maxRetries.set(taskIdHex(owner, serial), template.retry.maxRetries);
+    }
   }
 
   override onKill(actorId: ActorId): void {
@@ -69,10 +80,12 @@ export class LossOracle extends Oracle {
       case "WORKER_CRASHED": {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
-        return isGone(cluster, workerId as WorkerId) ? "" : "that worker lives";
+        if (!isGone(cluster, workerId as WorkerId)) return "that worker lives";
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "NODE_DIED":
-        return cluster.hasLostNode ? "" : "every node lives";
+        if (!cluster.hasLostNode) return "every node lives";
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       case "OWNER_DIED": {
         const owner = subject.slice(0, workerIdLength) as WorkerId;
         return isGone(cluster, owner) ? "" : "its owner lives";
@@ -85,6 +98,14 @@ export class LossOracle extends Oracle {
       default:
         return "";
     }
+  }
+
+  /** By the number of workers that died so far, each of which may have cost it an attempt. */
+  #hasRetryLeft(taskId: string): boolean {
+    const cluster = this.#cluster();
+    const ended = cluster.workers.filter(({ client }) => isGone(cluster, client.workerId));
+    const most = (this.#maxRetries.get(taskId) ?? 0) - (this.#thrown.get(taskId) ?? 0);
+    return ended.length <= most;
   }
 
   #hasDied(actorId: ActorId): boolean {
