@@ -143,8 +143,12 @@ export class TaskRetries {
     }
     const delayMs = taskOomRetryDelayMs * 2 ** task.outOfMemoryCount;
     task.outOfMemoryCount += 1;
-    const next = `attempt ${task.attempt + 2} of ${task.attempt + 2 + most - task.outOfMemoryCount}`;
-    this.#pausing.set(task, `waits ${delayMs} ms before ${next}: ${error.message}`);
+    const next = task.attempt + 2;
+    const last = next + most - task.outOfMemoryCount;
+    this.#pausing.set(
+      task,
+      `waits ${delayMs} ms before attempt ${next} of ${last}: ${error.message}`,
+    );
     this.#pauses.add(nowMs + delayMs, task);
   }
 

@@ -1,12 +1,13 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
- * whose reason is true; a task does not fail with the system while it has a retry left.
+ * whose reason is true; a task does not fail with the system while it has a retry left, nor for a
+ * worker of its owner's node that never began it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
 import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
 import { Oracle, type Violate } from "./oracle.ts";
@@ -20,6 +21,8 @@ export class LossOracle extends Oracle {
   /** How often, by id of the task or actor. */
   readonly #thrown = new Map<string, number>();
   readonly #maxRetries = new Map<string, number>();
+  /** Task and worker. */
+  readonly #begun = new Set<string>();
   readonly #killed = new Set<ActorId>();
   readonly #hosts = new Map<ActorId, WorkerId>();
 
@@ -42,6 +45,10 @@ export class LossOracle extends Oracle {
 
   override onKill(actorId: ActorId): void {
     this.#killed.add(actorId);
+  }
+
+  override onStarted({ owner, serial }: IncomingTask, { client }: SimProcess): void {
+    this.#begun.add(`${taskIdHex(owner, serial)} ${client.workerId}`);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: SimProcess): void {
@@ -81,6 +88,9 @@ export class LossOracle extends Oracle {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
         if (!isGone(cluster, workerId as WorkerId)) return "that worker lives";
+        if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+          return "that worker never began it";
+        }
         return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "NODE_DIED":
@@ -118,4 +128,9 @@ export class LossOracle extends Oracle {
     if (host === undefined) return cluster.hasLostProcess || this.#thrown.size > 0;
     return isGone(cluster, host) || cluster.gcs.hasBuried(nodeIdOf(host));
   }
+}
+
+/** Of one node: then it is known what a worker has begun. */
+function isNear(taskId: string, workerId: string): boolean {
+  return nodeIdOf(taskId.slice(0, workerIdLength) as WorkerId) === nodeIdOf(workerId as WorkerId);
 }

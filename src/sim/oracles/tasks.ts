@@ -36,7 +36,9 @@ export class TaskOracle extends Oracle {
     for (const entry of entries) {
       if (entry instanceof TaskRecord) {
         this.#tasks.set(entry, by);
-        this.#startsMax.set(taskIdHex(entry.owner, entry.serial), startsMaxOf(entry, by));
+        // No simulated worker runs out of memory, which has a budget of its own.
+        const most = 1 + entry.template.retry.maxRetries;
+        this.#startsMax.set(taskIdHex(entry.owner, entry.serial), most);
       }
       const entity = idOf(entry);
       if (entry.owner !== client.workerId) {
@@ -103,12 +105,6 @@ export class TaskOracle extends Oracle {
     const first = this.#told.get(entry);
     this.violate({ entity: idOf(entry), message: `its outcome was ${first} and then ${now}` });
   }
-}
-
-function startsMaxOf({ template }: TaskRecord, { client }: SimProcess): number {
-  const { maxRetries } = template.retry;
-  const { taskOomRetriesMax } = client.core.context.config;
-  return 1 + maxRetries + (maxRetries === 0 ? 0 : taskOomRetriesMax);
 }
 
 /** What fits no node waits, with that as its reason. */
