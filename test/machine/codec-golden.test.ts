@@ -180,9 +180,17 @@ const examples: Examples = {
     workerId,
     death: null,
     pendingReason: "",
+    infeasible: false,
   },
   createActor: { type: "createActor", from: gcsAddress, incarnation: 1, spec },
-  actorPending: { type: "actorPending", from, actorId, incarnation: 1, reason: "no CPU" },
+  actorPending: {
+    type: "actorPending",
+    from,
+    actorId,
+    incarnation: 1,
+    reason: "no CPU",
+    infeasible: true,
+  },
   constructActor: { type: "constructActor", from, incarnation: 1, gpuIds: [2], spec },
   actorConstructed: { type: "actorConstructed", from, actorId, incarnation: 1, failure },
   actorCreated: {
@@ -259,12 +267,12 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeActor: "25121a00112233445566778899aabbccddeeff00000001000000000005",
   actorState:
     "26121a00112233445566778899aabbccddeeff000000010000000000050402021400112233445566778899aa" +
-    "bbccddeeff000000010000",
+    "bbccddeeff00000001000000",
   createActor:
     "2712021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
     "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
     "8899aabbccddeeff00000000000000f07f",
-  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f20435055",
+  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f2043505501",
   constructActor:
     "29120201031a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73" +
     "020e636f756e7465720103ad020673756d026300070301020300000106435055914e00031000112233445566" +

@@ -64,7 +64,8 @@ export class GcsHarness {
 
   pending(serial: number, reason: string, incarnation = 0): void {
     const actorId = actor(serial);
-    this.handle({ type: "actorPending", from: nodeId, actorId, incarnation, reason });
+    const place = { reason, infeasible: false };
+    this.handle({ type: "actorPending", from: nodeId, actorId, incarnation, ...place });
   }
 
   workerOfActorDied(serial: number, text: string, incarnation = 0): void {

@@ -11,7 +11,7 @@ import { userActionNames } from "./engine-program.ts";
 import { EngineWorld, type WorldOptions } from "./engine-world.ts";
 
 const numRuns = Number(process.env["ENGINE_RUNS"] ?? 250);
-const timeoutMs = 10_000 + numRuns * 100;
+const timeoutMs = 240_000;
 
 /** A failure is shrunk for as long as there is time. */
 const limits = { interruptAfterTimeLimit: timeoutMs - 5_000, markInterruptAsFailure: true };

@@ -85,6 +85,8 @@ export class ActorSubmitter {
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
+  /** Those that no node could ever have, as the nodes are now. */
+  readonly #infeasible = new Set<ActorClient>();
 
   constructor(parts: {
     context: ProcessContext;
@@ -108,6 +110,15 @@ export class ActorSubmitter {
       this.#clients.set(actorId, client);
     }
     return client;
+  }
+
+  /** Calls and creations that no node could ever serve, as the nodes are now. */
+  get infeasibleTaskCount(): number {
+    let count = 0;
+    for (const { calls, creation } of this.#infeasible) {
+      count += calls.size + (creation?.task.state === "PENDING" ? 1 : 0);
+    }
+    return count;
   }
 
   clientOfTask(task: TaskRecord): ActorClient {
@@ -265,6 +276,8 @@ export class ActorSubmitter {
     if (message.version <= client.version || client.death !== null) return;
     client.version = message.version;
     client.pendingReason = message.pendingReason;
+    if (message.infeasible) this.#infeasible.add(client);
+    else this.#infeasible.delete(client);
     if (message.state === "DEAD") {
       const { death } = message;
       const fallback = engineError("ACTOR_DIED", `actor ${client.className} is dead`);

@@ -68,7 +68,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
    */
   get isWaiting(): boolean {
     if (this.#memoryStore.waitingCount > 0) return true;
-    return this.tasks.unfinishedCount > this.submitter.infeasibleTaskCount;
+    const { unfinishedCount } = this.tasks;
+    if (unfinishedCount === 0) return false;
+    return unfinishedCount > this.submitter.infeasibleTaskCount + this.actors.infeasibleTaskCount;
   }
 
   /** Calls of get and wait that have not been settled. */

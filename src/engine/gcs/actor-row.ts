@@ -24,6 +24,7 @@ export class ActorRow {
   workerId: WorkerId | null = null;
   death: FailedCreation | null = null;
   pendingReason = "";
+  infeasible = false;
   /** None once it is dead: nothing will change. */
   readonly subscribers = new Set<Address>();
 
@@ -42,10 +43,16 @@ export class ActorRow {
     return name === "" ? className : `${className} ${JSON.stringify(name)}`;
   }
 
+  /** Why it has no place yet; "" once it has one. */
+  setPending(reason: string, infeasible = false): void {
+    this.pendingReason = reason;
+    this.infeasible = infeasible;
+  }
+
   toMessage(): ActorState {
-    const { version, state, incarnation, workerId, death, pendingReason } = this;
-    const { id: actorId } = this;
-    return stateMessage({ actorId, version, state, incarnation, workerId, death, pendingReason });
+    const { version, state, incarnation, workerId, death, pendingReason, infeasible } = this;
+    const place = { incarnation, workerId, pendingReason, infeasible };
+    return stateMessage({ actorId: this.id, version, state, death, ...place });
   }
 }
 
@@ -73,6 +80,7 @@ export function expectedState(actorId: ActorId): ActorState {
     workerId: null,
     death: null,
     pendingReason: "waits for its maker to register it",
+    infeasible: false,
   });
 }
 

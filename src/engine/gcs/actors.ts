@@ -118,8 +118,9 @@ export class Actors {
 
   onActorPending(message: ActorPending, out: Out): void {
     const row = this.#reported(message);
-    if (row?.state !== "PENDING_CREATION" || row.pendingReason === message.reason) return;
-    row.pendingReason = message.reason;
+    const { reason, infeasible } = message;
+    if (row?.state !== "PENDING_CREATION" || row.pendingReason === reason) return;
+    row.setPending(reason, infeasible);
     this.#publish(row, out);
   }
 
@@ -132,7 +133,7 @@ export class Actors {
     }
     row.state = "ALIVE";
     row.workerId = message.workerId;
-    row.pendingReason = "";
+    row.setPending("");
     this.#publish(row, out);
   }
 
@@ -281,11 +282,11 @@ export class Actors {
     }
     row.nodeId = choice.nodeId;
     if (row.nodeId === null) {
-      row.pendingReason = choice.why;
+      row.setPending(choice.why, this.#nodes.size > 0);
       this.#placeless.add(row);
       return;
     }
-    row.pendingReason = "";
+    row.setPending("");
     this.#placeless.delete(row);
     const { spec, incarnation } = row;
     out.send(row.nodeId, { type: "createActor", from: gcsAddress, incarnation, spec });
@@ -325,7 +326,7 @@ export class Actors {
     row.state = "DEAD";
     row.death = death;
     row.workerId = null;
-    row.pendingReason = "";
+    row.setPending("");
     row.spec = null;
     this.#publish(row, out);
     for (const subscriber of row.subscribers) this.#bySubscriber.remove(subscriber, row);

@@ -151,6 +151,8 @@ export interface ActorState {
   readonly death: FailedCreation | null;
   /** While it waits for a place. */
   readonly pendingReason: string;
+  /** No node could ever have it, as the nodes are now. */
+  readonly infeasible: boolean;
 }
 
 /** GCS → raylet. Key: (actorId, incarnation). */
@@ -168,6 +170,7 @@ export interface ActorPending {
   readonly actorId: ActorId;
   readonly incarnation: number;
   readonly reason: string;
+  readonly infeasible: boolean;
 }
 
 /** raylet → worker: run the constructor. */

@@ -104,7 +104,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   constructor(options: RayletOptions) {
     const { nodeId, config, isHead, totals, labels, segments } = options;
     this.#options = options;
-    const pool = new WorkerPool(nodeId, config);
+    const pool = new WorkerPool(nodeId, config, options.prestartCount);
     this.#pool = pool;
     this.#placement = new Placement({ nodeId, config, totals, labels, pool });
     const available = (): ResourceRequest => this.#placement.availableAmounts();

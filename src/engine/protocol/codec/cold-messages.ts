@@ -134,9 +134,15 @@ const gcsMessages: MessageFields<GcsMessage> = {
     workerId: nullableId<WorkerId>(),
     death: nullableFailure,
     pendingReason: text,
+    infeasible: bool,
   }),
   createActor: messageOf("createActor", { incarnation: anyNumber, spec }),
-  actorPending: messageOf("actorPending", { actorId, incarnation: anyNumber, reason: text }),
+  actorPending: messageOf("actorPending", {
+    actorId,
+    incarnation: anyNumber,
+    reason: text,
+    infeasible: bool,
+  }),
   constructActor: messageOf("constructActor", {
     incarnation: anyNumber,
     gpuIds: list(anyNumber),
