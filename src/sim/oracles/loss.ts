@@ -7,33 +7,39 @@ import { type ActorId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { Oracle, type Violate } from "./oracle.ts";
-import { idOf, isGone, mayWaitForEver } from "./tasks.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
+import { Recent } from "./recent.ts";
+import { idOf, mayWaitForEver } from "./tasks.ts";
 
 const workerIdLength = 40;
 
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
-  readonly #cluster: () => Cluster;
-  readonly #thrown = new Set<string>();
-  readonly #killed = new Set<ActorId>();
-  readonly #hosts = new Map<ActorId, WorkerId>();
+  readonly #fates: () => Fates;
+  readonly #thrown: Recent<true>;
+  readonly #killed: Recent<true>;
+  readonly #hosts: Recent<WorkerId>;
+  #hasThrown = false;
 
-  constructor(violate: Violate, cluster: () => Cluster) {
+  constructor(violate: Violate, fates: () => Fates, { rememberedMax }: Scope) {
     super(violate);
-    this.#cluster = cluster;
+    this.#fates = fates;
+    this.#thrown = new Recent(rememberedMax);
+    this.#killed = new Recent(rememberedMax);
+    this.#hosts = new Recent(rememberedMax);
   }
 
   override onThrown(subject: string): void {
-    this.#thrown.add(subject);
+    this.#hasThrown = true;
+    this.#thrown.set(subject, true);
   }
 
   override onKill(actorId: ActorId): void {
-    this.#killed.add(actorId);
+    this.#killed.set(actorId, true);
   }
 
-  override onConstructing({ spec }: IncomingActor, { client }: SimProcess): void {
+  override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
     this.#hosts.set(spec.actorId, client.workerId);
   }
 
@@ -62,24 +68,24 @@ export class LossOracle extends Oracle {
 
   /** "" for an error that tells the truth. */
   #whyUntrue({ type, message, subject }: EngineError): string {
-    const cluster = this.#cluster();
+    const fates = this.#fates();
     switch (type) {
       case "TASK_ERROR":
-        return this.#thrown.has(subject) ? "" : "no execution of that task threw";
+        return this.#hasSeen(this.#thrown, subject) ? "" : "no execution of that task threw";
       case "WORKER_CRASHED": {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
-        return isGone(cluster, workerId as WorkerId) ? "" : "that worker lives";
+        return fates.isGone(workerId as WorkerId) ? "" : "that worker lives";
       }
       case "NODE_DIED":
-        return cluster.hasLostNode ? "" : "every node lives";
+        return fates.hasLostNode ? "" : "every node lives";
       case "OWNER_DIED": {
         const owner = subject.slice(0, workerIdLength) as WorkerId;
-        return isGone(cluster, owner) ? "" : "its owner lives";
+        return fates.isGone(owner) ? "" : "its owner lives";
       }
       case "OBJECT_LOST":
         // Whoever held it for another may have ended before the owner knew of the other.
-        return cluster.hasLostProcess ? "" : "every process lives";
+        return fates.hasLostProcess ? "" : "every process lives";
       case "ACTOR_DIED":
         return this.#hasDied(subject as ActorId) ? "" : "nothing has happened to that actor";
       default:
@@ -88,13 +94,20 @@ export class LossOracle extends Oracle {
   }
 
   #hasDied(actorId: ActorId): boolean {
-    const cluster = this.#cluster();
-    if (this.#thrown.has(actorId) || this.#killed.has(actorId)) return true;
+    const fates = this.#fates();
+    if (this.#hasSeen(this.#thrown, actorId) || this.#hasSeen(this.#killed, actorId)) return true;
     const maker = actorId.slice(0, workerIdLength) as WorkerId;
-    if (isGone(cluster, maker)) return true;
+    if (fates.isGone(maker)) return true;
     const host = this.#hosts.get(actorId);
     // Its node may have died before the constructor began.
-    if (host === undefined) return cluster.hasLostProcess || this.#thrown.size > 0;
-    return isGone(cluster, host) || cluster.gcs.hasBuried(nodeIdOf(host));
+    if (host === undefined) {
+      return this.#hosts.hasForgotten || fates.hasLostProcess || this.#hasThrown;
+    }
+    return fates.isGone(host) || fates.hasBuried(nodeIdOf(host));
+  }
+
+  /** True too when it would have been forgotten. */
+  #hasSeen(seen: Recent<true>, id: string): boolean {
+    return seen.get(id) === true || seen.hasForgotten;
   }
 }

@@ -2,40 +2,65 @@
  * 1 Tasks: one outcome each or a reason to wait, started once at most, the first visible outcome
  * final.
  */
-import { nodeIdOf, objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle } from "./oracle.ts";
+import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import { type Digest, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
+import { Recent } from "./recent.ts";
 
 /** Nothing is retried yet. */
 const startsMax = 1;
 
+interface Starts {
+  count: number;
+  running: number;
+}
+
+interface Told {
+  readonly outcome: Outcome;
+  readonly digest: string;
+}
+
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #starts = new Map<string, { count: number; running: number }>();
-  readonly #submitted = new Set<string>();
-  readonly #tasks = new Map<TaskRecord, SimProcess>();
+  readonly #seesAll: boolean;
+  readonly #starts: Recent<Starts>;
+  /** By process: the newest of the ids it has given, which rise. */
+  readonly #newestKeys = new Map<WorkerId, number>();
+  /** To be looked at when all is quiet. */
+  readonly #tasks = new Map<TaskRecord, WatchedProcess>();
   /** What a process was told first of an object. */
-  readonly #told = new Map<ObjectEntry, string>();
+  readonly #told = new WeakMap<ObjectEntry, Told>();
 
-  override onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
-    const { client } = by;
-    for (const entry of entries) {
-      if (entry instanceof TaskRecord) this.#tasks.set(entry, by);
-      const entity = idOf(entry);
-      if (entry.owner !== client.workerId) {
-        this.violate({ entity, message: `${client.workerId} submitted what another process owns` });
-      }
-      if (this.#submitted.has(entity)) {
-        this.violate({ entity, message: "two objects have the same id" });
-      }
-      this.#submitted.add(entity);
-    }
+  constructor(violate: Violate, { seesAll, rememberedMax }: Scope) {
+    super(violate);
+    this.#seesAll = seesAll;
+    this.#starts = new Recent(rememberedMax);
   }
 
-  override onPut(entry: ObjectEntry, _digest: string, by: SimProcess): void {
+  override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
+    const { workerId } = by.client;
+    let newest = this.#newestKeys.get(workerId) ?? -1;
+    for (const entry of entries) {
+      if (this.#seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
+      if (entry.owner !== workerId) {
+        const message = `${workerId} submitted what another process owns`;
+        this.violate({ entity: idOf(entry), message });
+      }
+      const key = objectKey(entry.serial, entry.index);
+      if (key <= newest) {
+        const message = "its id is not newer than the last: two objects may have the same";
+        this.violate({ entity: idOf(entry), message });
+      }
+      newest = key;
+    }
+    this.#newestKeys.set(workerId, newest);
+  }
+
+  override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
     this.onSubmitted([entry], by);
   }
 
@@ -59,16 +84,19 @@ export class TaskOracle extends Oracle {
     if (start !== undefined) start.running -= 1;
   }
 
-  override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
+      const first = this.#told.get(entry);
       if (entry.state === "PENDING") {
-        if (this.#told.has(entry)) this.#contradicted(entry, "pending");
+        if (first !== undefined) this.#contradicted(entry, first, "pending");
         continue;
       }
-      const now = digest(entry.outcome);
-      const first = this.#told.get(entry);
-      if (first === undefined) this.#told.set(entry, now);
-      else if (first !== now) this.#contradicted(entry, now);
+      const { outcome } = entry;
+      if (first === undefined) this.#told.set(entry, { outcome, digest: digest(outcome) });
+      // Bytes that change where they lie are the business of immutability.
+      else if (first.outcome !== outcome && first.digest !== digest(outcome)) {
+        this.#contradicted(entry, first, digest(outcome));
+      }
     }
   }
 
@@ -83,9 +111,9 @@ export class TaskOracle extends Oracle {
     }
   }
 
-  #contradicted(entry: ObjectEntry, now: string): void {
-    const first = this.#told.get(entry);
-    this.violate({ entity: idOf(entry), message: `its outcome was ${first} and then ${now}` });
+  #contradicted(entry: ObjectEntry, first: Told, now: string): void {
+    const message = `its outcome was ${first.digest} and then ${now}`;
+    this.violate({ entity: idOf(entry), message });
   }
 }
 
@@ -96,12 +124,4 @@ export function mayWaitForEver({ liveNodes }: Cluster): boolean {
 
 export function idOf({ owner, serial, index }: ObjectEntry): string {
   return objectIdHex(owner, objectKey(serial, index));
-}
-
-/** A process that has ended, or whose node was taken for dead by the GCS. */
-export function isGone(cluster: Cluster, workerId: WorkerId): boolean {
-  const { driver, workers, gcs } = cluster;
-  if (gcs.hasBuried(nodeIdOf(workerId))) return true;
-  const process = [driver, ...workers].find(({ client }) => client.workerId === workerId);
-  return process === undefined || !process.life.isAlive;
 }
