@@ -32,15 +32,15 @@ export class LossOracle extends Oracle {
 
   override onThrown(subject: string): void {
     this.#hasThrown = true;
-    this.#thrown.set(subject, true);
+    this.#thrown.set(subject, 0, true);
   }
 
   override onKill(actorId: ActorId): void {
-    this.#killed.set(actorId, true);
+    this.#killed.set(actorId, 0, true);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
-    this.#hosts.set(spec.actorId, client.workerId);
+    this.#hosts.set(spec.actorId, 0, client.workerId);
   }
 
   override onSettled({ entries }: GetRequest): void {
@@ -98,7 +98,7 @@ export class LossOracle extends Oracle {
     if (this.#hasSeen(this.#thrown, actorId) || this.#hasSeen(this.#killed, actorId)) return true;
     const maker = actorId.slice(0, workerIdLength) as WorkerId;
     if (fates.isGone(maker)) return true;
-    const host = this.#hosts.get(actorId);
+    const host = this.#hosts.get(actorId, 0);
     // Its node may have died before the constructor began.
     if (host === undefined) {
       return this.#hosts.hasForgotten || fates.hasLostProcess || this.#hasThrown;
@@ -108,6 +108,6 @@ export class LossOracle extends Oracle {
 
   /** True too when it would have been forgotten. */
   #hasSeen(seen: Recent<true>, id: string): boolean {
-    return seen.get(id) === true || seen.hasForgotten;
+    return seen.get(id, 0) === true || seen.hasForgotten;
   }
 }

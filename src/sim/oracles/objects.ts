@@ -2,7 +2,7 @@
  * 3 Immutability: every get of an object anywhere gives what its maker made, in an object of its
  * own.
  */
-import { objectIdHex, objectKey } from "#engine/common/ids.ts";
+import { objectKey } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -16,7 +16,7 @@ import {
 import { WaitingCall } from "#api/get.ts";
 import { type Digest, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
 import { Recent } from "./recent.ts";
-import { idOf } from "./tasks.ts";
+import { idOf, type ObjectName } from "./tasks.ts";
 
 /** Parts of one value that are looked at for sharing. */
 const partsMax = 1_000;
@@ -49,7 +49,7 @@ export class ObjectOracle extends Oracle {
   }
 
   override onPut(entry: ObjectEntry, digest: string): void {
-    this.#seal(idOf(entry), digest);
+    this.#seal(entry, digest);
   }
 
   override onEnded(task: IncomingTask, outcomes: readonly Outcome[], digest: Digest): void {
@@ -57,7 +57,7 @@ export class ObjectOracle extends Oracle {
     if (outcomes.length === 0) return;
     for (let index = 1; index <= definition.numReturns; index++) {
       const outcome = outcomes.length === 1 ? outcomes[0] : outcomes[index - 1];
-      this.#seal(objectIdHex(owner, objectKey(serial, index)), digest(outcome));
+      this.#seal({ owner, serial, index }, digest(outcome));
     }
   }
 
@@ -74,81 +74,78 @@ export class ObjectOracle extends Oracle {
   override onSettled(request: GetRequest, by: WatchedProcess, digest: Digest): void {
     for (const entry of request.entries) {
       if (entry.state === "PENDING") continue;
-      const entity = idOf(entry);
       if (entry.state === "FREED") {
-        this.violate({ entity, message: "it was freed while a call waited for it" });
+        this.violate({ entity: idOf(entry), message: "it was freed while a call waited for it" });
         continue;
       }
-      const { outcome } = entry;
-      this.#compare(entity, outcome, digest);
       // A call of wait gives no value.
-      if (outcome instanceof StoredValue && request.failsEarly && !request.timedOut) {
-        this.#suspect(entity, callerOf(request, by));
-      }
+      const givesValue = request.failsEarly && !request.timedOut;
+      this.#look(entry, entry.outcome, { digest, viewer: givesValue ? callerOf(request, by) : "" });
     }
   }
 
   override onGiven(value: unknown, outcome: Outcome): void {
     const frame = outcome instanceof InlineValue ? outcome.bytes.buffer : null;
-    const parts: unknown[] = [value];
-    for (let i = 0; i < parts.length && i < partsMax; i++) {
-      const part = parts[i];
+    if (!isPlain(value)) return;
+    // A value may hold itself, or one object twice.
+    const parts = new Set<unknown>([value]);
+    for (const part of parts) {
       if (!isPlain(part)) continue;
       if (this.#given.has(part)) {
         this.violate({ entity: "value", message: "two gets gave the same object" });
         return;
       }
-      this.#given.add(part);
-      if (!ArrayBuffer.isView(part)) parts.push(...Object.values(part));
-      else if (part.buffer === frame) {
-        this.violate({ entity: "value", message: "a view on the bytes of a frame was given" });
+      if (ArrayBuffer.isView(part)) {
+        if (part.buffer === frame) {
+          this.violate({ entity: "value", message: "a view on the bytes of a frame was given" });
+        }
+        continue;
+      }
+      for (const inside of Array.isArray(part) ? (part as unknown[]) : Object.values(part)) {
+        if (parts.size >= partsMax) break;
+        parts.add(inside);
       }
     }
+    for (const part of parts) if (isPlain(part)) this.#given.add(part);
   }
 
-  #seal(entity: string, digest: string): void {
-    this.#made.set(entity, { digest, suspects: null, hasMoreSuspects: false });
+  #seal({ owner, serial, index }: ObjectName, digest: string): Made {
+    const made: Made = { digest, suspects: null, hasMoreSuspects: false };
+    this.#made.set(owner, objectKey(serial, index), made);
+    return made;
   }
 
   /** Refs whose values a body gets: stored ones as views. */
   #onArguments({ args, values }: Arguments, name: string, digest: Digest): void {
     for (const [i, special] of args.specials.entries()) {
       if (special.type !== "ref" || !special.topLevel) continue;
-      const { serial, index } = special;
-      const entity = objectIdHex(special.owner, objectKey(serial, index));
-      const outcome = values?.[i];
-      this.#compare(entity, outcome, digest);
-      if (outcome instanceof StoredValue) this.#suspect(entity, name);
+      this.#look(special, values?.[i], { digest, viewer: name });
     }
   }
 
-  #suspect(entity: string, name: string): void {
-    const made = this.#made.get(entity);
-    if (made === undefined) return;
-    const suspects = (made.suspects ??= new Set());
-    suspects.delete(name);
-    suspects.add(name);
-    if (suspects.size <= suspectsMax) return;
-    const [oldest] = suspects;
-    suspects.delete(oldest as string);
-    made.hasMoreSuspects = true;
-  }
-
-  #compare(entity: string, outcome: Outcome, digest: Digest): void {
-    if (outcome instanceof FailedValue && !isOwnFailure(outcome, entity)) return;
-    const made = this.#made.get(entity);
+  /** `viewer` is about to get the value; "" if nobody is. */
+  #look(object: ObjectName, outcome: Outcome, by: { digest: Digest; viewer: string }): void {
+    if (outcome instanceof FailedValue && !isOwnFailure(outcome, idOf(object))) return;
+    const key = objectKey(object.serial, object.index);
+    let made = this.#made.get(object.owner, key);
     // What fails before it runs, or cannot even be told, has no outcome of its own.
     if (made === undefined && outcome instanceof FailedValue) return;
-    const got = digest(outcome);
-    if (made === undefined) {
-      if (this.#seesAll) this.violate({ entity, message: `nobody made ${got}` });
-      else this.#seal(entity, got);
-    } else if (made.digest !== got) {
-      const message = `${made.digest} was made, ${got} was got`;
-      const why = outcome instanceof StoredValue ? whyChanged(made) : "";
-      this.violate({ entity, message: message + why });
-    }
+    const got = by.digest(outcome);
+    if (made === undefined && !this.#seesAll) made = this.#seal(object, got);
+    if (made?.digest !== got) {
+      this.violate({ entity: idOf(object), message: whyDifferent(made, got, outcome) });
+    } else if (outcome instanceof StoredValue && by.viewer !== "") suspect(made, by.viewer);
   }
+}
+
+function suspect(made: Made, name: string): void {
+  const suspects = (made.suspects ??= new Set());
+  suspects.delete(name);
+  suspects.add(name);
+  if (suspects.size <= suspectsMax) return;
+  const [oldest] = suspects;
+  suspects.delete(oldest as string);
+  made.hasMoreSuspects = true;
 }
 
 function callerOf(request: GetRequest, { life }: WatchedProcess): string {
@@ -156,14 +153,17 @@ function callerOf(request: GetRequest, { life }: WatchedProcess): string {
   return task ? `task ${task.definition.taskName} on ${life.name}` : `the ${life.name}`;
 }
 
-function whyChanged({ suspects, hasMoreSuspects }: Made): string {
-  if (suspects === null) return ": its bytes changed after it was sealed, though nobody saw them";
-  const names = [...suspects, ...(hasMoreSuspects ? ["others before them"] : [])].join(", ");
+function whyDifferent(made: Made | undefined, got: string, outcome: Outcome): string {
+  if (made === undefined) return `nobody made ${got}`;
+  const message = `${made.digest} was made, ${got} was got`;
+  if (!(outcome instanceof StoredValue)) return message;
+  const changed = `${message}: its bytes changed after it was sealed`;
+  if (made.suspects === null) return `${changed}, though nobody had been given a view on them`;
+  const names = [...made.suspects, ...(made.hasMoreSuspects ? ["others before them"] : [])];
   return (
-    ": its bytes changed after it was sealed. Who had been given a view on them since, and may " +
-    `have written into it: ${names}. A typed array that ` +
-    "comes as an argument or from get() is a view on shared memory, for reading only: copy it " +
-    "before writing, for example with .slice()"
+    `${changed}. Who had been given a view on them since, and may have written into it: ` +
+    `${names.join(", ")}. A typed array that comes as an argument or from get() is a view on ` +
+    "shared memory, for reading only: copy it before writing, for example with .slice()"
   );
 }
 

@@ -2,11 +2,11 @@
  * 1 Tasks: one outcome each or a reason to wait, started once at most, the first visible outcome
  * final.
  */
-import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { type Digest, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
 import { Recent } from "./recent.ts";
@@ -14,38 +14,40 @@ import { Recent } from "./recent.ts";
 /** Nothing is retried yet. */
 const startsMax = 1;
 
+export type ObjectName = Pick<ObjectEntry, "owner" | "serial" | "index">;
+
 interface Starts {
   count: number;
   running: number;
 }
 
 interface Told {
-  readonly outcome: Outcome;
   readonly digest: string;
+  readonly isStored: boolean;
 }
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #seesAll: boolean;
+  readonly #scope: Scope;
   readonly #starts: Recent<Starts>;
-  /** By process: the newest of the ids it has given, which rise. */
-  readonly #newestKeys = new Map<WorkerId, number>();
+  /** The newest of the ids that each process has given: they rise. */
+  readonly #newestKeys = new WeakMap<WatchedProcess, number>();
   /** To be looked at when all is quiet. */
   readonly #tasks = new Map<TaskRecord, WatchedProcess>();
-  /** What a process was told first of an object. */
-  readonly #told = new WeakMap<ObjectEntry, Told>();
+  /** What each process was told first of an object. */
+  readonly #told = new WeakMap<WatchedProcess, Recent<Told>>();
 
-  constructor(violate: Violate, { seesAll, rememberedMax }: Scope) {
+  constructor(violate: Violate, scope: Scope) {
     super(violate);
-    this.#seesAll = seesAll;
-    this.#starts = new Recent(rememberedMax);
+    this.#scope = scope;
+    this.#starts = new Recent(scope.rememberedMax);
   }
 
   override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
     const { workerId } = by.client;
-    let newest = this.#newestKeys.get(workerId) ?? -1;
+    let newest = this.#newestKeys.get(by) ?? -1;
     for (const entry of entries) {
-      if (this.#seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
+      if (this.#scope.seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
       if (entry.owner !== workerId) {
         const message = `${workerId} submitted what another process owns`;
         this.violate({ entity: idOf(entry), message });
@@ -57,7 +59,7 @@ export class TaskOracle extends Oracle {
       }
       newest = key;
     }
-    this.#newestKeys.set(workerId, newest);
+    this.#newestKeys.set(by, newest);
   }
 
   override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
@@ -65,37 +67,48 @@ export class TaskOracle extends Oracle {
   }
 
   override onStarted({ owner, serial, definition }: IncomingTask): void {
-    const entity = taskIdHex(owner, serial);
-    const start = this.#starts.get(entity) ?? { count: 0, running: 0 };
-    this.#starts.set(entity, start);
-    const { taskName } = definition;
-    if (start.running > 0) {
-      this.violate({ entity, message: `two attempts of task ${taskName} run at once` });
+    let start = this.#starts.get(owner, serial);
+    if (start === undefined) {
+      start = { count: 0, running: 0 };
+      this.#starts.set(owner, serial, start);
     }
     start.count += 1;
     start.running += 1;
+    if (start.running === 1 && start.count <= startsMax) return;
+    const entity = taskIdHex(owner, serial);
+    const { taskName } = definition;
+    if (start.running > 1) {
+      this.violate({ entity, message: `two attempts of task ${taskName} run at once` });
+    }
     if (start.count > startsMax) {
       this.violate({ entity, message: `task ${taskName} was started ${start.count} times` });
     }
   }
 
   override onEnded({ owner, serial }: IncomingTask): void {
-    const start = this.#starts.get(taskIdHex(owner, serial));
+    const start = this.#starts.get(owner, serial);
     if (start !== undefined) start.running -= 1;
   }
 
-  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, by: WatchedProcess, digest: Digest): void {
+    let told = this.#told.get(by);
+    if (told === undefined) {
+      told = new Recent(this.#scope.rememberedMax);
+      this.#told.set(by, told);
+    }
     for (const entry of entries) {
-      const first = this.#told.get(entry);
+      const { owner, serial, index, outcome } = entry;
+      const key = objectKey(serial, index);
+      const first = told.get(owner, key);
       if (entry.state === "PENDING") {
         if (first !== undefined) this.#contradicted(entry, first, "pending");
         continue;
       }
-      const { outcome } = entry;
-      if (first === undefined) this.#told.set(entry, { outcome, digest: digest(outcome) });
+      const now = { digest: digest(outcome), isStored: outcome instanceof StoredValue };
+      if (first === undefined) told.set(owner, key, now);
       // Bytes that change where they lie are the business of immutability.
-      else if (first.outcome !== outcome && first.digest !== digest(outcome)) {
-        this.#contradicted(entry, first, digest(outcome));
+      else if (first.digest !== now.digest && !(first.isStored && now.isStored)) {
+        this.#contradicted(entry, first, now.digest);
       }
     }
   }
@@ -122,6 +135,6 @@ export function mayWaitForEver({ liveNodes }: Cluster): boolean {
   return liveNodes.some(({ running }) => running.raylet.counts.infeasible > 0);
 }
 
-export function idOf({ owner, serial, index }: ObjectEntry): string {
+export function idOf({ owner, serial, index }: ObjectName): string {
   return objectIdHex(owner, objectKey(serial, index));
 }

@@ -31,8 +31,8 @@ function encoded(
   length: number,
   specials: readonly Special[],
 ): string {
-  const names = specials.map(nameOf).join(" ");
-  return `${length} bytes #${hashOf(bytes, start, length)} ${names}`;
+  const names = specials.map((special) => ` ${nameOf(special)}`).join("");
+  return `${length} bytes #${hashOf(bytes, start, length)}${names}`;
 }
 
 const basis = 0x811c9dc5;
