@@ -79,8 +79,9 @@ export class ObjectOracle extends Oracle {
         continue;
       }
       // A call of wait gives no value.
-      const givesValue = request.failsEarly && !request.timedOut;
-      this.#look(entry, entry.outcome, { digest, viewer: givesValue ? callerOf(request, by) : "" });
+      const { outcome } = entry;
+      const givesView = outcome instanceof StoredValue && request.failsEarly && !request.timedOut;
+      this.#look(entry, outcome, { digest, viewer: givesView ? callerOf(request, by) : "" });
     }
   }
 

@@ -28,26 +28,26 @@ interface Told {
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #scope: Scope;
+  readonly #seesAll: boolean;
   readonly #starts: Recent<Starts>;
   /** The newest of the ids that each process has given: they rise. */
   readonly #newestKeys = new WeakMap<WatchedProcess, number>();
   /** To be looked at when all is quiet. */
   readonly #tasks = new Map<TaskRecord, WatchedProcess>();
-  /** What each process was told first of an object. */
-  readonly #told = new WeakMap<WatchedProcess, Recent<Told>>();
+  /** What a process was told first of an object, until it lets go of it. */
+  readonly #told = new WeakMap<ObjectEntry, Told>();
 
-  constructor(violate: Violate, scope: Scope) {
+  constructor(violate: Violate, { seesAll, rememberedMax }: Scope) {
     super(violate);
-    this.#scope = scope;
-    this.#starts = new Recent(scope.rememberedMax);
+    this.#seesAll = seesAll;
+    this.#starts = new Recent(rememberedMax);
   }
 
   override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
     const { workerId } = by.client;
     let newest = this.#newestKeys.get(by) ?? -1;
     for (const entry of entries) {
-      if (this.#scope.seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
+      if (this.#seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
       if (entry.owner !== workerId) {
         const message = `${workerId} submitted what another process owns`;
         this.violate({ entity: idOf(entry), message });
@@ -90,22 +90,16 @@ export class TaskOracle extends Oracle {
     if (start !== undefined) start.running -= 1;
   }
 
-  override onSettled({ entries }: GetRequest, by: WatchedProcess, digest: Digest): void {
-    let told = this.#told.get(by);
-    if (told === undefined) {
-      told = new Recent(this.#scope.rememberedMax);
-      this.#told.set(by, told);
-    }
+  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
-      const { owner, serial, index, outcome } = entry;
-      const key = objectKey(serial, index);
-      const first = told.get(owner, key);
+      const { outcome } = entry;
+      const first = this.#told.get(entry);
       if (entry.state === "PENDING") {
         if (first !== undefined) this.#contradicted(entry, first, "pending");
         continue;
       }
       const now = { digest: digest(outcome), isStored: outcome instanceof StoredValue };
-      if (first === undefined) told.set(owner, key, now);
+      if (first === undefined) this.#told.set(entry, now);
       // Bytes that change where they lie are the business of immutability.
       else if (first.digest !== now.digest && !(first.isStored && now.isStored)) {
         this.#contradicted(entry, first, now.digest);
