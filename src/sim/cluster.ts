@@ -73,6 +73,10 @@ export class Cluster implements Fates {
     return this.hasLostNode || processes.some(({ life }) => !life.isAlive);
   }
 
+  get goneWorkerCount(): number {
+    return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
+  }
+
   hasBuried(nodeId: NodeId): boolean {
     return this.gcs.hasBuried(nodeId);
   }

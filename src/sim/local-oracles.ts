@@ -17,7 +17,7 @@ import { digestIn } from "./oracles/value-digest.ts";
 import { ViolationError } from "./violation-error.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
-import { WatchedUserCode } from "./watched-user-code.ts";
+import { WatchedUserCode } from "./watch-user-code.ts";
 
 /** What a long program remembers is bounded; it may have begun before it was watched. */
 const scope: Scope = { seesAll: false, rememberedMax: 65_536 };
@@ -26,7 +26,7 @@ export class LocalOracles {
   readonly #oracles: Oracles;
   readonly #digest: Digest;
   readonly #living = new Set<WorkerId>();
-  #hasLostProcess = false;
+  #endedCount = 0;
   /** Of the step that is looked at, if a call can tell of them. */
   #told: ViolationError[] | null = null;
   readonly #untold: ViolationError[] = [];
@@ -35,7 +35,7 @@ export class LocalOracles {
     this.#digest = digestIn((segment) => arena.bytes(segment));
     const fates = (): Fates => this.#fates();
     const makers = [
-      (violate) => new TaskOracle(violate, scope),
+      (violate) => new TaskOracle(violate, fates, scope),
       (violate) => new ObjectOracle(violate, scope),
       (violate) => new LossOracle(violate, fates, scope),
       // A busy thread is late as a matter of course: only too early is wrong.
@@ -77,7 +77,7 @@ export class LocalOracles {
   /** A process has ended. */
   ended(workerId: WorkerId): void {
     this.#living.delete(workerId);
-    this.#hasLostProcess = true;
+    this.#endedCount += 1;
   }
 
   /** Throws what no call has told. */
@@ -89,7 +89,8 @@ export class LocalOracles {
   #fates(): Fates {
     return {
       hasLostNode: false,
-      hasLostProcess: this.#hasLostProcess,
+      hasLostProcess: this.#endedCount > 0,
+      goneWorkerCount: this.#endedCount,
       isGone: (workerId) => !this.#living.has(workerId),
       hasBuried: () => false,
     };

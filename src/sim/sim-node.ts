@@ -21,7 +21,7 @@ import type { Oracles } from "./oracles/oracles.ts";
 import { digestIn } from "./oracles/value-digest.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
-import { type UserCodeWatch, WatchedUserCode } from "./watched-user-code.ts";
+import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
 import type { Life, World } from "./world.ts";
 import { WorldEffect } from "./world-effect.ts";
 

@@ -22,6 +22,7 @@ import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
@@ -152,6 +153,7 @@ class Run {
       restore();
       await this.#cluster.close();
     }
+    this.#noteCounts();
     return new Report<R>({
       ...outcome,
       violations: this.#violations,
@@ -160,6 +162,15 @@ class Run {
       faultsFired: this.#faults.firedCount,
       options: this.#options,
     });
+  }
+
+  #noteCounts(): void {
+    const { driver, workers } = this.#cluster;
+    for (const { client } of [driver, ...workers]) {
+      for (const [name, state] of rareCounts) {
+        if (client.core.retries.counts[name] > 0) this.#world.mark(state);
+      }
+    }
   }
 
   /** Heals, lets everything come to rest, and asks the oracles. */
@@ -257,7 +268,8 @@ class Run {
     }
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const owner = this.#cluster.workers.find((worker) => worker.client === client);
+    const { driver, workers } = this.#cluster;
+    const owner = [driver, ...workers].find((process) => process.client === client);
     return owner === undefined ? null : this.#timersOf(owner);
   }
 

@@ -9,7 +9,7 @@ import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
@@ -103,6 +103,15 @@ export interface TaskWaiting {
   readonly waiting: boolean;
 }
 
+/** The api has looked at what the task threw. */
+export interface ExceptionJudged {
+  readonly type: "exceptionJudged";
+  readonly task: TaskRecord;
+  readonly retries: boolean;
+  /** What went wrong in looking, for a person, or "". */
+  readonly why: string;
+}
+
 export interface ConstructorFinished {
   readonly type: "constructorFinished";
   readonly actor: IncomingActor;
@@ -126,6 +135,7 @@ export type CoreWorkerCall =
   | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
+  | ExceptionJudged
   | ConstructorFinished;
 
 export type CoreWorkerEvent =
@@ -146,6 +156,13 @@ export interface RunTask {
 export interface RunConstructor {
   readonly type: "runConstructor";
   readonly actor: IncomingActor;
+}
+
+/** Does the error match the task's retryExceptions? Ends as exceptionJudged, at once or later. */
+export interface JudgeException {
+  readonly type: "judgeException";
+  readonly task: TaskRecord;
+  readonly failed: FailedValue;
 }
 
 export interface Killed {
@@ -198,6 +215,7 @@ export type CoreWorkerInstruction =
   | ReleaseLater
   | RunTask
   | RunConstructor
+  | JudgeException
   | Killed
   | Found
   | Allocated

@@ -32,6 +32,7 @@ import { type Out, type ProcessContext, SerialCounter } from "./process-context.
 import { ReferenceCounter } from "./reference-counter.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
+import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
@@ -39,6 +40,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly serials = new SerialCounter();
   readonly references: ReferenceCounter;
   readonly tasks: TaskManager;
+  readonly retries: TaskRetries;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
@@ -49,11 +51,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.context = context;
     this.references = new ReferenceCounter(context);
     this.tasks = new TaskManager(context, this.references, this.#memoryStore);
+    this.retries = new TaskRetries(context, this.references, this.tasks);
     this.#dependencies = new DependencyResolver(this.references);
     const streamNumbers = new SerialCounter();
-    const { tasks: manager, references } = this;
+    const { tasks: manager, references, retries } = this;
     const dependencies = this.#dependencies;
-    const parts = { context, manager, references, dependencies, streamNumbers };
+    const parts = { context, manager, references, retries, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
     this.receiver = new TaskReceiver(context, references);
@@ -77,7 +80,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   pendingReason(task: TaskRecord): string {
     if (task.unresolvedCount > 0) return "waits for its arguments";
     if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
-    return this.submitter.pendingReason(task);
+    return this.retries.pendingReason(task) || this.submitter.pendingReason(task);
   }
 
   /** What the calls of get and wait of this process wait for, a line each, for a person. */
@@ -100,7 +103,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    const { submitter, retries } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks);
   }
 
   checkInvariants(): void {
@@ -157,6 +162,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onWorkerDied(event, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
+      case "exceptionJudged":
+        return this.retries.onExceptionJudged(event, out);
       case "putObject":
         return this.#onPutObject(event, out);
       case "subscribeObject":
@@ -259,9 +266,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** What it stored for us goes. */
   #refuse(event: CoreWorkerEvent): void {
-    if (event.type !== "taskReply") return;
-    this.references.discard(event.outcome);
-    for (const value of event.outcomes ?? []) this.references.discard(value);
+    if (event.type === "taskReply") this.retries.refuse(event);
   }
 
   #onAwaitObjects(request: GetRequest, out: Out): void {
@@ -333,5 +338,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
+    this.retries.onDeadline(nowMs);
   }
 }

@@ -5,19 +5,25 @@
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import type {
+  ExceptionMatcher,
   FunctionDefinition,
+  RetryPolicy,
   SchedulingStrategy,
   TaskTemplate,
 } from "#engine/common/task-spec.ts";
 import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
-import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
+import type {
+  CoreWorkerEvent,
+  CoreWorkerInstruction,
+  JudgeException,
+} from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
@@ -27,6 +33,7 @@ import type { Host } from "./host.ts";
 export interface CallShape {
   readonly definition: FunctionDefinition;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 /** A call of get or wait that is told when it is settled, or its time is up. */
@@ -46,6 +53,14 @@ interface Finder {
   reject(error: Error): void;
 }
 
+export interface Judgement {
+  readonly retries: boolean;
+  /** What went wrong in judging, for a person, or "". */
+  readonly why: string;
+}
+
+type MaybeLater<T> = T | Promise<T>;
+
 export interface ClientOptions {
   readonly host: Host;
   readonly core: CoreWorker;
@@ -55,6 +70,8 @@ export interface ClientOptions {
   readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
+  /** Whether what a task threw is one of those for which it runs again. */
+  readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -245,7 +262,7 @@ export class CoreWorkerClient {
   #templateOf(shape: CallShape): TaskTemplate {
     const known = this.#templates.get(shape);
     if (known !== undefined) return known;
-    const { definition, strategy } = shape;
+    const { definition, strategy, retry } = shape;
     const key = definitionKey(definition);
     let functionNumber = this.#functionNumbers.get(key);
     if (functionNumber === undefined) {
@@ -253,7 +270,7 @@ export class CoreWorkerClient {
       this.#functionNumbers.set(key, functionNumber);
     }
     const schedulingKey = `${key}|${strategyKey(strategy)}`;
-    const template = { definition, functionNumber, schedulingKey, strategy };
+    const template = { definition, functionNumber, schedulingKey, strategy, retry };
     this.#templates.set(shape, template);
     return template;
   }
@@ -268,6 +285,8 @@ export class CoreWorkerClient {
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
         return this.#executor?.construct(instruction.actor);
+      case "judgeException":
+        return this.#judge(instruction);
       case "allocated":
         return this.arena.onAllocated(instruction);
       case "dropSegment":
@@ -283,6 +302,16 @@ export class CoreWorkerClient {
         return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
+  }
+
+  #judge({ task, failed }: JudgeException): void {
+    const { retryExceptions } = task.template.retry;
+    const tell = ({ retries, why }: Judgement): void =>
+      this.dispatch({ type: "exceptionJudged", task, retries, why });
+    if (typeof retryExceptions === "boolean") return tell({ retries: retryExceptions, why: "" });
+    const judgement = this.#options.judge(retryExceptions, failed);
+    if (judgement instanceof Promise) void judgement.then(tell);
+    else tell(judgement);
   }
 
   #request(): number {

@@ -24,7 +24,7 @@ export function allOracles({
   mayStandStill,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
-    (violate) => new TaskOracle(violate, wholeRun),
+    (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
     (violate) => new ReferenceOracle(violate),

@@ -1,11 +1,13 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
- * whose reason is true.
+ * whose reason is true; a task does not fail with the system while it has a retry left, nor for a
+ * worker of its owner's node that never began it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
@@ -17,14 +19,21 @@ const workerIdLength = 40;
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
   readonly #fates: () => Fates;
-  readonly #thrown: Recent<true>;
+  readonly #seesAll: boolean;
+  /** How often, by id of the task or actor. */
+  readonly #thrown: Recent<number>;
+  /** Where workers can crash, and so in whole runs only, as the next. */
+  readonly #maxRetries = new Map<string, number>();
+  /** Task and worker. */
+  readonly #begun = new Set<string>();
   readonly #killed: Recent<true>;
   readonly #hosts: Recent<WorkerId>;
   #hasThrown = false;
 
-  constructor(violate: Violate, fates: () => Fates, { rememberedMax }: Scope) {
+  constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
     this.#fates = fates;
+    this.#seesAll = seesAll;
     this.#thrown = new Recent(rememberedMax);
     this.#killed = new Recent(rememberedMax);
     this.#hosts = new Recent(rememberedMax);
@@ -32,11 +41,24 @@ export class LossOracle extends Oracle {
 
   override onThrown(subject: string): void {
     this.#hasThrown = true;
-    this.#thrown.set(subject, 0, true);
+    this.#thrown.set(subject, 0, (this.#thrown.get(subject, 0) ?? 0) + 1);
+  }
+
+  override onSubmitted(entries: readonly ObjectEntry[]): void {
+    if (!this.#seesAll) return;
+    for (const entry of entries) {
+      if (!(entry instanceof TaskRecord)) continue;
+      const { owner, serial, template } = entry;
+      this.#maxRetries.set(taskIdHex(owner, serial), template.retry.maxRetries);
+    }
   }
 
   override onKill(actorId: ActorId): void {
     this.#killed.set(actorId, 0, true);
+  }
+
+  override onStarted({ owner, serial }: IncomingTask, { client }: WatchedProcess): void {
+    if (this.#seesAll) this.#begun.add(`${taskIdHex(owner, serial)} ${client.workerId}`);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
@@ -75,10 +97,16 @@ export class LossOracle extends Oracle {
       case "WORKER_CRASHED": {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
-        return fates.isGone(workerId as WorkerId) ? "" : "that worker lives";
+        if (!fates.isGone(workerId as WorkerId)) return "that worker lives";
+        if (!this.#seesAll) return "";
+        if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+          return "that worker never began it";
+        }
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "NODE_DIED":
-        return fates.hasLostNode ? "" : "every node lives";
+        if (!fates.hasLostNode) return "every node lives";
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       case "OWNER_DIED": {
         const owner = subject.slice(0, workerIdLength) as WorkerId;
         return fates.isGone(owner) ? "" : "its owner lives";
@@ -91,6 +119,12 @@ export class LossOracle extends Oracle {
       default:
         return "";
     }
+  }
+
+  /** By the number of workers that died so far, each of which may have cost it an attempt. */
+  #hasRetryLeft(taskId: string): boolean {
+    const most = (this.#maxRetries.get(taskId) ?? 0) - (this.#thrown.get(taskId, 0) ?? 0);
+    return this.#fates().goneWorkerCount <= most;
   }
 
   #hasDied(actorId: ActorId): boolean {
@@ -107,7 +141,12 @@ export class LossOracle extends Oracle {
   }
 
   /** True too when it would have been forgotten. */
-  #hasSeen(seen: Recent<true>, id: string): boolean {
-    return seen.get(id, 0) === true || seen.hasForgotten;
+  #hasSeen(seen: Recent<unknown>, id: string): boolean {
+    return seen.get(id, 0) !== undefined || seen.hasForgotten;
   }
+}
+
+/** Of one node: then it is known what a worker has begun. */
+function isNear(taskId: string, workerId: string): boolean {
+  return nodeIdOf(taskId.slice(0, workerIdLength) as WorkerId) === nodeIdOf(workerId as WorkerId);
 }

@@ -1,10 +1,10 @@
 /**
  * 3 Immutability: every get of an object anywhere gives what its maker made, in an object of its
- * own.
+ * own; of the attempts of a task the maker is the one that its owner waited for.
  */
 import { objectKey } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import {
   type Encoded,
@@ -24,11 +24,25 @@ const partsMax = 1_000;
 const suspectsMax = 8;
 
 interface Made {
+  /** What was put, or what the first attempt that ended came to. */
+  readonly attempt: number;
   readonly digest: string;
+  /** What other attempts came to; null if there were none. */
+  others: Map<number, string> | null;
   /** Who was given a view on its bytes, by name, newest last; null until the first. */
   suspects: Set<string> | null;
   hasMoreSuspects: boolean;
 }
+
+interface Look {
+  readonly digest: Digest;
+  /** Who is about to get the value; "" if nobody is. */
+  readonly viewer: string;
+  /** Null for who cannot know which one counts. */
+  readonly attempt: number | null;
+}
+
+const none: ReadonlyMap<number, string> = new Map();
 
 interface Arguments {
   readonly args: Encoded;
@@ -38,7 +52,6 @@ interface Arguments {
 export class ObjectOracle extends Oracle {
   readonly name = "3 immutability";
   readonly #seesAll: boolean;
-  /** What was put, or what an execution came to. */
   readonly #made: Recent<Made>;
   readonly #given = new WeakSet<object>();
 
@@ -49,15 +62,15 @@ export class ObjectOracle extends Oracle {
   }
 
   override onPut(entry: ObjectEntry, digest: string): void {
-    this.#seal(entry, digest);
+    this.#seal(entry, 0, digest);
   }
 
   override onEnded(task: IncomingTask, outcomes: readonly Outcome[], digest: Digest): void {
-    const { owner, serial, definition } = task;
+    const { owner, serial, attempt, definition } = task;
     if (outcomes.length === 0) return;
     for (let index = 1; index <= definition.numReturns; index++) {
       const outcome = outcomes.length === 1 ? outcomes[0] : outcomes[index - 1];
-      this.#seal({ owner, serial, index }, digest(outcome));
+      this.#seal({ owner, serial, index }, attempt, digest(withoutText(outcome)));
     }
   }
 
@@ -81,7 +94,11 @@ export class ObjectOracle extends Oracle {
       // A call of wait gives no value.
       const { outcome } = entry;
       const givesView = outcome instanceof StoredValue && request.failsEarly && !request.timedOut;
-      this.#look(entry, outcome, { digest, viewer: givesView ? callerOf(request, by) : "" });
+      this.#look(entry, outcome, {
+        digest,
+        viewer: givesView ? callerOf(request, by) : "",
+        attempt: entry instanceof TaskRecord ? entry.attempt : null,
+      });
     }
   }
 
@@ -110,9 +127,13 @@ export class ObjectOracle extends Oracle {
     for (const part of parts) if (isPlain(part)) this.#given.add(part);
   }
 
-  #seal({ owner, serial, index }: ObjectName, digest: string): Made {
-    const made: Made = { digest, suspects: null, hasMoreSuspects: false };
-    this.#made.set(owner, objectKey(serial, index), made);
+  #seal({ owner, serial, index }: ObjectName, attempt: number, digest: string): Made {
+    const key = objectKey(serial, index);
+    let made = this.#made.get(owner, key);
+    if (made === undefined) {
+      made = { attempt, digest, others: null, suspects: null, hasMoreSuspects: false };
+      this.#made.set(owner, key, made);
+    } else (made.others ??= new Map()).set(attempt, digest);
     return made;
   }
 
@@ -120,23 +141,34 @@ export class ObjectOracle extends Oracle {
   #onArguments({ args, values }: Arguments, name: string, digest: Digest): void {
     for (const [i, special] of args.specials.entries()) {
       if (special.type !== "ref" || !special.topLevel) continue;
-      this.#look(special, values?.[i], { digest, viewer: name });
+      this.#look(special, values?.[i], { digest, viewer: name, attempt: null });
     }
   }
 
-  /** `viewer` is about to get the value; "" if nobody is. */
-  #look(object: ObjectName, outcome: Outcome, by: { digest: Digest; viewer: string }): void {
+  #look(object: ObjectName, outcome: Outcome, { digest, viewer, attempt }: Look): void {
     if (outcome instanceof FailedValue && !isOwnFailure(outcome, idOf(object))) return;
-    const key = objectKey(object.serial, object.index);
-    let made = this.#made.get(object.owner, key);
+    let made = this.#made.get(object.owner, objectKey(object.serial, object.index));
+    let digests = digestsOf(made, attempt);
     // What fails before it runs, or cannot even be told, has no outcome of its own.
-    if (made === undefined && outcome instanceof FailedValue) return;
-    const got = by.digest(outcome);
-    if (made === undefined && !this.#seesAll) made = this.#seal(object, got);
-    if (made?.digest !== got) {
-      this.violate({ entity: idOf(object), message: whyDifferent(made, got, outcome) });
-    } else if (outcome instanceof StoredValue && by.viewer !== "") suspect(made, by.viewer);
+    if (digests.length === 0 && outcome instanceof FailedValue) return;
+    const got = digest(withoutText(outcome));
+    if (digests.length === 0 && !this.#seesAll) {
+      made = this.#seal(object, attempt ?? 0, got);
+      digests = [got];
+    }
+    if (made === undefined || !digests.includes(got)) {
+      this.violate({ entity: idOf(object), message: whyDifferent(digests, got, made, outcome) });
+    } else if (outcome instanceof StoredValue && viewer !== "") suspect(made, viewer);
   }
+}
+
+/** `attempt` is null for who cannot know which one counts. */
+function digestsOf(made: Made | undefined, attempt: number | null): readonly string[] {
+  if (made === undefined) return [];
+  const others = made.others ?? none;
+  if (attempt === null) return [made.digest, ...others.values()];
+  const digest = others.get(attempt) ?? (attempt === made.attempt ? made.digest : undefined);
+  return digest === undefined ? [] : [digest];
 }
 
 function suspect(made: Made, name: string): void {
@@ -154,9 +186,15 @@ function callerOf(request: GetRequest, { life }: WatchedProcess): string {
   return task ? `task ${task.definition.taskName} on ${life.name}` : `the ${life.name}`;
 }
 
-function whyDifferent(made: Made | undefined, got: string, outcome: Outcome): string {
-  if (made === undefined) return `nobody made ${got}`;
-  const message = `${made.digest} was made, ${got} was got`;
+// oxlint-disable-next-line max-params -- an object, and what was got of it.
+function whyDifferent(
+  digests: readonly string[],
+  got: string,
+  made: Made | undefined,
+  outcome: Outcome,
+): string {
+  if (made === undefined || digests.length === 0) return `nobody made ${got}`;
+  const message = `${digests.join(" or ")} was made, ${got} was got`;
   if (!(outcome instanceof StoredValue)) return message;
   const changed = `${message}: its bytes changed after it was sealed`;
   if (made.suspects === null) return `${changed}, though nobody had been given a view on them`;
@@ -166,6 +204,12 @@ function whyDifferent(made: Made | undefined, got: string, outcome: Outcome): st
     `${names.join(", ")}. A typed array that comes as an argument or from get() is a view on ` +
     "shared memory, for reading only: copy it before writing, for example with .slice()"
   );
+}
+
+/** Its owner adds to the text how often it was tried, and why not again. */
+function withoutText(outcome: Outcome): Outcome {
+  if (!(outcome instanceof FailedValue)) return outcome;
+  return new FailedValue({ ...outcome.error, message: "" }, outcome.cause);
 }
 
 /** What the task itself threw, not what happened to it or to an argument. */

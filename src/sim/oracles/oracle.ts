@@ -34,6 +34,7 @@ export interface Fates {
   readonly hasLostNode: boolean;
   /** Something has ended without being asked to. */
   readonly hasLostProcess: boolean;
+  readonly goneWorkerCount: number;
   /** It has ended, or its node was taken for dead. */
   isGone(workerId: WorkerId): boolean;
   /** Taken for dead by the GCS. */

@@ -1,24 +1,36 @@
 /**
- * 1 Tasks: one outcome each or a reason to wait, started once at most, the first visible outcome
- * final.
+ * 1 Tasks: one outcome each or a reason to wait, each attempt started once at most and only while
+ * no other runs, no more of them than the budget gives, the first visible outcome final. What runs
+ * in a process that is dead, or was declared so, is doomed and does not count.
  */
-import { objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
-import { type Digest, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
+import {
+  type Digest,
+  type Fates,
+  Oracle,
+  type Scope,
+  type Violate,
+  type WatchedProcess,
+} from "./oracle.ts";
 import { Recent } from "./recent.ts";
-
-/** Nothing is retried yet. */
-const startsMax = 1;
 
 export type ObjectName = Pick<ObjectEntry, "owner" | "serial" | "index">;
 
-interface Starts {
-  count: number;
-  running: number;
+interface Attempt {
+  readonly number: number;
+  readonly workerId: WorkerId;
+  /** Null once it has ended. */
+  task: IncomingTask | null;
+}
+
+interface Attempts {
+  readonly startsMax: number;
+  readonly started: Attempt[];
 }
 
 interface Told {
@@ -29,7 +41,8 @@ interface Told {
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
   readonly #seesAll: boolean;
-  readonly #starts: Recent<Starts>;
+  readonly #fates: () => Fates;
+  readonly #attempts: Recent<Attempts>;
   /** The newest of the ids that each process has given: they rise. */
   readonly #newestKeys = new WeakMap<WatchedProcess, number>();
   /** To be looked at when all is quiet. */
@@ -37,17 +50,23 @@ export class TaskOracle extends Oracle {
   /** What a process was told first of an object, until it lets go of it. */
   readonly #told = new WeakMap<ObjectEntry, Told>();
 
-  constructor(violate: Violate, { seesAll, rememberedMax }: Scope) {
+  constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
+    this.#fates = fates;
     this.#seesAll = seesAll;
-    this.#starts = new Recent(rememberedMax);
+    this.#attempts = new Recent(rememberedMax);
   }
 
   override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
     const { workerId } = by.client;
     let newest = this.#newestKeys.get(by) ?? -1;
     for (const entry of entries) {
-      if (this.#seesAll && entry instanceof TaskRecord) this.#tasks.set(entry, by);
+      if (entry instanceof TaskRecord) {
+        if (this.#seesAll) this.#tasks.set(entry, by);
+        // No simulated worker runs out of memory, which has a budget of its own.
+        const startsMax = 1 + entry.template.retry.maxRetries;
+        this.#attempts.set(entry.owner, entry.serial, { startsMax, started: [] });
+      }
       if (entry.owner !== workerId) {
         const message = `${workerId} submitted what another process owns`;
         this.violate({ entity: idOf(entry), message });
@@ -66,28 +85,19 @@ export class TaskOracle extends Oracle {
     this.onSubmitted([entry], by);
   }
 
-  override onStarted({ owner, serial, definition }: IncomingTask): void {
-    let start = this.#starts.get(owner, serial);
-    if (start === undefined) {
-      start = { count: 0, running: 0 };
-      this.#starts.set(owner, serial, start);
-    }
-    start.count += 1;
-    start.running += 1;
-    if (start.running === 1 && start.count <= startsMax) return;
-    const entity = taskIdHex(owner, serial);
-    const { taskName } = definition;
-    if (start.running > 1) {
-      this.violate({ entity, message: `two attempts of task ${taskName} run at once` });
-    }
-    if (start.count > startsMax) {
-      this.violate({ entity, message: `task ${taskName} was started ${start.count} times` });
-    }
+  override onStarted(task: IncomingTask, { client }: WatchedProcess): void {
+    const { started, startsMax } = this.#attemptsOf(task);
+    const { attempt } = task;
+    if (started.length > 0) this.#checkOthers(task, started);
+    started.push({ number: attempt, workerId: client.workerId, task });
+    if (attempt < startsMax) return;
+    this.#wrong(task, `is one too many of ${startsMax}`);
   }
 
-  override onEnded({ owner, serial }: IncomingTask): void {
-    const start = this.#starts.get(owner, serial);
-    if (start !== undefined) start.running -= 1;
+  override onEnded(task: IncomingTask): void {
+    const { started } = this.#attempts.get(task.owner, task.serial) ?? { started: [] };
+    const attempt = started.find((start) => start.task === task);
+    if (attempt !== undefined) attempt.task = null;
   }
 
   override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
@@ -116,6 +126,30 @@ export class TaskOracle extends Oracle {
       const message = `task ${taskName} of ${life.name} has no outcome: ${why}`;
       this.violate({ entity: idOf(task), message });
     }
+  }
+
+  #attemptsOf({ owner, serial }: IncomingTask): Attempts {
+    let attempts = this.#attempts.get(owner, serial);
+    if (attempts === undefined) {
+      attempts = { startsMax: this.#seesAll ? 1 : Infinity, started: [] };
+      this.#attempts.set(owner, serial, attempts);
+    }
+    return attempts;
+  }
+
+  #checkOthers(task: IncomingTask, started: readonly Attempt[]): void {
+    if (started.some(({ number }) => number === task.attempt)) {
+      this.#wrong(task, "was started twice");
+    }
+    for (const other of started) {
+      if (other.task === null || this.#fates().isGone(other.workerId)) continue;
+      this.#wrong(task, `runs beside attempt ${other.number}`);
+    }
+  }
+
+  #wrong({ owner, serial, attempt, definition }: IncomingTask, what: string): void {
+    const message = `attempt ${attempt} of task ${definition.taskName} ${what}`;
+    this.violate({ entity: taskIdHex(owner, serial), message });
   }
 
   #contradicted(entry: ObjectEntry, first: Told, now: string): void {
