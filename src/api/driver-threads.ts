@@ -30,6 +30,8 @@ export interface DriverParts {
   readonly segmentBytes: readonly number[];
   /** Nothing is read or sent any more. */
   stop(): void;
+  /** Oracles watch in local mode only. */
+  readonly verify?: undefined;
 }
 
 export function buildThreadsDriver(plan: NodePlan): DriverParts {

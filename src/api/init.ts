@@ -131,6 +131,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
       new NotInitializedError("the runtime was shut down while this call was waiting"),
     );
     await (await node).close();
+    parts.verify?.();
   };
   realmState().driver = driver;
   return driver;

@@ -19,6 +19,7 @@ import { drawFaults } from "./chaos.ts";
 import { checkChaos, checkFaults } from "./check-faults.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
+import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
 import { rareCounts } from "./reached.ts";
@@ -88,9 +89,11 @@ class Run {
       ...(options.faults ?? []),
       ...drawFaults(options, this.#world.random, nodes.length),
     ];
-    this.#oracles = new Oracles({
-      cluster: () => this.#cluster,
+    const oracles = allOracles({
+      fates: () => this.#cluster,
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+    });
+    this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
       note: (entity) => this.#world.note(entity),
     });

@@ -14,8 +14,10 @@ const sources = join(projectRoot, "test/fixtures/programs");
 const modules = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
 /** Where a worker is a thread of its own, and only there, it can end alone. */
 const threadsOnly = ["crashes", "lost-workers"];
-const everywhere = modules.filter(
-  (name) => programsOf(name).length > 0 && !threadsOnly.includes(name),
+/** Where the oracles watch. */
+export const localOnly = ["immutability"];
+export const everywhere = modules.filter(
+  (name) => programsOf(name).length > 0 && ![...threadsOnly, ...localOnly].includes(name),
 );
 const timeoutMs = 60_000;
 const allTimeoutMs = 180_000;

@@ -3,90 +3,117 @@
  * no other runs, no more of them than the budget gives, the first visible outcome final. What runs
  * in a process that is dead, or was declared so, is doomed and does not count.
  */
-import { nodeIdOf, objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle, type Violate } from "./oracle.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import {
+  type Digest,
+  type Fates,
+  Oracle,
+  type Scope,
+  type Violate,
+  type WatchedProcess,
+} from "./oracle.ts";
+import { Recent } from "./recent.ts";
+
+export type ObjectName = Pick<ObjectEntry, "owner" | "serial" | "index">;
+
+interface Attempt {
+  readonly number: number;
+  readonly workerId: WorkerId;
+  /** Null once it has ended. */
+  task: IncomingTask | null;
+}
 
 interface Attempts {
-  /** Numbers of those that were started. */
-  readonly started: Set<number>;
-  readonly running: Map<IncomingTask, SimProcess>;
+  readonly startsMax: number;
+  readonly started: Attempt[];
+}
+
+interface Told {
+  readonly digest: string;
+  readonly isStored: boolean;
 }
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #cluster: () => Cluster;
-  readonly #attempts = new Map<string, Attempts>();
-  readonly #submitted = new Set<string>();
-  readonly #startsMax = new Map<string, number>();
-  readonly #tasks = new Map<TaskRecord, SimProcess>();
-  /** What a process was told first of an object. */
-  readonly #told = new Map<ObjectEntry, string>();
+  readonly #seesAll: boolean;
+  readonly #fates: () => Fates;
+  readonly #attempts: Recent<Attempts>;
+  /** The newest of the ids that each process has given: they rise. */
+  readonly #newestKeys = new WeakMap<WatchedProcess, number>();
+  /** To be looked at when all is quiet. */
+  readonly #tasks = new Map<TaskRecord, WatchedProcess>();
+  /** What a process was told first of an object, until it lets go of it. */
+  readonly #told = new WeakMap<ObjectEntry, Told>();
 
-  constructor(violate: Violate, cluster: () => Cluster) {
+  constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
-    this.#cluster = cluster;
+    this.#fates = fates;
+    this.#seesAll = seesAll;
+    this.#attempts = new Recent(rememberedMax);
   }
 
-  override onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
-    const { client } = by;
+  override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
+    const { workerId } = by.client;
+    let newest = this.#newestKeys.get(by) ?? -1;
     for (const entry of entries) {
       if (entry instanceof TaskRecord) {
-        this.#tasks.set(entry, by);
+        if (this.#seesAll) this.#tasks.set(entry, by);
         // No simulated worker runs out of memory, which has a budget of its own.
-        const most = 1 + entry.template.retry.maxRetries;
-        this.#startsMax.set(taskIdHex(entry.owner, entry.serial), most);
+        const startsMax = 1 + entry.template.retry.maxRetries;
+        this.#attempts.set(entry.owner, entry.serial, { startsMax, started: [] });
       }
-      const entity = idOf(entry);
-      if (entry.owner !== client.workerId) {
-        this.violate({ entity, message: `${client.workerId} submitted what another process owns` });
+      if (entry.owner !== workerId) {
+        const message = `${workerId} submitted what another process owns`;
+        this.violate({ entity: idOf(entry), message });
       }
-      if (this.#submitted.has(entity)) {
-        this.violate({ entity, message: "two objects have the same id" });
+      const key = objectKey(entry.serial, entry.index);
+      if (key <= newest) {
+        const message = "its id is not newer than the last: two objects may have the same";
+        this.violate({ entity: idOf(entry), message });
       }
-      this.#submitted.add(entity);
+      newest = key;
     }
+    this.#newestKeys.set(by, newest);
   }
 
-  override onPut(entry: ObjectEntry, _digest: string, by: SimProcess): void {
+  override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
     this.onSubmitted([entry], by);
   }
 
-  override onStarted(task: IncomingTask, by: SimProcess): void {
-    const { owner, serial, attempt, definition } = task;
-    const entity = taskIdHex(owner, serial);
-    const attempts = this.#attempts.get(entity) ?? { started: new Set(), running: new Map() };
-    this.#attempts.set(entity, attempts);
-    const { started, running } = attempts;
-    const what = `attempt ${attempt} of task ${definition.taskName}`;
-    if (started.has(attempt)) this.violate({ entity, message: `${what} was started twice` });
-    for (const [other, process] of running) {
-      if (isGone(this.#cluster(), process.client.workerId)) continue;
-      this.violate({ entity, message: `${what} runs beside attempt ${other.attempt}` });
-    }
-    started.add(attempt);
-    running.set(task, by);
-    const most = this.#startsMax.get(entity) ?? 1;
-    if (attempt >= most) this.violate({ entity, message: `${what} is one too many of ${most}` });
+  override onStarted(task: IncomingTask, { client }: WatchedProcess): void {
+    const { started, startsMax } = this.#attemptsOf(task);
+    const { attempt } = task;
+    if (started.length > 0) this.#checkOthers(task, started);
+    started.push({ number: attempt, workerId: client.workerId, task });
+    if (attempt < startsMax) return;
+    this.#wrong(task, `is one too many of ${startsMax}`);
   }
 
   override onEnded(task: IncomingTask): void {
-    this.#attempts.get(taskIdHex(task.owner, task.serial))?.running.delete(task);
+    const { started } = this.#attempts.get(task.owner, task.serial) ?? { started: [] };
+    const attempt = started.find((start) => start.task === task);
+    if (attempt !== undefined) attempt.task = null;
   }
 
-  override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
+      const { outcome } = entry;
+      const first = this.#told.get(entry);
       if (entry.state === "PENDING") {
-        if (this.#told.has(entry)) this.#contradicted(entry, "pending");
+        if (first !== undefined) this.#contradicted(entry, first, "pending");
         continue;
       }
-      const now = digest(entry.outcome);
-      const first = this.#told.get(entry);
+      const now = { digest: digest(outcome), isStored: outcome instanceof StoredValue };
       if (first === undefined) this.#told.set(entry, now);
-      else if (first !== now) this.#contradicted(entry, now);
+      // Bytes that change where they lie are the business of immutability.
+      else if (first.digest !== now.digest && !(first.isStored && now.isStored)) {
+        this.#contradicted(entry, first, now.digest);
+      }
     }
   }
 
@@ -101,9 +128,33 @@ export class TaskOracle extends Oracle {
     }
   }
 
-  #contradicted(entry: ObjectEntry, now: string): void {
-    const first = this.#told.get(entry);
-    this.violate({ entity: idOf(entry), message: `its outcome was ${first} and then ${now}` });
+  #attemptsOf({ owner, serial }: IncomingTask): Attempts {
+    let attempts = this.#attempts.get(owner, serial);
+    if (attempts === undefined) {
+      attempts = { startsMax: this.#seesAll ? 1 : Infinity, started: [] };
+      this.#attempts.set(owner, serial, attempts);
+    }
+    return attempts;
+  }
+
+  #checkOthers(task: IncomingTask, started: readonly Attempt[]): void {
+    if (started.some(({ number }) => number === task.attempt)) {
+      this.#wrong(task, "was started twice");
+    }
+    for (const other of started) {
+      if (other.task === null || this.#fates().isGone(other.workerId)) continue;
+      this.#wrong(task, `runs beside attempt ${other.number}`);
+    }
+  }
+
+  #wrong({ owner, serial, attempt, definition }: IncomingTask, what: string): void {
+    const message = `attempt ${attempt} of task ${definition.taskName} ${what}`;
+    this.violate({ entity: taskIdHex(owner, serial), message });
+  }
+
+  #contradicted(entry: ObjectEntry, first: Told, now: string): void {
+    const message = `its outcome was ${first.digest} and then ${now}`;
+    this.violate({ entity: idOf(entry), message });
   }
 }
 
@@ -112,14 +163,6 @@ export function mayWaitForEver({ liveNodes }: Cluster): boolean {
   return liveNodes.some(({ running }) => running.raylet.counts.infeasible > 0);
 }
 
-export function idOf({ owner, serial, index }: ObjectEntry): string {
+export function idOf({ owner, serial, index }: ObjectName): string {
   return objectIdHex(owner, objectKey(serial, index));
-}
-
-/** A process that has ended, or whose node was taken for dead by the GCS. */
-export function isGone(cluster: Cluster, workerId: WorkerId): boolean {
-  const { driver, workers, gcs } = cluster;
-  if (gcs.hasBuried(nodeIdOf(workerId))) return true;
-  const process = [driver, ...workers].find(({ client }) => client.workerId === workerId);
-  return process === undefined || !process.life.isAlive;
 }

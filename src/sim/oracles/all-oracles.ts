@@ -1,0 +1,37 @@
+/** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
+import { AgreementOracle } from "./agreement.ts";
+import { LivenessOracle } from "./liveness.ts";
+import { LossOracle } from "./loss.ts";
+import { ObjectOracle } from "./objects.ts";
+import type { Fates, Oracle, Scope, Violate } from "./oracle.ts";
+import { ReferenceOracle } from "./references.ts";
+import { ResourceOracle } from "./resources.ts";
+import { TaskOracle } from "./tasks.ts";
+import { TimeOracle } from "./time.ts";
+import { TransportOracle } from "./transport.ts";
+
+const wholeRun: Scope = { seesAll: true, rememberedMax: Infinity };
+
+export interface RunFacts {
+  /** Made after the oracles: asked for when something has happened in it. */
+  fates(): Fates;
+  /** Whether a fault of the run may stop the machine for a while. */
+  mayStandStill(node: number): boolean;
+}
+
+export function allOracles({
+  fates,
+  mayStandStill,
+}: RunFacts): readonly ((violate: Violate) => Oracle)[] {
+  return [
+    (violate) => new TaskOracle(violate, fates, wholeRun),
+    (violate) => new ObjectOracle(violate, wholeRun),
+    (violate) => new LossOracle(violate, fates, wholeRun),
+    (violate) => new ReferenceOracle(violate),
+    (violate) => new ResourceOracle(violate),
+    (violate) => new AgreementOracle(violate),
+    (violate) => new TimeOracle(violate, mayStandStill),
+    (violate) => new LivenessOracle(violate),
+    (violate) => new TransportOracle(violate),
+  ];
+}
