@@ -10,10 +10,12 @@ import {
   MobulaError,
   NodeDiedError,
   ObjectLostError,
+  ObjectReconstructionFailedError,
   ObjectStoreFullError,
   OutOfMemoryError,
   OwnerDiedError,
   PendingCallsLimitExceededError,
+  type ReconstructionFailure,
   SerializationError,
   TaskError,
   TaskUnschedulableError,
@@ -56,6 +58,11 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
       return new OwnerDiedError(message, { objectId: subject as ObjectId, ...fields });
     case "OBJECT_LOST":
       return new ObjectLostError(message, { objectId: subject as ObjectId, ...fields });
+    case "OBJECT_RECONSTRUCTION_FAILED": {
+      const reason = detail as ReconstructionFailure;
+      const objectId = subject as ObjectId;
+      return new ObjectReconstructionFailedError(message, { objectId, reason, ...fields });
+    }
     case "OBJECT_STORE_FULL":
       return new ObjectStoreFullError(message, fields);
     case "SERIALIZATION":

@@ -67,7 +67,12 @@ const workerId = idOf(40) as Arb<WorkerId>;
 const actorId = idOf(52) as Arb<ActorId>;
 export const addresses: Arb<Address> = fc.oneof(workerId, nodeId, fc.constant(gcsAddress));
 
-const errorType = fc.constantFrom<ErrorType>("TASK_ERROR", "GET_TIMEOUT", "ACTOR_DIED");
+const errorType = fc.constantFrom<ErrorType>(
+  "TASK_ERROR",
+  "GET_TIMEOUT",
+  "ACTOR_DIED",
+  "OBJECT_RECONSTRUCTION_FAILED",
+);
 const error = of<EngineError>({
   type: errorType,
   message: strings,

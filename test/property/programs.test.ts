@@ -18,6 +18,8 @@ import {
 import { interpret } from "./programs/interpreter.ts";
 import { judge } from "./programs/judge.ts";
 
+const reached = new Set<string>();
+
 describe("programs in simulated worlds", () => {
   test.each([
     { nodes: 1, numRuns: 150 },
@@ -26,9 +28,16 @@ describe("programs in simulated worlds", () => {
   ])("$nodes nodes", async ({ nodes, numRuns }) => {
     const check = sameFailure();
     const property = fc.asyncProperty(cases(nodes), async ({ options, program }) => {
-      check((await judge(options, program)).failures);
+      const { report, failures } = await judge(options, program);
+      for (const state of report.reached) reached.add(state);
+      check(failures);
     });
     await fc.assert(property, { numRuns });
+  });
+
+  test("among them some whose tasks run again", () => {
+    const states = ["maxRetriesExhausted", "retried", "retriedException"];
+    expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 
   test("without faults nothing is lost, whatever the seed", async () => {

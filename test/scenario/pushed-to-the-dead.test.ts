@@ -1,7 +1,7 @@
 /**
- * Found by random programs: a worker died between its grant and the first push. The frame was never
- * sent, and the simulated network said of it that it could not be had back: the task was charged for
- * an attempt that nobody had begun.
+ * Found by random programs: a worker died between its grant and the first push. The frame was
+ * never sent, and the simulated network said that it could not be had back: the task was charged
+ * for an attempt that nobody had begun.
  */
 import { expect, test } from "vitest";
 import { get } from "#api/get.ts";

@@ -34,6 +34,8 @@ export interface Config {
   readonly taskOomRetriesMax: number;
   /** Before the first of these; each next one waits twice as long. */
   readonly taskOomRetryDelayMs: number;
+  /** What is kept of finished tasks so that a lost result can be made anew, in bytes. */
+  readonly maxLineageBytes: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;
   /** A raylet tells the GCS this often that it lives, once there is more than one node. */
@@ -62,6 +64,7 @@ export const defaultConfig: Config = {
   workerStartFailuresMax: 3,
   taskOomRetriesMax: 3,
   taskOomRetryDelayMs: 200,
+  maxLineageBytes: 1024 ** 3,
   workerHeapMbMax: 2048,
   heartbeatMs: 1000,
   healthTimeoutMs: 15_000,

@@ -49,6 +49,13 @@ export interface PutObject {
   readonly entry: ObjectEntry;
 }
 
+/** Whoever keeps the locations of an object of ours has none left. */
+export interface LastCopyLost {
+  readonly type: "lastCopyLost";
+  readonly entry: ObjectEntry;
+  readonly why: string;
+}
+
 /** JS refs that were disposed or collected, one count each. */
 export interface RemoveRefs {
   readonly type: "removeRefs";
@@ -127,6 +134,7 @@ export type CoreWorkerCall =
   | AwaitObjects
   | AbandonAwait
   | PutObject
+  | LastCopyLost
   | RemoveRefs
   | ReleaseViews
   | KillActorCall

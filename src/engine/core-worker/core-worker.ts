@@ -28,8 +28,10 @@ import { specialsOf } from "./contained-refs.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { ObjectRecovery } from "./object-recovery.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
+import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
@@ -41,6 +43,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly references: ReferenceCounter;
   readonly tasks: TaskManager;
   readonly retries: TaskRetries;
+  readonly lineage: TaskLineage;
+  readonly recovery: ObjectRecovery;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
@@ -50,12 +54,17 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   constructor(context: ProcessContext) {
     this.context = context;
     this.references = new ReferenceCounter(context);
-    this.tasks = new TaskManager(context, this.references, this.#memoryStore);
-    this.retries = new TaskRetries(context, this.references, this.tasks);
-    this.#dependencies = new DependencyResolver(this.references);
+    const { references } = this;
+    this.lineage = new TaskLineage(context, references);
+    const memoryStore = this.#memoryStore;
+    this.tasks = new TaskManager({ context, references, memoryStore, lineage: this.lineage });
+    this.#dependencies = new DependencyResolver(references);
     const streamNumbers = new SerialCounter();
-    const { tasks: manager, references, retries } = this;
+    const { tasks: manager, lineage } = this;
     const dependencies = this.#dependencies;
+    const retries = new TaskRetries({ context, references, dependencies, manager });
+    this.retries = retries;
+    this.recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
     const parts = { context, manager, references, retries, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
@@ -82,7 +91,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   pendingReason(task: TaskRecord): string {
     if (task.unresolvedCount > 0) return "waits for its arguments";
     if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
-    return this.retries.pendingReason(task) || this.submitter.pendingReason(task);
+    const reason = this.retries.pendingReason(task) || this.submitter.pendingReason(task);
+    const again = this.recovery.reasonOf(task);
+    return again === "" || reason === "" ? again || reason : `${again}: ${reason}`;
   }
 
   /** What the calls of get and wait of this process wait for, a line each, for a person. */
@@ -114,6 +125,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.references.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
+    this.lineage.checkInvariants();
   }
 
   #route(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -164,6 +176,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onWorkerDied(event, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
+      case "lastCopyLost":
+        return this.recovery.onLastCopyLost(event, out);
       case "exceptionJudged":
         return this.retries.onExceptionJudged(event, out);
       case "putObject":
@@ -243,8 +257,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       return;
     }
     const failed = failedArgument(task);
-    if (failed !== undefined) this.tasks.finish(task, failed, null, out);
-    else this.submitter.submit(task, nowMs, out);
+    if (failed !== undefined) {
+      this.tasks.finish(task, this.recovery.failureOf(task, failed), null, out);
+    } else this.submitter.submit(task, nowMs, out);
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
@@ -340,6 +355,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
-    this.retries.onDeadline(nowMs);
+    this.retries.onDeadline(nowMs, out);
   }
 }

@@ -44,6 +44,20 @@ export class DependencyResolver {
     return task.unresolvedCount === 0;
   }
 
+  /** It is to run again: as `resolve`, for refs that have been counted. */
+  recheck(task: TaskRecord, out: Out): boolean {
+    task.unresolvedCount = 0;
+    for (const [i, entry] of (task.refs ?? []).entries()) {
+      if (entry === null || entry.state !== "PENDING") continue;
+      if (!isTopLevel(task.args.specials[i])) continue;
+      task.unresolvedCount += 1;
+      addWaiter(entry, task);
+      this.#references.subscribe(entry, out);
+    }
+    if (failedArgument(task) !== undefined) task.unresolvedCount = 0;
+    return task.unresolvedCount === 0;
+  }
+
   /**
    * What pushTask carries beside the encoded arguments: by position, the value of each top-level
    * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply,
@@ -74,6 +88,6 @@ export function failedArgument(task: TaskRecord): FailedValue | undefined {
   return undefined;
 }
 
-function isTopLevel(special: Special | undefined): boolean {
+export function isTopLevel(special: Special | undefined): boolean {
   return special?.type === "ref" && special.topLevel;
 }

@@ -30,6 +30,13 @@ import { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
+/** What was kept to make objects anew goes with them. */
+export interface LineageWatch {
+  onFreed(entry: ObjectEntry): void;
+  /** Lets go of what nobody needs; true if that may have freed more. */
+  sweep(): boolean;
+}
+
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
   readonly #context: ProcessContext;
@@ -40,6 +47,8 @@ export class ReferenceCounter {
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
+  /** Asked when own objects have gone. */
+  lineage: LineageWatch | null = null;
 
   constructor(context: ProcessContext) {
     this.#context = context;
@@ -262,9 +271,11 @@ export class ReferenceCounter {
 
   /** Sends what the last event let go. */
   flush(out: Out): void {
-    for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
-      this.collect(entry);
-    }
+    do {
+      for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
+        this.collect(entry);
+      }
+    } while (this.lineage?.sweep() === true);
     this.#batch.flush(out);
   }
 
@@ -322,6 +333,7 @@ export class ReferenceCounter {
     entry.outcome = undefined;
     entry.state = "FREED";
     this.dropContained(outcome);
+    if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

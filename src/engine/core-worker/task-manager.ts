@@ -22,20 +22,28 @@ import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskLineage } from "./task-lineage.ts";
 
 export class TaskManager {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #memoryStore: MemoryStore;
+  readonly #lineage: TaskLineage;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
   #unfinishedCount = 0;
 
-  constructor(context: ProcessContext, references: ReferenceCounter, memoryStore: MemoryStore) {
-    this.#context = context;
-    this.#references = references;
-    this.#memoryStore = memoryStore;
+  constructor(parts: {
+    context: ProcessContext;
+    references: ReferenceCounter;
+    memoryStore: MemoryStore;
+    lineage: TaskLineage;
+  }) {
+    this.#context = parts.context;
+    this.#references = parts.references;
+    this.#memoryStore = parts.memoryStore;
+    this.#lineage = parts.lineage;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -56,16 +64,16 @@ export class TaskManager {
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
     this.#unfinishedCount -= 1;
-    this.settle(task, outcome, out);
+    this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
     if (more !== null) {
       for (let i = 0; i < more.length; i++) {
         const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
-        this.settle(more[i] as ObjectEntry, value, out);
+        this.#settleReturn(more[i] as ObjectEntry, value, out);
       }
     }
     // Last: what the returns name may be kept by the arguments only.
-    this.#releaseArguments(task);
+    if (!this.#lineage.keep(task)) this.#releaseArguments(task);
   }
 
   /**
@@ -73,6 +81,8 @@ export class TaskManager {
    */
   settle(entry: ObjectEntry, outcome: Outcome, out: Out): void {
     if (entry.state !== "PENDING") return;
+    // Of one that was lost and made anew the value before is still there.
+    if (entry.outcome !== undefined) this.#references.dropContained(entry.outcome);
     entry.outcome = this.#own(outcome);
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
@@ -107,6 +117,12 @@ export class TaskManager {
     this.#references.exportContained(outcome, borrower);
     const object = { serial: entry.serial, index: entry.index };
     out.send(borrower, { type: "objectState", from: this.#context.self, object, outcome });
+  }
+
+  /** A return that was not lost keeps its value when its task has run again. */
+  #settleReturn(entry: ObjectEntry, value: Outcome, out: Out): void {
+    if (entry.state === "PENDING") this.settle(entry, value, out);
+    else if (!(value instanceof FailedValue)) this.#references.discard(value);
   }
 
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {

@@ -18,6 +18,7 @@ import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { ExceptionJudged } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
+import type { DependencyResolver } from "./dependency-resolver.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
@@ -38,15 +39,22 @@ export class TaskRetries {
   readonly #context: ProcessContext;
   readonly #manager: TaskManager;
   readonly #references: ReferenceCounter;
+  readonly #dependencies: DependencyResolver;
   readonly #pauses = new DeadlineQueue<TaskRecord>();
   /** Why they pause, for a person. */
   readonly #pausing = new Map<TaskRecord, string>();
   readonly #judged = new Map<TaskRecord, FailedValue>();
 
-  constructor(context: ProcessContext, references: ReferenceCounter, manager: TaskManager) {
-    this.#context = context;
-    this.#references = references;
-    this.#manager = manager;
+  constructor(parts: {
+    context: ProcessContext;
+    references: ReferenceCounter;
+    dependencies: DependencyResolver;
+    manager: TaskManager;
+  }) {
+    this.#context = parts.context;
+    this.#references = parts.references;
+    this.#dependencies = parts.dependencies;
+    this.#manager = parts.manager;
   }
 
   /** The process in which the task had started, or may have, has died. */
@@ -58,7 +66,7 @@ export class TaskRetries {
     const isOfTheSystem = error.type === "WORKER_CRASHED" || error.type === "NODE_DIED";
     if (isOfTheSystem && hasRetryLeft(task)) {
       task.retriesUsed += 1;
-      this.#runAgain(task);
+      this.#runAgain(task, out);
       return;
     }
     this.#noteExhausted(task);
@@ -76,7 +84,7 @@ export class TaskRetries {
       return true;
     }
     if (retryExceptions === true) {
-      this.#retryException(task, failed);
+      this.#retryException(task, failed, out);
       return true;
     }
     // The bytes are only lent, and what they name is kept by nothing yet.
@@ -91,7 +99,7 @@ export class TaskRetries {
     const failed = this.#judged.get(task);
     if (failed === undefined) return;
     this.#judged.delete(task);
-    if (retries) this.#retryException(task, failed);
+    if (retries) this.#retryException(task, failed, out);
     else this.#end(task, failed, why, out);
     this.#references.dropContained(failed);
   }
@@ -124,11 +132,11 @@ export class TaskRetries {
     return this.#pauses.nextMs();
   }
 
-  onDeadline(nowMs: number): void {
+  onDeadline(nowMs: number, out: Out): void {
     for (;;) {
       const task = this.#pauses.takeDue(nowMs);
       if (task === undefined) return;
-      if (this.#pausing.delete(task)) this.#runAgain(task);
+      if (this.#pausing.delete(task)) this.#runAgain(task, out);
     }
   }
 
@@ -152,21 +160,22 @@ export class TaskRetries {
     this.#pauses.add(nowMs + delayMs, task);
   }
 
-  #retryException(task: TaskRecord, failed: FailedValue): void {
+  #retryException(task: TaskRecord, failed: FailedValue, out: Out): void {
     this.#references.discard(failed);
     this.counts.retriedExceptions += 1;
     task.retriesUsed += 1;
-    this.#runAgain(task);
+    this.#runAgain(task, out);
   }
 
   #noteExhausted({ attempt }: TaskRecord): void {
     if (attempt > 0) this.counts.exhausted += 1;
   }
 
-  #runAgain(task: TaskRecord): void {
+  /** With the arguments that it had, once they are there: one may be lost, and be made anew. */
+  #runAgain(task: TaskRecord, out: Out): void {
     this.counts.retried += 1;
     task.attempt += 1;
-    this.#manager.resubmit(task);
+    if (this.#dependencies.recheck(task, out)) this.#manager.resubmit(task);
   }
 
   #end(task: TaskRecord, { error, cause }: FailedValue, more: string, out: Out): void {

@@ -6,8 +6,9 @@
  *         is gone.
  * In/out: submitted tasks, LeaseGranted, LeaseSpilled, LeasePending, LeaseRefused, LeaseRevoked,
  *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
- * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease; one on a
- *         lease of another node, since nobody could tell whether those behind it had started.
+ * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease. On a lease of
+ *         another node a task without a retry left goes alone: nobody could tell whether it had
+ *         started.
  * Errors: a started task whose worker died goes to TaskRetries with the raylet's reason; unstarted
  *         ones move at no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
@@ -35,7 +36,7 @@ import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
-import type { TaskRetries } from "./task-retries.ts";
+import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
 
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
@@ -299,10 +300,10 @@ export class TaskSubmitter {
   #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
     const oneWillDo = isTooShortToShare(queue);
-    while (tasks.size > 0) {
+    for (let task = tasks.peek(); task !== undefined; task = tasks.peek()) {
       let best: LeaseStream | undefined;
       for (const lease of leases) {
-        if (!this.#hasRoom(lease, nowMs, out)) continue;
+        if (!this.#hasRoom(lease, task, nowMs, out)) continue;
         if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
         if (oneWillDo) break;
       }
@@ -316,7 +317,8 @@ export class TaskSubmitter {
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
     } else if (queue.tasks.size > 0) {
-      while (queue.tasks.size > 0 && this.#hasRoom(lease, nowMs, out)) {
+      for (let task = queue.tasks.peek(); task !== undefined; task = queue.tasks.peek()) {
+        if (!this.#hasRoom(lease, task, nowMs, out)) break;
         this.#push(lease, queue.tasks.shift() as TaskRecord, out);
       }
     }
@@ -349,16 +351,19 @@ export class TaskSubmitter {
   }
 
   /** How many tasks may be in flight on the lease. */
-  #window({ queue, raylet }: LeaseStream): number {
+  #window({ queue }: LeaseStream): number {
     const { durationMs } = queue;
-    if (durationMs < 0 || raylet !== this.#context.raylet) return 1;
+    if (durationMs < 0) return 1;
     const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
     if (durationMs >= overlapBelowMs) return 1;
     return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
   }
 
-  #hasRoom(lease: LeaseStream, nowMs: number, out: Out): boolean {
+  // oxlint-disable-next-line max-params -- a task, where it would go, and when.
+  #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
     if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
+    const isFar = lease.raylet !== this.#context.raylet;
+    if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
     if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
@@ -394,7 +399,7 @@ export class TaskSubmitter {
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     if (fullest === undefined || !isWorthMoving(queue, fullest)) return;
     const keep = Math.ceil(fullest.inFlightCount / 2);
     while (fullest.inFlightCount > keep) {
@@ -433,7 +438,7 @@ export class TaskSubmitter {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
     }
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
     const shared = mayShare ? queue.inFlightCount : leases.length;
     const wanted = queue.tasks.size + shared - leases.length;
