@@ -5,7 +5,7 @@ import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker
 import { handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
 import { GetTimeoutError } from "./errors.ts";
-import { toError } from "./failure.ts";
+import { toClass, toError } from "./failure.ts";
 import { firstRef, ObjectRef } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { remoteInternals } from "./remote-internals.ts";
@@ -227,6 +227,8 @@ export abstract class WaitingCall extends PendingCall {
       return;
     }
     this.#caller = caller;
+    this.waiter = caller.context?.task ?? null;
+    this.isAbortable = signal !== undefined;
     if (caller.context !== null) startWaiting(caller.context);
     caller.client.awaitObjects(this);
     if (signal === undefined || this.settled) return;
@@ -243,6 +245,7 @@ export abstract class WaitingCall extends PendingCall {
     const caller = this.#end();
     if (caller === null) return;
     try {
+      if (this.failure !== null) throw toClass(this.failure);
       if (this.timedOut) this.onTimedOut(caller);
       else this.onReady(caller);
     } catch (error) {

@@ -168,7 +168,7 @@ export class SimNode {
       nodeId: plan.nodeId,
       config: plan.config,
       checkInvariants: true,
-      clock: world.hostClock(life),
+      clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
       ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),

@@ -15,6 +15,7 @@ import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
+import type { WaitProbe } from "#engine/protocol/probe.ts";
 
 const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
 const workerId = `${nodeId}00000001` as WorkerId;
@@ -58,6 +59,15 @@ const spec: ActorSpec = {
   maxConcurrency: Infinity,
 };
 const failure = { error, cause: null };
+const probe: WaitProbe = {
+  owner: otherId,
+  serial: 9,
+  round: 3,
+  yields: true,
+  path: [{ workerId, blockSeq: 2 }],
+  expected: [],
+  lines: ["a waits for b", "b"],
+};
 
 const pushTask: Message = {
   type: "pushTask",
@@ -128,6 +138,8 @@ const examples: Examples = {
   watchWorker: { type: "watchWorker", from, workerId },
   subscribeObject: { type: "subscribeObject", from, object: { serial: 7, index: 1 } },
   objectState: { type: "objectState", from, object: { serial: 7, index: 1 }, outcome: stored },
+  probeObject: { type: "probeObject", from: workerId, object: { serial: 7, index: 1 }, probe },
+  probeTask: { type: "probeTask", from: workerId, serial: 7, stream: 5, seq: 2 ** 33, probe },
   releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
   allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096 },
   arenaAllocated: {
@@ -239,6 +251,13 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeObject: "10120700000000000100",
   objectState: "11120700000000000100080100000040000000000000100000000000",
   releaseHolds: "1212010700000000000100",
+  probeObject:
+    "401207000000000001001400112233445566778899aabbccddeeff0000000209000000000003000000010114" +
+    "00112233445566778899aabbccddeeff0000000102000000000000021a6120776169747320666f7220620262",
+  probeTask:
+    "41120700000000000500000000000000000002001400112233445566778899aabbccddeeff00000002090000" +
+    "0000000300000001011400112233445566778899aabbccddeeff0000000102000000000000021a6120776169" +
+    "747320666f7220620262",
   allocateArena: "1312028120",
   arenaAllocated: "14120203812000",
   freeArena: "15120101000000400000000000001000000000",

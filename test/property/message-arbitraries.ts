@@ -14,6 +14,7 @@ import type {
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import { messageNumbers } from "#engine/protocol/codec/codec.ts";
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { WaitProbe } from "#engine/protocol/probe.ts";
 import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
 
 type Arb<T> = fc.Arbitrary<T>;
@@ -138,6 +139,16 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
   );
 
 const objectName = of({ serial: u48, index: u16 });
+const waitStamps = few(of({ workerId, blockSeq: u48 }));
+const probe = of<WaitProbe>({
+  owner: workerId,
+  serial: u48,
+  round: u32,
+  yields: fc.boolean(),
+  path: waitStamps,
+  expected: waitStamps,
+  lines: few(strings),
+});
 const registration = of<ActorRegistration>({
   actorId,
   className: strings,
@@ -195,6 +206,8 @@ function fieldsFrom(from: Address): AllFields {
       keptRefs: orNull(few(objectName)),
     },
     takenBack: { stream: u48, seqs: few(u48) },
+    probeObject: { object: objectName, probe },
+    probeTask: { serial: u48, stream: u48, seq: u48, probe },
     requestWorkerLease: {
       leaseId: u48,
       taskName: strings,

@@ -42,6 +42,8 @@ export interface Config {
   readonly resourceReportMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
+  /** A task that has waited in get for so long asks whether it waits for itself. */
+  readonly deadlockProbeMs: number;
 }
 
 export const defaultConfig: Config = {
@@ -62,6 +64,7 @@ export const defaultConfig: Config = {
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
   arenaChunkBytes: 4 * 1024 * 1024,
+  deadlockProbeMs: 200,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

@@ -18,14 +18,18 @@ export type ErrorType =
   | "OBJECT_STORE_FULL"
   | "SERIALIZATION"
   | "GET_TIMEOUT"
-  | "NODE_DIED";
+  | "NODE_DIED"
+  | "DEADLOCK";
 
 /** `subject` is the hex id of the task, actor or object it happened to, or "". */
 export interface EngineError {
   readonly type: ErrorType;
   readonly message: string;
   readonly subject: string;
-  /** Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, else "". */
+  /**
+   * Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, the cycle line by line
+   * for DEADLOCK, else "".
+   */
   readonly detail: string;
 }
 

@@ -10,6 +10,7 @@ import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
@@ -134,6 +135,7 @@ export type CoreWorkerEvent =
   | TaskMessage
   | ObjectMessage
   | GcsMessage
+  | ProbeMessage
   | Deadline
   | Writable;
 

@@ -25,6 +25,7 @@ import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
+import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
@@ -42,6 +43,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
+  readonly deadlocks: DeadlockDetector;
   readonly #memoryStore = new MemoryStore();
   readonly #dependencies: DependencyResolver;
 
@@ -57,6 +59,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
     this.receiver = new TaskReceiver(context, references);
+    const { receiver } = this;
+    const memoryStore = this.#memoryStore;
+    this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
   }
 
   /**
@@ -90,6 +95,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     });
   }
 
+  /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
+  get hasOnlyProbesDue(): boolean {
+    const ofCalls = this.#memoryStore.nextDeadlineMs();
+    return Math.min(ofCalls, this.submitter.nextDeadlineMs()) === Infinity;
+  }
+
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     if (this.#isOfTheDead(event)) this.#refuse(event);
     else this.#route(event, nowMs, out);
@@ -100,7 +111,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    return Math.min(
+      this.#memoryStore.nextDeadlineMs(),
+      this.submitter.nextDeadlineMs(),
+      this.deadlocks.nextDeadlineMs(),
+    );
   }
 
   checkInvariants(): void {
@@ -119,6 +134,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.references.watchIfFar(event.from as WorkerId, out);
         return this.receiver.onPushTask(event, out);
       case "taskFinished":
+        this.deadlocks.onTaskFinished(event.task);
         return this.receiver.onTaskFinished(event, out);
       case "awaitObjects":
         return this.#onAwaitObjects(event.request, out);
@@ -131,7 +147,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         for (const entry of event.entries) this.references.dropUse(entry);
         return;
       case "taskWaiting":
-        return this.receiver.onTaskWaiting(event, out);
+        this.receiver.onTaskWaiting(event, out);
+        return this.deadlocks.onTaskWaiting(event, nowMs);
       case "takenBack":
         return this.submitter.onTakenBack(event, nowMs, out);
       default:
@@ -167,6 +184,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onReleaseHolds(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
+      case "probeObject":
+        return this.deadlocks.onProbeObject(event, out);
+      case "probeTask":
+        return this.deadlocks.onProbeTask(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -333,5 +354,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
+    this.deadlocks.onDeadline(nowMs, out);
   }
 }

@@ -14,7 +14,7 @@ import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submit
 import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
-import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
@@ -234,7 +234,7 @@ export class CoreWorkerClient {
     if (numReturns > 1) {
       task.moreReturns = [];
       for (let index = 2; index <= numReturns; index++) {
-        const entry = new ObjectEntry(this.workerId, task.serial, index);
+        const entry = new LaterReturn(task, index);
         entry.localRefs = 1;
         task.moreReturns.push(entry);
       }

@@ -66,6 +66,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   heartbeatAck: 51,
   resourceView: 52,
   nodeDied: 53,
+  probeObject: 64,
+  probeTask: 65,
 };
 
 const headBytes = 2;

@@ -13,6 +13,7 @@ import type {
 } from "#engine/protocol/gcs.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Field } from "./field.ts";
 import {
@@ -62,6 +63,18 @@ const error = errorField;
 const nullableError = nullable(errorField);
 
 const objectName = record<ObjectName>({ serial: u48, index: u16 });
+
+const waitStamp = record<WaitStamp>({ workerId, blockSeq: u48 });
+
+const probe = record<WaitProbe>({
+  owner: workerId,
+  serial: u48,
+  round: u32,
+  yields: bool,
+  path: list(waitStamp, 7),
+  expected: list(waitStamp, 7),
+  lines: list(text),
+});
 
 const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
 
@@ -188,5 +201,7 @@ export const coldMessages: MessageFields<ColdMessage> = {
     error: nullableError,
   }),
   freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
+  probeObject: messageOf("probeObject", { object: objectName, probe }),
+  probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
   ...gcsMessages,
 };

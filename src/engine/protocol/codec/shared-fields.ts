@@ -27,6 +27,7 @@ const errorType = oneOf<ErrorType>({
   SERIALIZATION: 12,
   GET_TIMEOUT: 13,
   NODE_DIED: 14,
+  DEADLOCK: 15,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({
