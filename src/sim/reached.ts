@@ -6,6 +6,7 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "deadlockFound"
   | "driverCrashed"
   | "leaseRevoked"
   | "leaseSpilled"

@@ -161,7 +161,10 @@ export class SimNode {
       onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),
-      onSettled: (request) => oracles.onSettled(request, simulated, digest),
+      onSettled: (request) => {
+        if (request.failure?.type === "DEADLOCK") world.mark("deadlockFound");
+        oracles.onSettled(request, simulated, digest);
+      },
     };
     const options = {
       workerId,

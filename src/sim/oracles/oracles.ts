@@ -11,6 +11,7 @@ import type { Cluster, SimProcess } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
 import { AgreementOracle } from "./agreement.ts";
+import { DeadlockOracle } from "./deadlocks.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { ObjectOracle } from "./objects.ts";
@@ -52,6 +53,7 @@ export class Oracles implements NetworkWatch {
       of((violate) => new TimeOracle(violate, mayStandStill)),
       of((violate) => new LivenessOracle(violate)),
       of((violate) => new TransportOracle(violate)),
+      of((violate) => new DeadlockOracle(violate, cluster)),
     ];
   }
 
