@@ -84,13 +84,27 @@ describe("the chain of who waits for whom", () => {
   }
   const Actor = remote(Caller).options({ maxConcurrency: 1 });
 
-  test("two actors that call each other and wait with a limit of time: no deadlock", async () => {
-    const message = await stuck(async () => {
-      const [one, two] = [Actor.remote(), Actor.remote()];
-      await get([one.meet.remote(two), two.meet.remote(one)]);
-      return get(one.call.remote());
-    });
+  async function callEachOther(): Promise<string> {
+    const [one, two] = [Actor.remote(), Actor.remote()];
+    await get([one.meet.remote(two), two.meet.remote(one)]);
+    return get(one.call.remote());
+  }
+
+  test("two actors that call each other and wait", async () => {
+    const message = await stuck(callEachOther);
     expect(message).toMatch(/^Caller.call failed: deadlock: these wait for each other/);
+  });
+
+  test("… with nobody to look for deadlocks", async () => {
+    const init = { systemConfig: { deadlockProbeMs: 0 } };
+    const message = await stuck(callEachOther, { init });
+    const lines = message.split("\n");
+    expect(lines[0]).toMatch(/^deadlock: nothing is left to happen/);
+    expect(lines[1]).toMatch(/^ {2}the program waits for task Caller.call \(.*: it runs on worker/);
+    expect(lines[2]).toMatch(/^ {4}task Caller.call on worker\d waits for .*: it runs on worker/);
+    expect(lines[3]).toMatch(
+      /^ {6}task Caller.call on worker\d waits for .*: it waits for its turn on .* \(a cycle\)$/,
+    );
   });
 
   test("a task that waits for a ref which never ends, on another node", async () => {
