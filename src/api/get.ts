@@ -1,6 +1,6 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import { TaskRecord, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
@@ -304,14 +304,9 @@ function timeoutError(
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
   const [first] = pending;
-  const isTask = first instanceof TaskRecord;
-  const what = isTask ? `task ${first.template.definition.taskName}` : "an object of another task";
-  const known = isTask ? client.core.pendingReason(first) : "";
-  const reason = known === "" ? "it has not ended" : known;
-  return new GetTimeoutError(
-    `get: ${pending.length} of ${entries.length} objects were not ready within ${timeoutMs} ms; ` +
-      `${what}: ${reason}`,
-  );
+  const why = first === undefined ? "" : `; ${client.core.whyPending(first)}`;
+  const count = `${pending.length} of ${entries.length}`;
+  return new GetTimeoutError(`get: ${count} objects were not ready within ${timeoutMs} ms${why}`);
 }
 
 function checkGetOptions(options: GetOptions | undefined, verb: string): void {

@@ -27,8 +27,8 @@ export interface EngineError {
   readonly message: string;
   readonly subject: string;
   /**
-   * Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, the cycle line by line
-   * for DEADLOCK, else "".
+   * Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, the cycle line by
+   * line for DEADLOCK, else "".
    */
   readonly detail: string;
 }

@@ -21,14 +21,15 @@ import type {
 } from "#engine/protocol/object.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
-import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
-import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -80,19 +81,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
-    if (task.unresolvedCount > 0) return "waits for its arguments";
-    if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
-    return this.submitter.pendingReason(task);
+    return pendingReason(task, this);
   }
 
-  /** What the calls of get and wait of this process wait for, a line each, for a person. */
-  waitingReasons(): string[] {
-    return this.#memoryStore.pendingEntries().map((entry) => {
-      const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-      if (!(entry instanceof TaskRecord)) return `object ${subject} of another process`;
-      const reason = this.pendingReason(entry) || "runs, or is on its way to a worker";
-      return `task ${entry.template.definition.taskName} (${subject}): ${reason}`;
-    });
+  /** What an object without an outcome waits for, for a person. */
+  whyPending(entry: ObjectEntry): string {
+    return whyPending(entry, this);
   }
 
   /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
@@ -185,9 +179,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
       case "probeObject":
-        return this.deadlocks.onProbeObject(event, out);
+        return this.deadlocks.probes.onProbeObject(event, out);
       case "probeTask":
-        return this.deadlocks.onProbeTask(event, out);
+        return this.deadlocks.probes.onProbeTask(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":

@@ -15,7 +15,7 @@
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
-import type { ProbeObject, ProbeTask, WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
+import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
 import type { TaskWaiting } from "./calls.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { Out } from "./process-context.ts";
@@ -45,14 +45,14 @@ class Episode {
 }
 
 export class DeadlockDetector {
+  readonly probes: WaitProbes;
   readonly #parts: ProbeParts;
-  readonly #probes: WaitProbes;
   readonly #episodes = new Map<IncomingTask, Episode>();
   readonly #due = new DeadlineQueue<Episode>();
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
-    this.#probes = new WaitProbes(parts, (task, probe, out) => this.#onReturned(task, probe, out));
+    this.probes = new WaitProbes(parts, (task, probe, out) => this.#onReturned(task, probe, out));
   }
 
   /** Tasks that wait, for tests. */
@@ -75,14 +75,6 @@ export class DeadlockDetector {
   /** It may end while a call of get that nobody awaits goes on. */
   onTaskFinished(task: IncomingTask): void {
     this.#end(task);
-  }
-
-  onProbeObject(message: ProbeObject, out: Out): void {
-    this.#probes.onProbeObject(message, out);
-  }
-
-  onProbeTask(message: ProbeTask, out: Out): void {
-    this.#probes.onProbeTask(message, out);
   }
 
   nextDeadlineMs(): number {
@@ -136,15 +128,15 @@ export class DeadlockDetector {
     const { owner, serial } = task;
     const expected = found.get(request) ?? [];
     const probe = { owner, serial, round, yields: count === 1, path: [], expected, lines: [] };
-    this.#probes.start(task, request, probe, out);
+    this.probes.start(task, request, probe, out);
   }
 
   #onReturned(task: IncomingTask, probe: WaitProbe, out: Out): void {
     const episode = this.#episodes.get(task);
     if (episode === undefined || episode.round !== probe.round) return;
     const { path, expected, lines } = probe;
-    const requests = this.#probes.requestsOf(task);
-    const asker = requests.find((one) => this.#probes.numberOf(one) === path[0]?.blockSeq);
+    const requests = this.probes.requestsOf(task);
+    const asker = requests.find((one) => this.probes.numberOf(one) === path[0]?.blockSeq);
     if (asker === undefined) return;
     const { found, confirmed } = episode;
     if (expected.length === 0) {

@@ -109,15 +109,6 @@ export class MemoryStore {
     this.#settle(request, out);
   }
 
-  /** What the requests wait for, each once. */
-  pendingEntries(): ObjectEntry[] {
-    const pending = new Set<ObjectEntry>();
-    for (const { entries } of this.waiting()) {
-      for (const entry of entries) if (entry.state === "PENDING") pending.add(entry);
-    }
-    return [...pending];
-  }
-
   nextDeadlineMs(): number {
     return this.#deadlines.nextMs();
   }

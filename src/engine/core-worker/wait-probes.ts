@@ -5,8 +5,8 @@
  * State:  per round of a task what its probe has passed here; numbers of waiting calls.
  * In/out: ProbeObject, ProbeTask → the same, to the next process; `onReturned`.
  * Bounds: ≤ `pathMax` waiting tasks and ≤ `linesMax` lines a probe, ≤ `fanOutMax` objects of one
- *         call a round (others in the next), ≤ `stepsMax` steps an event, `roundsRemembered` rounds.
- *         Beyond them a cycle may be found later, or not; none is ever made up.
+ *         call a round (others in the next), ≤ `stepsMax` steps an event, `roundsRemembered`
+ *         rounds. Beyond them a cycle may be found later, or not; none is ever made up.
  * Errors: a probe that meets something unknown, ended or free to go on ends there.
  * Source: Chandy, Misra, Haas: Distributed Deadlock Detection, TOCS '83 (AND model).
  */
