@@ -6,7 +6,7 @@ import { handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
 import { GetTimeoutError } from "./errors.ts";
 import { toClass, toError } from "./failure.ts";
-import { firstRef, ObjectRef } from "./object-ref.ts";
+import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { remoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, requireClient } from "./runtime.ts";
@@ -198,7 +198,9 @@ export const put: PutSignature = function put(value: unknown): never {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
-  return firstRef(client.putObject(values.encode(value, "value")), client) as never;
+  const ref = firstRef(client.putObject(values.encode(value, "value")), client);
+  if (recordsSites(client)) recordSite(ObjectRef.entryOf(ref), client, put);
+  return ref as never;
 };
 
 // ---------------------------------------------------------------- waiting for entries

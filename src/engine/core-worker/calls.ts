@@ -8,6 +8,13 @@ import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
+import type {
+  ClusterRows,
+  ClusterStateKind,
+  NodeStateKind,
+  StateMessage,
+  StateRows,
+} from "#engine/protocol/state.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
@@ -76,6 +83,21 @@ export interface GetActorByNameCall {
   readonly namespace: string;
 }
 
+/** Answered by pages, `listed`, of which one is the last. */
+export interface ListStateCall {
+  readonly type: "listStateCall";
+  readonly requestId: number;
+  readonly kind: NodeStateKind;
+  readonly limit: number;
+}
+
+export interface ListClusterCall {
+  readonly type: "listClusterCall";
+  readonly requestId: number;
+  readonly kind: ClusterStateKind;
+  readonly limit: number;
+}
+
 export interface AllocateCall {
   readonly type: "allocateCall";
   readonly requestId: number;
@@ -123,6 +145,8 @@ export type CoreWorkerCall =
   | ReleaseViews
   | KillActorCall
   | GetActorByNameCall
+  | ListStateCall
+  | ListClusterCall
   | AllocateCall
   | ReleaseExtentCall
   | TaskFinished
@@ -136,6 +160,7 @@ export type CoreWorkerEvent =
   | ObjectMessage
   | GcsMessage
   | ProbeMessage
+  | StateMessage
   | Deadline
   | Writable;
 
@@ -160,6 +185,18 @@ export interface Found {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+export interface StatePage extends StateRows, ClusterRows {
+  readonly isLast: boolean;
+  /** Processes that are left out, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface Listed {
+  readonly type: "listed";
+  readonly requestId: number;
+  readonly page: StatePage;
 }
 
 export interface Allocated {
@@ -202,6 +239,7 @@ export type CoreWorkerInstruction =
   | RunConstructor
   | Killed
   | Found
+  | Listed
   | Allocated
   | DropSegment
   | WatchRef

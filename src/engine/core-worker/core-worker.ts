@@ -19,6 +19,13 @@ import type {
   ReleaseHolds,
   SubscribeObject,
 } from "#engine/protocol/object.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import {
+  type ClusterListed,
+  noClusterRows,
+  noStateRows,
+  type StateListed,
+} from "#engine/protocol/state.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
@@ -29,9 +36,11 @@ import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { ObjectTable } from "./object-table.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
+import { StateReader } from "./state-rows.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
@@ -45,13 +54,15 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
   readonly deadlocks: DeadlockDetector;
+  readonly objects = new ObjectTable();
   readonly #memoryStore = new MemoryStore();
   readonly #dependencies: DependencyResolver;
+  readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
     this.context = context;
     this.references = new ReferenceCounter(context);
-    this.tasks = new TaskManager(context, this.references, this.#memoryStore);
+    this.tasks = new TaskManager(context, this.references, this.#memoryStore, this.objects);
     this.#dependencies = new DependencyResolver(this.references);
     const streamNumbers = new SerialCounter();
     const { tasks: manager, references } = this;
@@ -63,6 +74,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const { receiver } = this;
     const memoryStore = this.#memoryStore;
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
+    const { submitter, actors, objects } = this;
+    const reading = { context, references, objects, actors, submitter, receiver, memoryStore };
+    this.#state = new StateReader(reading);
   }
 
   /**
@@ -227,6 +241,21 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         const { requestId, size } = event;
         return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
       }
+      case "listStateCall": {
+        const { requestId, kind, limit } = event;
+        const { raylet } = this.context;
+        return out.send(raylet, { type: "listState", from, requestId, kind, limit });
+      }
+      case "listClusterCall": {
+        const { requestId, kind, limit } = event;
+        return out.send(this.context.gcs, { type: "listCluster", from, requestId, kind, limit });
+      }
+      case "collectState":
+        return this.#state.onCollectState(event, out);
+      case "stateListed":
+        return this.#onStateListed(event, out);
+      case "clusterListed":
+        return this.#onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       case "arenaAllocated":
@@ -288,6 +317,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onPutObject({ entry }: PutObject, out: Out): void {
     const specials = specialsOf(entry.outcome);
+    if (entry.outcome instanceof StoredValue) this.objects.add(entry);
     if (specials.length > 0) this.references.addContained(specials, out);
   }
 
@@ -318,6 +348,16 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onActorByName({ requestId, actorId, className }: ActorByName, out: Out): void {
     out.instruct({ type: "found", requestId, actorId, className });
+  }
+
+  #onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
+    const page = { ...noClusterRows, ...rows, isLast, missing };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
+  #onClusterListed({ requestId, rows, isLast }: ClusterListed, out: Out): void {
+    const page = { ...noStateRows, ...rows, isLast, missing: [] };
+    out.instruct({ type: "listed", requestId, page });
   }
 
   #onArenaAllocated({ requestId, segment, offset, error }: ArenaAllocated, out: Out): void {

@@ -20,6 +20,7 @@ import { specialsOf } from "./contained-refs.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
+import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -27,15 +28,22 @@ export class TaskManager {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #memoryStore: MemoryStore;
+  readonly #objects: ObjectTable;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
   #unfinishedCount = 0;
 
-  constructor(context: ProcessContext, references: ReferenceCounter, memoryStore: MemoryStore) {
+  constructor(
+    context: ProcessContext,
+    references: ReferenceCounter,
+    memoryStore: MemoryStore,
+    objects: ObjectTable,
+  ) {
     this.#context = context;
     this.#references = references;
     this.#memoryStore = memoryStore;
+    this.#objects = objects;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -72,6 +80,7 @@ export class TaskManager {
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials, out);
+    if (outcome instanceof StoredValue) this.#objects.add(entry);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });

@@ -9,6 +9,7 @@ import type {
   ActorState,
   FailedCreation,
 } from "#engine/protocol/gcs.ts";
+import type { ActorListing } from "#engine/protocol/state.ts";
 import { ownFailure } from "#engine/protocol/own-value.ts";
 
 export class ActorRow {
@@ -40,6 +41,23 @@ export class ActorRow {
   get title(): string {
     const { className, name } = this.registration;
     return name === "" ? className : `${className} ${JSON.stringify(name)}`;
+  }
+
+  toListing(): ActorListing {
+    const { id: actorId, registration, state, incarnation, death, pendingReason } = this;
+    const { className, name, namespace } = registration;
+    return {
+      actorId,
+      className,
+      name,
+      namespace,
+      state,
+      restartCount: incarnation,
+      nodeId: this.nodeId,
+      workerId: this.workerId,
+      deathCause: death?.error.message ?? "",
+      pendingReason,
+    };
   }
 
   toMessage(): ActorState {

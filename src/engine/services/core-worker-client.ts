@@ -11,13 +11,18 @@ import type {
 } from "#engine/common/task-spec.ts";
 import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
-import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
+import type {
+  CoreWorkerEvent,
+  CoreWorkerInstruction,
+  StatePage,
+} from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
@@ -39,6 +44,13 @@ export abstract class PendingCall extends GetRequest {
 export interface FoundActor {
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+/** The pages of a list that have come. */
+interface Lister {
+  readonly pages: StatePage[];
+  resolve(pages: readonly StatePage[]): void;
+  reject(error: Error): void;
 }
 
 interface Finder {
@@ -72,6 +84,7 @@ export class CoreWorkerClient {
   readonly #functionNumbers = new Map<string, number>();
   readonly #killed = new Map<number, () => void>();
   readonly #found = new Map<number, Finder>();
+  readonly #lists = new Map<number, Lister>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
   #isKeptAlive = false;
@@ -168,6 +181,16 @@ export class CoreWorkerClient {
     });
   }
 
+  /** Of the processes of this node. */
+  listState(kind: NodeStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listStateCall", requestId, kind, limit }));
+  }
+
+  /** Of the GCS. */
+  listCluster(kind: ClusterStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listClusterCall", requestId, kind, limit }));
+  }
+
   // ------------------------------------------------------------ objects
 
   /** The entry of a value that lies where `outcome` says; one JS ref to it is being made. */
@@ -210,8 +233,10 @@ export class CoreWorkerClient {
     for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
     for (const killed of this.#killed.values()) killed();
     for (const finder of this.#found.values()) finder.reject(error);
+    for (const lister of this.#lists.values()) lister.reject(error);
     this.#killed.clear();
     this.#found.clear();
+    this.#lists.clear();
   }
 
   // ------------------------------------------------------------ inside
@@ -276,6 +301,8 @@ export class CoreWorkerClient {
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
+      case "listed":
+        return this.#onListed(instruction.requestId, instruction.page);
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
@@ -283,6 +310,21 @@ export class CoreWorkerClient {
         return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
+  }
+
+  #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {
+    return new Promise((resolve, reject) => {
+      const requestId = this.#request();
+      this.#lists.set(requestId, { pages: [], resolve, reject });
+      this.dispatch(call(requestId));
+    });
+  }
+
+  #onListed(requestId: number, page: StatePage): void {
+    this.#lists.get(requestId)?.pages.push(page);
+    if (!page.isLast) return;
+    const lister = this.#answer(this.#lists, requestId);
+    lister?.resolve(lister.pages);
   }
 
   #request(): number {

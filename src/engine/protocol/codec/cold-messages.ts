@@ -4,7 +4,6 @@
  */
 import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
-  ActorLifeState,
   ActorRegistration,
   ActorSpec,
   FailedCreation,
@@ -24,7 +23,6 @@ import {
   messageOf,
   nullable,
   nullableId,
-  oneOf,
   record,
   text,
   u16,
@@ -36,9 +34,11 @@ import {
   descriptorField,
   errorField,
   labelsField,
+  lifeStateField,
   resourcesField,
   strategyField,
 } from "./shared-fields.ts";
+import { stateMessages } from "./state-messages.ts";
 
 export type HotMessageType =
   | "pushTask"
@@ -78,14 +78,6 @@ const probe = record<WaitProbe>({
 
 const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
 
-const lifeState = oneOf<ActorLifeState>({
-  DEPENDENCIES_UNREADY: 0,
-  PENDING_CREATION: 1,
-  ALIVE: 2,
-  RESTARTING: 3,
-  DEAD: 4,
-});
-
 const registration = record<ActorRegistration>({
   actorId,
   className: text,
@@ -123,6 +115,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
     nodeId,
     address: text,
     hostname: text,
+    isHead: bool,
     resources: resourcesField,
     labels: labelsField,
   }),
@@ -142,7 +135,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
   actorState: messageOf("actorState", {
     actorId,
     version: anyNumber,
-    state: lifeState,
+    state: lifeStateField,
     incarnation: anyNumber,
     workerId: nullableId<WorkerId>(),
     death: nullableFailure,
@@ -203,5 +196,6 @@ export const coldMessages: MessageFields<ColdMessage> = {
   freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
   probeObject: messageOf("probeObject", { object: objectName, probe }),
   probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
+  ...stateMessages,
   ...gcsMessages,
 };
