@@ -4,155 +4,25 @@
  *
  * Nothing here is needed to run a program: it is read from the processes when somebody asks.
  */
-import { objectIdHex, objectKey, nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
-import { toRecord } from "#engine/common/resources.ts";
 import type { StatePage } from "#engine/core-worker/calls.ts";
-import {
-  type ActorListing,
-  type NodeListing,
-  type ObjectRow,
-  type ReferenceType,
-  stateRowsMax,
-  type TaskRow,
-  type WorkerRow,
-} from "#engine/protocol/state.ts";
+import { type ReferenceType, stateRowsMax } from "#engine/protocol/state.ts";
 import { describe } from "./call-shape.ts";
-import type {
-  ActorId,
-  JobId,
-  NodeId,
-  ObjectId,
-  PlacementGroupId,
-  TaskId,
-  WorkerId,
-} from "./ids.ts";
-import { embeddedJobId } from "./runtime-context.ts";
+import type { TaskId } from "./ids.ts";
 import { never, requireClient } from "./runtime.ts";
+import { actorInfo, nodeInfo, objectInfo, taskInfo, workerInfo } from "./state-infos.ts";
+import type {
+  ActorState,
+  Filter,
+  Kind,
+  Listing,
+  ListOptions,
+  Rows,
+  Summary,
+  TaskInfo,
+  TaskState,
+} from "./state-types.ts";
 
-export type TaskState =
-  | "PENDING_ARGS_AVAIL"
-  | "PENDING_NODE_ASSIGNMENT"
-  | "PENDING_OBJ_STORE_MEM_AVAIL"
-  | "PENDING_ARGS_FETCH"
-  | "SUBMITTED_TO_WORKER"
-  | "PENDING_ACTOR_TASK_ARGS_FETCH"
-  | "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
-  | "RUNNING"
-  | "RUNNING_IN_GET"
-  | "RUNNING_IN_WAIT"
-  | "FINISHED"
-  | "FAILED";
-export type ActorState =
-  | "DEPENDENCIES_UNREADY"
-  | "PENDING_CREATION"
-  | "ALIVE"
-  | "RESTARTING"
-  | "DEAD";
-
-/** Every pending row says why. Fields may be added, never removed. */
-interface Row {
-  pendingReason?: string;
-}
-/** Tasks and calls that have not ended. */
-export interface TaskInfo extends Row {
-  taskId: TaskId;
-  name: string;
-  state: TaskState;
-  attemptNumber: number;
-  jobId: JobId;
-  actorId?: ActorId;
-  nodeId?: NodeId;
-  workerId?: WorkerId;
-  resources?: Record<string, number>;
-  startMs?: number;
-  endMs?: number;
-  errorMessage?: string;
-  progress?: { done: number; total?: number; message?: string };
-}
-export interface ActorInfo extends Row {
-  actorId: ActorId;
-  className: string;
-  name?: string;
-  namespace: string;
-  state: ActorState;
-  numRestarts: number;
-  nodeId?: NodeId;
-  workerId?: WorkerId;
-  deathCause?: string;
-}
-/** One object as one process refers to it: an object that several use has a row for each. */
-export interface ObjectInfo extends Row {
-  objectId: ObjectId;
-  sizeBytes: number;
-  referenceType: ReferenceType;
-  ownerWorkerId: WorkerId;
-  /** The process that refers to it. */
-  workerId: WorkerId;
-  nodeIds: NodeId[];
-  spilled: boolean;
-  /** `file:line` of the call that made it, with `systemConfig: { recordRefCreationSites: 1 }`. */
-  callSite?: string;
-}
-export interface WorkerInfo extends Row {
-  workerId: WorkerId;
-  nodeId: NodeId;
-  alive: boolean;
-  exitReason?: string;
-}
-export interface JobInfo extends Row {
-  jobId: JobId;
-  entrypoint: string;
-  status: "PENDING" | "RUNNING" | "STOPPED" | "SUCCEEDED" | "FAILED";
-  startMs: number;
-  endMs?: number;
-}
-export interface PlacementGroupInfo extends Row {
-  placementGroupId: PlacementGroupId;
-  name?: string;
-  state: "PENDING" | "PREPARED" | "CREATED" | "RESCHEDULING" | "REMOVED";
-  bundles: { resources: Record<string, number>; nodeId?: NodeId }[];
-}
-export interface NodeInfo {
-  nodeId: NodeId;
-  alive: boolean;
-  isHead: boolean;
-  address: string;
-  hostname: string;
-  resources: Record<string, number>;
-  labels: Record<string, string>;
-  deathReason?: string;
-}
-export interface Rows {
-  tasks: TaskInfo;
-  actors: ActorInfo;
-  objects: ObjectInfo;
-  nodes: NodeInfo & Row;
-  workers: WorkerInfo;
-  jobs: JobInfo;
-  placementGroups: PlacementGroupInfo;
-}
-export type Kind = keyof Rows;
-export type Filter<R> = readonly [
-  field: keyof R & string,
-  op: "=" | "!=",
-  value: string | number | boolean,
-];
-// oxlint-disable-next-line typescript/no-explicit-any -- as in the contract: rows of any kind.
-export interface ListOptions<R = any> {
-  /** Rows that meet all of them. */
-  filters?: readonly Filter<R>[];
-  /** 100 unless given, at most 10,000. */
-  limit?: number;
-  /** Accepted as in Ray: rows are always whole. */
-  detail?: boolean;
-}
-/** Rows, and the processes that did not answer, each with the reason. */
-export type Listing<R> = R[] & { readonly missing: readonly string[] };
-
-export interface Summary<S extends string> {
-  total: number;
-  byName: Record<string, { counts: Record<S, number> }>;
-}
+export type * from "./state-types.ts";
 
 type SummarizedKind = "tasks" | "actors" | "objects";
 type StateOf<K extends SummarizedKind> = K extends "tasks"
@@ -253,76 +123,6 @@ function newestOf(tasks: readonly TaskInfo[]): TaskInfo[] {
   return [...byId.values()];
 }
 
-function objectInfo(row: ObjectRow): ObjectInfo {
-  const { owner, serial, index, workerId, sizeBytes, referenceType } = row;
-  return {
-    objectId: objectIdHex(owner, objectKey(serial, index)) as ObjectId,
-    sizeBytes,
-    referenceType,
-    ownerWorkerId: owner,
-    workerId,
-    nodeIds: row.hasValue ? [nodeIdOf(workerId)] : [],
-    spilled: false,
-    ...(row.callSite === "" ? {} : { callSite: row.callSite }),
-    ...pending(row),
-  };
-}
-
-function taskInfo(row: TaskRow): TaskInfo {
-  const { owner, serial, name, state, attempt, actorId, workerId, resources } = row;
-  return {
-    taskId: taskIdHex(owner, serial) as TaskId,
-    name,
-    state,
-    attemptNumber: attempt,
-    jobId: embeddedJobId,
-    resources: toRecord(resources),
-    ...(actorId === null ? {} : { actorId }),
-    ...(workerId === null ? {} : { workerId, nodeId: nodeIdOf(workerId) }),
-    ...pending(row),
-  };
-}
-
-function workerInfo(row: WorkerRow): WorkerInfo {
-  const { workerId, isAlive } = row;
-  return { workerId, nodeId: nodeIdOf(workerId), alive: isAlive, ...pending(row) };
-}
-
-function actorInfo(row: ActorListing): ActorInfo {
-  const { actorId, className, name, namespace, state, restartCount } = row;
-  const { nodeId, workerId, deathCause } = row;
-  return {
-    actorId,
-    className,
-    namespace,
-    state,
-    numRestarts: restartCount,
-    ...(name === "" ? {} : { name }),
-    ...(nodeId === null ? {} : { nodeId }),
-    ...(workerId === null ? {} : { workerId }),
-    ...(deathCause === "" ? {} : { deathCause }),
-    ...pending(row),
-  };
-}
-
-function nodeInfo(row: NodeListing): NodeInfo {
-  const { nodeId, isAlive, isHead, address, hostname, resources, labels, deathReason } = row;
-  return {
-    nodeId,
-    alive: isAlive,
-    isHead,
-    address,
-    hostname,
-    resources: toRecord(resources),
-    labels: Object.fromEntries(labels),
-    ...(deathReason === "" ? {} : { deathReason }),
-  };
-}
-
-function pending({ pendingReason }: { pendingReason: string }): Row {
-  return pendingReason === "" ? {} : { pendingReason };
-}
-
 function idOf(kind: ListedKind, row: AnyRow): unknown {
   const fields = row as unknown as Record<string, unknown>;
   return fields[`${kind.slice(0, -1)}Id`];
@@ -342,26 +142,23 @@ function checkKind<K extends string>(verb: string, kind: string, kinds: readonly
   if (known !== undefined) return known;
   const what = typeof kind === "string" ? JSON.stringify(kind) : describe(kind);
   const isLater = laterKinds.includes(kind);
-  const why = isLater
-    ? "is part of the contract but this version does not list it yet"
-    : "is no kind";
+  const isNotYet = "is part of the contract but this version does not list it yet";
+  const why = isLater ? isNotYet : "is no kind";
   throw new TypeError(`${verb}: ${what} ${why}; there are: ${kinds.join(", ")}`);
 }
 
 /** What rows of a kind may have, to filter by. */
 const fieldsOf: Readonly<Record<ListedKind, readonly string[]>> = {
-  objects:
-    "objectId sizeBytes referenceType ownerWorkerId workerId spilled callSite pendingReason".split(
-      " ",
-    ),
-  tasks: "taskId name state attemptNumber jobId actorId nodeId workerId pendingReason".split(" "),
-  actors:
-    "actorId className name namespace state numRestarts nodeId workerId deathCause pendingReason".split(
-      " ",
-    ),
-  nodes: "nodeId alive isHead address hostname deathReason".split(" "),
-  workers: "workerId nodeId alive pendingReason".split(" "),
+  objects: fields("objectId sizeBytes referenceType ownerWorkerId workerId spilled callSite"),
+  tasks: fields("taskId name state attemptNumber jobId actorId nodeId workerId"),
+  actors: fields("actorId className name namespace state numRestarts nodeId workerId deathCause"),
+  nodes: fields("nodeId alive isHead address hostname deathReason"),
+  workers: fields("workerId nodeId alive"),
 };
+
+function fields(names: string): readonly string[] {
+  return [...names.split(" "), "pendingReason"];
+}
 
 function checkListOptions(kind: ListedKind, options: ListOptions): void {
   if (typeof options !== "object" || options === null) {
