@@ -14,8 +14,9 @@ import {
   type ResourceRequest,
   toFixedPoint,
 } from "#engine/common/resources.ts";
-import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
+import { noRetries, type SchedulingStrategy } from "#engine/common/task-spec.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
+import { retryPolicyOf, whyNotRetryExceptions } from "./retry-exceptions.ts";
 
 export type Options = Readonly<Record<string, unknown>>;
 
@@ -76,7 +77,6 @@ const notYet: Readonly<Record<string, unknown>> = {
   acceleratorType: undefined,
   runtimeEnv: undefined,
   maxCalls: 0,
-  maxRetries: undefined,
   retryExceptions: false,
   signal: undefined,
   timeoutMs: undefined,
@@ -115,7 +115,9 @@ function checkOptions(options: unknown, known: readonly string[], of: string): O
         `${of} has no option ${JSON.stringify(name)}; it has: ${known.join(", ")}`,
       );
     }
-    if (value !== undefined) checkOption(name, value);
+    if (value === undefined) continue;
+    if (name === "retryExceptions" && known === taskNames) checkRetryExceptions(value);
+    else checkOption(name, value);
   }
   return options as Options;
 }
@@ -144,6 +146,8 @@ function checkOption(name: string, value: unknown): void {
       return;
     case "numReturns":
       return checkInteger(name, value, 1, returnsMax);
+    case "maxRetries":
+      return checkInteger(name, value, -1, Number.MAX_SAFE_INTEGER);
     case "maxConcurrency":
       return checkInteger(name, value, 1, 1_000_000);
     case "getIfExists":
@@ -166,13 +170,14 @@ function checkOption(name: string, value: unknown): void {
 
 function checkNotYet(name: string, value: unknown): void {
   if (value === notYet[name]) return;
-  if (name === "maxRetries" && typeof value === "number") {
-    checkInteger(name, value, -1, Number.MAX_SAFE_INTEGER);
-    if (value === 0) return;
-  }
   throw new TypeError(
     `option ${name} is part of the contract but this version does not implement it yet`,
   );
+}
+
+function checkRetryExceptions(value: unknown): void {
+  const wanted = whyNotRetryExceptions(value);
+  if (wanted !== undefined) throw kindError("retryExceptions", wanted, value);
 }
 
 function checkAmount(name: string, value: unknown): asserts value is number {
@@ -251,6 +256,7 @@ export function taskShape(descriptor: FunctionDescriptor, options: Options): Cal
       resources: requestOf(options, 1),
     },
     strategy: strategyOf(options),
+    retry: retryPolicyOf(options),
   };
 }
 
@@ -265,6 +271,7 @@ export function methodShape(className: string, method: string, options: Options)
       resources: makeRequest([]),
     },
     strategy: { type: "default" },
+    retry: noRetries,
   };
 }
 

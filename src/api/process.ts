@@ -9,6 +9,7 @@ import { Executor, type UserCode } from "#engine/services/executor.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ObjectRef } from "./object-ref.ts";
+import { judgeException } from "./retry-exceptions.ts";
 import { addProcess, type Process } from "./runtime.ts";
 import { ApiUserCode, type ResolveRemote } from "./user-code.ts";
 import { Values } from "./values.ts";
@@ -81,10 +82,11 @@ export function makeProcess(options: ProcessOptions, parts = usualParts): Proces
       options.announceDrop(segment);
     },
     watchRef,
+    judge: (matcher, failed) => judgeException(matcher, failed, process),
     forgetPeer,
     keepAlive,
   });
-  const process = { client, values: parts.makeValues(client, arena) };
+  const process: Process = { client, values: parts.makeValues(client, arena) };
   addProcess(process);
   return process;
 }

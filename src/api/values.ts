@@ -23,6 +23,7 @@ import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts
 import { ObjectStoreFullError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
+import { portableOptions } from "./retry-exceptions.ts";
 import { decodeValue } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
 
@@ -248,7 +249,7 @@ export class Values {
     if (ObjectRef.is(value)) return this.#refSpecial(value, false);
     const remote = remoteInternals(value);
     if (remote !== undefined) {
-      const options = this.encode(remote.options, "options");
+      const options = this.encode(portableOptions(remote.options), "options");
       const encoded = options instanceof InlineValue ? options : noArguments;
       return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
     }

@@ -21,19 +21,21 @@ import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
-import { World } from "./world.ts";
+import { type RunEnd, World } from "./world.ts";
 
 const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
 const stuckMs = 40_000;
 /** … and a world is at rest. */
 const settleMs = 3_000;
+const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
 
 export async function simulate<R>(
   options: SimOptions,
@@ -148,6 +150,7 @@ class Run {
       restore();
       await this.#cluster.close();
     }
+    this.#noteCounts();
     return new Report<R>({
       ...outcome,
       violations: this.#violations,
@@ -156,6 +159,15 @@ class Run {
       faultsFired: this.#faults.firedCount,
       options: this.#options,
     });
+  }
+
+  #noteCounts(): void {
+    const { driver, workers } = this.#cluster;
+    for (const { client } of [driver, ...workers]) {
+      for (const [name, state] of rareCounts) {
+        if (client.core.retries.counts[name] > 0) this.#world.mark(state);
+      }
+    }
   }
 
   /** Heals, lets everything come to rest, and asks the oracles. */
@@ -169,13 +181,15 @@ class Run {
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }
+    if (end === "livelock") this.#violate("16 liveness", "world", busy);
     if (!asksOracles) return;
     this.#oracles.atQuiet(this.#cluster);
   }
 
-  #stuck(end: "over" | "idle" | "limit"): Error {
+  #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
     if (end === "over") return new Error("the driver was crashed by a fault before it had ended");
+    if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
@@ -184,6 +198,8 @@ class Run {
   }
 
   #violate(oracle: string, entity: string, message: string): void {
+    // The story of what no step has named yet is that of the step which shows it.
+    if (this.#world.lastStepOf(entity) === 0) this.#world.note(entity);
     this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
   }
 
@@ -249,7 +265,8 @@ class Run {
     }
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const owner = this.#cluster.workers.find((worker) => worker.client === client);
+    const { driver, workers } = this.#cluster;
+    const owner = [driver, ...workers].find((process) => process.client === client);
     return owner === undefined ? null : this.#timersOf(owner);
   }
 

@@ -67,7 +67,10 @@ export interface WorldOptions {
   readonly choicesOnly: boolean;
 }
 
-type RunEnd = "over" | "idle" | "limit";
+export type RunEnd = "over" | "idle" | "limit" | "livelock";
+
+/** So many steps within so much virtual time lead nowhere: no program has so much to do. */
+const livelock = { steps: 1_000_000, withinMs: 30_000 };
 
 export class World implements NetworkWorld {
   readonly random: Prng;
@@ -76,6 +79,8 @@ export class World implements NetworkWorld {
   readonly reached = new Set<RareState>();
   readonly links = new LinkRules();
   #nowMs = 0;
+  /** When it was last asked whether time goes on. */
+  #lookedAt = { stepId: 0, nowMs: 0 };
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
@@ -286,8 +291,8 @@ export class World implements NetworkWorld {
   // ------------------------------------------------------------ the loop
 
   /**
-   * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, or the limit is
-   * reached.
+   * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, the limit is reached,
+   * or everybody is busy with getting nowhere.
    */
   async run(isOver: () => boolean, limitMs: number, settleMs: number): Promise<RunEnd> {
     this.#foregroundMs = this.#nowMs;
@@ -306,6 +311,11 @@ export class World implements NetworkWorld {
 
   /** Null when a step is due, now or once the time has come to it. */
   #whyNothing(limitMs: number, settleMs: number): RunEnd | null {
+    if (this.#stepId - this.#lookedAt.stepId >= livelock.steps) {
+      const passedMs = this.#nowMs - this.#lookedAt.nowMs;
+      this.#lookedAt = { stepId: this.#stepId, nowMs: this.#nowMs };
+      if (passedMs < livelock.withinMs) return "livelock";
+    }
     if (this.#schedule.dueCount() > 0) return null;
     const nextMs = this.#schedule.nextMs();
     if (nextMs === Infinity) return "idle";

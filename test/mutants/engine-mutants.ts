@@ -89,13 +89,81 @@ const examples: readonly Mutant[] = [
   },
 ];
 
+const retries: readonly Mutant[] = [
+  {
+    name: "late first attempt overwrites the retry",
+    why: "what ran on a revoked lease is still known there: its late reply ends the task",
+    edits: [
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: `      lease.remove(task.seq);
+      queue.inFlightCount -= 1;
+      if (isNear`,
+        replace: `      task.stream = null;
+      queue.inFlightCount -= 1;
+      if (isNear`,
+      },
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: `    this.#forget(lease);
+    this.#dispatch(queue, nowMs, out);`,
+        replace: `    queue.leases.splice(queue.leases.indexOf(lease), 1);
+    this.#dispatch(queue, nowMs, out);`,
+      },
+    ],
+  },
+  {
+    name: "retry not counted",
+    why: "a crash does not use up the budget: a task runs again for ever",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "if (isOfTheSystem && hasRetryLeft(task)) {\n      task.retriesUsed += 1;",
+        replace: "if (isOfTheSystem && hasRetryLeft(task)) {",
+      },
+    ],
+  },
+  {
+    name: "one retry too few",
+    why: "the budget counts attempts, not what comes after the first",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "return retriesUsed < template.retry.maxRetries;",
+        replace: "return retriesUsed + 1 < template.retry.maxRetries;",
+      },
+    ],
+  },
+  {
+    name: "attempt not counted",
+    why: "a task runs again under the number of its dead attempt",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "    task.attempt += 1;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "unstarted tasks charged",
+    why: "what the dead worker had not begun counts as if it had",
+    edits: [
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: "if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);",
+        replace: "if (framePosition < 0) unstarted.push(task);",
+      },
+    ],
+  },
+];
+
 export const laterExamples: readonly LaterMutant[] = [
   { name: "actor created twice after a GCS restart", waitsFor: "a GCS that restarts" },
   {
     name: "owner frees what a dead borrower had lent on",
     waitsFor: "the ownership protocol: today's engine has this gap, and says so",
   },
-  { name: "late first attempt overwrites the retry", waitsFor: "retries" },
   { name: "sequence numbers reused after an actor restart", waitsFor: "restarts of actors" },
   { name: "lease expiry on wall time", waitsFor: "anything in the engine that reads a wall clock" },
   { name: "WAL record acknowledged before fsync", waitsFor: "a GCS that writes to a disk" },
@@ -103,28 +171,6 @@ export const laterExamples: readonly LaterMutant[] = [
 ];
 
 const tasks: readonly Mutant[] = [
-  {
-    name: "lost grant not returned",
-    why: "a grant for a request that was cancelled is dropped, not given back",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "      this.#requests.release(leaseId, message.from, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "failed argument waits",
-    why: "a task with a failed argument waits for its other arguments",
-    edits: [
-      {
-        file: `${coreWorker}/dependency-resolver.ts`,
-        find: "if (hasFailed) task.unresolvedCount = 0;",
-        replace: "void hasFailed;",
-      },
-    ],
-  },
   {
     name: "blocked lease serves",
     why: "tasks too short to share wait behind one that waits for them",
@@ -224,8 +270,8 @@ const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs())",
-        replace: "this.submitter.nextDeadlineMs()",
+        find: "return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks);",
+        replace: "return ofTasks;",
       },
     ],
   },
@@ -289,17 +335,6 @@ const references: readonly Mutant[] = [
         file: "src/api/values.ts",
         find: "for (const entry of held) this.#client.dropRef(entry);",
         replace: "",
-      },
-    ],
-  },
-  {
-    name: "arguments let go first",
-    why: "what a task's arguments name is freed before the results that name it too are counted",
-    edits: [
-      {
-        file: `${coreWorker}/task-manager.ts`,
-        find: "    this.#unfinishedCount -= 1;\n",
-        replace: "    this.#unfinishedCount -= 1;\n    this.#releaseArguments(task);\n",
       },
     ],
   },
@@ -444,6 +479,7 @@ export const mutants: readonly Mutant[] = [
   ...planted,
   ...examples,
   ...tasks,
+  ...retries,
   ...references,
   ...actors,
   ...nodes,

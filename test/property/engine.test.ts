@@ -46,6 +46,12 @@ function run(options: WorldOptions): void {
   world.runToQuiet();
   checkEmpty(world, options.cpus);
   for (const state of world.reached) reached.add(state);
+  for (const { client } of world.processes.values()) {
+    const { counts } = client.core.retries;
+    if (counts.exhausted > 0) reached.add("retries used up");
+    if (counts.refused > 0) reached.add("a late reply");
+    if (counts.retriedExceptions > 0) reached.add("an exception looked at");
+  }
   if (world.links.takenBackCount > 0) reached.add("a retracted frame");
 }
 
@@ -65,6 +71,9 @@ describe("any order of events", () => {
       "a link with room again",
       "a peer's death",
       "a retracted frame",
+      "an exception looked at",
+      "another attempt",
+      "retries used up",
       "abandonActor",
       "keptRefs",
       "leaseDemand",

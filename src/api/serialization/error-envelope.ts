@@ -14,6 +14,9 @@ export interface ErrorFields {
   readonly hiddenCount: number;
 }
 
+/** Of errors whose own class is not known here: under which names they came. */
+const namesOfUnknown = new WeakMap<object, readonly string[]>();
+
 const builtInErrors = new Map<string, ErrorClass>();
 for (const name of [
   "Error",
@@ -33,7 +36,8 @@ for (const name of [
 const chainLengthMax = 32;
 
 export function errorClassNames(error: object): string[] {
-  const names: string[] = [];
+  const names: string[] = [...(namesOfUnknown.get(error) ?? [])];
+  if (names.length > 0) return names;
   let prototype: object | null = Object.getPrototypeOf(error);
   while (prototype !== null && prototype !== Object.prototype && names.length < chainLengthMax) {
     const name = mobulaErrorName(prototype) ?? ownConstructorName(prototype);
@@ -79,7 +83,10 @@ export function reviveError(classNames: readonly string[]): Error {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
-    const error: Error = Reflect.construct(Error, [], firstKnownClass(classNames));
+    const cls = firstKnownClass(classNames);
+    const error: Error = Reflect.construct(Error, [], cls);
+    const [own] = classNames;
+    if (own !== undefined && own !== cls.name) namesOfUnknown.set(error, classNames);
     return error;
   } finally {
     Error.stackTraceLimit = limit;

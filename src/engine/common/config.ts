@@ -30,6 +30,10 @@ export interface Config {
    * reason.
    */
   readonly workerStartFailuresMax: number;
+  /** A task that ran out of memory runs so many times more, unless its maxRetries is 0. */
+  readonly taskOomRetriesMax: number;
+  /** Before the first of these; each next one waits twice as long. */
+  readonly taskOomRetryDelayMs: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;
   /** A raylet tells the GCS this often that it lives, once there is more than one node. */
@@ -62,6 +66,8 @@ export const defaultConfig: Config = {
   actorWorkersMax: 256,
   workerStartTimeoutMs: 60_000,
   workerStartFailuresMax: 3,
+  taskOomRetriesMax: 3,
+  taskOomRetryDelayMs: 200,
   workerHeapMbMax: 2048,
   heartbeatMs: 1000,
   healthTimeoutMs: 15_000,

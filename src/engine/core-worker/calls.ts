@@ -16,7 +16,7 @@ import type {
   StateRows,
 } from "#engine/protocol/state.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { GetRequest } from "./memory-store.ts";
@@ -126,6 +126,15 @@ export interface TaskWaiting {
   readonly waiting: boolean;
 }
 
+/** The api has looked at what the task threw. */
+export interface ExceptionJudged {
+  readonly type: "exceptionJudged";
+  readonly task: TaskRecord;
+  readonly retries: boolean;
+  /** What went wrong in looking, for a person, or "". */
+  readonly why: string;
+}
+
 export interface ConstructorFinished {
   readonly type: "constructorFinished";
   readonly actor: IncomingActor;
@@ -151,6 +160,7 @@ export type CoreWorkerCall =
   | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
+  | ExceptionJudged
   | ConstructorFinished;
 
 export type CoreWorkerEvent =
@@ -173,6 +183,13 @@ export interface RunTask {
 export interface RunConstructor {
   readonly type: "runConstructor";
   readonly actor: IncomingActor;
+}
+
+/** Does the error match the task's retryExceptions? Ends as exceptionJudged, at once or later. */
+export interface JudgeException {
+  readonly type: "judgeException";
+  readonly task: TaskRecord;
+  readonly failed: FailedValue;
 }
 
 export interface Killed {
@@ -237,6 +254,7 @@ export type CoreWorkerInstruction =
   | ReleaseLater
   | RunTask
   | RunConstructor
+  | JudgeException
   | Killed
   | Found
   | Listed

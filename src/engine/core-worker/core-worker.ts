@@ -43,6 +43,7 @@ import { ReferenceCounter } from "./reference-counter.ts";
 import { StateReader } from "./state-rows.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
+import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
@@ -50,6 +51,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly serials = new SerialCounter();
   readonly references: ReferenceCounter;
   readonly tasks: TaskManager;
+  readonly retries: TaskRetries;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
@@ -63,11 +65,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.context = context;
     this.references = new ReferenceCounter(context);
     this.tasks = new TaskManager(context, this.references, this.#memoryStore, this.objects);
+    this.retries = new TaskRetries(context, this.references, this.tasks);
     this.#dependencies = new DependencyResolver(this.references);
     const streamNumbers = new SerialCounter();
-    const { tasks: manager, references } = this;
+    const { tasks: manager, references, retries } = this;
     const dependencies = this.#dependencies;
-    const parts = { context, manager, references, dependencies, streamNumbers };
+    const parts = { context, manager, references, retries, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
     this.receiver = new TaskReceiver(context, references);
@@ -75,8 +78,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const memoryStore = this.#memoryStore;
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const { submitter, actors, objects } = this;
-    const reading = { context, references, objects, actors, submitter, receiver, memoryStore };
-    this.#state = new StateReader(reading);
+    const tables = { references, objects, receiver, memoryStore };
+    this.#state = new StateReader({ context, ...tables, actors, submitter, retries });
   }
 
   /**
@@ -105,8 +108,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
   get hasOnlyProbesDue(): boolean {
-    const ofCalls = this.#memoryStore.nextDeadlineMs();
-    return Math.min(ofCalls, this.submitter.nextDeadlineMs()) === Infinity;
+    const { submitter, retries } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks) === Infinity;
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -119,11 +123,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(
-      this.#memoryStore.nextDeadlineMs(),
-      this.submitter.nextDeadlineMs(),
-      this.deadlocks.nextDeadlineMs(),
-    );
+    const { submitter, retries, deadlocks } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, deadlocks.nextDeadlineMs());
   }
 
   checkInvariants(): void {
@@ -182,6 +184,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onWorkerDied(event, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
+      case "exceptionJudged":
+        return this.retries.onExceptionJudged(event, out);
       case "putObject":
         return this.#onPutObject(event, out);
       case "subscribeObject":
@@ -303,9 +307,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** What it stored for us goes. */
   #refuse(event: CoreWorkerEvent): void {
-    if (event.type !== "taskReply") return;
-    this.references.discard(event.outcome);
-    for (const value of event.outcomes ?? []) this.references.discard(value);
+    if (event.type === "taskReply") this.retries.refuse(event);
   }
 
   #onAwaitObjects(request: GetRequest, out: Out): void {
@@ -389,5 +391,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
     this.deadlocks.onDeadline(nowMs, out);
+    this.retries.onDeadline(nowMs);
   }
 }

@@ -71,7 +71,11 @@ export class TaskRecord extends ObjectEntry {
   /** The actor it is for, else null. */
   actor: object | null;
   unresolvedCount = 0;
+  /** Of the run that is to come or goes on, from 0. */
   attempt = 0;
+  /** Of the budget of failures of the system and exceptions. */
+  retriesUsed = 0;
+  outOfMemoryCount = 0;
   stream: PushStream | null = null;
   seq = 0;
 

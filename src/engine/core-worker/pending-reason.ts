@@ -2,6 +2,7 @@
 import type { ActorSubmitter } from "./actor-submitter.ts";
 import { missingArguments } from "./dependency-resolver.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import { idOf, nameOf, taskOf } from "./wait-edges.ts";
 
@@ -11,6 +12,7 @@ const depthMax = 6;
 export interface Submitters {
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
+  readonly retries: TaskRetries;
 }
 
 /** "" when there is nothing to say: it is on its way, or runs. */
@@ -22,7 +24,9 @@ export function pendingReason(task: TaskRecord, submitters: Submitters, depth = 
     return `waits for its arguments${why}`;
   }
   if (task.stream !== null) return "";
-  if (task.actor === null) return submitters.submitter.pendingReason(task);
+  if (task.actor === null) {
+    return submitters.retries.pendingReason(task) || submitters.submitter.pendingReason(task);
+  }
   const client = submitters.actors.clientOfTask(task);
   if (client.pendingReason !== "") return client.pendingReason;
   const first = client.calls.peek();

@@ -155,6 +155,18 @@ export class ReferenceCounter {
     }
   }
 
+  /** The other end of `addContained`. */
+  dropContained(value: Outcome): void {
+    for (const special of specialsOf(value)) {
+      if (special.type !== "ref") continue;
+      const inner = this.find(special.owner, special);
+      if (inner === undefined) continue;
+      assert(inner.uses > 0, "a value counts what it names");
+      inner.uses -= 1;
+      this.#doubtful.push(inner);
+    }
+  }
+
   /** Asks the owner to hold a borrowed object for us and to tell its value. */
   subscribe(entry: ObjectEntry, out: Out): void {
     const { owner, serial, index } = entry;
@@ -305,18 +317,11 @@ export class ReferenceCounter {
   }
 
   #freeValue(entry: ObjectEntry): void {
-    const specials = specialsOf(entry.outcome);
+    const { outcome } = entry;
     entry.registered = false;
     entry.outcome = undefined;
     entry.state = "FREED";
-    for (const special of specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.find(special.owner, special);
-      if (inner === undefined) continue;
-      assert(inner.uses > 0, "a value counts what it names");
-      inner.uses -= 1;
-      this.#doubtful.push(inner);
-    }
+    this.dropContained(outcome);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

@@ -29,6 +29,7 @@ import { pendingReason } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import { taskOf } from "./wait-edges.ts";
 
@@ -38,6 +39,7 @@ export interface StateParts {
   readonly objects: ObjectTable;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
+  readonly retries: TaskRetries;
   readonly receiver: TaskReceiver;
   readonly memoryStore: MemoryStore;
 }
@@ -194,8 +196,10 @@ export class StateReader {
 
   /** Also those that wait for others to end: they hang on them. */
   #pendingTasks(): Set<TaskRecord> {
-    const { submitter, actors, references } = this.#parts;
-    const tasks = new Set<TaskRecord>([...submitter.unfinished(), ...actors.unfinished()]);
+    const { submitter, actors, retries, references } = this.#parts;
+    const tasks = new Set<TaskRecord>(retries.unfinished());
+    for (const task of submitter.unfinished()) tasks.add(task);
+    for (const task of actors.unfinished()) tasks.add(task);
     for (const entry of references.registered()) addDependents(entry, tasks);
     for (const task of tasks) {
       addDependents(task, tasks);

@@ -55,6 +55,11 @@ export class TaskManager {
     this.#unfinishedCount += 1;
   }
 
+  /** It runs again, with the arguments that it had. */
+  resubmit(task: TaskRecord): void {
+    this.#resolved.push(task);
+  }
+
   /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");

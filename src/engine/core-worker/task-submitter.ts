@@ -8,14 +8,14 @@
  *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
  * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease; one on a
  *         lease of another node, since nobody could tell whether those behind it had started.
- * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at
- *         no cost.
+ * Errors: a started task whose worker died goes to TaskRetries with the raylet's reason; unstarted
+ *         ones move at no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
+import { nodeIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
@@ -35,6 +35,7 @@ import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import type { TaskRetries } from "./task-retries.ts";
 
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
@@ -46,6 +47,7 @@ export class TaskSubmitter {
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
+  readonly #retries: TaskRetries;
   readonly #requests: LeaseRequests;
   readonly #queues = new Map<string, SchedulingQueue>();
   /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
@@ -64,12 +66,14 @@ export class TaskSubmitter {
     manager: TaskManager;
     dependencies: DependencyResolver;
     references: ReferenceCounter;
+    retries: TaskRetries;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
+    this.#retries = parts.retries;
     this.#requests = new LeaseRequests(parts.context, parts.streamNumbers);
   }
 
@@ -131,7 +135,7 @@ export class TaskSubmitter {
     if (queue === undefined) return;
     this.#requests.close(leaseId, queue);
     for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
-      this.#manager.finish(task, this.#failure(task, error), null, out);
+      this.#retries.fail(task, error, "", out);
     }
     this.#cancelRequests(queue, out);
     this.#dropIfUnused(queue);
@@ -150,7 +154,7 @@ export class TaskSubmitter {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
       if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
-      else this.#manager.finish(task, this.#failure(task, error), null, out);
+      else this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);
@@ -181,7 +185,10 @@ export class TaskSubmitter {
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
     const lease = this.#leases.get(reply.stream);
-    if (lease === undefined || lease.workerId !== reply.from) return;
+    if (lease === undefined || lease.workerId !== reply.from) {
+      this.#retries.refuse(reply);
+      return;
+    }
     const task = lease.remove(reply.seq);
     if (task === undefined) return;
     const { queue } = lease;
@@ -189,7 +196,9 @@ export class TaskSubmitter {
     queue.addDuration(reply.durationMs);
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
-    this.#manager.finish(task, reply.outcome, reply.outcomes, out);
+    const { outcome, outcomes } = reply;
+    const isTaken = outcome instanceof FailedValue && this.#retries.onException(task, outcome, out);
+    if (!isTaken) this.#manager.finish(task, outcome, outcomes, out);
     this.#refill(lease, nowMs, out);
   }
 
@@ -469,13 +478,6 @@ export class TaskSubmitter {
     if (!queue.isUnused) return;
     this.#queues.delete(queue.key);
     this.#infeasible.delete(queue);
-  }
-
-  #failure(task: TaskRecord, error: EngineError): FailedValue {
-    const subject = taskIdHex(task.owner, task.serial);
-    const name = task.template.definition.taskName;
-    const message = `task ${name} (${subject}): ${error.message}`;
-    return new FailedValue({ type: error.type, message, subject, detail: name }, null);
   }
 }
 

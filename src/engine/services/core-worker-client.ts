@@ -5,7 +5,9 @@
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import type {
+  ExceptionMatcher,
   FunctionDefinition,
+  RetryPolicy,
   SchedulingStrategy,
   TaskTemplate,
 } from "#engine/common/task-spec.ts";
@@ -14,6 +16,7 @@ import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submit
 import type {
   CoreWorkerEvent,
   CoreWorkerInstruction,
+  JudgeException,
   StatePage,
 } from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
@@ -21,7 +24,7 @@ import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
@@ -32,6 +35,7 @@ import type { Host } from "./host.ts";
 export interface CallShape {
   readonly definition: FunctionDefinition;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 /** A call of get or wait that is told when it is settled, or its time is up. */
@@ -58,6 +62,14 @@ interface Finder {
   reject(error: Error): void;
 }
 
+export interface Judgement {
+  readonly retries: boolean;
+  /** What went wrong in judging, for a person, or "". */
+  readonly why: string;
+}
+
+type MaybeLater<T> = T | Promise<T>;
+
 export interface ClientOptions {
   readonly host: Host;
   readonly core: CoreWorker;
@@ -67,6 +79,8 @@ export interface ClientOptions {
   readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
+  /** Whether what a task threw is one of those for which it runs again. */
+  readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -270,7 +284,7 @@ export class CoreWorkerClient {
   #templateOf(shape: CallShape): TaskTemplate {
     const known = this.#templates.get(shape);
     if (known !== undefined) return known;
-    const { definition, strategy } = shape;
+    const { definition, strategy, retry } = shape;
     const key = definitionKey(definition);
     let functionNumber = this.#functionNumbers.get(key);
     if (functionNumber === undefined) {
@@ -278,7 +292,7 @@ export class CoreWorkerClient {
       this.#functionNumbers.set(key, functionNumber);
     }
     const schedulingKey = `${key}|${strategyKey(strategy)}`;
-    const template = { definition, functionNumber, schedulingKey, strategy };
+    const template = { definition, functionNumber, schedulingKey, strategy, retry };
     this.#templates.set(shape, template);
     return template;
   }
@@ -293,6 +307,8 @@ export class CoreWorkerClient {
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
         return this.#executor?.construct(instruction.actor);
+      case "judgeException":
+        return this.#judge(instruction);
       case "allocated":
         return this.arena.onAllocated(instruction);
       case "dropSegment":
@@ -310,6 +326,16 @@ export class CoreWorkerClient {
         return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
+  }
+
+  #judge({ task, failed }: JudgeException): void {
+    const { retryExceptions } = task.template.retry;
+    const tell = ({ retries, why }: Judgement): void =>
+      this.dispatch({ type: "exceptionJudged", task, retries, why });
+    if (typeof retryExceptions === "boolean") return tell({ retries: retryExceptions, why: "" });
+    const judgement = this.#options.judge(retryExceptions, failed);
+    if (judgement instanceof Promise) void judgement.then(tell);
+    else tell(judgement);
   }
 
   #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {

@@ -1,11 +1,13 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
- * whose reason is true.
+ * whose reason is true; a task does not fail with the system while it has a retry left, nor for a
+ * worker of its owner's node that never began it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
 import { Oracle, type Violate } from "./oracle.ts";
@@ -16,7 +18,11 @@ const workerIdLength = 40;
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
   readonly #cluster: () => Cluster;
-  readonly #thrown = new Set<string>();
+  /** How often, by id of the task or actor. */
+  readonly #thrown = new Map<string, number>();
+  readonly #maxRetries = new Map<string, number>();
+  /** Task and worker. */
+  readonly #begun = new Set<string>();
   readonly #killed = new Set<ActorId>();
   readonly #hosts = new Map<ActorId, WorkerId>();
 
@@ -26,11 +32,23 @@ export class LossOracle extends Oracle {
   }
 
   override onThrown(subject: string): void {
-    this.#thrown.add(subject);
+    this.#thrown.set(subject, (this.#thrown.get(subject) ?? 0) + 1);
+  }
+
+  override onSubmitted(entries: readonly ObjectEntry[]): void {
+    for (const entry of entries) {
+      if (!(entry instanceof TaskRecord)) continue;
+      const { owner, serial, template } = entry;
+      this.#maxRetries.set(taskIdHex(owner, serial), template.retry.maxRetries);
+    }
   }
 
   override onKill(actorId: ActorId): void {
     this.#killed.add(actorId);
+  }
+
+  override onStarted({ owner, serial }: IncomingTask, { client }: SimProcess): void {
+    this.#begun.add(`${taskIdHex(owner, serial)} ${client.workerId}`);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: SimProcess): void {
@@ -69,10 +87,15 @@ export class LossOracle extends Oracle {
       case "WORKER_CRASHED": {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
-        return isGone(cluster, workerId as WorkerId) ? "" : "that worker lives";
+        if (!isGone(cluster, workerId as WorkerId)) return "that worker lives";
+        if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+          return "that worker never began it";
+        }
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "NODE_DIED":
-        return cluster.hasLostNode ? "" : "every node lives";
+        if (!cluster.hasLostNode) return "every node lives";
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       case "OWNER_DIED": {
         const owner = subject.slice(0, workerIdLength) as WorkerId;
         return isGone(cluster, owner) ? "" : "its owner lives";
@@ -87,6 +110,14 @@ export class LossOracle extends Oracle {
     }
   }
 
+  /** By the number of workers that died so far, each of which may have cost it an attempt. */
+  #hasRetryLeft(taskId: string): boolean {
+    const cluster = this.#cluster();
+    const ended = cluster.workers.filter(({ client }) => isGone(cluster, client.workerId));
+    const most = (this.#maxRetries.get(taskId) ?? 0) - (this.#thrown.get(taskId) ?? 0);
+    return ended.length <= most;
+  }
+
   #hasDied(actorId: ActorId): boolean {
     const cluster = this.#cluster();
     if (this.#thrown.has(actorId) || this.#killed.has(actorId)) return true;
@@ -97,4 +128,9 @@ export class LossOracle extends Oracle {
     if (host === undefined) return cluster.hasLostProcess || this.#thrown.size > 0;
     return isGone(cluster, host) || cluster.gcs.hasBuried(nodeIdOf(host));
   }
+}
+
+/** Of one node: then it is known what a worker has begun. */
+function isNear(taskId: string, workerId: string): boolean {
+  return nodeIdOf(taskId.slice(0, workerIdLength) as WorkerId) === nodeIdOf(workerId as WorkerId);
 }

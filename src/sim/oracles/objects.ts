@@ -1,10 +1,10 @@
 /**
  * 3 Immutability: every get of an object anywhere gives what its maker made, in an object of its
- * own.
+ * own; of the attempts of a task the maker is the one that its owner waited for.
  */
 import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, InlineValue, type Outcome } from "#engine/protocol/outcome.ts";
 import type { SimProcess } from "#sim/cluster.ts";
@@ -16,20 +16,24 @@ const partsMax = 1_000;
 
 export class ObjectOracle extends Oracle {
   readonly name = "3 immutability";
-  /** What was put, or what an execution came to. */
-  readonly #made = new Map<string, string>();
+  /** What was put, or what each attempt came to. */
+  readonly #made = new Map<string, Map<number, string>>();
   readonly #given = new WeakSet<object>();
 
   override onPut(entry: ObjectEntry, digest: string): void {
-    this.#made.set(idOf(entry), digest);
+    this.#note(idOf(entry), 0, digest);
   }
 
   override onEnded(task: IncomingTask, outcomes: readonly Outcome[], digest: Digest): void {
-    const { owner, serial, definition } = task;
+    const { owner, serial, attempt, definition } = task;
     if (outcomes.length === 0) return;
     for (let index = 1; index <= definition.numReturns; index++) {
       const outcome = outcomes.length === 1 ? outcomes[0] : outcomes[index - 1];
-      this.#made.set(objectIdHex(owner, objectKey(serial, index)), digest(outcome));
+      this.#note(
+        objectIdHex(owner, objectKey(serial, index)),
+        attempt,
+        digest(withoutAttempts(outcome)),
+      );
     }
   }
 
@@ -46,7 +50,10 @@ export class ObjectOracle extends Oracle {
       if (entry.state === "PENDING") continue;
       if (entry.state === "FREED") {
         this.violate({ entity: idOf(entry), message: "it was freed while a call waited for it" });
-      } else this.#compare(idOf(entry), entry.outcome, digest);
+      } else {
+        const attempt = entry instanceof TaskRecord ? entry.attempt : null;
+        this.#compare(idOf(entry), entry.outcome, digest, attempt);
+      }
     }
   }
 
@@ -68,16 +75,35 @@ export class ObjectOracle extends Oracle {
     }
   }
 
-  #compare(entity: string, outcome: Outcome, digest: Digest): void {
+  #note(entity: string, attempt: number, digest: string): void {
+    const attempts = this.#made.get(entity) ?? new Map<number, string>();
+    this.#made.set(entity, attempts.set(attempt, digest));
+  }
+
+  /** `attempt` is null for who cannot know which one counts. */
+  // oxlint-disable-next-line max-params -- an object, what was got of it, and how to compare them.
+  #compare(entity: string, outcome: Outcome, digest: Digest, attempt: number | null = null): void {
     if (outcome instanceof FailedValue && !isOwnFailure(outcome, entity)) return;
-    const made = this.#made.get(entity);
+    const attempts = this.#made.get(entity);
+    const made = attempt === null ? [...(attempts?.values() ?? [])] : [attempts?.get(attempt)];
     // What fails before it runs, or cannot even be told, has no outcome of its own.
-    if (made === undefined && outcome instanceof FailedValue) return;
-    const got = digest(outcome);
-    if (made === got) return;
-    const message = made === undefined ? `nobody made ${got}` : `${made} was made, ${got} was got`;
+    if (made.length === 0 && outcome instanceof FailedValue) return;
+    if (made[0] === undefined && outcome instanceof FailedValue) return;
+    const got = digest(withoutAttempts(outcome));
+    if (made.includes(got)) return;
+    const message = made.length === 0 ? `nobody made ${got}` : `${made} was made, ${got} was got`;
     this.violate({ entity, message });
   }
+}
+
+/** The owner may add how often it was tried to what the maker told. */
+function withoutAttempts(outcome: Outcome): Outcome {
+  if (!(outcome instanceof FailedValue)) return outcome;
+  const message = outcome.error.message.replace(
+    /(?: \(attempt \d+ of \d+; maxRetries \d+\))+$/,
+    "",
+  );
+  return new FailedValue({ ...outcome.error, message }, outcome.cause);
 }
 
 /** What the task itself threw, not what happened to it or to an argument. */

@@ -44,7 +44,7 @@ export class Oracles implements NetworkWatch {
     };
     this.#note = note;
     this.#all = [
-      of((violate) => new TaskOracle(violate)),
+      of((violate) => new TaskOracle(violate, cluster)),
       of((violate) => new ObjectOracle(violate)),
       of((violate) => new LossOracle(violate, cluster)),
       of((violate) => new ReferenceOracle(violate)),

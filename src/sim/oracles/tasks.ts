@@ -1,29 +1,45 @@
 /**
- * 1 Tasks: one outcome each or a reason to wait, started once at most, the first visible outcome
- * final.
+ * 1 Tasks: one outcome each or a reason to wait, each attempt started once at most and only while
+ * no other runs, no more of them than the budget gives, the first visible outcome final. What runs
+ * in a process that is dead, or was declared so, is doomed and does not count.
  */
 import { nodeIdOf, objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle } from "./oracle.ts";
+import { type Digest, Oracle, type Violate } from "./oracle.ts";
 
-/** Nothing is retried yet. */
-const startsMax = 1;
+interface Attempts {
+  /** Numbers of those that were started. */
+  readonly started: Set<number>;
+  readonly running: Map<IncomingTask, SimProcess>;
+}
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #starts = new Map<string, { count: number; running: number }>();
+  readonly #cluster: () => Cluster;
+  readonly #attempts = new Map<string, Attempts>();
   readonly #submitted = new Set<string>();
+  readonly #startsMax = new Map<string, number>();
   readonly #tasks = new Map<TaskRecord, SimProcess>();
   /** What a process was told first of an object. */
   readonly #told = new Map<ObjectEntry, string>();
 
+  constructor(violate: Violate, cluster: () => Cluster) {
+    super(violate);
+    this.#cluster = cluster;
+  }
+
   override onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
     const { client } = by;
     for (const entry of entries) {
-      if (entry instanceof TaskRecord) this.#tasks.set(entry, by);
+      if (entry instanceof TaskRecord) {
+        this.#tasks.set(entry, by);
+        // No simulated worker runs out of memory, which has a budget of its own.
+        const most = 1 + entry.template.retry.maxRetries;
+        this.#startsMax.set(taskIdHex(entry.owner, entry.serial), most);
+      }
       const entity = idOf(entry);
       if (entry.owner !== client.workerId) {
         this.violate({ entity, message: `${client.workerId} submitted what another process owns` });
@@ -39,24 +55,26 @@ export class TaskOracle extends Oracle {
     this.onSubmitted([entry], by);
   }
 
-  override onStarted({ owner, serial, definition }: IncomingTask): void {
+  override onStarted(task: IncomingTask, by: SimProcess): void {
+    const { owner, serial, attempt, definition } = task;
     const entity = taskIdHex(owner, serial);
-    const start = this.#starts.get(entity) ?? { count: 0, running: 0 };
-    this.#starts.set(entity, start);
-    const { taskName } = definition;
-    if (start.running > 0) {
-      this.violate({ entity, message: `two attempts of task ${taskName} run at once` });
+    const attempts = this.#attempts.get(entity) ?? { started: new Set(), running: new Map() };
+    this.#attempts.set(entity, attempts);
+    const { started, running } = attempts;
+    const what = `attempt ${attempt} of task ${definition.taskName}`;
+    if (started.has(attempt)) this.violate({ entity, message: `${what} was started twice` });
+    for (const [other, process] of running) {
+      if (isGone(this.#cluster(), process.client.workerId)) continue;
+      this.violate({ entity, message: `${what} runs beside attempt ${other.attempt}` });
     }
-    start.count += 1;
-    start.running += 1;
-    if (start.count > startsMax) {
-      this.violate({ entity, message: `task ${taskName} was started ${start.count} times` });
-    }
+    started.add(attempt);
+    running.set(task, by);
+    const most = this.#startsMax.get(entity) ?? 1;
+    if (attempt >= most) this.violate({ entity, message: `${what} is one too many of ${most}` });
   }
 
-  override onEnded({ owner, serial }: IncomingTask): void {
-    const start = this.#starts.get(taskIdHex(owner, serial));
-    if (start !== undefined) start.running -= 1;
+  override onEnded(task: IncomingTask): void {
+    this.#attempts.get(taskIdHex(task.owner, task.serial))?.running.delete(task);
   }
 
   override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {

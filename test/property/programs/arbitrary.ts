@@ -46,6 +46,7 @@ function bodies(shape: Shape): fc.Arbitrary<Body> {
     n: fc.nat(99),
     returns: places,
     bytes,
+    firstGood: fc.constantFrom(0, 0, 0, 1, 2),
   });
   const failure = fc.record({
     type: fc.constant("throw" as const),
@@ -97,6 +98,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
         count: fc.integer({ min: 1, max: 8 }),
         ms: fc.oneof(fc.constant(0), ms),
         direct: places,
+        awaited: places,
       }),
     },
     { weight: 1, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
@@ -109,6 +111,15 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
     nested: places,
     cpus: fc.constantFrom(1 as const, 0.5 as const, 2 as const, 0 as const),
     returns: fc.constantFrom(1 as const, 1 as const, 2 as const),
+    maxRetries: fc.constantFrom(0 as const, 1 as const, 3 as const),
+    retryExceptions: fc.constantFrom(
+      false,
+      false,
+      true,
+      "matching" as const,
+      "class" as const,
+      "other" as const,
+    ),
   });
   return fc.oneof({ weight: 8, arbitrary: task }, ...small);
 }

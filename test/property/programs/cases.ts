@@ -7,7 +7,7 @@ import { choices, faults } from "#sim/fast-check.ts";
 import type { Fault } from "#sim/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
 import { programs } from "./arbitrary.ts";
-import type { Program } from "./description.ts";
+import type { Body, Program, Step } from "./description.ts";
 
 export interface Case {
   readonly options: SimOptions;
@@ -34,7 +34,7 @@ export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbit
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
-      numCpus: fc.constantFrom(2, 3, 4),
+      numCpus: fc.constantFrom(2, 1, 3, 4),
       systemConfig: settings,
       plan: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 2, arbitrary: plan }),
       order: choices(),
@@ -49,6 +49,16 @@ export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbit
         choicesOnly: true,
         init: { numCpus, systemConfig },
       },
-      program,
+      program: { ...program, body: onOneNode(program.body, numCpus) },
     }));
+}
+
+/** No task asks for more than a node has: it would wait for ever. */
+function onOneNode({ steps, result }: Body, numCpus: number): Body {
+  const fitting = steps.map((step): Step => {
+    if (step.op !== "task") return step;
+    const cpus = step.cpus > numCpus ? 1 : step.cpus;
+    return { ...step, cpus, body: onOneNode(step.body, numCpus) };
+  });
+  return { steps: fitting, result };
 }

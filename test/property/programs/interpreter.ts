@@ -2,7 +2,14 @@
  * The sequential reference interpreter (oracle 18): what a program comes to, computed in the order
  * of its text, without time, nodes or faults.
  */
-import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import {
+  type Body,
+  notKept,
+  type Outcome,
+  type Program,
+  type Step,
+  tooEarly,
+} from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
 /** A value or failure that a ref names. */
@@ -64,7 +71,10 @@ function runStep(step: Step, body: BodyState): void {
       add({ n: step.n, refs: cells(step.nested), bytes: step.bytes });
       return;
     case "task": {
-      const outcome = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const { result } = step.body;
+      const isGood = result.type === "throw" || result.firstGood <= retriesOf(step);
+      const ran = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const outcome = isGood || "errors" in ran ? ran : { errors: [tooEarly] };
       add(outcome);
       if (step.returns === 1) return;
       add("errors" in outcome ? outcome : { n: outcome.n + 1, refs: [], bytes: 0 });
@@ -72,10 +82,9 @@ function runStep(step: Step, body: BodyState): void {
     }
     case "burst": {
       const direct = cells(step.direct);
-      const failed = errorsOf(direct);
-      const ns = (direct as ValueCell[]).map(({ n }) => n);
+      const awaited = cells(step.awaited);
       for (let i = 0; i < step.count; i++) {
-        add(failed ?? { n: numberOfBody(step.n + i, ns), refs: [], bytes: 0 });
+        add(runShortTask(step.n + i, direct, i === step.count - 1 ? awaited : []));
       }
       return;
     }
@@ -108,6 +117,23 @@ function runStep(step: Step, body: BodyState): void {
     case "wait":
     case "sleep":
   }
+}
+
+function runShortTask(n: number, direct: readonly Cell[], awaited: readonly Cell[]): Cell {
+  const failed = errorsOf(direct) ?? errorsOf(awaited);
+  if (failed !== null) return failed;
+  const numbers = (cells: readonly Cell[]): number[] =>
+    (cells as readonly ValueCell[]).map((cell) => cell.n);
+  return {
+    n: numberOfBody(numberOfBody(n, numbers(direct)), numbers(awaited)),
+    refs: [],
+    bytes: 0,
+  };
+}
+
+/** How often it may run again for what its body throws. */
+function retriesOf({ maxRetries, retryExceptions }: Extract<Step, { op: "task" }>): number {
+  return retryExceptions === false || retryExceptions === "other" ? 0 : maxRetries;
 }
 
 function runGet(of: readonly Cell[], timeoutMs: number | null, body: BodyState): void {
