@@ -6,7 +6,7 @@ import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
-import { refsOf } from "./object-ref.ts";
+import { type CreationCall, refsOf } from "./object-ref.ts";
 import { inert, requireClient } from "./runtime.ts";
 import type { AnyActorHandle } from "./types.ts";
 
@@ -47,7 +47,8 @@ class ActorMethod {
     this.#shape = methodShape(handle.actor.className, method, options);
   }
 
-  remote(...args: unknown[]): unknown {
+  /** `calledFrom`: what user code called. */
+  remote(args: unknown[], calledFrom: CreationCall): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
     const { client, values, depth } = caller;
@@ -56,7 +57,7 @@ class ActorMethod {
     const { actorId, className } = this.#handle.actor;
     const actor = client.core.actors.clientOf(actorId, className);
     const call = { args: encoded, refs, depth };
-    return refsOf(client.submitActorTask(actor, this.#shape, call), client);
+    return refsOf(client.submitActorTask(actor, this.#shape, call), client, calledFrom);
   }
 
   options(options: Options): ActorMethod {
@@ -70,9 +71,10 @@ function callableMethod(method: ActorMethod, name: string): object {
   const callable = (): never => {
     throw new TypeError(`${name} is a method of an actor: call it by .remote(), not directly`);
   };
+  const remote = (...args: unknown[]): unknown => method.remote(args, remote);
   return Object.defineProperties(callable, {
     name: { value: name },
-    remote: { value: (...args: unknown[]) => method.remote(...args) },
+    remote: { value: remote },
     options: { value: (options: Options) => callableMethod(method.options(options), name) },
   });
 }

@@ -6,6 +6,7 @@ import {
   ActorNameTakenError,
   ActorNotFoundError,
   ActorUnschedulableError,
+  DeadlockError,
   GetTimeoutError,
   MobulaError,
   NodeDiedError,
@@ -69,5 +70,7 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
       return new SerializationError(message, { path: detail, ...fields });
     case "GET_TIMEOUT":
       return new GetTimeoutError(message, fields);
+    case "DEADLOCK":
+      return new DeadlockError(message, { cycle: detail.split("\n"), ...fields });
   }
 }

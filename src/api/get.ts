@@ -1,12 +1,12 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import { TaskRecord, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
 import { describe } from "./call-shape.ts";
 import { GetTimeoutError } from "./errors.ts";
-import { toError } from "./failure.ts";
-import { firstRef, ObjectRef } from "./object-ref.ts";
+import { toClass, toError } from "./failure.ts";
+import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { remoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, requireClient } from "./runtime.ts";
@@ -198,7 +198,9 @@ export const put: PutSignature = function put(value: unknown): never {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
-  return firstRef(client.putObject(values.encode(value, "value")), client) as never;
+  const ref = firstRef(client.putObject(values.encode(value, "value")), client);
+  if (recordsSites(client)) recordSite(ObjectRef.entryOf(ref), client, put);
+  return ref as never;
 };
 
 // ---------------------------------------------------------------- waiting for entries
@@ -227,6 +229,8 @@ export abstract class WaitingCall extends PendingCall {
       return;
     }
     this.#caller = caller;
+    this.waiter = caller.context?.task ?? null;
+    this.isAbortable = signal !== undefined;
     if (caller.context !== null) startWaiting(caller.context);
     caller.client.awaitObjects(this);
     if (signal === undefined || this.settled) return;
@@ -243,6 +247,7 @@ export abstract class WaitingCall extends PendingCall {
     const caller = this.#end();
     if (caller === null) return;
     try {
+      if (this.failure !== null) throw toClass(this.failure);
       if (this.timedOut) this.onTimedOut(caller);
       else this.onReady(caller);
     } catch (error) {
@@ -301,14 +306,9 @@ function timeoutError(
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
   const [first] = pending;
-  const isTask = first instanceof TaskRecord;
-  const what = isTask ? `task ${first.template.definition.taskName}` : "an object of another task";
-  const known = isTask ? client.core.pendingReason(first) : "";
-  const reason = known === "" ? "it has not ended" : known;
-  return new GetTimeoutError(
-    `get: ${pending.length} of ${entries.length} objects were not ready within ${timeoutMs} ms; ` +
-      `${what}: ${reason}`,
-  );
+  const why = first === undefined ? "" : `; ${client.core.whyPending(first)}`;
+  const count = `${pending.length} of ${entries.length}`;
+  return new GetTimeoutError(`get: ${count} objects were not ready within ${timeoutMs} ms${why}`);
 }
 
 function checkGetOptions(options: GetOptions | undefined, verb: string): void {

@@ -69,7 +69,7 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
     const { client, values, depth } = caller;
     const { args: encoded, refs } = values.encodeArguments(args);
     if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
-    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client);
+    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client, submit);
   };
   const remoteFunction = (): never => {
     const name = registered.descriptor.displayName;

@@ -8,6 +8,7 @@ import type { MessageType } from "#engine/protocol/message.ts";
 export type RareState =
   | "actorAbandoned"
   | "attemptRefused"
+  | "deadlockFound"
   | "driverCrashed"
   | "leaseRevoked"
   | "leaseSpilled"

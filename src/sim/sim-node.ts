@@ -161,7 +161,7 @@ export class SimNode {
       nodeId: plan.nodeId,
       config: plan.config,
       checkInvariants: true,
-      clock: world.hostClock(life),
+      clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
       ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
@@ -179,6 +179,7 @@ export class SimNode {
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),
       onSettled: (request) => {
+        if (request.failure?.type === "DEADLOCK") world.mark("deadlockFound");
         oracles.onSettled(request, simulated, digest);
         return null;
       },

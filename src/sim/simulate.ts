@@ -91,6 +91,7 @@ class Run {
     ];
     const oracles = allOracles({
       fates: () => this.#cluster,
+      processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
     });
     this.#oracles = new Oracles(oracles, {

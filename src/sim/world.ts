@@ -48,8 +48,10 @@ const slowLinkFactor = 40;
 /** One machine in so many is slow to everybody. */
 const slowNodeOneIn = 6;
 const slowNodeFactor = 8;
-/** Sent for ever, whatever the program does. */
+/** Sent for ever, whatever the program does, once there are several nodes. */
 const upkeepTypes: readonly (MessageType | null)[] = ["heartbeat", "heartbeatAck", "resourceView"];
+/** Sent for as long as tasks wait, which may be for ever. */
+const probeTypes: readonly (MessageType | null)[] = ["probeObject", "probeTask"];
 
 /** What a directed link draws from: its delays, and how its cuts go. */
 interface LinkChance {
@@ -158,7 +160,8 @@ export class World implements NetworkWorld {
     );
   }
 
-  hostClock(life: Life): HostClock {
+  /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
+  hostClock(life: Life, probes: () => boolean = () => false): HostClock {
     const clock = this.clocks[life.node] as NodeClock;
     let newestWake = 0;
     return {
@@ -170,7 +173,7 @@ export class World implements NetworkWorld {
         const isLive = (): boolean => wake === newestWake;
         const delayMs = Math.max(0, clock.worldMsAt(atMs) - this.#nowMs);
         // A raylet or the GCS: with several nodes they report and check for ever.
-        const isUpkeep = !life.hasUserCode && this.clocks.length > 1;
+        const isUpkeep = life.hasUserCode ? probes : this.clocks.length > 1;
         this.after(life, delayMs, { kind: "wake", what: "", run, isLive, isUpkeep });
       },
     };
@@ -206,7 +209,8 @@ export class World implements NetworkWorld {
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
-    const isUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
+    const isUpkeep =
+      probeTypes.includes(type) || (this.clocks.length > 1 && isUpkeepFrame(type, text));
     const isLive = (): boolean => !flight.isDropped();
     const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
     this.#schedule.add(step, this.#nowMs);

@@ -31,6 +31,7 @@ export class GcsHarness {
       nodeId,
       address: "local",
       hostname: "host",
+      isHead: true,
       resources: resources({ CPU: 1 }),
       labels: new Map(),
     });

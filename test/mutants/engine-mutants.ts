@@ -456,6 +456,25 @@ const nodes: readonly Mutant[] = [
   },
 ];
 
+const deadlocks: readonly Mutant[] = [
+  {
+    name: "whoever runs there is taken for the task",
+    why: "a probe for a task that has not started goes on through another one on its worker",
+    edits: [
+      {
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;",
+        replace: "void [owner, stream, seq];",
+      },
+      {
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.serial === serial) {",
+        replace: "if (serial > 0) {",
+      },
+    ],
+  },
+];
+
 export const mutants: readonly Mutant[] = [
   ...planted,
   ...examples,
@@ -464,4 +483,5 @@ export const mutants: readonly Mutant[] = [
   ...references,
   ...actors,
   ...nodes,
+  ...deadlocks,
 ];

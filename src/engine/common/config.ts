@@ -48,6 +48,12 @@ export interface Config {
   readonly resourceReportMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
+  /** A task that has waited in get for so long asks whether it waits for itself; 0: none does. */
+  readonly deadlockProbeMs: number;
+  /** A process that is asked for its objects or tasks and is silent for so long is left out. */
+  readonly stateTimeoutMs: number;
+  /** 1: `mobula/state` tells where each object was made. Costs a stack trace a ref. */
+  readonly recordRefCreationSites: number;
 }
 
 export const defaultConfig: Config = {
@@ -71,6 +77,9 @@ export const defaultConfig: Config = {
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
   arenaChunkBytes: 4 * 1024 * 1024,
+  deadlockProbeMs: 200,
+  stateTimeoutMs: 2000,
+  recordRefCreationSites: 0,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

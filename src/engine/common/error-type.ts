@@ -19,7 +19,8 @@ export type ErrorType =
   | "SERIALIZATION"
   | "GET_TIMEOUT"
   | "NODE_DIED"
-  | "OBJECT_RECONSTRUCTION_FAILED";
+  | "OBJECT_RECONSTRUCTION_FAILED"
+  | "DEADLOCK";
 
 /** `subject` is the hex id of the task, actor or object it happened to, or "". */
 export interface EngineError {
@@ -28,7 +29,7 @@ export interface EngineError {
   readonly subject: string;
   /**
    * Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, reason for
-   * OBJECT_RECONSTRUCTION_FAILED, else "".
+   * OBJECT_RECONSTRUCTION_FAILED, the cycle line by line for DEADLOCK, else "".
    */
   readonly detail: string;
 }

@@ -126,6 +126,18 @@ export class ActorSubmitter {
     return task.actor;
   }
 
+  /** Calls that have no outcome, and creations. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (let client of this.#clients.values()) {
+      for (let next: ActorClient | null = client; next !== null; next = next.next) {
+        client = next;
+        if (client.creation?.task.state === "PENDING") yield client.creation.task;
+        yield* client.calls;
+        for (const { task } of client.stream?.inFlight() ?? []) yield task;
+      }
+    }
+  }
+
   create(client: ActorClient, out: Out): void {
     this.#clients.set(client.actorId, client);
     const { registration, creation } = client;

@@ -8,8 +8,16 @@ import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
+import type {
+  ClusterRows,
+  ClusterStateKind,
+  NodeStateKind,
+  StateMessage,
+  StateRows,
+} from "#engine/protocol/state.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
@@ -82,6 +90,21 @@ export interface GetActorByNameCall {
   readonly namespace: string;
 }
 
+/** Answered by pages, `listed`, of which one is the last. */
+export interface ListStateCall {
+  readonly type: "listStateCall";
+  readonly requestId: number;
+  readonly kind: NodeStateKind;
+  readonly limit: number;
+}
+
+export interface ListClusterCall {
+  readonly type: "listClusterCall";
+  readonly requestId: number;
+  readonly kind: ClusterStateKind;
+  readonly limit: number;
+}
+
 export interface AllocateCall {
   readonly type: "allocateCall";
   readonly requestId: number;
@@ -139,6 +162,8 @@ export type CoreWorkerCall =
   | ReleaseViews
   | KillActorCall
   | GetActorByNameCall
+  | ListStateCall
+  | ListClusterCall
   | AllocateCall
   | ReleaseExtentCall
   | TaskFinished
@@ -152,6 +177,8 @@ export type CoreWorkerEvent =
   | TaskMessage
   | ObjectMessage
   | GcsMessage
+  | ProbeMessage
+  | StateMessage
   | Deadline
   | Writable;
 
@@ -183,6 +210,18 @@ export interface Found {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+export interface StatePage extends StateRows, ClusterRows {
+  readonly isLast: boolean;
+  /** Processes that are left out, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface Listed {
+  readonly type: "listed";
+  readonly requestId: number;
+  readonly page: StatePage;
 }
 
 export interface Allocated {
@@ -226,6 +265,7 @@ export type CoreWorkerInstruction =
   | JudgeException
   | Killed
   | Found
+  | Listed
   | Allocated
   | DropSegment
   | WatchRef

@@ -12,7 +12,7 @@ import type { Outcome, Special } from "#engine/protocol/outcome.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { addWaiter } from "./memory-store.ts";
-import type { TaskRecord } from "./object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -86,6 +86,13 @@ export function failedArgument(task: TaskRecord): FailedValue | undefined {
     if (outcome instanceof FailedValue) return outcome;
   }
   return undefined;
+}
+
+/** Top-level arguments that have no value yet. */
+export function missingArguments(task: TaskRecord): ObjectEntry[] {
+  return (task.refs ?? []).filter((entry, i): entry is ObjectEntry => {
+    return isTopLevel(task.args.specials[i]) && entry?.state === "PENDING";
+  });
 }
 
 export function isTopLevel(special: Special | undefined): boolean {

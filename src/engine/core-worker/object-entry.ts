@@ -97,6 +97,16 @@ export class TaskRecord extends ObjectEntry {
   }
 }
 
+/** A return of a task after the first. */
+export class LaterReturn extends ObjectEntry {
+  readonly task: TaskRecord;
+
+  constructor(task: TaskRecord, index: number) {
+    super(task.owner, task.serial, index);
+    this.task = task;
+  }
+}
+
 export function isSettled(entry: ObjectEntry): boolean {
   return entry.state !== "PENDING";
 }

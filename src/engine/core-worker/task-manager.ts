@@ -20,6 +20,7 @@ import { specialsOf } from "./contained-refs.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
+import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskLineage } from "./task-lineage.ts";
@@ -29,6 +30,7 @@ export class TaskManager {
   readonly #references: ReferenceCounter;
   readonly #memoryStore: MemoryStore;
   readonly #lineage: TaskLineage;
+  readonly #objects: ObjectTable;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
@@ -39,11 +41,13 @@ export class TaskManager {
     references: ReferenceCounter;
     memoryStore: MemoryStore;
     lineage: TaskLineage;
+    objects: ObjectTable;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#memoryStore = parts.memoryStore;
     this.#lineage = parts.lineage;
+    this.#objects = parts.objects;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -87,6 +91,7 @@ export class TaskManager {
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials, out);
+    if (outcome instanceof StoredValue) this.#objects.add(entry);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });

@@ -128,6 +128,12 @@ export class TaskRetries {
     return this.#judged.has(task) ? "waits for what its retryExceptions say of its error" : "";
   }
 
+  /** Tasks that are neither queued nor pushed, for those who list what there is. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    yield* this.#pausing.keys();
+    yield* this.#judged.keys();
+  }
+
   nextDeadlineMs(): number {
     return this.#pauses.nextMs();
   }

@@ -257,6 +257,14 @@ export class TaskSubmitter {
     return count;
   }
 
+  /** Those that wait for a worker, and those that were sent to one. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (const queue of this.#queues.values()) {
+      yield* queue.tasks;
+      for (const lease of queue.leases) for (const { task } of lease.inFlight()) yield task;
+    }
+  }
+
   /** Held, for tests and the state api. */
   get leaseCount(): number {
     return this.#leases.size;

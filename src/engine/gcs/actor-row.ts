@@ -9,6 +9,7 @@ import type {
   ActorState,
   FailedCreation,
 } from "#engine/protocol/gcs.ts";
+import type { ActorListing } from "#engine/protocol/state.ts";
 import { ownFailure } from "#engine/protocol/own-value.ts";
 
 export class ActorRow {
@@ -47,6 +48,23 @@ export class ActorRow {
   setPending(reason: string, infeasible = false): void {
     this.pendingReason = reason;
     this.infeasible = infeasible;
+  }
+
+  toListing(): ActorListing {
+    const { id: actorId, registration, state, incarnation, death, pendingReason } = this;
+    const { className, name, namespace } = registration;
+    return {
+      actorId,
+      className,
+      name,
+      namespace,
+      state,
+      restartCount: incarnation,
+      nodeId: this.nodeId,
+      workerId: this.workerId,
+      deathCause: death?.error.message ?? "",
+      pendingReason,
+    };
   }
 
   toMessage(): ActorState {

@@ -30,6 +30,7 @@ import type {
   StartActor,
   SubscribeActor,
 } from "#engine/protocol/gcs.ts";
+import type { ActorListing } from "#engine/protocol/state.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ownActorSpec, ownFailure } from "#engine/protocol/own-value.ts";
@@ -62,6 +63,12 @@ export class Actors {
 
   get liveCount(): number {
     return this.#live.size;
+  }
+
+  /** For those who ask what there is: the living, then the dead. */
+  listings(limit: number): ActorListing[] {
+    const rows = [...this.#live.values(), ...this.#dead.values()];
+    return rows.slice(0, limit).map((row) => row.toListing());
   }
 
   get deadCount(): number {

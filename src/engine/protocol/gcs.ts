@@ -20,6 +20,8 @@ export interface RegisterNode {
   readonly nodeId: NodeId;
   readonly address: string;
   readonly hostname: string;
+  /** The GCS lives in its process. */
+  readonly isHead: boolean;
   readonly resources: ResourceRequest;
   readonly labels: ReadonlyMap<string, string>;
 }

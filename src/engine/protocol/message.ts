@@ -2,7 +2,15 @@
 import type { GcsMessage } from "./gcs.ts";
 import type { LeaseMessage } from "./lease.ts";
 import type { ObjectMessage } from "./object.ts";
+import type { ProbeMessage } from "./probe.ts";
+import type { StateMessage } from "./state.ts";
 import type { TaskMessage } from "./task.ts";
 
-export type Message = LeaseMessage | TaskMessage | ObjectMessage | GcsMessage;
+export type Message =
+  | LeaseMessage
+  | TaskMessage
+  | ObjectMessage
+  | GcsMessage
+  | ProbeMessage
+  | StateMessage;
 export type MessageType = Message["type"];

@@ -15,6 +15,7 @@ import type { Config } from "#engine/common/config.ts";
 import { nodeIdOf, workerIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
+import type { WorkerRow } from "#engine/protocol/state.ts";
 
 export type WorkerInstruction =
   | { readonly type: "startWorker"; readonly workerId: WorkerId }
@@ -95,6 +96,15 @@ export class WorkerPool {
     for (const worker of this.#workers.values()) {
       if (worker.phase === "ready") yield worker;
     }
+  }
+
+  /** For those who ask what there is. */
+  rows(): WorkerRow[] {
+    return [...this.#workers.values()].map(({ id, phase }) => ({
+      workerId: id,
+      isAlive: phase === "ready",
+      pendingReason: phase === "ready" ? "" : `its thread is ${phase}`,
+    }));
   }
 
   /** True while a thread runs, or will, that can take leases. */

@@ -17,13 +17,15 @@ import type {
   CoreWorkerEvent,
   CoreWorkerInstruction,
   JudgeException,
+  StatePage,
 } from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
-import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
@@ -46,6 +48,13 @@ export abstract class PendingCall extends GetRequest {
 export interface FoundActor {
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+/** The pages of a list that have come. */
+interface Lister {
+  readonly pages: StatePage[];
+  resolve(pages: readonly StatePage[]): void;
+  reject(error: Error): void;
 }
 
 interface Finder {
@@ -89,6 +98,7 @@ export class CoreWorkerClient {
   readonly #functionNumbers = new Map<string, number>();
   readonly #killed = new Map<number, () => void>();
   readonly #found = new Map<number, Finder>();
+  readonly #lists = new Map<number, Lister>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
   #isKeptAlive = false;
@@ -185,6 +195,16 @@ export class CoreWorkerClient {
     });
   }
 
+  /** Of the processes of this node. */
+  listState(kind: NodeStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listStateCall", requestId, kind, limit }));
+  }
+
+  /** Of the GCS. */
+  listCluster(kind: ClusterStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listClusterCall", requestId, kind, limit }));
+  }
+
   // ------------------------------------------------------------ objects
 
   /** The entry of a value that lies where `outcome` says; one JS ref to it is being made. */
@@ -227,8 +247,10 @@ export class CoreWorkerClient {
     for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
     for (const killed of this.#killed.values()) killed();
     for (const finder of this.#found.values()) finder.reject(error);
+    for (const lister of this.#lists.values()) lister.reject(error);
     this.#killed.clear();
     this.#found.clear();
+    this.#lists.clear();
   }
 
   // ------------------------------------------------------------ inside
@@ -251,7 +273,7 @@ export class CoreWorkerClient {
     if (numReturns > 1) {
       task.moreReturns = [];
       for (let index = 2; index <= numReturns; index++) {
-        const entry = new ObjectEntry(this.workerId, task.serial, index);
+        const entry = new LaterReturn(task, index);
         entry.localRefs = 1;
         task.moreReturns.push(entry);
       }
@@ -295,6 +317,8 @@ export class CoreWorkerClient {
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
+      case "listed":
+        return this.#onListed(instruction.requestId, instruction.page);
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
@@ -312,6 +336,21 @@ export class CoreWorkerClient {
     const judgement = this.#options.judge(retryExceptions, failed);
     if (judgement instanceof Promise) void judgement.then(tell);
     else tell(judgement);
+  }
+
+  #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {
+    return new Promise((resolve, reject) => {
+      const requestId = this.#request();
+      this.#lists.set(requestId, { pages: [], resolve, reject });
+      this.dispatch(call(requestId));
+    });
+  }
+
+  #onListed(requestId: number, page: StatePage): void {
+    this.#lists.get(requestId)?.pages.push(page);
+    if (!page.isLast) return;
+    const lister = this.#answer(this.#lists, requestId);
+    lister?.resolve(lister.pages);
   }
 
   #request(): number {

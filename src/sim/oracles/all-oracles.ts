@@ -1,9 +1,10 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
 import { AgreementOracle } from "./agreement.ts";
+import { DeadlockOracle } from "./deadlocks.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { ObjectOracle } from "./objects.ts";
-import type { Fates, Oracle, Scope, Violate } from "./oracle.ts";
+import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
@@ -15,12 +16,15 @@ const wholeRun: Scope = { seesAll: true, rememberedMax: Infinity };
 export interface RunFacts {
   /** Made after the oracles: asked for when something has happened in it. */
   fates(): Fates;
+  /** Every one that there ever was. */
+  processes(): readonly WatchedProcess[];
   /** Whether a fault of the run may stop the machine for a while. */
   mayStandStill(node: number): boolean;
 }
 
 export function allOracles({
   fates,
+  processes,
   mayStandStill,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
@@ -33,5 +37,6 @@ export function allOracles({
     (violate) => new TimeOracle(violate, mayStandStill),
     (violate) => new LivenessOracle(violate),
     (violate) => new TransportOracle(violate),
+    (violate) => new DeadlockOracle(violate, fates, processes),
   ];
 }

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 2;
+export const wireVersion = 3;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -66,6 +66,14 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   heartbeatAck: 51,
   resourceView: 52,
   nodeDied: 53,
+  probeObject: 64,
+  probeTask: 65,
+  listState: 66,
+  collectState: 67,
+  stateCollected: 68,
+  stateListed: 69,
+  listCluster: 70,
+  clusterListed: 71,
 };
 
 const headBytes = 2;
