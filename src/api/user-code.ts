@@ -17,6 +17,7 @@ import { SerializationError } from "./errors.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import { portableError } from "./serialization/portable-error.ts";
+import { refuseStream } from "./value-stream.ts";
 import { isSpecial, type Values } from "./values.ts";
 
 export type ResolveRemote = (
@@ -217,15 +218,4 @@ function hasAsyncMethod(instance: object): boolean {
     }
   }
   return false;
-}
-
-/** Generators stream in a later version; until then they must not vanish into an empty object. */
-function refuseStream(result: unknown, taskName: string): void {
-  if (typeof result !== "object" || result === null) return;
-  const { next } = result as { next?: unknown };
-  if (typeof next !== "function" && !(Symbol.asyncIterator in result)) return;
-  throw new SerializationError(
-    `${taskName} returned a generator, which this version does not stream yet: return an array`,
-    { path: "result" },
-  );
 }
