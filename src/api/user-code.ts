@@ -5,6 +5,7 @@
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
+import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
@@ -91,7 +92,7 @@ export class ApiUserCode implements UserCode {
   }
 
   encodeError(error: unknown, taskName: string, subject: string): FailedValue {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = thrownText(error);
     const message = `${taskName} failed: ${text}`;
     const cause = this.#encodeThrown(error, text);
     return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), cause);
@@ -124,8 +125,7 @@ export class ApiUserCode implements UserCode {
   #encodeTaskError(error: unknown, task: IncomingTask): FailedValue {
     const { descriptor, taskName } = task.definition;
     const moduleUrl = descriptor?.moduleUrl ?? "";
-    const hint = explainTaskError(error, moduleUrl);
-    if (hint !== undefined && error instanceof Error) error.message += ` (${hint})`;
+    addHint(error, moduleUrl);
     return this.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
   }
 
@@ -187,10 +187,17 @@ export class ApiUserCode implements UserCode {
       return this.#values.encodeBytes(thrown, "error");
     } catch (notEncodable) {
       if (!(notEncodable instanceof SerializationError)) throw notEncodable;
-      const error = thrown instanceof Error ? thrown : new Error(text, { cause: notEncodable });
+      const error = isInstance(thrown, Error) ? thrown : new Error(text, { cause: notEncodable });
       return this.#values.encodeBytes(portableError(error, isSpecial), "error");
     }
   }
+}
+
+function addHint(error: unknown, moduleUrl: string): void {
+  const hint = explainTaskError(error, moduleUrl);
+  if (hint === undefined || !isInstance(error, Error)) return;
+  // A frozen error goes without.
+  Reflect.set(error, "message", `${error.message} (${hint})`);
 }
 
 /** The message's bytes are only lent. */

@@ -9,6 +9,7 @@
  */
 import { types } from "node:util";
 import type { SerializationError } from "#api/errors.ts";
+import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import { arrayFields } from "./array-fields.ts";
 import { alignUp, BufferCollector } from "./buffer-collector.ts";
 import { ByteWriter } from "./byte-writer.ts";
@@ -150,10 +151,10 @@ export class ValueEncoder extends ByteWriter {
     this.length = 0;
     this.buffers.length = 0;
     this.specials.length = 0;
-    if (thrown instanceof Refused) return unserializable(path, `${thrown.what}. ${thrown.advice}`);
+    if (isInstance(thrown, Refused))
+      return unserializable(path, `${thrown.what}. ${thrown.advice}`);
     if (isStackOverflow(thrown)) return unserializable(path, "nested too deeply", thrown);
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    return unserializable(path, `reading it threw: ${reason}`, thrown);
+    return unserializable(path, `reading it threw: ${thrownText(thrown)}`, thrown);
   }
 
   /** Lets go of everything of the user's that the result does not need. */
@@ -469,5 +470,5 @@ function nameOf(value: { readonly name: unknown }): string {
 }
 
 function isStackOverflow(thrown: unknown): boolean {
-  return thrown instanceof RangeError && /call stack/i.test(thrown.message);
+  return isInstance(thrown, RangeError) && /call stack/i.test(thrownText(thrown));
 }
