@@ -9,8 +9,8 @@ import type { ExceptionMatcher, RetryPolicy } from "#engine/common/task-spec.ts"
 import { thrownText } from "#engine/common/thrown.ts";
 import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient, Judgement } from "#engine/services/core-worker-client.ts";
-import type { Options } from "./call-shape.ts";
 import { toError } from "./failure.ts";
+import type { Options } from "./option-checks.ts";
 import { errorClassNames } from "./serialization/error-envelope.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import type { Values } from "./values.ts";

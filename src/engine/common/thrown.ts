@@ -1,6 +1,6 @@
 /**
- * Looks at what user code threw. It may be anything, also what throws when it is looked at (a getter
- * for `message`, a revoked Proxy): nothing here does.
+ * Looks at what user code threw. It may be anything, also what throws when it is looked at (a
+ * getter for `message`, a revoked Proxy): nothing here does.
  */
 
 /** `instanceof`, and false for what does not let itself be asked. */
