@@ -14,7 +14,10 @@ export function portableError(
   depth = 0,
 ): Error {
   const portable = reviveError(errorClassNames(error));
-  const { keys, values, hiddenCount } = errorFields(error);
+  const { keys, values, hiddenCount } = errorFields(
+    error,
+    (key) => (error as unknown as Record<string, unknown>)[key],
+  );
   if (!keys.includes("stack")) delete portable.stack;
   for (const [i, key] of keys.entries()) {
     let value = values[i];

@@ -78,12 +78,12 @@ export class ValueEncoder extends ByteWriter {
       this.#ordinals.findOrAdd(args);
       this.writeByte(wire.tagArray);
       this.writeVarint(args.length * 2);
-      this.#path.depth = 1;
+      this.#path.enter();
       for (let i = 0; i < args.length; i++) {
         this.#path.set("index", i);
         this.#writeValue(args[i]);
       }
-      this.#path.depth = 0;
+      this.#path.leave();
       this.#finish();
     } catch (thrown) {
       throw this.#failure(thrown);
@@ -285,10 +285,10 @@ export class ValueEncoder extends ByteWriter {
     this.writeByte(wire.tagCodec);
     this.writeString(name);
     this.#openCodecs.push(this.#ordinals.count - 1);
-    this.#path.depth += 1;
+    this.#path.enter();
     this.#path.set("codec", name);
     this.#writeValue(codec.serialize(value));
-    this.#path.depth -= 1;
+    this.#path.leave();
     this.#openCodecs.pop();
   }
 
@@ -317,7 +317,7 @@ export class ValueEncoder extends ByteWriter {
   }
 
   #writeContent(value: object, content: Content): void {
-    this.#path.depth += 1;
+    this.#path.enter();
     switch (content) {
       case "fields":
         this.#writeFields(value as Fields, Object.keys(value));
@@ -335,7 +335,7 @@ export class ValueEncoder extends ByteWriter {
         this.#writeErrorFields(value);
         break;
     }
-    this.#path.depth -= 1;
+    this.#path.leave();
   }
 
   #writeFields(value: Fields, keys: readonly string[]): void {
@@ -361,7 +361,7 @@ export class ValueEncoder extends ByteWriter {
       return this.#writeContainer(array, wire.tagArray, "array");
     }
     const fields = arrayFields(array);
-    path.depth += 1;
+    path.enter();
     if (array.length < plainListLengthMin || fields.length > 0) {
       this.writeByte(wire.tagArray);
       this.#writeItems(array, fields, noItems);
@@ -371,7 +371,7 @@ export class ValueEncoder extends ByteWriter {
       if (isPlain) this.#writePlainList(items);
       else this.#writeItems(array, fields, items);
     }
-    path.depth -= 1;
+    path.leave();
   }
 
   #writePlainList(items: readonly unknown[]): void {
@@ -444,7 +444,10 @@ export class ValueEncoder extends ByteWriter {
   }
 
   #writeErrorFields(error: object): void {
-    const { keys, values, hiddenCount } = errorFields(error);
+    const { keys, values, hiddenCount } = errorFields(error, (key) => {
+      this.#path.set("property", key);
+      return (error as Fields)[key];
+    });
     this.writeVarint(hiddenCount);
     this.#writeShape(keys);
     for (let i = 0; i < keys.length; i++) {
