@@ -14,12 +14,12 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
-import { SerializationError } from "./errors.ts";
+import { ObjectStoreFullError } from "./errors.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import { portableError } from "./serialization/portable-error.ts";
 import { refuseStream } from "./value-stream.ts";
-import { isSpecial, type Values } from "./values.ts";
+import type { Values } from "./values.ts";
 
 export type ResolveRemote = (
   descriptor: FunctionDescriptor,
@@ -183,12 +183,14 @@ export class ApiUserCode implements UserCode {
 
   /** What cannot travel leaves its class, message and stack, and text where its fields were. */
   #encodeThrown(thrown: unknown, text: string): Encoded {
+    const values = this.#values;
     try {
-      return this.#values.encodeBytes(thrown, "error");
+      return values.encodeBytes(thrown, "error");
     } catch (notEncodable) {
-      if (!(notEncodable instanceof SerializationError)) throw notEncodable;
+      if (notEncodable instanceof ObjectStoreFullError) throw notEncodable;
       const error = isInstance(thrown, Error) ? thrown : new Error(text, { cause: notEncodable });
-      return this.#values.encodeBytes(portableError(error, isSpecial), "error");
+      const whyNot = (value: unknown): string | undefined => values.whyNotEncodable(value);
+      return values.encodeBytes(portableError(error, whyNot), "error");
     }
   }
 }

@@ -1,7 +1,10 @@
 /** Values that throw when they are read: the place is told, and nothing else breaks. */
 import { describe, expect, test } from "vitest";
 import { SerializationError } from "#api/errors.ts";
+import { inspectSerializability } from "#api/serialization/inspect-serializability.ts";
+import { portableError } from "#api/serialization/portable-error.ts";
 import { ValueEncoder } from "#api/serialization/value-encoder.ts";
+import { roundTrip } from "./round-trip.ts";
 
 describe("values that throw", () => {
   const hostile = {
@@ -40,5 +43,43 @@ describe("values that throw", () => {
         expect((error as SerializationError).message).toMatch(/reading it threw: not now/);
       }
     }
+  });
+});
+
+describe("an error that throws when it is read keeps all that can be read", () => {
+  const hostile = (): never => {
+    throw new RangeError("not now");
+  };
+  const portable = (error: Error): Error & { code?: string } =>
+    roundTrip(portableError(error, (value) => inspectSerializability(value)?.reason));
+
+  test.each(["field", "cause", "stack", "message", "name"])("%s", (key) => {
+    for (const enumerable of [true, false]) {
+      const error = Object.assign(new TypeError("the message"), { code: "E" });
+      const { stack } = error;
+      Object.defineProperty(error, key, { enumerable, configurable: true, get: hostile });
+      const arrived = portable(error);
+      expect(arrived).toBeInstanceOf(TypeError);
+      expect(arrived.code).toBe("E");
+      if (key !== "message") expect(arrived.message).toBe("the message");
+      if (key === "field" || key === "cause") expect(arrived.stack).toBe(stack);
+      const field = (arrived as unknown as Record<string, unknown>)[key];
+      if (enumerable) expect(field).toMatch(/not serializable: reading it threw: not now/);
+    }
+  });
+
+  test("a symbol for a name or a message", () => {
+    for (const key of ["name", "message"]) {
+      const error = Object.assign(new RangeError("the message"), { [key]: Symbol("s"), code: "E" });
+      const arrived = portable(error);
+      expect(arrived).toBeInstanceOf(RangeError);
+      expect(arrived.code).toBe("E");
+    }
+  });
+
+  test("one that refuses to be asked at all", () => {
+    const { proxy, revoke } = Proxy.revocable(new TypeError("x"), {});
+    revoke();
+    expect(portable(proxy)).toBeInstanceOf(Error);
   });
 });
