@@ -5,8 +5,9 @@
 import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
+import { checkMethodOptions, methodShape } from "./call-shape.ts";
 import { type CreationCall, refsOf } from "./object-ref.ts";
+import type { Options } from "./option-checks.ts";
 import { inert, requireClient } from "./runtime.ts";
 import type { AnyActorHandle } from "./types.ts";
 

@@ -10,12 +10,12 @@ import type { Host } from "#engine/services/host.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
-import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import type { NodePlan } from "./node-plan.ts";
+import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 import { outsideTasks, useStorageAlways } from "./task-context.ts";
@@ -37,9 +37,10 @@ export interface LocalDriverParts {
 
 export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const { nodeId, config, checkInvariants } = plan;
+  // First, for it may fail.
+  const segments = reserveStore(plan);
   useStorageAlways(true);
   const network = new InProcessNetwork(soonInNobodysName);
-  const segments = reserveSegments(plan.objectStoreBytes);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
   const reclaimer = new GarbageCollection(plan.objectStoreBytes);

@@ -1,6 +1,6 @@
 /** The engine's errors as classes of the contract: the only place where one becomes the other. */
 import type { EngineError } from "#engine/common/error-type.ts";
-import type { FailedValue } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue } from "#engine/protocol/outcome.ts";
 import {
   ActorDiedError,
   ActorNameTakenError,
@@ -28,8 +28,16 @@ import type { Values } from "./values.ts";
 /** A new error object each time, so that its stack tells where it was asked for. */
 export function toError(failed: FailedValue, values: Values): MobulaError {
   const { error, cause } = failed;
-  const decoded = cause === null ? undefined : { cause: values.decode(cause, null) };
-  return toClass(error, decoded);
+  return toClass(error, cause === null ? undefined : { cause: causeOf(cause, values) });
+}
+
+/** What was thrown; where it cannot be made here again, why not: the failure itself stays told. */
+function causeOf(cause: Encoded, values: Values): unknown {
+  try {
+    return values.decode(cause, null);
+  } catch (notDecodable) {
+    return notDecodable;
+  }
 }
 
 export function toClass(error: EngineError, fields: { cause?: unknown } = {}): MobulaError {

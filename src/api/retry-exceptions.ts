@@ -6,10 +6,11 @@
  * extends) has that name where it was thrown. Predicates see the error itself, not the TaskError.
  */
 import type { ExceptionMatcher, RetryPolicy } from "#engine/common/task-spec.ts";
+import { thrownText } from "#engine/common/thrown.ts";
 import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient, Judgement } from "#engine/services/core-worker-client.ts";
-import type { Options } from "./call-shape.ts";
 import { toError } from "./failure.ts";
+import type { Options } from "./option-checks.ts";
 import { errorClassNames } from "./serialization/error-envelope.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import type { Values } from "./values.ts";
@@ -67,8 +68,8 @@ export function judgeException(
     }
     return { retries: ask(matcher as Predicate, thrown, client), why: "" };
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    return { retries: false, why: ` (not retried, for retryExceptions failed: ${text})` };
+    const why = ` (not retried, for retryExceptions failed: ${thrownText(error)})`;
+    return { retries: false, why };
   }
 }
 

@@ -6,8 +6,8 @@
  */
 import type { StatePage } from "#engine/core-worker/calls.ts";
 import { type ReferenceType, stateRowsMax } from "#engine/protocol/state.ts";
-import { describe } from "./call-shape.ts";
 import type { TaskId } from "./ids.ts";
+import { checkBoolean, checkInteger, checkOptions, describe, kindError } from "./option-checks.ts";
 import { never, requireClient } from "./runtime.ts";
 import { actorInfo, nodeInfo, objectInfo, taskInfo, workerInfo } from "./state-infos.ts";
 import type {
@@ -161,30 +161,11 @@ function fields(names: string): readonly string[] {
 }
 
 function checkListOptions(kind: ListedKind, options: ListOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`list: options must be an object, got ${describe(options)}`);
-  }
-  const known = ["filters", "limit", "detail"];
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new TypeError(
-      `list has no option ${JSON.stringify(unknown)}; it has: ${known.join(", ")}`,
-    );
-  }
-  const { filters, limit, detail } = options;
-  if (limit !== undefined && typeof limit !== "number") {
-    throw new TypeError(`list: limit must be a number, got ${describe(limit)}`);
-  }
-  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= stateRowsMax)) {
-    throw new RangeError(`list: limit must be an integer from 1 to ${stateRowsMax}, got ${limit}`);
-  }
-  if (detail !== undefined && typeof detail !== "boolean") {
-    throw new TypeError(`list: detail must be a boolean, got ${describe(detail)}`);
-  }
+  const { filters, limit, detail } = checkOptions("list", options, ["filters", "limit", "detail"]);
+  if (limit !== undefined) checkInteger("limit", limit, 1, stateRowsMax);
+  checkBoolean("detail", detail);
   if (filters === undefined) return;
-  if (!Array.isArray(filters)) {
-    throw new TypeError(`list: filters must be a list, got ${describe(filters)}`);
-  }
+  if (!Array.isArray(filters)) throw kindError("filters", "a list", filters);
   for (const [i, filter] of filters.entries()) checkFilter(kind, filter, `list: filter ${i}`);
 }
 

@@ -4,6 +4,7 @@
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
+import { checkBoolean, checkOptions } from "#api/option-checks.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
@@ -32,6 +33,18 @@ import { WaitFor } from "./wait-for.ts";
 import { type RunEnd, World } from "./world.ts";
 
 const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+const optionNames = [
+  "seed",
+  "nodes",
+  "faults",
+  "choices",
+  "choicesOnly",
+  "chaos",
+  "hostile",
+  "maxVirtualMs",
+  "healAtMs",
+  "init",
+];
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
 const stuckMs = 40_000;
 /** … and a world is at rest. */
@@ -42,8 +55,9 @@ export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
+  checkOptions("simulate", options, optionNames);
   const nodes = nodesOf(options);
-  checkOptions(options, nodes.length);
+  checkSimOptions(options, nodes.length);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
@@ -292,7 +306,7 @@ function nodesOf({ nodes = defaults.nodes }: SimOptions): readonly NodeSpec[] {
   return Array.from({ length: nodes }, () => ({}));
 }
 
-function checkOptions(options: SimOptions, nodeCount: number): void {
+function checkSimOptions(options: SimOptions, nodeCount: number): void {
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
@@ -302,9 +316,7 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
       throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
     }
   }
-  if (hostile !== undefined && typeof hostile !== "boolean") {
-    throw new TypeError(`hostile must be a boolean, got ${String(hostile)}`);
-  }
+  checkBoolean("hostile", hostile);
   checkFaults(faults, nodeCount, hostile === true);
   checkChaos(options.chaos, hostile === true);
 }

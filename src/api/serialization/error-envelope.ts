@@ -52,15 +52,14 @@ function ownConstructorName(prototype: object): string | undefined {
   return typeof constructor === "function" ? constructor.name : undefined;
 }
 
-/** Reads every field once. */
-export function errorFields(error: object): ErrorFields {
+/** Reads every field once, by `read`. */
+export function errorFields(error: object, read: (key: string) => unknown): ErrorFields {
   const keys: string[] = [];
   const values: unknown[] = [];
-  const fields = error as Record<string, unknown>;
   const visible = Object.keys(error);
   for (const key of ["name", "message", "stack"]) {
     if (visible.includes(key)) continue;
-    const value = fields[key];
+    const value = read(key);
     if (typeof value !== "string") continue;
     keys.push(key);
     values.push(value);
@@ -68,12 +67,12 @@ export function errorFields(error: object): ErrorFields {
   for (const key of ["cause", "errors", "error", "suppressed"]) {
     if (!Object.hasOwn(error, key) || visible.includes(key)) continue;
     keys.push(key);
-    values.push(fields[key]);
+    values.push(read(key));
   }
   const hiddenCount = keys.length;
   for (const key of visible) {
     keys.push(key);
-    values.push(fields[key]);
+    values.push(read(key));
   }
   return { keys, values, hiddenCount };
 }
