@@ -94,6 +94,7 @@ export class World implements NetworkWorld {
   readonly #linkChances = new Map<string, LinkChance>();
   readonly #nodeFactors: readonly number[];
   readonly #lastSteps = new Map<string, number>();
+  readonly #isNews = (flight: Flight): boolean => !this.#isUpkeep(flight);
   #choiceCount = 0;
   #stepId = 0;
   #userCodeMayRun = false;
@@ -209,8 +210,8 @@ export class World implements NetworkWorld {
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
-    const isUpkeep =
-      probeTypes.includes(type) || (this.clocks.length > 1 && isUpkeepFrame(type, text));
+    // Only the first of a link has a step: what it holds up behind it is to come as well.
+    const isUpkeep = this.#isUpkeep(flight) && ((): boolean => !flight.isFollowedBy(this.#isNews));
     const isLive = (): boolean => !flight.isDropped();
     const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
     this.#schedule.add(step, this.#nowMs);
@@ -342,6 +343,13 @@ export class World implements NetworkWorld {
     step.run();
   }
 
+  /** Probes look whether something goes on: they are no sign of it. */
+  #isUpkeep({ type, text }: Flight): boolean {
+    if (probeTypes.includes(type)) return true;
+    if (this.clocks.length === 1) return false;
+    return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
+  }
+
   #choose(count: number): number {
     if (count <= 1) return 0;
     const given = this.#choices[this.#choiceCount];
@@ -349,8 +357,4 @@ export class World implements NetworkWorld {
     if (given !== undefined) return given % count;
     return this.#choicesOnly ? 0 : this.#chooser.below(count);
   }
-}
-
-function isUpkeepFrame(type: MessageType | null, text: string): boolean {
-  return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
 }
