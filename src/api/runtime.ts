@@ -38,6 +38,8 @@ export interface WorkerRuntime extends Process {
 interface RealmState {
   driver: DriverRuntime | null;
   worker: WorkerRuntime | null;
+  /** The last runtime is being shut down: the next one starts when it has ended. */
+  ending: Promise<void> | null;
   /** A runtime was shut down: nothing starts one by itself any more. */
   wasShutDown: boolean;
   /** Starts the default runtime; set by init.ts, absent in workers. */
@@ -52,6 +54,7 @@ export function realmState(): RealmState {
   return (realm[stateKey] ??= {
     driver: null,
     worker: null,
+    ending: null,
     wasShutDown: false,
     autoInit: null,
     processes: new WeakMap(),
