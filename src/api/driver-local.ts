@@ -30,7 +30,7 @@ export interface LocalDriverParts {
 }
 
 export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
-  const { nodeId, config, checkInvariants } = plan;
+  const { nodeId, clusterId, config, checkInvariants } = plan;
   // First, for it may fail.
   const segments = reserveStore(plan);
   useStorageAlways(true);
@@ -38,16 +38,12 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
   const reclaimer = new GarbageCollection(plan.objectStoreBytes);
+  const common = { nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena };
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
+      ...common,
       workerId,
-      nodeId,
-      config,
-      checkInvariants,
-      clock: realClock,
-      reclaimer,
-      arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
       ...oneThread,
@@ -99,8 +95,12 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     host.close();
     useStorageAlways(false);
   };
-  const { process } = driver;
-  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
+  return {
+    process: driver.process,
+    launcher,
+    segmentBytes: segments.map((s) => s.byteLength),
+    stop,
+  };
 }
 
 /** The engine's turns are nobody's, whoever's call set them off. */

@@ -17,6 +17,7 @@ import { Values } from "./values.ts";
 export interface ProcessOptions {
   readonly workerId: WorkerId;
   readonly nodeId: NodeId;
+  readonly clusterId: string;
   readonly config: Config;
   readonly checkInvariants: boolean;
   readonly clock: HostClock;
@@ -87,7 +88,7 @@ export function makeProcess(options: ProcessOptions, parts = usualParts): Proces
     keepAlive,
   });
   const process: Process = { client, values: parts.makeValues(client, arena) };
-  addProcess(process);
+  addProcess(process, options.clusterId);
   return process;
 }
 

@@ -18,6 +18,11 @@ export interface Process {
   readonly values: Values;
 }
 
+interface RegisteredProcess extends Process {
+  /** Of its runtime. */
+  readonly clusterId: string;
+}
+
 export interface DriverRuntime extends Process {
   readonly mode: "local" | "threads";
   readonly namespace: string;
@@ -44,7 +49,7 @@ interface RealmState {
   wasShutDown: boolean;
   /** Starts the default runtime; set by init.ts, absent in workers. */
   autoInit: ((verb: string) => DriverRuntime) | null;
-  readonly processes: WeakMap<CoreWorkerClient, Process>;
+  readonly processes: WeakMap<CoreWorkerClient, RegisteredProcess>;
 }
 
 const stateKey = Symbol.for("mobula.runtime");
@@ -67,8 +72,16 @@ export interface Caller extends Process {
   readonly context: TaskContext | null;
 }
 
-export function addProcess(process: Process): void {
-  realmState().processes.set(process.client, process);
+export function addProcess(process: Process, clusterId: string): void {
+  realmState().processes.set(process.client, { ...process, clusterId });
+}
+
+/** Whether two processes of this realm are of one runtime. */
+export function isOfRuntime(process: CoreWorkerClient, other: CoreWorkerClient): boolean {
+  if (process === other) return true;
+  const { processes } = realmState();
+  const clusterId = processes.get(process)?.clusterId;
+  return clusterId !== undefined && clusterId === processes.get(other)?.clusterId;
 }
 
 /**

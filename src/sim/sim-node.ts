@@ -166,6 +166,7 @@ export class SimNode {
     const options = {
       workerId,
       nodeId: plan.nodeId,
+      clusterId: plan.clusterId,
       config: plan.config,
       checkInvariants: true,
       clock: world.hostClock(life),
