@@ -2,13 +2,12 @@
  * Handles of actors: every string property is a method with `.remote()`; what it was told apart by
  * is hidden.
  */
-import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { checkMethodOptions, methodShape } from "./call-shape.ts";
 import { type CreationCall, refsOf } from "./object-ref.ts";
 import type { Options } from "./option-checks.ts";
-import { inert, requireClient } from "./runtime.ts";
+import { inert, isOfRuntime, requireClient } from "./runtime.ts";
 import type { AnyActorHandle } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
@@ -27,7 +26,7 @@ export function handleInternals(value: object): HandleInternals | undefined {
 
 /** In local mode a closure may carry a handle to another worker, but none outlives its runtime. */
 export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWorkerClient): void {
-  if (owner === user || nodeIdOf(owner.workerId) === nodeIdOf(user.workerId)) return;
+  if (isOfRuntime(owner, user)) return;
   throw new TypeError(
     `the handle of ${actor.className} ${actor.actorId} belongs to another runtime: an actor ends ` +
       "with the runtime that it was created in",

@@ -36,7 +36,7 @@ export interface LocalDriverParts {
 }
 
 export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
-  const { nodeId, config, checkInvariants } = plan;
+  const { nodeId, clusterId, config, checkInvariants } = plan;
   // First, for it may fail.
   const segments = reserveStore(plan);
   useStorageAlways(true);
@@ -44,16 +44,12 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
   const reclaimer = new GarbageCollection(plan.objectStoreBytes);
+  const common = { nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena };
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
+      ...common,
       workerId,
-      nodeId,
-      config,
-      checkInvariants,
-      clock: realClock,
-      reclaimer,
-      arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
       ...oneThread,

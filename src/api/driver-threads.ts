@@ -44,6 +44,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const process = makeProcess({
     workerId: driverId,
     nodeId,
+    clusterId: plan.clusterId,
     config,
     checkInvariants,
     clock: realClock,

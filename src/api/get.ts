@@ -3,6 +3,7 @@ import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
+import { refIn } from "./captured-refs.ts";
 import { GetTimeoutError } from "./errors.ts";
 import { toClass, toError } from "./failure.ts";
 import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
@@ -357,14 +358,8 @@ function distinctEntriesOf(refs: readonly unknown[], caller: Caller, verb: strin
   throw new TypeError(`${verb}() takes each ref once; item ${i} of the list is there already`);
 }
 
-function entryOf(ref: AnyObjectRef, caller: Caller, verb: string): ObjectEntry {
-  if (ObjectRef.clientOf(ref) !== caller.client) {
-    throw new TypeError(`${verb}: ref ${ref.id} belongs to another runtime or process`);
-  }
-  if (ObjectRef.isDisposed(ref)) {
-    throw new TypeError(`${verb}: ref ${ref.id} was disposed and cannot be used any more`);
-  }
-  return ObjectRef.entryOf(ref);
+function entryOf(ref: AnyObjectRef, { client }: Caller, verb: string): ObjectEntry {
+  return ObjectRef.entryOf(refIn(client, ref, `${verb}: `));
 }
 
 function notARef(where: string, value: unknown): TypeError {

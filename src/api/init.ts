@@ -38,6 +38,8 @@ async function initialize(options: InitOptions | undefined): Promise<Runtime> {
   if (isInTask) return (state.worker ?? state.driver ?? notInTask()).runtime;
   const site = captureCallSite(init);
   const where = `init() at ${describeLocation(site)}`;
+  if (state.ending) markInitialized(site.moduleUrl);
+  while (state.ending) await state.ending;
   const { driver } = state;
   if (driver !== null) {
     if (options !== undefined && options.ignoreReinitError !== true) {
@@ -75,7 +77,7 @@ export async function shutdown(options: ShutdownOptions = {}): Promise<void> {
   checkOptions("shutdown", options, ["graceMs"]);
   checkDuration("shutdown: graceMs", options.graceMs);
   const { graceMs = 0 } = options;
-  await state.driver?.shutdown(graceMs);
+  await (state.driver?.shutdown(graceMs) ?? state.ending);
 }
 
 /** The first call before init(): the default runtime, whose workers come when they come. */
@@ -112,7 +114,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     runtime,
     startedBy,
     ready: node.then(() => {}),
-    shutdown: (graceMs) => (ending ??= stop(graceMs)),
+    shutdown: (graceMs) => (ending ??= untilEnded(stop(graceMs))),
   };
   const stop = async (graceMs: number): Promise<void> => {
     await drained(driver, graceMs);
@@ -128,6 +130,16 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
   };
   realmState().driver = driver;
   return driver;
+}
+
+/** Whoever starts the next runtime waits for it. */
+function untilEnded(stopped: Promise<void>): Promise<void> {
+  const state = realmState();
+  const ending = stopped.finally(() => {
+    if (state.ending === ending) state.ending = null;
+  });
+  state.ending = ending;
+  return ending;
 }
 
 async function startNode(

@@ -17,6 +17,7 @@ import { Values } from "./values.ts";
 export interface ProcessOptions {
   readonly workerId: WorkerId;
   readonly nodeId: NodeId;
+  readonly clusterId: string;
   readonly config: Config;
   readonly checkInvariants: boolean;
   readonly clock: HostClock;
@@ -76,7 +77,7 @@ export function makeProcess(options: ProcessOptions): Process {
     keepAlive,
   });
   const process: Process = { client, values: new Values(client, arena) };
-  addProcess(process);
+  addProcess(process, options.clusterId);
   return process;
 }
 

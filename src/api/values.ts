@@ -20,6 +20,7 @@ import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts";
+import { refIn } from "./captured-refs.ts";
 import { ObjectStoreFullError, SerializationError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
@@ -276,30 +277,21 @@ export class Values {
   }
 
   #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
-    const client = ObjectRef.clientOf(ref);
-    if (client !== this.#client) {
-      throw new TypeError(
-        `ref ${ref.id} belongs to another runtime: a ref is used where it was made, or travels ` +
-          "inside arguments and results",
-      );
-    }
-    if (ObjectRef.isDisposed(ref)) {
-      throw new TypeError(`ref ${ref.id} was disposed and cannot be used any more`);
-    }
+    const own = refIn(this.#client, ref);
     // Others are about to hear of it, so they must be told when it ends here.
-    ObjectRef.watch(ref);
-    const entry = ObjectRef.entryOf(ref);
+    ObjectRef.watch(own);
+    const entry = ObjectRef.entryOf(own);
     const { owner, serial, index } = entry;
     // Inside a value it is only a name: its owner must be able to find it by that.
-    if (!topLevel) client.core.references.name(entry);
+    if (!topLevel) this.#client.core.references.name(entry);
     return { type: "ref", owner, serial, index, topLevel };
   }
 
   #refsOf(values: readonly object[]): (ObjectEntry | null)[] | null {
     if (values.length === 0) return null;
     return values.map((value) => {
-      if (value instanceof TopLevelRef) return ObjectRef.entryOf(value.ref);
-      return ObjectRef.is(value) ? ObjectRef.entryOf(value) : null;
+      const ref = value instanceof TopLevelRef ? value.ref : value;
+      return ObjectRef.is(ref) ? ObjectRef.entryOf(refIn(this.#client, ref)) : null;
     });
   }
 

@@ -159,6 +159,7 @@ export class SimNode {
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
+      clusterId: plan.clusterId,
       config: plan.config,
       checkInvariants: true,
       clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),

@@ -75,6 +75,7 @@ describe("what no call can tell", () => {
     const process = makeProcess({
       workerId: workerIdOf(nodeId, 0),
       nodeId,
+      clusterId: "local",
       config: defaultConfig,
       checkInvariants: true,
       clock: realClock,

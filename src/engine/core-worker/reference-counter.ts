@@ -92,6 +92,12 @@ export class ReferenceCounter {
     this.#list(entry);
   }
 
+  /** Another process has heard of the entry in no message: its hold cannot be told from others. */
+  nameOutOfBand(entry: ObjectEntry): void {
+    this.name(entry);
+    entry.escaped = true;
+  }
+
   /** Another process is about to hear of the entry; null when it is not known which. */
   register(entry: ObjectEntry, receiver: WorkerId | null): void {
     if (entry.owner === this.#context.self) this.name(entry);
