@@ -141,7 +141,7 @@ describe("holds", () => {
     const { out } = h;
     out.clear();
     const object = { serial: 1, index: 1 };
-    h.handle({ type: "objectState", from: other, object, outcome: inline(special) });
+    h.handle({ type: "objectState", from: other, object, outcome: inline(special), holds: null });
     expect(out.last("releaseHolds", other).objects).toEqual([{ serial: 9, index: 0 }]);
     expect(h.core.references.registeredCount).toBe(0);
   });
@@ -152,22 +152,17 @@ describe("holds", () => {
     h.get(borrowed);
     h.get(borrowed);
     expect(h.out.all("subscribeObject", other)).toHaveLength(1);
-    h.handle({ type: "objectState", from: other, object: { serial: 3, index: 1 }, outcome: 4 });
+    h.handle({
+      type: "objectState",
+      from: other,
+      object: { serial: 3, index: 1 },
+      outcome: 4,
+      holds: null,
+    });
     expect(borrowed.outcome).toBe(4);
     expect(h.instructions("settle")).toHaveLength(2);
     h.drop(borrowed);
     expect(h.out.all("releaseHolds", other)).toHaveLength(1);
-  });
-
-  it("does not keep a borrowed ref for good that goes back to its owner", () => {
-    const h = new CoreWorkerHarness();
-    const borrowed = h.adopt(other, { serial: 3, index: 1 });
-    h.submit([borrowed], { nested: true });
-    h.grant(other);
-    expect(borrowed.escaped).toBe(false);
-    h.submit([borrowed], { nested: true });
-    h.grant(third);
-    expect(borrowed.escaped).toBe(true);
   });
 
   it("says at once that an object is gone that it has freed", () => {
@@ -226,7 +221,13 @@ describe("the death of a process", () => {
     h.died(other);
     h.push(other);
     h.handle({ type: "subscribeObject", from: other, object: { serial: 1, index: 0 } });
-    h.handle({ type: "objectState", from: other, object: { serial: 1, index: 0 }, outcome: 1 });
+    h.handle({
+      type: "objectState",
+      from: other,
+      object: { serial: 1, index: 0 },
+      outcome: 1,
+      holds: null,
+    });
     expect(h.out.sent).toEqual([]);
     expect(h.instructions("runTask")).toEqual([]);
     h.died(other);

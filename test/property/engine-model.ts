@@ -62,8 +62,6 @@ export class EngineModel {
   readonly storedNumbers = new Set<number>();
   /** Refs inside of what user code threw, by name of the object that carries it. */
   readonly errorRefs = new Map<string, readonly string[]>();
-  /** Arguments of constructors: kept for good. */
-  readonly kept = new Set<string>();
   /** By name of the first return. */
   readonly tasks = new Map<string, TaskModel>();
   readonly taskOfReturn = new Map<string, TaskModel>();

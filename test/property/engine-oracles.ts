@@ -27,7 +27,7 @@ export function dropEverything(world: EngineWorld): void {
   }
 }
 
-/** As at the start, but for what is kept for good and what a dead worker had. */
+/** As at the start, but for what holds itself and what a dead worker had. */
 export function checkEmpty(world: EngineWorld, cpus: number): void {
   checkAtRest(world);
   check(world.raylet.counts.leases === 0, "the raylet has leases of nobody");
@@ -59,16 +59,9 @@ function checkArena(world: EngineWorld, kept: ReadonlySet<string>): void {
   check(usedCount <= unusedCount + storedCount, "room in the arena was not given back");
 }
 
-/** What has escaped, and all that is inside of it. */
-function keptForGood({ model, processes }: EngineWorld): Set<string> {
-  const kept = new Set(model.kept);
-  for (const process of processes.values()) {
-    for (const entry of process.client.core.references.registered()) {
-      if (entry.escaped) kept.add(nameOf(entry));
-    }
-  }
-  if (kept.size > 0)
-    for (const names of model.errorRefs.values()) names.forEach((n) => kept.add(n));
+/** What holds itself, and all that is inside of it. */
+function keptForGood({ model }: EngineWorld): Set<string> {
+  const kept = new Set<string>();
   for (const name of [...model.values.keys(), ...model.errorRefs.keys()]) {
     // Counting never frees a value that holds itself, as in Ray.
     if (insideOf(model, [name]).has(name)) kept.add(name);

@@ -121,7 +121,6 @@ function createActor(world: EngineWorld, context: Context): void {
     wasMade: false,
     worker: null,
   });
-  for (const argument of given) if (argument.kind !== "actor") world.model.kept.add(argument.name);
 }
 
 function killActor(world: EngineWorld, context: Context): void {

@@ -138,6 +138,7 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
   );
 
 const objectName = of({ serial: u48, index: u16 });
+const heldRef = of({ owner: workerId, serial: u48, index: u16, hold: u48 });
 const registration = of<ActorRegistration>({
   actorId,
   className: strings,
@@ -185,6 +186,7 @@ function fieldsFrom(from: Address): AllFields {
       args: encodedOf(from),
       values: orNull(few(outcome)),
       gpuIds: orNull(few(count)),
+      holds: orNull(few(heldRef)),
     },
     taskReply: {
       stream: u48,
@@ -193,6 +195,7 @@ function fieldsFrom(from: Address): AllFields {
       outcome,
       outcomes: orNull(few(outcome)),
       keptRefs: orNull(few(objectName)),
+      holds: orNull(few(heldRef)),
     },
     takenBack: { stream: u48, seqs: few(u48) },
     requestWorkerLease: {
@@ -214,8 +217,16 @@ function fieldsFrom(from: Address): AllFields {
     workerDied: { workerId, error },
     watchWorker: { workerId },
     subscribeObject: { object: objectName },
-    objectState: { object: objectName, outcome },
+    objectState: { object: objectName, outcome, holds: orNull(few(heldRef)) },
     releaseHolds: { objects: few(objectName) },
+    createHolds: {
+      holds: few(of({ serial: u48, index: u16, hold: u48, holder: workerId })),
+    },
+    holdsCreated: { created: few(u48), gone: few(u48) },
+    confirmHolds: { holds: few(of({ maker: workerId, hold: u48 })) },
+    abandonHolds: { holds: few(u48) },
+    queryHolds: { maker: workerId, error },
+    holdsQueried: { maker: workerId },
     allocateArena: { requestId: count, size: count },
     arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
     freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },

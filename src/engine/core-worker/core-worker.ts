@@ -12,6 +12,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import type { ActorByName, ActorKilled, NodeDied } from "#engine/protocol/gcs.ts";
+import type { QueryHolds } from "#engine/protocol/hold.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
 import type {
   ArenaAllocated,
@@ -26,6 +27,9 @@ import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import { HoldGrants } from "./hold-grants.ts";
+import { HoldMaker } from "./hold-maker.ts";
+import type { HoldWait } from "./hold-wait.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
@@ -38,6 +42,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly context: ProcessContext;
   readonly serials = new SerialCounter();
   readonly references: ReferenceCounter;
+  readonly holds: HoldMaker;
+  readonly grants: HoldGrants;
   readonly tasks: TaskManager;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
@@ -47,16 +53,20 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   constructor(context: ProcessContext) {
     this.context = context;
-    this.references = new ReferenceCounter(context);
-    this.tasks = new TaskManager(context, this.references, this.#memoryStore);
-    this.#dependencies = new DependencyResolver(this.references);
+    const references = new ReferenceCounter(context);
+    const holds = new HoldMaker(context, references);
+    this.references = references;
+    this.holds = holds;
+    this.grants = new HoldGrants(context, references);
+    const manager = new TaskManager({ context, references, holds, memoryStore: this.#memoryStore });
+    const dependencies = new DependencyResolver(references, holds);
+    this.tasks = manager;
+    this.#dependencies = dependencies;
     const streamNumbers = new SerialCounter();
-    const { tasks: manager, references } = this;
-    const dependencies = this.#dependencies;
-    const parts = { context, manager, references, dependencies, streamNumbers };
+    const parts = { context, manager, references, holds, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, references);
+    this.receiver = new TaskReceiver(context, references, holds);
   }
 
   /**
@@ -93,9 +103,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     if (this.#isOfTheDead(event)) this.#refuse(event);
     else this.#route(event, nowMs, out);
-    for (let task = this.tasks.takeResolved(); task; task = this.tasks.takeResolved()) {
-      this.#onResolved(task, nowMs, out);
-    }
+    this.#goOn(nowMs, out);
+    this.holds.flush(out);
     this.references.flush(out);
   }
 
@@ -105,6 +114,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   checkInvariants(): void {
     this.references.checkInvariants();
+    this.grants.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
   }
@@ -158,13 +168,25 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
       case "putObject":
-        return this.#onPutObject(event, out);
+        return this.#onPutObject(event);
       case "subscribeObject":
         return this.#onSubscribeObject(event, out);
       case "objectState":
         return this.#onObjectState(event, out);
       case "releaseHolds":
         return this.#onReleaseHolds(event);
+      case "createHolds":
+        return this.grants.onCreateHolds(event, out);
+      case "holdsCreated":
+        return this.holds.onHoldsCreated(event);
+      case "confirmHolds":
+        return this.grants.onConfirmHolds(event);
+      case "abandonHolds":
+        return this.grants.onAbandonHolds(event);
+      case "queryHolds":
+        return this.#onQueryHolds(event, out);
+      case "holdsQueried":
+        return this.grants.onHoldsQueried(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
       case "deadline":
@@ -221,6 +243,31 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     }
   }
 
+  /** With what waited for something that has come. */
+  #goOn(nowMs: number, out: Out): void {
+    for (;;) {
+      const task = this.tasks.takeResolved();
+      if (task !== undefined) this.#onResolved(task, nowMs, out);
+      const held = this.holds.takeReady();
+      if (held !== undefined) this.#onHeld(held, out);
+      if (task === undefined && held === undefined) return;
+    }
+  }
+
+  #onHeld(wait: HoldWait, out: Out): void {
+    const { send } = wait;
+    switch (send.type) {
+      case "reply":
+        return this.receiver.onReplyHeld(wait, send.finished, out);
+      case "constructed":
+        return this.receiver.onActorHeld(send.finished, out);
+      case "objectState":
+        return this.tasks.onStateHeld(wait, send.entry, send.borrower, out);
+      case "call":
+        return this.actors.dispatch(send.client, out);
+    }
+  }
+
   #onSubmitTask(task: TaskRecord, nowMs: number, out: Out): void {
     this.tasks.onSubmitted();
     if (this.#dependencies.resolve(task, out)) this.#onResolved(task, nowMs, out);
@@ -230,7 +277,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
       if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
-      else this.actors.dispatch(client, out);
+      else this.actors.onCallResolved(client, task, out);
       return;
     }
     const failed = failedArgument(task);
@@ -239,12 +286,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
-    const { outcome, outcomes, keptRefs } = reply;
+    const { outcome, outcomes, keptRefs, holds } = reply;
     const from = reply.from as WorkerId;
     // Holds first: the arguments' own uses end with the reply.
     if (keptRefs !== null && from !== this.context.self) {
       for (const name of keptRefs) this.references.addHolder(name, from);
     }
+    if (holds !== null) this.references.onReceivedHeld(holds, from, out);
     this.references.onReceived(outcome, from);
     if (outcomes !== null) for (const value of outcomes) this.references.onReceived(value, from);
     if (this.actors.onTaskReply(reply, out)) return;
@@ -271,9 +319,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#memoryStore.add(request, out);
   }
 
-  #onPutObject({ entry }: PutObject, out: Out): void {
+  #onPutObject({ entry }: PutObject): void {
     const specials = specialsOf(entry.outcome);
-    if (specials.length > 0) this.references.addContained(specials, out);
+    if (specials.length > 0) this.references.addContained(specials);
   }
 
   #onSubscribeObject({ object, from }: SubscribeObject, out: Out): void {
@@ -286,8 +334,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     else this.tasks.sendObjectState(entry, borrower, out);
   }
 
-  #onObjectState({ object, from, outcome }: ObjectState, out: Out): void {
+  #onObjectState({ object, from, outcome, holds }: ObjectState, out: Out): void {
     const owner = from as WorkerId;
+    if (holds !== null) this.references.onReceivedHeld(holds, owner, out);
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
@@ -295,6 +344,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onReleaseHolds({ objects, from }: ReleaseHolds): void {
     for (const name of objects) this.references.dropHolder(name, from as WorkerId);
+  }
+
+  /** Whatever the dead maker still has under way to us we do not take. */
+  #onQueryHolds({ from, maker, error }: QueryHolds, out: Out): void {
+    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, out);
+    out.send(from, { type: "holdsQueried", from: this.context.self, maker });
   }
 
   #onActorKilled({ requestId }: ActorKilled, out: Out): void {
@@ -323,6 +378,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
+    this.holds.onWorkerDied(workerId);
+    this.grants.onWorkerDied(workerId, error, out);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
