@@ -6,7 +6,10 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "borrowerOfBorrower"
   | "driverCrashed"
+  | "holdMakerDied"
+  | "holdReleasedUnconfirmed"
   | "leaseRevoked"
   | "leaseSpilled"
   | "nodeCrashed"
@@ -20,6 +23,9 @@ export type RareState =
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["abandonHolds", "holdReleasedUnconfirmed"],
+  ["createHolds", "borrowerOfBorrower"],
+  ["queryHolds", "holdMakerDied"],
   ["leaseRevoked", "leaseRevoked"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],

@@ -133,7 +133,7 @@ export class EngineModel {
       case "OWNER_DIED":
         return this.#mayCarry(name, (origin) => this.dead.has(ownerOf(origin)));
       case "OBJECT_LOST":
-        return this.#mayCarry(name, (origin) => this.dead.size > 0 && this.passedOn.has(origin));
+        return false;
       default:
         return false;
     }

@@ -1,4 +1,5 @@
 /** What must hold when an engine world has come to rest, and again when every ref is dropped. */
+import { isUsed } from "#engine/core-worker/object-entry.ts";
 import { toFixedPoint } from "#engine/common/resources.ts";
 import { check, type EngineModel, nameOf } from "./engine-model.ts";
 import type { EngineProcess } from "./engine-process.ts";
@@ -27,6 +28,20 @@ export function dropEverything(world: EngineWorld): void {
   }
 }
 
+/** In between too: what a process knows to be held for it, and uses, its owner has. */
+export function checkNothingFreedEarly(world: EngineWorld): void {
+  for (const process of living(world)) {
+    const { references } = process.client.core;
+    for (const entry of references.registered()) {
+      if (entry.owner === process.id || !entry.held || !isUsed(entry)) continue;
+      const owner = world.processes.get(entry.owner);
+      if (owner === undefined || owner.isDead) continue;
+      const owned = owner.client.core.references.find(entry.owner, entry);
+      check(owned !== undefined, `${nameOf(entry)} was freed while ${process.id} counted on it`);
+    }
+  }
+}
+
 /** As at the start, but for what holds itself and what a dead worker had. */
 export function checkEmpty(world: EngineWorld, cpus: number): void {
   checkAtRest(world);
@@ -36,6 +51,8 @@ export function checkEmpty(world: EngineWorld, cpus: number): void {
   for (const process of living(world)) {
     const { core } = process.client;
     check(core.submitter.leaseCount === 0, `${process.id} keeps leases`);
+    check(core.holds.askedCount === 0, `${process.id} waits for holds`);
+    check(core.grants.unconfirmedCount === 0, `${process.id} has holds that nobody confirms`);
     for (const entry of core.references.registered()) {
       const name = nameOf(entry);
       const counts = `${entry.localRefs} refs, ${entry.uses} uses, ${entry.holders?.size} holders`;

@@ -1,4 +1,4 @@
-/** A message that waits for its holds: it names refs of third processes, so they are asked first. */
+/** A message that waits for its holds: it names refs of third processes, who are asked first. */
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ActorClient } from "./actor-submitter.ts";

@@ -46,7 +46,7 @@ export class Oracles implements NetworkWatch {
       of((violate) => new TaskOracle(violate)),
       of((violate) => new ObjectOracle(violate)),
       of((violate) => new LossOracle(violate, cluster)),
-      of((violate) => new ReferenceOracle(violate)),
+      of((violate) => new ReferenceOracle(violate, cluster)),
       of((violate) => new ResourceOracle(violate)),
       of((violate) => new AgreementOracle(violate)),
       of((violate) => new TimeOracle(violate, mayStandStill)),
