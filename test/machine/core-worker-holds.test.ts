@@ -6,7 +6,7 @@ import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
-import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harness.ts";
 import { actor, actorSpec, driver, nodeId, worker } from "./raylet-harness.ts";
 
@@ -108,7 +108,7 @@ describe("a borrowed ref that is sent to an actor", () => {
     expect(h.out.all("pushTask").map(({ holds }) => holds?.length)).toEqual([1, 1]);
   });
 
-  it("asks for what waits until the actor lives, and for refs inside a value once that is there", () => {
+  it("asks when the actor lives, and for refs inside of a value once that is there", () => {
     const h = new HoldHarness();
     const client = h.core.actors.clientOf(actor(9), "Keeper");
     h.call(client, [h.borrow(1)]);
@@ -454,50 +454,5 @@ describe("the owner", () => {
     expect(entry.state).toBe("AVAILABLE");
     h.handle({ type: "abandonHolds", from: self, holds: [1] });
     expect(entry.state).toBe("FREED");
-  });
-});
-
-describe("an error whose bytes lie in the arena", () => {
-  const bytes = new StoredValue(0, 128, 64, []);
-  const boom = new FailedValue(engineError("TASK_ERROR", "boom"), bytes);
-  const extent = { segment: 0, offset: 128, size: 64 };
-
-  it("is freed with the last of the tasks that show it", () => {
-    const h = new CoreWorkerHarness();
-    const first = h.submit();
-    const second = h.submit([first]);
-    const third = h.submit([second]);
-    h.grant(other);
-    h.reply(boom);
-    expect(third.outcome).toBe(boom);
-    h.drop(first, second);
-    expect(h.out.all("freeArena")).toEqual([]);
-    h.drop(third);
-    expect(h.out.last("freeArena").extents).toEqual([extent]);
-  });
-
-  it("is freed once for several returns", () => {
-    const h = new CoreWorkerHarness();
-    const task = h.task([], { shape: template(1, 2) });
-    h.handle({ type: "submitTask", task });
-    h.grant(other);
-    h.reply(boom);
-    h.drop(task);
-    expect(h.out.all("freeArena")).toEqual([]);
-    h.drop(...(task.moreReturns ?? []));
-    expect(h.out.all("freeArena")).toHaveLength(1);
-  });
-
-  it("is its owner's: whoever fails with a borrowed one holds that", () => {
-    const h = new HoldHarness();
-    const borrowed = h.borrow(1);
-    const task = h.submit([borrowed]);
-    const object = { serial: 1, index: 0 };
-    h.handle({ type: "objectState", from: owner, object, outcome: boom, holds: null });
-    h.drop(borrowed);
-    expect(h.out.all("releaseHolds")).toEqual([]);
-    h.drop(task);
-    expect(h.out.all("releaseHolds", owner)).toHaveLength(1);
-    expect(h.out.all("freeArena")).toEqual([]);
   });
 });

@@ -3,10 +3,9 @@
  * fixed layout; a byte of flags says which of the fields behind it are there.
  *
  *   pushTask   flags u8 · stream u48 · seq u48 · serial u48 · attempt u32 · depth u32 ·
- *              functionNumber u32 · args · [definition] · [values] · [gpuIds] ·
- *              [holds]
- *   taskReply  flags u8 · stream u48 · seq u48 · durationMs f64 · outcome · [outcomes] · [keptRefs] ·
- *              [holds]
+ *              functionNumber u32 · args · [definition] · [values] · [gpuIds] · [holds]
+ *   taskReply  flags u8 · stream u48 · seq u48 · durationMs f64 · outcome · [outcomes] ·
+ *              [keptRefs] · [holds]
  *   takenBack  stream u48 · count · seqs u48 each
  */
 import type { Outcome } from "#engine/protocol/outcome.ts";
