@@ -24,6 +24,7 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
+  ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
 ];
 const seedsForRareStates = 300;
 

@@ -8,8 +8,11 @@ import type { MessageType } from "#engine/protocol/message.ts";
 export type RareState =
   | "actorAbandoned"
   | "attemptRefused"
+  | "borrowerOfBorrower"
   | "deadlockFound"
   | "driverCrashed"
+  | "holdMakerDied"
+  | "holdReleasedUnconfirmed"
   | "leaseRevoked"
   | "leaseSpilled"
   | "maxRetriesExhausted"
@@ -34,6 +37,9 @@ export const rareCounts: ReadonlyMap<keyof AttemptCounts, RareState> = new Map([
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["abandonHolds", "holdReleasedUnconfirmed"],
+  ["createHolds", "borrowerOfBorrower"],
+  ["queryHolds", "holdMakerDied"],
   ["leaseRevoked", "leaseRevoked"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],

@@ -133,6 +133,7 @@ const pushTask: Message = {
   args: new InlineValue(Uint8Array.of(1, 2), 0, 2, specials),
   values: [undefined, 1, -0, "π", stored],
   gpuIds: [0, 1],
+  holds: [{ owner: otherId, serial: 7, index: 1, hold: 3 }],
 };
 const taskReply: Message = {
   type: "taskReply",
@@ -143,6 +144,7 @@ const taskReply: Message = {
   outcome: new FailedValue({ ...error, type: "TASK_ERROR" }, value),
   outcomes: [null, true, false, -1, 0.1, "é"],
   keptRefs: [{ serial: 7, index: 1 }],
+  holds: [{ owner: workerId, serial: 7, index: 1, hold: 3 }],
 };
 
 const from = workerId;
@@ -188,7 +190,13 @@ const examples: Examples = {
   workerDied: { type: "workerDied", from, workerId, error },
   watchWorker: { type: "watchWorker", from, workerId },
   subscribeObject: { type: "subscribeObject", from, object: { serial: 7, index: 1 } },
-  objectState: { type: "objectState", from, object: { serial: 7, index: 1 }, outcome: stored },
+  objectState: {
+    type: "objectState",
+    from,
+    object: { serial: 7, index: 1 },
+    outcome: stored,
+    holds: null,
+  },
   listState: { type: "listState", from: workerId, requestId: 3, kind: "tasks", limit: 100 },
   collectState: { type: "collectState", from: workerId, requestId: 3, kind: "objects", limit: 7 },
   stateCollected: {
@@ -221,6 +229,16 @@ const examples: Examples = {
   probeObject: { type: "probeObject", from: workerId, object: { serial: 7, index: 1 }, probe },
   probeTask: { type: "probeTask", from: workerId, serial: 7, stream: 5, seq: 2 ** 33, probe },
   releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
+  createHolds: {
+    type: "createHolds",
+    from,
+    holds: [{ serial: 7, index: 1, hold: 3, holder: otherId }],
+  },
+  holdsCreated: { type: "holdsCreated", from, created: [3], gone: [4, 5] },
+  confirmHolds: { type: "confirmHolds", from, holds: [{ maker: otherId, hold: 3 }] },
+  abandonHolds: { type: "abandonHolds", from, holds: [3] },
+  queryHolds: { type: "queryHolds", from, maker: otherId, error },
+  holdsQueried: { type: "holdsQueried", from, maker: otherId },
   allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096 },
   arenaAllocated: {
     type: "arenaAllocated",
@@ -311,15 +329,16 @@ function hexOf(message: Message): string {
 
 const golden: Readonly<Record<MessageType, string>> = {
   pushTask:
-    "011207010000000000020000000000000000000200010000000300000004000000070201020401ff07000000" +
+    "01120f010000000000020000000000000000000200010000000300000004000000070201020401ff07000000" +
     "00000100001400112233445566778899aabbccddeeff000000020000000000010000021a0011223344556677" +
     "8899aabbccddeeff000000010000000000050e436f756e746572031866696c653a2f2f2f612e6a7302000003" +
     "ad020673756d0301020300011866696c653a2f2f2f612e6a7302000003ad020673756d000673756d02010643" +
     "5055914e050004010000000500000000000000800603c0030801000000400000000000001000000000000200" +
-    "01",
+    "01011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
   taskReply:
-    "021203010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
-    "030204ffffffff059a9999999999b93f0602e9010700000000000100",
+    "021207010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
+    "030204ffffffff059a9999999999b93f0602e9010700000000000100011400112233445566778899aabbccdd" +
+    "eeff000000010700000000000100030000000000",
   takenBack: "031201000000000002020000000000030000000000",
   requestWorkerLease: "041201000000000002000000010673756d0106435055914e0401087a6f6e65026100",
   leaseSpilled: "0e120100000000001000112233445566778899aabbccddeeff",
@@ -338,7 +357,7 @@ const golden: Readonly<Record<MessageType, string>> = {
   workerDied: "0c121400112233445566778899aabbccddeeff00000001020c65786974203104616200",
   watchWorker: "0d121400112233445566778899aabbccddeeff00000001",
   subscribeObject: "10120700000000000100",
-  objectState: "11120700000000000100080100000040000000000000100000000000",
+  objectState: "1112070000000000010008010000004000000000000010000000000000",
   releaseHolds: "1212010700000000000100",
   listState: "4212040164000000",
   collectState: "4312040007000000",
@@ -361,6 +380,12 @@ const golden: Readonly<Record<MessageType, string>> = {
     "41120700000000000500000000000000000002001400112233445566778899aabbccddeeff00000002090000" +
     "0000000300000001011400112233445566778899aabbccddeeff0000000102000000000000021a6120776169" +
     "747320666f7220620262",
+  createHolds: "1a120107000000000001000300000000001400112233445566778899aabbccddeeff00000002",
+  holdsCreated: "1b120103000000000002040000000000050000000000",
+  confirmHolds: "1c12011400112233445566778899aabbccddeeff00000002030000000000",
+  abandonHolds: "1d1201030000000000",
+  queryHolds: "1e121400112233445566778899aabbccddeeff00000002020c65786974203104616200",
+  holdsQueried: "1f121400112233445566778899aabbccddeeff00000002",
   allocateArena: "1312028120",
   arenaAllocated: "14120203812000",
   freeArena: "15120101000000400000000000001000000000",

@@ -84,21 +84,27 @@ describe("creation", () => {
     const client = h.create([pending]);
     expect(h.out.all("registerActor")).toHaveLength(1);
     expect(h.out.all("startActor")).toEqual([]);
-    h.handle({ type: "objectState", from: caller, object: { serial: 1, index: 1 }, outcome: 4 });
+    h.handle({
+      type: "objectState",
+      from: caller,
+      object: { serial: 1, index: 1 },
+      outcome: 4,
+      holds: null,
+    });
     expect(h.out.last("startActor").spec.values).toEqual([4]);
     expect(h.core.isWaiting).toBe(true);
     h.alive(client.actorId);
     expect(h.core.isWaiting).toBe(false);
   });
 
-  it("keeps what the constructor was given for good, but not the room of its arguments", () => {
+  it("keeps what the constructor was given until it is constructed", () => {
     const h = new ActorHarness();
     const given = h.put(new StoredValue(0, 0, 64, []));
     const client = h.create([given]);
     h.drop(given);
+    expect(given.state).toBe("AVAILABLE");
     h.alive(client.actorId);
-    h.dead(client.actorId);
-    expect([given.state, given.escaped]).toEqual(["AVAILABLE", true]);
+    expect(given.state).toBe("FREED");
   });
 
   it("abandons the actor when an argument failed, with the error as the cause", () => {
@@ -106,7 +112,13 @@ describe("creation", () => {
     const pending = h.adopt(caller, { serial: 1, index: 1 });
     const client = h.create([pending]);
     const outcome = new FailedValue(engineError("TASK_ERROR", "boom"), inline());
-    h.handle({ type: "objectState", from: caller, object: { serial: 1, index: 1 }, outcome });
+    h.handle({
+      type: "objectState",
+      from: caller,
+      object: { serial: 1, index: 1 },
+      outcome,
+      holds: null,
+    });
     const { error } = h.out.last("abandonActor");
     expect(error.error).toMatchObject({ type: "ACTOR_DIED", subject: client.actorId });
     expect(error.error.message).toContain("an argument of its constructor failed: boom");
@@ -138,7 +150,13 @@ describe("calls", () => {
     expect(h.out.all("subscribeActor")).toHaveLength(1);
     h.alive(actorId);
     expect(h.pushed()).toEqual([calls[0]?.serial]);
-    h.handle({ type: "objectState", from: caller, object: { serial: 1, index: 1 }, outcome: 4 });
+    h.handle({
+      type: "objectState",
+      from: caller,
+      object: { serial: 1, index: 1 },
+      outcome: 4,
+      holds: null,
+    });
     expect(h.pushed()).toEqual(calls.map((call) => call.serial));
     expect(h.out.all("pushTask").map((push) => push.seq)).toEqual([0, 1, 2]);
   });
@@ -151,7 +169,13 @@ describe("calls", () => {
     const failing = h.call(client, [pending]);
     const next = h.call(client);
     const outcome = new FailedValue(engineError("TASK_ERROR", "boom"), inline());
-    h.handle({ type: "objectState", from: caller, object: { serial: 1, index: 1 }, outcome });
+    h.handle({
+      type: "objectState",
+      from: caller,
+      object: { serial: 1, index: 1 },
+      outcome,
+      holds: null,
+    });
     expect(failing.outcome).toMatchObject({ error: { message: "boom" } });
     h.alive(actorId);
     expect(h.pushed()).toEqual([next.serial]);
@@ -201,7 +225,13 @@ describe("death", () => {
     for (const call of calls) expect(call.outcome).toMatchObject({ error: { type: "ACTOR_DIED" } });
     expect(h.core.tasks.unfinishedCount).toBe(0);
     h.reply(1, { to });
-    h.handle({ type: "objectState", from: caller, object: { serial: 1, index: 1 }, outcome: 4 });
+    h.handle({
+      type: "objectState",
+      from: caller,
+      object: { serial: 1, index: 1 },
+      outcome: 4,
+      holds: null,
+    });
     expect(calls[0]?.outcome).toMatchObject({ error: { type: "ACTOR_DIED" } });
     expect(h.pushed()).toHaveLength(1);
   });

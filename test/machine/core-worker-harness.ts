@@ -7,6 +7,7 @@ import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
 import {
   type Encoded,
   InlineValue,
@@ -162,6 +163,7 @@ export class CoreWorkerHarness {
       outcome,
       outcomes: null,
       keptRefs: null,
+      holds: null,
       ...rest,
     });
   }
@@ -196,9 +198,15 @@ export class CoreWorkerHarness {
 
   push(
     from: WorkerId,
-    fields: { seq?: number; stream?: number; args?: Encoded; values?: Outcome[] } = {},
+    fields: {
+      seq?: number;
+      stream?: number;
+      args?: Encoded;
+      values?: Outcome[];
+      holds?: HeldRef[];
+    } = {},
   ) {
-    const { seq = 0, stream = 1, args = inline(), values = null } = fields;
+    const { seq = 0, stream = 1, args = inline(), values = null, holds = null } = fields;
     this.handle({
       type: "pushTask",
       from,
@@ -212,6 +220,7 @@ export class CoreWorkerHarness {
       args,
       values,
       gpuIds: null,
+      holds,
     });
     return this.instructions("runTask").at(-1)?.task;
   }

@@ -66,6 +66,7 @@ describe("a task at its executor", () => {
       args: inline(),
       values: null,
       gpuIds: null,
+      holds: null,
     } as const;
     h.handle(event);
     expect(h.instructions("runTask").at(-1)?.task.definition).toEqual(template().definition);

@@ -37,7 +37,7 @@ describe("a task's arguments", () => {
     expect(late.outcome).toMatchObject({ error: { message: "boom" } });
     const early = h.submit([h.adopt(second, { serial: 2, index: 1 }), pending]);
     const object = { serial: 2, index: 1 };
-    h.handle({ type: "objectState", from: second, object, outcome: failure });
+    h.handle({ type: "objectState", from: second, object, outcome: failure, holds: null });
     expect(early.outcome).toMatchObject({ error: { message: "boom" } });
     expect(h.core.tasks.unfinishedCount).toBe(0);
   });
@@ -271,9 +271,16 @@ describe("calls of get and wait", () => {
       from: second,
       object: { serial: 2, index: 1 },
       outcome: failure,
+      holds: null,
     });
     expect([all.settled, one.settled, both.settled]).toEqual([true, true, false]);
-    h.handle({ type: "objectState", from: second, object: { serial: 1, index: 1 }, outcome: 1 });
+    h.handle({
+      type: "objectState",
+      from: second,
+      object: { serial: 1, index: 1 },
+      outcome: 1,
+      holds: null,
+    });
     expect(both.settled).toBe(true);
     expect(h.core.isWaiting).toBe(false);
   });
@@ -297,7 +304,13 @@ describe("calls of get and wait", () => {
     h.nowMs = 100;
     h.handle({ type: "deadline" });
     expect([short.settled, short.timedOut, long.settled]).toEqual([true, true, false]);
-    h.handle({ type: "objectState", from: second, object: { serial: 1, index: 1 }, outcome: 1 });
+    h.handle({
+      type: "objectState",
+      from: second,
+      object: { serial: 1, index: 1 },
+      outcome: 1,
+      holds: null,
+    });
     expect(long.settled).toBe(true);
   });
 

@@ -181,7 +181,7 @@ describe("a probe that comes back", () => {
     const { h, task, request } = asked();
     h.arrives(sent(h));
     const second = sent(h);
-    h.handle({ type: "objectState", from: driver, object: one, outcome: 5 });
+    h.handle({ type: "objectState", from: driver, object: one, outcome: 5, holds: null });
     expect(request.settled).toBe(true);
     h.handle({ type: "taskWaiting", task, waiting: false });
     const next = h.waits(task, [h.adopt(driver, two)]);
@@ -256,7 +256,7 @@ describe("a probe of another task", () => {
     h.waits(task, [h.adopt(driver, one)]);
     const [first] = h.arrives(earlier);
     const expected = first?.probe.path ?? [];
-    h.handle({ type: "objectState", from: driver, object: one, outcome: 5 });
+    h.handle({ type: "objectState", from: driver, object: one, outcome: 5, holds: null });
     h.waits(task, [h.adopt(driver, two)]);
     expect(h.arrives({ ...earlier, expected })).toEqual([]);
     // Another round finds the new call.

@@ -134,7 +134,7 @@ describe("an object that was lost", () => {
     const borrowed = h.adopt(executor, { serial: 1, index: 1 });
     const object = { serial: 1, index: 1 };
     h.get(borrowed);
-    h.handle({ type: "objectState", from: executor, object, outcome: h.stored() });
+    h.handle({ type: "objectState", from: executor, object, outcome: h.stored(), holds: null });
     h.lose(borrowed);
     expect(reasonOf(borrowed)).toBe("BORROWED");
   });
@@ -374,7 +374,7 @@ describe("what is kept of finished tasks", () => {
       const { stream, seq } = out.last("pushTask");
       const outcome = new StoredValue(0, i * 64, 64, []);
       const reply = { type: "taskReply", from: executor, stream, seq, durationMs: 1 } as const;
-      core.handle({ ...reply, outcome, outcomes: null, keptRefs: null }, 0, out);
+      core.handle({ ...reply, outcome, outcomes: null, keptRefs: null, holds: null }, 0, out);
       core.handle({ type: "removeRefs", entries: [last] }, 0, out);
       out.sent.length = 0;
       last = task;

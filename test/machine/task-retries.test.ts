@@ -228,7 +228,13 @@ describe("the arguments of a task", () => {
     const h = new CoreWorkerHarness();
     const borrowed = h.adopt(worker(5), { serial: 3, index: 1 });
     const task = h.submitRetriable({}, [borrowed]);
-    h.handle({ type: "objectState", from: worker(5), object: { serial: 3, index: 1 }, outcome: 1 });
+    h.handle({
+      type: "objectState",
+      from: worker(5),
+      object: { serial: 3, index: 1 },
+      outcome: 1,
+      holds: null,
+    });
     h.grant(worker(1));
     // As when its bytes were on the node that has died.
     borrowed.state = "FAILED";

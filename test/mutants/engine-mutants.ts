@@ -58,6 +58,18 @@ const examples: readonly Mutant[] = [
     ],
   },
   {
+    name: "owner frees what a dead borrower had lent on",
+    why: "a borrower dies before its receiver has told the owner of itself, and the owner frees",
+    edits: [
+      {
+        file: `${coreWorker}/hold-grants.ts`,
+        find: `out.send(holder, { type: "queryHolds", from: this.#context.self, maker: workerId,`,
+        replace: `this.onHoldsQueried({ type: "holdsQueried", from: holder, maker: workerId });
+      void ({ type: "queryHolds", from: this.#context.self, maker: workerId,`,
+      },
+    ],
+  },
+  {
     name: "hold given back twice",
     why: "the end of a copied handle decrements twice",
     edits: [
@@ -160,10 +172,6 @@ const retries: readonly Mutant[] = [
 
 export const laterExamples: readonly LaterMutant[] = [
   { name: "actor created twice after a GCS restart", waitsFor: "a GCS that restarts" },
-  {
-    name: "owner frees what a dead borrower had lent on",
-    waitsFor: "the ownership protocol: today's engine has this gap, and says so",
-  },
   { name: "sequence numbers reused after an actor restart", waitsFor: "restarts of actors" },
   { name: "lease expiry on wall time", waitsFor: "anything in the engine that reads a wall clock" },
   { name: "WAL record acknowledged before fsync", waitsFor: "a GCS that writes to a disk" },
@@ -279,13 +287,63 @@ const tasks: readonly Mutant[] = [
 
 const references: readonly Mutant[] = [
   {
-    name: "borrowed ref sent on is not kept",
-    why: "a borrower lets go of what it has named to a third process",
+    name: "borrowed ref sent on without a hold",
+    why: "a borrower sends a ref on, and its owner does not know of the receiver",
+    edits: [
+      {
+        file: `${coreWorker}/hold-maker.ts`,
+        find: "if (owner === self || owner === holder || holder === self) return;",
+        replace: "if (owner !== self || owner === holder || holder === self) return;",
+      },
+    ],
+  },
+  {
+    name: "let go before it is held for the next",
+    why: "the release of a ref that was sent on overtakes the hold for its receiver",
+    edits: [
+      {
+        file: `${coreWorker}/core-worker.ts`,
+        find: "    this.holds.flush(out);\n    this.references.flush(out);\n",
+        replace: "    this.references.flush(out);\n    this.holds.flush(out);\n",
+      },
+      { file: `${coreWorker}/hold-maker.ts`, find: "    entry.uses += 1;\n", replace: "" },
+      {
+        file: `${coreWorker}/hold-maker.ts`,
+        find: "      this.#references.dropUse(entry);\n",
+        replace: "      void entry;\n",
+      },
+    ],
+  },
+  {
+    name: "reply does not wait for its own holds",
+    why: "a task goes on using what its owner no longer covers",
+    edits: [
+      {
+        file: `${coreWorker}/task-receiver.ts`,
+        find: "if (isUsed(entry) && !entry.held) this.#holds.awaitOwn(entry, wait);",
+        replace: "void wait;",
+      },
+    ],
+  },
+  {
+    name: "holds of a dead maker that reached nobody stay",
+    why: "what a dead borrower had made for another is never deleted",
+    edits: [
+      {
+        file: `${coreWorker}/hold-grants.ts`,
+        find: "if (holder !== from) continue;",
+        replace: "if (holder === from) continue;",
+      },
+    ],
+  },
+  {
+    name: "held ref is not confirmed",
+    why: "the receiver of a held ref does not tell its owner",
     edits: [
       {
         file: `${coreWorker}/reference-counter.ts`,
-        find: "else if (entry.owner !== receiver) entry.escaped = true;",
-        replace: "",
+        find: "      this.#batch.addConfirmed(maker, ref);\n",
+        replace: "      void maker;\n",
       },
     ],
   },

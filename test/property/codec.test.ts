@@ -134,12 +134,12 @@ describe("round trip", () => {
   it("reserves enough for the barest task", () => {
     const from = "gcs" as Address;
     const numbers = { stream: 1, seq: 1, serial: 1, attempt: 0, depth: 0, functionNumber: 1 };
-    const none = { definition: null, values: null, gpuIds: null };
+    const none = { definition: null, values: null, gpuIds: null, holds: null };
     const args = new StoredValue(0, 0, 0, noSpecials);
     encode({ type: "pushTask", from, ...numbers, ...none, args });
     const reply = { type: "taskReply", from, stream: 1, seq: 1, durationMs: 0.1 } as const;
     for (const outcome of [0.5, 1, null]) {
-      encode({ ...reply, outcome, outcomes: null, keptRefs: null });
+      encode({ ...reply, outcome, outcomes: null, keptRefs: null, holds: null });
     }
   });
 
@@ -151,6 +151,7 @@ describe("round trip", () => {
       from,
       object: { serial: 1, index: 0 },
       outcome: new InlineValue(new Uint8Array(3), 0, 3, [ref]),
+      holds: null,
     });
     const other = "f".repeat(40) as WorkerId;
     expect(encode(reply(other)).length - encode(reply(owner)).length).toBe(20);
@@ -257,14 +258,14 @@ describe("nonsense", () => {
         options = new InlineValue(new Uint8Array(1), 0, 1, [special]);
       }
       const object = { serial: 1, index: 0 };
-      return { type: "objectState", from: "gcs" as Address, object, outcome: options };
+      return { type: "objectState", from: "gcs" as Address, object, outcome: options, holds: null };
     };
     expectSame(decode(encode(levels(64)), "gcs" as Address), levels(64));
     expect(() => encode(levels(65))).toThrow(AssertionError);
     // One more level of the same bytes, by hand: [mark][length 1][byte][1 special][function…].
     const content = contentOf(encode(levels(64)));
     const outcomeAt = 2 + 8;
-    const level = contentOf(encode(levels(1))).slice(outcomeAt + 1, -3);
+    const level = contentOf(encode(levels(1))).slice(outcomeAt + 1, -4);
     const deeper = Uint8Array.of(
       ...content.slice(0, outcomeAt + 1),
       ...level,

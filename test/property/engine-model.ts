@@ -67,9 +67,7 @@ export class EngineModel {
   /** Numbers of the values that lie in the arena. */
   readonly storedNumbers = new Set<number>();
   /** Refs inside of what user code threw, by name of the object that carries it. */
-  readonly errorRefs = new Map<string, string[]>();
-  /** Arguments of constructors: kept for good. */
-  readonly kept = new Set<string>();
+  readonly errorRefs = new Map<string, readonly string[]>();
   /** By name of the first return. */
   readonly tasks = new Map<string, TaskModel>();
   readonly taskOfReturn = new Map<string, TaskModel>();
@@ -171,7 +169,7 @@ export class EngineModel {
       case "OWNER_DIED":
         return this.#mayCarry(name, (origin) => this.dead.has(ownerOf(origin)));
       case "OBJECT_LOST":
-        return this.#mayCarry(name, (origin) => this.dead.size > 0 && this.passedOn.has(origin));
+        return false;
       default:
         return false;
     }

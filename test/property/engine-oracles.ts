@@ -1,4 +1,5 @@
 /** What must hold when an engine world has come to rest, and again when every ref is dropped. */
+import { isUsed } from "#engine/core-worker/object-entry.ts";
 import { toFixedPoint } from "#engine/common/resources.ts";
 import { check, type EngineModel, nameOf } from "./engine-model.ts";
 import type { EngineProcess } from "./engine-process.ts";
@@ -27,7 +28,21 @@ export function dropEverything(world: EngineWorld): void {
   }
 }
 
-/** As at the start, but for what is kept for good and what a dead worker had. */
+/** In between too: what a process knows to be held for it, and uses, its owner has. */
+export function checkNothingFreedEarly(world: EngineWorld): void {
+  for (const process of living(world)) {
+    const { references } = process.client.core;
+    for (const entry of references.registered()) {
+      if (entry.owner === process.id || !entry.held || !isUsed(entry)) continue;
+      const owner = world.processes.get(entry.owner);
+      if (owner === undefined || owner.isDead) continue;
+      const owned = owner.client.core.references.find(entry.owner, entry);
+      check(owned !== undefined, `${nameOf(entry)} was freed while ${process.id} counted on it`);
+    }
+  }
+}
+
+/** As at the start, but for what holds itself and what a dead worker had. */
 export function checkEmpty(world: EngineWorld, cpus: number): void {
   checkAtRest(world);
   check(world.raylet.counts.leases === 0, "the raylet has leases of nobody");
@@ -36,6 +51,8 @@ export function checkEmpty(world: EngineWorld, cpus: number): void {
   for (const process of living(world)) {
     const { core } = process.client;
     check(core.submitter.leaseCount === 0, `${process.id} keeps leases`);
+    check(core.holds.askedCount === 0, `${process.id} waits for holds`);
+    check(core.grants.unconfirmedCount === 0, `${process.id} has holds that nobody confirms`);
     for (const entry of core.references.registered()) {
       const name = nameOf(entry);
       const counts = `${entry.localRefs} refs, ${entry.uses} uses, ${entry.holders?.size} holders`;
@@ -59,16 +76,9 @@ function checkArena(world: EngineWorld, kept: ReadonlySet<string>): void {
   check(usedCount <= unusedCount + storedCount, "room in the arena was not given back");
 }
 
-/** What has escaped, and all that is inside of it. */
-function keptForGood({ model, processes }: EngineWorld): Set<string> {
-  const kept = new Set(model.kept);
-  for (const process of processes.values()) {
-    for (const entry of process.client.core.references.registered()) {
-      if (entry.escaped) kept.add(nameOf(entry));
-    }
-  }
-  if (kept.size > 0)
-    for (const names of model.errorRefs.values()) names.forEach((n) => kept.add(n));
+/** What holds itself, and all that is inside of it. */
+function keptForGood({ model }: EngineWorld): Set<string> {
+  const kept = new Set<string>();
   for (const name of [...model.values.keys(), ...model.errorRefs.keys()]) {
     // Counting never frees a value that holds itself, as in Ray.
     if (insideOf(model, [name]).has(name)) kept.add(name);

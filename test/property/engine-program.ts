@@ -136,7 +136,6 @@ function createActor(world: EngineWorld, context: Context): void {
     wasMade: false,
     worker: null,
   });
-  for (const argument of given) if (argument.kind !== "actor") world.model.kept.add(argument.name);
 }
 
 function killActor(world: EngineWorld, context: Context): void {
@@ -237,14 +236,18 @@ function makeValue(world: EngineWorld, context: Context, kind: "value" | "error"
   const parts = refs.map((ref) => ({ kind: "ref", ref }) as const);
   const specials = context.process.specialsFor(parts);
   notePassedOn(world, context, refs);
-  if (kind === "error") return { value: thrownValue(`boom ${n}`, n, specials), n, refs };
   const extent = world.pick(2) === 0 ? context.process.extents.pop() : undefined;
+  let stored: StoredValue | undefined;
   if (extent !== undefined) {
     world.memory.write(extent, n);
     world.model.storedNumbers.add(n);
     const { segment, offset, size } = extent;
-    return { value: new StoredValue(segment, offset, size, specials), n, refs };
+    stored = new StoredValue(segment, offset, size, specials);
   }
+  if (kind === "error") {
+    return { value: thrownValue(`boom ${n}`, stored ?? inlineValue(n, specials)), n, refs };
+  }
+  if (stored !== undefined) return { value: stored, n, refs };
   const value = specials.length === 0 && world.pick(2) === 0 ? n : inlineValue(n, specials);
   return { value, n, refs };
 }

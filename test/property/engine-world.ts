@@ -22,6 +22,7 @@ import { Host, type HostClock } from "#engine/services/host.ts";
 import { deliverControl, deliverTask, type Link, Links } from "./engine-links.ts";
 import { check, EngineModel, nameOf } from "./engine-model.ts";
 import { EngineExecutor } from "./engine-executor.ts";
+import { checkNothingFreedEarly } from "./engine-oracles.ts";
 import { Context, EngineProcess } from "./engine-process.ts";
 import { finishTask, type UserAction, type UserActionName, userActions } from "./engine-program.ts";
 import { namesOf, type ReadValue, ValueMemory } from "./engine-values.ts";
@@ -152,6 +153,8 @@ export class EngineWorld {
   #do(step: Step): void {
     this.eventCount += 1;
     step();
+    // What is freed early stays so for as long as anybody counts on it.
+    if (this.eventCount % 16 === 0) checkNothingFreedEarly(this);
   }
 
   /** By kind, so that a hundred waiting frames do not crowd out the rest. */

@@ -155,6 +155,7 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
   );
 
 const objectName = of({ serial: u48, index: u16 });
+const heldRef = of({ owner: workerId, serial: u48, index: u16, hold: u48 });
 const waitStamps = few(of({ workerId, blockSeq: u48 }));
 const probe = of<WaitProbe>({
   owner: workerId,
@@ -263,6 +264,7 @@ function fieldsFrom(from: Address): AllFields {
       args: encodedOf(from),
       values: orNull(few(outcome)),
       gpuIds: orNull(few(count)),
+      holds: orNull(few(heldRef)),
     },
     taskReply: {
       stream: u48,
@@ -271,6 +273,7 @@ function fieldsFrom(from: Address): AllFields {
       outcome,
       outcomes: orNull(few(outcome)),
       keptRefs: orNull(few(objectName)),
+      holds: orNull(few(heldRef)),
     },
     takenBack: { stream: u48, seqs: few(u48) },
     listState: { requestId: count, kind: listedKind, limit: u32 },
@@ -309,8 +312,16 @@ function fieldsFrom(from: Address): AllFields {
     workerDied: { workerId, error },
     watchWorker: { workerId },
     subscribeObject: { object: objectName },
-    objectState: { object: objectName, outcome },
+    objectState: { object: objectName, outcome, holds: orNull(few(heldRef)) },
     releaseHolds: { objects: few(objectName) },
+    createHolds: {
+      holds: few(of({ serial: u48, index: u16, hold: u48, holder: workerId })),
+    },
+    holdsCreated: { created: few(u48), gone: few(u48) },
+    confirmHolds: { holds: few(of({ maker: workerId, hold: u48 })) },
+    abandonHolds: { holds: few(u48) },
+    queryHolds: { maker: workerId, error },
+    holdsQueried: { maker: workerId },
     allocateArena: { requestId: count, size: count },
     arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
     freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },

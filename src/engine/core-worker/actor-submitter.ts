@@ -21,10 +21,13 @@ import type {
   ActorSpec,
   ActorState,
 } from "#engine/protocol/gcs.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { ownEncoded } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import type { HoldMaker } from "./hold-maker.ts";
+import { heldRefs, HoldWait } from "./hold-wait.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import { PushStream } from "./push-stream.ts";
@@ -43,6 +46,8 @@ export class ActorClient {
   readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
   readonly calls = new Deque<TaskRecord>();
   stream: ActorStream | null = null;
+  /** Of calls whose refs need holds for the actor's worker, until they are sent. Null until one. */
+  holds: Map<TaskRecord, HoldWait> | null = null;
   death: FailedValue | null = null;
   pendingReason = "";
   version = -1;
@@ -81,6 +86,7 @@ export class ActorSubmitter {
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
+  readonly #holds: HoldMaker;
   readonly #streamNumbers: SerialCounter;
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
@@ -93,12 +99,14 @@ export class ActorSubmitter {
     manager: TaskManager;
     dependencies: DependencyResolver;
     references: ReferenceCounter;
+    holds: HoldMaker;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
+    this.#holds = parts.holds;
     this.#streamNumbers = parts.streamNumbers;
   }
 
@@ -163,9 +171,8 @@ export class ActorSubmitter {
       out.send(this.#context.gcs, { type: "abandonActor", from, actorId, error });
       return;
     }
-    // The actor may keep what its arguments name for as long as it lives, and no reply tells us.
-    for (const entry of task.refs ?? []) if (entry !== null) entry.escaped = true;
-    const values = this.#dependencies.exportArguments(task, null);
+    // Until it is constructed we cover them; then it has holds of its own on what it keeps.
+    const values = this.#dependencies.exportArguments(task);
     const { args } = task;
     const { actorId } = client;
     out.send(this.#context.gcs, {
@@ -179,9 +186,16 @@ export class ActorSubmitter {
     this.#manager.onSubmitted();
     const ready = this.#dependencies.resolve(task, out);
     client.calls.push(task);
+    if (ready && task.refs !== null) this.#askAhead(client, task);
     if (client.death !== null) this.#failCalls(client, out);
     else if (client.stream === null) this.#subscribe(client, out);
     else if (ready) this.dispatch(client, out);
+  }
+
+  /** The last missing argument of the call has come. */
+  onCallResolved(client: ActorClient, task: TaskRecord, out: Out): void {
+    this.#askAhead(client, task);
+    this.dispatch(client, out);
   }
 
   dispatch(client: ActorClient, out: Out): void {
@@ -198,8 +212,12 @@ export class ActorSubmitter {
       }
       if (stream === null || stream.hasEnded) return;
       if (stream.inFlightCount >= pipelineDepthMax || out.isCongested(stream.workerId)) return;
+      const wait = task.refs === null ? null : this.#holdsOf(client, stream, task);
+      // Those behind wait with it: calls of one caller are in order.
+      if (wait !== null && wait.missingCount > 0) return;
+      if (wait !== null) client.holds?.delete(task);
       calls.shift();
-      this.#push(stream, task, out);
+      this.#push(stream, task, heldRefs(wait), out);
     }
   }
 
@@ -257,7 +275,34 @@ export class ActorSubmitter {
     for (const stream of this.#streams.values()) this.dispatch(stream.client, out);
   }
 
-  #push(stream: ActorStream, task: TaskRecord, out: Out): void {
+  /** Its holds for where it will go, asked for before it is its turn. */
+  #askAhead(client: ActorClient, task: TaskRecord): void {
+    const { stream } = client;
+    if (stream === null || stream.hasEnded || failedArgument(task) !== undefined) return;
+    this.#holdsOf(client, stream, task);
+  }
+
+  /** Null: its refs need none. Those for another worker, which has ended, are void. */
+  #holdsOf(client: ActorClient, stream: ActorStream, task: TaskRecord): HoldWait | null {
+    const asked = client.holds?.get(task);
+    if (asked?.send.type === "call" && asked.send.stream === stream) return asked;
+    if (asked !== undefined) this.#abandonHolds(client, task);
+    const wait = new HoldWait({ type: "call", client, stream });
+    this.#dependencies.askForHolds(task, stream.workerId, wait);
+    if (wait.missingCount === 0) return null;
+    client.holds ??= new Map();
+    client.holds.set(task, wait);
+    return wait;
+  }
+
+  #abandonHolds(client: ActorClient, task: TaskRecord): void {
+    const wait = client.holds?.get(task);
+    if (wait === undefined) return;
+    client.holds?.delete(task);
+    this.#holds.abandon(wait);
+  }
+
+  #push(stream: ActorStream, task: TaskRecord, holds: readonly HeldRef[] | null, out: Out): void {
     const { template } = task;
     const known = stream.definitionsKnown.has(template.functionNumber);
     const position = out.sendTask(stream.workerId, {
@@ -271,8 +316,9 @@ export class ActorSubmitter {
       functionNumber: template.functionNumber,
       definition: known ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, stream.workerId),
+      values: this.#dependencies.exportArguments(task),
       gpuIds: null,
+      holds,
     });
     stream.add(task, position);
   }
@@ -304,6 +350,9 @@ export class ActorSubmitter {
     client.stream = stream;
     this.#streams.set(stream.stream, stream);
     this.#endCreation(client, out);
+    for (const task of client.calls) {
+      if (task.refs !== null && task.unresolvedCount === 0) this.#askAhead(client, task);
+    }
     this.dispatch(client, out);
   }
 
@@ -331,6 +380,7 @@ export class ActorSubmitter {
     if (death === null) return;
     for (let task = calls.shift(); task !== undefined; task = calls.shift()) {
       task.unresolvedCount = 0;
+      this.#abandonHolds(client, task);
       this.#manager.finish(task, failedArgument(task) ?? death, null, out);
     }
   }

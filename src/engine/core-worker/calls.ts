@@ -6,6 +6,7 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
+import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type {
@@ -176,6 +177,7 @@ export type CoreWorkerEvent =
   | LeaseMessage
   | TaskMessage
   | ObjectMessage
+  | HoldMessage
   | GcsMessage
   | ProbeMessage
   | StateMessage

@@ -12,6 +12,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import type { ActorByName, ActorKilled, NodeDied } from "#engine/protocol/gcs.ts";
+import type { QueryHolds } from "#engine/protocol/hold.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
 import type {
   ArenaAllocated,
@@ -34,6 +35,9 @@ import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.
 import { specialsOf } from "./contained-refs.ts";
 import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import { HoldGrants } from "./hold-grants.ts";
+import { HoldMaker } from "./hold-maker.ts";
+import type { HoldWait } from "./hold-wait.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
 import { ObjectRecovery } from "./object-recovery.ts";
@@ -52,6 +56,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly context: ProcessContext;
   readonly serials = new SerialCounter();
   readonly references: ReferenceCounter;
+  readonly holds: HoldMaker;
+  readonly grants: HoldGrants;
   readonly tasks: TaskManager;
   readonly retries: TaskRetries;
   readonly lineage: TaskLineage;
@@ -67,29 +73,35 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   constructor(context: ProcessContext) {
     this.context = context;
-    this.references = new ReferenceCounter(context);
-    const { references, objects } = this;
+    const references = new ReferenceCounter(context);
+    const holds = new HoldMaker(context, references);
+    this.references = references;
+    this.holds = holds;
+    this.grants = new HoldGrants(context, references);
+    const { objects } = this;
+    const memoryStore = this.#memoryStore;
     const lineage = new TaskLineage(context, references);
     this.lineage = lineage;
-    const memoryStore = this.#memoryStore;
-    this.tasks = new TaskManager({ context, references, memoryStore, lineage, objects });
-    this.#dependencies = new DependencyResolver(references);
-    const streamNumbers = new SerialCounter();
-    const { tasks: manager } = this;
-    const dependencies = this.#dependencies;
+    const tables = { references, holds, memoryStore, lineage, objects };
+    const manager = new TaskManager({ context, ...tables });
+    this.tasks = manager;
+    const dependencies = new DependencyResolver(references, holds);
+    this.#dependencies = dependencies;
     const retries = new TaskRetries({ context, references, dependencies, manager });
     this.retries = retries;
-    this.recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
-    const parts = { context, manager, references, retries, dependencies, streamNumbers };
-    this.submitter = new TaskSubmitter(parts);
-    this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, references);
-    const { receiver } = this;
+    const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
+    this.recovery = recovery;
+    const streamNumbers = new SerialCounter();
+    const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
+    const submitter = new TaskSubmitter(parts);
+    const actors = new ActorSubmitter(parts);
+    const receiver = new TaskReceiver(context, references, holds);
+    this.submitter = submitter;
+    this.actors = actors;
+    this.receiver = receiver;
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
-    const { submitter, actors } = this;
-    const tables = { references, objects, receiver, memoryStore };
-    const { recovery } = this;
-    this.#state = new StateReader({ context, ...tables, actors, submitter, retries, recovery });
+    const seen = { context, references, objects, receiver, memoryStore };
+    this.#state = new StateReader({ ...seen, actors, submitter, retries, recovery });
   }
 
   /**
@@ -128,9 +140,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     if (this.#isOfTheDead(event)) this.#refuse(event);
     else this.#route(event, nowMs, out);
-    for (let task = this.tasks.takeResolved(); task; task = this.tasks.takeResolved()) {
-      this.#onResolved(task, nowMs, out);
-    }
+    this.#goOn(nowMs, out);
+    this.holds.flush(out);
     this.references.flush(out);
   }
 
@@ -142,6 +153,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   checkInvariants(): void {
     this.references.checkInvariants();
+    this.grants.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
     this.lineage.checkInvariants();
@@ -202,13 +214,25 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "exceptionJudged":
         return this.retries.onExceptionJudged(event, out);
       case "putObject":
-        return this.#onPutObject(event, out);
+        return this.#onPutObject(event);
       case "subscribeObject":
         return this.#onSubscribeObject(event, out);
       case "objectState":
         return this.#onObjectState(event, out);
       case "releaseHolds":
         return this.#onReleaseHolds(event);
+      case "createHolds":
+        return this.grants.onCreateHolds(event, out);
+      case "holdsCreated":
+        return this.holds.onHoldsCreated(event);
+      case "confirmHolds":
+        return this.grants.onConfirmHolds(event);
+      case "abandonHolds":
+        return this.grants.onAbandonHolds(event);
+      case "queryHolds":
+        return this.#onQueryHolds(event, out);
+      case "holdsQueried":
+        return this.grants.onHoldsQueried(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
       case "probeObject":
@@ -284,6 +308,31 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     }
   }
 
+  /** With what waited for something that has come. */
+  #goOn(nowMs: number, out: Out): void {
+    for (;;) {
+      const task = this.tasks.takeResolved();
+      if (task !== undefined) this.#onResolved(task, nowMs, out);
+      const held = this.holds.takeReady();
+      if (held !== undefined) this.#onHeld(held, out);
+      if (task === undefined && held === undefined) return;
+    }
+  }
+
+  #onHeld(wait: HoldWait, out: Out): void {
+    const { send } = wait;
+    switch (send.type) {
+      case "reply":
+        return this.receiver.onReplyHeld(wait, send.finished, out);
+      case "constructed":
+        return this.receiver.onActorHeld(send.finished, out);
+      case "objectState":
+        return this.tasks.onStateHeld(wait, send.entry, send.borrower, out);
+      case "call":
+        return this.actors.dispatch(send.client, out);
+    }
+  }
+
   #onSubmitTask(task: TaskRecord, nowMs: number, out: Out): void {
     this.tasks.onSubmitted();
     if (this.#dependencies.resolve(task, out)) this.#onResolved(task, nowMs, out);
@@ -293,7 +342,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
       if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
-      else this.actors.dispatch(client, out);
+      else this.actors.onCallResolved(client, task, out);
       return;
     }
     const failed = failedArgument(task);
@@ -303,12 +352,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
-    const { outcome, outcomes, keptRefs } = reply;
+    const { outcome, outcomes, keptRefs, holds } = reply;
     const from = reply.from as WorkerId;
     // Holds first: the arguments' own uses end with the reply.
     if (keptRefs !== null && from !== this.context.self) {
       for (const name of keptRefs) this.references.addHolder(name, from);
     }
+    if (holds !== null) this.references.onReceivedHeld(holds, from, out);
     this.references.onReceived(outcome, from);
     if (outcomes !== null) for (const value of outcomes) this.references.onReceived(value, from);
     if (this.actors.onTaskReply(reply, out)) return;
@@ -333,10 +383,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#memoryStore.add(request, out);
   }
 
-  #onPutObject({ entry }: PutObject, out: Out): void {
+  #onPutObject({ entry }: PutObject): void {
     const specials = specialsOf(entry.outcome);
     if (entry.outcome instanceof StoredValue) this.objects.add(entry);
-    if (specials.length > 0) this.references.addContained(specials, out);
+    if (specials.length > 0) this.references.addContained(specials);
   }
 
   #onSubscribeObject({ object, from }: SubscribeObject, out: Out): void {
@@ -349,8 +399,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     else this.tasks.sendObjectState(entry, borrower, out);
   }
 
-  #onObjectState({ object, from, outcome }: ObjectState, out: Out): void {
+  #onObjectState({ object, from, outcome, holds }: ObjectState, out: Out): void {
     const owner = from as WorkerId;
+    if (holds !== null) this.references.onReceivedHeld(holds, owner, out);
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
@@ -358,6 +409,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onReleaseHolds({ objects, from }: ReleaseHolds): void {
     for (const name of objects) this.references.dropHolder(name, from as WorkerId);
+  }
+
+  /** Whatever the dead maker still has under way to us we do not take. */
+  #onQueryHolds({ from, maker, error }: QueryHolds, out: Out): void {
+    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, out);
+    out.send(from, { type: "holdsQueried", from: this.context.self, maker });
   }
 
   #onActorKilled({ requestId }: ActorKilled, out: Out): void {
@@ -396,6 +453,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
+    this.holds.onWorkerDied(workerId);
+    this.grants.onWorkerDied(workerId, error, out);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);

@@ -11,6 +11,8 @@
 import type { Outcome, Special } from "#engine/protocol/outcome.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { HoldMaker } from "./hold-maker.ts";
+import type { HoldWait } from "./hold-wait.ts";
 import { addWaiter } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
@@ -18,9 +20,11 @@ import type { ReferenceCounter } from "./reference-counter.ts";
 
 export class DependencyResolver {
   readonly #references: ReferenceCounter;
+  readonly #holds: HoldMaker;
 
-  constructor(references: ReferenceCounter) {
+  constructor(references: ReferenceCounter, holds: HoldMaker) {
     this.#references = references;
+    this.#holds = holds;
   }
 
   /** Counts the uses of the task's refs, and asks for the missing ones. True if none is missing. */
@@ -61,20 +65,31 @@ export class DependencyResolver {
   /**
    * What pushTask carries beside the encoded arguments: by position, the value of each top-level
    * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply,
-   * which says what the executor goes on using. `executor` is null when nobody knows yet.
+   * which says what the executor goes on using.
    */
-  exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
+  exportArguments(task: TaskRecord): Outcome[] | null {
     const { refs } = task;
     if (refs === null) return null;
     return refs.map((entry, i) => {
       if (entry === null) return undefined;
       const topLevel = isTopLevel(task.args.specials[i]);
       const { outcome } = entry;
-      if (!topLevel || outcome instanceof StoredValue) this.#references.register(entry, executor);
-      if (!topLevel) return undefined;
-      this.#references.registerContained(outcome, executor);
-      return outcome;
+      // As a value a ref is named only by who looks at its stored bytes.
+      if (topLevel && outcome instanceof StoredValue) this.#references.name(entry);
+      return topLevel ? outcome : undefined;
     });
+  }
+
+  /** Holds for an executor that may outlive us, on what the arguments name of third processes. */
+  askForHolds(task: TaskRecord, holder: WorkerId, wait: HoldWait): void {
+    const { refs } = task;
+    for (let i = 0; i < (refs?.length ?? 0); i++) {
+      const entry = refs?.[i];
+      if (entry === null || entry === undefined) continue;
+      const topLevel = isTopLevel(task.args.specials[i]);
+      if (!topLevel || entry.outcome instanceof StoredValue) this.#holds.ask(entry, holder, wait);
+      if (topLevel) this.#holds.askInside(entry.outcome, holder, wait);
+    }
   }
 }
 

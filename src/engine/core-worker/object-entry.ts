@@ -3,7 +3,7 @@
  * straight at its entry, so the common path looks nothing up.
  *
  * Kept while anything counts: localRefs (JS refs), uses (arguments of unfinished tasks, values that
- * contain it, live views on its bytes), holders (other processes, at the owner only), or `escaped`.
+ * contain it, live views on its bytes), or holders (other processes, at the owner only).
  */
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
@@ -42,10 +42,10 @@ export class ObjectEntry {
   unwatched: object | null = null;
   /** Owner: how many holds each other process has on it. Null until the first. */
   holders: Map<WorkerId, number> | null = null;
-  /** Named to others in a way that nobody reports back on: kept until this process ends. */
-  escaped = false;
   /** Owner: listed under its name, since a value names it. Borrower: one hold on it is ours. */
   registered = false;
+  /** Borrower: that hold is at the owner, or will be before anything of ours that may end it. */
+  held = false;
   /** Borrower: the owner has been asked for the value. */
   subscribed = false;
 
@@ -95,6 +95,11 @@ export class TaskRecord extends ObjectEntry {
     this.refs = fields.refs;
     this.actor = fields.actor;
   }
+}
+
+/** Whether anything in this process counts on it. */
+export function isUsed({ localRefs, uses }: ObjectEntry): boolean {
+  return localRefs > 0 || uses > 0;
 }
 
 /** A return of a task after the first. */

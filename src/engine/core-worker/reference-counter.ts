@@ -5,28 +5,26 @@
  * State:  entries by name, for owned ones once a value names them.
  * In/out: removeRefs, releaseHolds, workerDied → FreeArena, ReleaseHolds (batched, sent by
  *         `flush`).
- * Holds: counted at the owner. A ref that arrives from its owner in a reply or objectState brings
- * one,
- *         subscribing and keptRefs make one; a borrower keeps one and gives the others back at
+ * Holds: counted at the owner, by holder. A ref that arrives from its owner in a reply or
+ *         objectState brings one, from a third process one that its sender has made (HoldMaker);
+ *         subscribing and keptRefs make one. A borrower keeps one and gives the others back at
  *         once, so that a release which crosses a new hold takes only its own.
  * Bounds: one entry an object; the batches are sent with the event that filled them. Freeing is a
  *         loop over a work list, so that a chain of a million containers needs no stack.
  * Errors: a borrower's object whose owner died fails with OWNER_DIED.
- * Source: protocols §6. A borrowed ref that is sent on to others than its owner is kept until this
- *         process ends (`escaped`): the acknowledged hold that would let it go earlier comes with
- *         the ownership protocol. So are the stored bytes of an error, which all its dependents
- *         share.
+ * Source: protocols §6.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
-import { type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
 import { specialsOf, storedIn } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
-import { ObjectEntry } from "./object-entry.ts";
+import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
@@ -49,6 +47,8 @@ export class ReferenceCounter {
   readonly #batch: ReleaseBatch;
   /** Asked when own objects have gone. */
   lineage: LineageWatch | null = null;
+  /** Entry that shows the stored error of another → that one. */
+  readonly #errorOrigins = new Map<ObjectEntry, ObjectEntry>();
 
   constructor(context: ProcessContext) {
     this.#context = context;
@@ -92,35 +92,16 @@ export class ReferenceCounter {
     this.#list(entry);
   }
 
-  /** Another process has heard of the entry in no message: its hold cannot be told from others. */
+  /** Another process has heard of the entry in no message: it is kept until this one ends. */
   nameOutOfBand(entry: ObjectEntry): void {
     this.name(entry);
-    entry.escaped = true;
-  }
-
-  /** Another process is about to hear of the entry; null when it is not known which. */
-  register(entry: ObjectEntry, receiver: WorkerId | null): void {
-    if (entry.owner === this.#context.self) this.name(entry);
-    else if (entry.owner !== receiver) entry.escaped = true;
-  }
-
-  /** A value is about to be named to another process that is covered by what this one holds. */
-  registerContained(value: Outcome, receiver: WorkerId | null): void {
-    const specials = specialsOf(value);
-    if (specials.length === 0) return;
-    for (const special of specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.find(special.owner, special);
-      if (inner !== undefined) this.register(inner, receiver);
-    }
+    entry.uses += 1;
   }
 
   /** A value goes to another process for good: what it names of ours is held for the receiver. */
   exportContained(value: Outcome, receiver: WorkerId): void {
     const specials = specialsOf(value);
-    if (specials.length === 0) return;
-    this.registerContained(value, receiver);
-    if (receiver === this.#context.self) return;
+    if (specials.length === 0 || receiver === this.#context.self) return;
     for (const special of specials) {
       if (special.type === "ref" && special.owner === this.#context.self) {
         this.addHolder(special, receiver);
@@ -134,9 +115,18 @@ export class ReferenceCounter {
     if (specials.length === 0 || from === this.#context.self) return;
     for (const special of specials) {
       if (special.type !== "ref" || special.owner !== from) continue;
-      const inner = this.adopt(from, special.serial, special.index);
-      this.#gainHold(inner);
-      this.#doubtful.push(inner);
+      this.#gainHold(this.adopt(from, special.serial, special.index));
+    }
+  }
+
+  /** Refs of third processes came, each with a hold that their sender made for us. */
+  onReceivedHeld(refs: readonly HeldRef[], maker: WorkerId, out: Out): void {
+    for (const ref of refs) {
+      const { owner, serial, index } = ref;
+      if (owner === this.#context.self || this.ended.has(owner)) continue;
+      this.watchIfFar(owner, out);
+      this.#batch.addConfirmed(maker, ref);
+      this.#gainHold(this.adopt(owner, serial, index));
     }
   }
 
@@ -161,12 +151,10 @@ export class ReferenceCounter {
   }
 
   /** The refs inside a value that this process keeps count as uses of what they name. */
-  addContained(specials: readonly Special[], out: Out): void {
+  addContained(specials: readonly Special[]): void {
     for (const special of specials) {
       if (special.type !== "ref") continue;
-      const inner = this.adopt(special.owner, special.serial, special.index);
-      inner.uses += 1;
-      if (!inner.registered) this.subscribe(inner, out);
+      this.adopt(special.owner, special.serial, special.index).uses += 1;
     }
   }
 
@@ -191,18 +179,51 @@ export class ReferenceCounter {
     this.watch(owner, out);
     const object = { serial, index };
     out.send(owner, { type: "subscribeObject", from: this.#context.self, object });
-    this.#gainHold(entry);
+    this.claim(entry);
+  }
+
+  /** We have asked the owner for one more hold; one is all that is needed. */
+  claim(entry: ObjectEntry): void {
+    if (entry.registered) this.#batch.addHold(entry.owner, entry);
+    else entry.registered = true;
+  }
+
+  /** The answer to a hold that was asked for in so many words. */
+  onClaimed(entry: ObjectEntry, isHeld: boolean): void {
+    if (entry.state === "FREED") return;
+    entry.held = isHeld;
+    if (!isHeld) entry.registered = false;
   }
 
   /** Whether the reply must ask the owner to go on holding what came with the task. */
   keepCovered(entry: ObjectEntry): boolean {
     if (entry.registered) return false;
-    if (entry.localRefs === 0 && entry.uses === 0 && !entry.escaped) {
+    if (!isUsed(entry)) {
       this.#doubtful.push(entry);
       return false;
     }
     entry.registered = true;
+    entry.held = true;
     return true;
+  }
+
+  /** Keeps what the values name of one process: a use each, null if there is none. */
+  pinInside(values: readonly Outcome[], owner: WorkerId): ObjectEntry[] | null {
+    const pins: ObjectEntry[] = [];
+    for (const value of values) {
+      for (const special of specialsOf(value)) {
+        if (special.type !== "ref" || special.owner !== owner) continue;
+        const entry = this.find(owner, special);
+        if (entry === undefined) continue;
+        entry.uses += 1;
+        pins.push(entry);
+      }
+    }
+    return pins.length === 0 ? null : pins;
+  }
+
+  unpin(pins: readonly ObjectEntry[] | null): void {
+    for (const entry of pins ?? []) this.dropUse(entry);
   }
 
   dropUse(entry: ObjectEntry): void {
@@ -222,13 +243,13 @@ export class ReferenceCounter {
    * alive.
    */
   collect(entry: ObjectEntry): void {
-    if (entry.localRefs > 0 || entry.uses > 0 || entry.escaped || entry.state === "FREED") return;
+    if (isUsed(entry) || entry.state === "FREED") return;
     if (entry.owner !== this.#context.self) {
       this.#forgetBorrowed(entry);
       return;
     }
     if (entry.state === "PENDING" || (entry.holders !== null && entry.holders.size > 0)) return;
-    if (entry.outcome instanceof StoredValue) this.freeEncoded(entry.outcome);
+    this.#freeBytes(entry);
     if (entry.registered) this.#unlist(entry);
     this.#freeValue(entry);
   }
@@ -266,6 +287,7 @@ export class ReferenceCounter {
     const lost: ObjectEntry[] = [];
     for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {
       entry.registered = false;
+      entry.held = false;
       if (entry.state !== "PENDING") continue;
       this.#failWithOwner(entry);
       lost.push(entry);
@@ -297,6 +319,20 @@ export class ReferenceCounter {
     this.freeExtent({ segment, offset, size });
   }
 
+  /**
+   * The returns of a task fail with an error whose bytes lie in the arena: the entry that it came
+   * from keeps them for all. That is an argument, or of several returns the first.
+   */
+  shareError(task: TaskRecord, error: FailedValue): void {
+    const given = task.refs?.find((entry) => entry?.outcome === error) ?? task;
+    const origin = this.#errorOrigins.get(given) ?? given;
+    for (const entry of [task, ...(task.moreReturns ?? [])]) {
+      if (entry === origin || entry.state !== "PENDING") continue;
+      this.#errorOrigins.set(entry, origin);
+      origin.uses += 1;
+    }
+  }
+
   /** A result that nobody takes. */
   discard(outcome: Outcome): void {
     this.freeEncoded(storedIn(outcome));
@@ -313,6 +349,7 @@ export class ReferenceCounter {
         assert(entry.localRefs >= 0 && entry.uses >= 0, "counts are not negative");
         assert(owner !== this.#context.self || entry.registered, "an own entry is listed once");
         assert(!entry.registered || !this.ended.has(owner), "a dead owner holds nothing");
+        assert(!entry.held || entry.registered, "what the owner holds for us is ours");
         for (const [holder, count] of entry.holders ?? []) {
           assert(count > 0 && !this.ended.has(holder), "a hold counts for a living process");
         }
@@ -320,10 +357,12 @@ export class ReferenceCounter {
     }
   }
 
-  /** One more hold at the owner is ours; one is all that is needed. */
+  /** One more hold at the owner is ours; whether anything here needs it is not known yet. */
   #gainHold(entry: ObjectEntry): void {
-    if (entry.registered) this.#batch.addHold(entry.owner, entry);
-    else entry.registered = true;
+    if (this.ended.has(entry.owner)) return;
+    this.claim(entry);
+    entry.held = true;
+    this.#doubtful.push(entry);
   }
 
   /** The bytes are the owner's; refs inside them were counted here when they came. */
@@ -336,10 +375,28 @@ export class ReferenceCounter {
   #freeValue(entry: ObjectEntry): void {
     const { outcome } = entry;
     entry.registered = false;
+    entry.held = false;
+    this.#leaveError(entry);
     entry.outcome = undefined;
     entry.state = "FREED";
     this.dropContained(outcome);
     if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
+  }
+
+  /** An error's are its task's own, if it came from there. */
+  #freeBytes(entry: ObjectEntry): void {
+    const { outcome } = entry;
+    if (outcome instanceof StoredValue) this.freeEncoded(outcome);
+    if (!(outcome instanceof FailedValue) || outcome.error.type !== "TASK_ERROR") return;
+    if (!this.#errorOrigins.has(entry)) this.freeEncoded(outcome.cause);
+  }
+
+  #leaveError(entry: ObjectEntry): void {
+    const origin = this.#errorOrigins.get(entry);
+    if (origin === undefined) return;
+    this.#errorOrigins.delete(entry);
+    origin.uses -= 1;
+    this.#doubtful.push(origin);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

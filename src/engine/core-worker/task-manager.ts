@@ -13,10 +13,13 @@ import { assert } from "#engine/common/assert.ts";
 import { ByteSlab } from "#engine/common/byte-slab.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import { ownOutcome, ownSpecials } from "#engine/protocol/own-value.ts";
 import { specialsOf } from "./contained-refs.ts";
+import type { HoldMaker } from "./hold-maker.ts";
+import { heldRefs, HoldWait } from "./hold-wait.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
@@ -28,6 +31,7 @@ import type { TaskLineage } from "./task-lineage.ts";
 export class TaskManager {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
+  readonly #holds: HoldMaker;
   readonly #memoryStore: MemoryStore;
   readonly #lineage: TaskLineage;
   readonly #objects: ObjectTable;
@@ -39,12 +43,14 @@ export class TaskManager {
   constructor(parts: {
     context: ProcessContext;
     references: ReferenceCounter;
+    holds: HoldMaker;
     memoryStore: MemoryStore;
     lineage: TaskLineage;
     objects: ObjectTable;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
+    this.#holds = parts.holds;
     this.#memoryStore = parts.memoryStore;
     this.#lineage = parts.lineage;
     this.#objects = parts.objects;
@@ -67,6 +73,9 @@ export class TaskManager {
   /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
+    if (outcome instanceof FailedValue && outcome.cause instanceof StoredValue) {
+      this.#references.shareError(task, outcome);
+    }
     this.#unfinishedCount -= 1;
     this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
@@ -90,7 +99,7 @@ export class TaskManager {
     entry.outcome = this.#own(outcome);
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
-    if (specials.length > 0) this.#references.addContained(specials, out);
+    if (specials.length > 0) this.#references.addContained(specials);
     if (outcome instanceof StoredValue) this.#objects.add(entry);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
@@ -117,11 +126,33 @@ export class TaskManager {
     return this.#resolved.shift();
   }
 
+  /** At once, or when what the value names of third processes is held for the borrower. */
   sendObjectState(entry: ObjectEntry, borrower: WorkerId, out: Out): void {
-    const { outcome } = entry;
+    if (specialsOf(entry.outcome).length > 0) {
+      const wait = new HoldWait({ type: "objectState", entry, borrower });
+      this.#holds.askInside(entry.outcome, borrower, wait);
+      if (wait.missingCount > 0) return;
+    }
+    this.#sendState(entry, borrower, null, out);
+  }
+
+  onStateHeld(wait: HoldWait, entry: ObjectEntry, borrower: WorkerId, out: Out): void {
+    // It may have let go meanwhile, or ended.
+    if (entry.holders?.has(borrower) !== true) this.#holds.abandon(wait);
+    else this.#sendState(entry, borrower, heldRefs(wait), out);
+  }
+
+  #sendState(
+    entry: ObjectEntry,
+    borrower: WorkerId,
+    holds: readonly HeldRef[] | null,
+    out: Out,
+  ): void {
+    const { outcome, serial, index } = entry;
     this.#references.exportContained(outcome, borrower);
-    const object = { serial: entry.serial, index: entry.index };
-    out.send(borrower, { type: "objectState", from: this.#context.self, object, outcome });
+    const from = this.#context.self;
+    const object = { serial, index };
+    out.send(borrower, { type: "objectState", from, object, outcome, holds });
   }
 
   /** A return that was not lost keeps its value when its task has run again. */

@@ -14,11 +14,15 @@ import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
-import { InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
+import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
+import type { HoldMaker } from "./hold-maker.ts";
+import { heldRefs, HoldWait } from "./hold-wait.ts";
+import { isUsed, type ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -38,6 +42,8 @@ export class IncomingTask {
   readonly gpuIds: readonly number[] | null;
   /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
   readonly covered: readonly RefSpecial[] | null;
+  /** Other refs that came with it, a use each while it runs. Null if none. */
+  pins: readonly ObjectEntry[] | null = null;
   waiting = false;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
@@ -60,6 +66,8 @@ export class IncomingActor {
   readonly spec: ActorSpec;
   readonly incarnation: number;
   readonly gpuIds: readonly number[];
+  /** Refs that the constructor was given, a use each while it runs. Null if none. */
+  pins: readonly ObjectEntry[] | null = null;
   /** 0 until it is constructed. */
   maxConcurrency = 0;
 
@@ -79,6 +87,7 @@ interface Peer {
 export class TaskReceiver {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
+  readonly #holds: HoldMaker;
   readonly #peers = new Map<Address, Peer>();
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
@@ -86,9 +95,10 @@ export class TaskReceiver {
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
-  constructor(context: ProcessContext, references: ReferenceCounter) {
+  constructor(context: ProcessContext, references: ReferenceCounter, holds: HoldMaker) {
     this.#context = context;
     this.#references = references;
+    this.#holds = holds;
   }
 
   /** True when a frame taken from the transport would start now, or be sent back. */
@@ -128,6 +138,9 @@ export class TaskReceiver {
       return;
     }
     const task = new IncomingTask(message, definition);
+    const { args, values, holds } = message;
+    if (holds !== null) this.#references.onReceivedHeld(holds, task.owner, out);
+    if (args.specials.length > 0) task.pins = this.#pin(args, values, message.from);
     this.#running.add(task);
     out.instruct({ type: "runTask", task });
   }
@@ -138,12 +151,27 @@ export class TaskReceiver {
       return;
     }
     this.actor = new IncomingActor(message);
+    const { args, values } = this.actor.spec;
+    if (args.specials.length > 0) this.actor.pins = this.#pin(args, values, message.from);
     out.instruct({ type: "runConstructor", actor: this.actor });
   }
 
-  onConstructorFinished({ actor, failure, maxConcurrency }: ConstructorFinished, out: Out): void {
+  onConstructorFinished(finished: ConstructorFinished, out: Out): void {
+    const { actor, failure, maxConcurrency } = finished;
     assert(this.actor === actor, "a constructor ends once");
     if (failure === null) actor.maxConcurrency = maxConcurrency;
+    const { pins } = actor;
+    if (pins !== null) {
+      actor.pins = null;
+      const wait = new HoldWait({ type: "constructed", finished });
+      this.#unpin(pins, wait);
+      if (wait.missingCount > 0) return;
+    }
+    this.onActorHeld(finished, out);
+  }
+
+  /** What the actor goes on using is its own: its creator may let the arguments go. */
+  onActorHeld({ actor, failure }: ConstructorFinished, out: Out): void {
     out.send(this.#context.raylet, {
       type: "actorConstructed",
       from: this.#context.self,
@@ -154,16 +182,41 @@ export class TaskReceiver {
   }
 
   onTaskFinished(event: TaskFinished, out: Out): void {
-    const { task, durationMs, outcome, outcomes } = event;
+    const { task, outcome, outcomes } = event;
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
-    if (this.#references.ended.has(task.owner)) {
-      this.#discard(outcome, outcomes);
-      return;
-    }
     this.#references.exportContained(outcome, task.owner);
     for (const value of outcomes ?? noOutcomes) {
       this.#references.exportContained(value, task.owner);
+    }
+    if (task.pins === null && outcomes === null && specialsOf(outcome).length === 0) {
+      this.#reply(event, null, out);
+      return;
+    }
+    const wait = new HoldWait({ type: "reply", finished: event });
+    const values = outcomes === null ? [outcome] : [outcome, ...outcomes];
+    if (!this.#references.ended.has(task.owner)) {
+      for (const value of values) this.#holds.askInside(value, task.owner, wait);
+    }
+    const { pins } = task;
+    task.pins = null;
+    if (pins !== null) this.#unpin(pins, wait);
+    if (wait.missingCount === 0) this.#reply(event, null, out);
+    else wait.pins = this.#references.pinInside(values, task.owner);
+  }
+
+  /** What the reply names and the task goes on using is held: its owner may let go. */
+  onReplyHeld(wait: HoldWait, finished: TaskFinished, out: Out): void {
+    if (this.#references.ended.has(finished.task.owner)) this.#holds.abandon(wait);
+    this.#references.unpin(wait.pins);
+    this.#reply(finished, heldRefs(wait), out);
+  }
+
+  #reply(finished: TaskFinished, holds: readonly HeldRef[] | null, out: Out): void {
+    const { task, durationMs, outcome, outcomes } = finished;
+    if (this.#references.ended.has(task.owner)) {
+      this.#discard(outcome, outcomes);
+      return;
     }
     out.send(task.owner, {
       type: "taskReply",
@@ -174,6 +227,7 @@ export class TaskReceiver {
       outcome,
       outcomes,
       keptRefs: task.covered === null ? null : this.#keep(task.covered),
+      holds,
     });
   }
 
@@ -233,6 +287,43 @@ export class TaskReceiver {
       if (task.stream === stream && task.owner === owner) return true;
     }
     return false;
+  }
+
+  /**
+   * Keeps what came with a task or for a constructor while that runs, and begins to hold what it
+   * may go on using: what `sender` owns is covered by it, a value that is no view is a copy.
+   */
+  #pin(args: Encoded, values: readonly Outcome[] | null, sender: Address): ObjectEntry[] | null {
+    const pins: ObjectEntry[] = [];
+    for (const [i, special] of args.specials.entries()) {
+      if (special.type !== "ref") continue;
+      const value = values?.[i];
+      if (!special.topLevel || value instanceof StoredValue) this.#pinRef(special, sender, pins);
+      for (const inner of special.topLevel ? specialsOf(value) : noSpecials) {
+        if (inner.type === "ref") this.#pinRef(inner, sender, pins);
+      }
+    }
+    return pins.length === 0 ? null : pins;
+  }
+
+  #pinRef({ owner, serial, index }: RefSpecial, sender: Address, pins: ObjectEntry[]): void {
+    if (owner === sender) return;
+    const isOwn = owner === this.#context.self;
+    const entry = isOwn
+      ? this.#references.find(owner, { serial, index })
+      : this.#references.adopt(owner, serial, index);
+    if (entry === undefined) return;
+    entry.uses += 1;
+    pins.push(entry);
+    this.#holds.askForSelf(entry);
+  }
+
+  /** What is used on must be ours before the cover may go. */
+  #unpin(pins: readonly ObjectEntry[], wait: HoldWait): void {
+    this.#references.unpin(pins);
+    for (const entry of pins) {
+      if (isUsed(entry) && !entry.held) this.#holds.awaitOwn(entry, wait);
+    }
   }
 
   /** What user code goes on using, though the owner's cover for it ends with the reply. */

@@ -89,7 +89,7 @@ export class TaskRetries {
     }
     // The bytes are only lent, and what they name is kept by nothing yet.
     const owned = ownOutcome(failed) as FailedValue;
-    this.#references.addContained(specialsOf(owned), out);
+    this.#references.addContained(specialsOf(owned));
     this.#judged.set(task, owned);
     out.instruct({ type: "judgeException", task, failed: owned });
     return true;

@@ -351,8 +351,9 @@ export class TaskSubmitter {
       functionNumber: template.functionNumber,
       definition: lease.definitionKnown ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, lease.workerId),
+      values: this.#dependencies.exportArguments(task),
       gpuIds: lease.gpuIds,
+      holds: null,
     });
     lease.add(task, position);
     lease.queue.inFlightCount += 1;

@@ -1,5 +1,6 @@
 /** Everything one process may say to another. A message never changes after it was sent. */
 import type { GcsMessage } from "./gcs.ts";
+import type { HoldMessage } from "./hold.ts";
 import type { LeaseMessage } from "./lease.ts";
 import type { ObjectMessage } from "./object.ts";
 import type { ProbeMessage } from "./probe.ts";
@@ -10,6 +11,7 @@ export type Message =
   | LeaseMessage
   | TaskMessage
   | ObjectMessage
+  | HoldMessage
   | GcsMessage
   | ProbeMessage
   | StateMessage;

@@ -2,6 +2,7 @@
 import type { Address } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ObjectName } from "./task.ts";
+import type { HeldRef } from "./hold.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** borrower → owner: tell me when it is there, and hold it for me until I release it. */
@@ -17,6 +18,8 @@ export interface ObjectState {
   readonly from: Address;
   readonly object: ObjectName;
   readonly outcome: Outcome;
+  /** Refs inside that a third process owns. */
+  readonly holds: readonly HeldRef[] | null;
 }
 
 /** holder → owner: no longer used here. */

@@ -5,6 +5,7 @@
  */
 import type { Address } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
+import type { HeldRef } from "./hold.ts";
 import type { Encoded, Outcome } from "./outcome.ts";
 
 /** owner → executor, as a task frame: it can be taken back until the executor starts it. */
@@ -26,6 +27,8 @@ export interface PushTask {
    */
   readonly values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
+  /** For a call of an actor, which may outlive its caller: refs that a third process owns. */
+  readonly holds: readonly HeldRef[] | null;
 }
 
 /** executor → owner. */
@@ -40,6 +43,8 @@ export interface TaskReply {
   readonly outcomes: readonly Outcome[] | null;
   /** Objects of the owner that the executor goes on using: the owner holds them for it. */
   readonly keptRefs: readonly ObjectName[] | null;
+  /** Refs in the outcomes that a third process owns. */
+  readonly holds: readonly HeldRef[] | null;
 }
 
 /** executor → owner: these have not started and will not; they go back to the queue at no cost. */

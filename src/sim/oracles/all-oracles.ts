@@ -31,7 +31,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
-    (violate) => new ReferenceOracle(violate),
+    (violate) => new ReferenceOracle(violate, processes),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new TimeOracle(violate, mayStandStill),

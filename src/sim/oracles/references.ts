@@ -1,37 +1,102 @@
 /**
- * 5 References, as far as holds go: at quiet an owner's table lists exactly the living processes
- * that count on it.
+ * 5 References: nothing is freed early, and at quiet the tables are what can be counted anew: an
+ * owner lists exactly the living processes that count on it, nothing is under way, and a borrower
+ * knows nothing that it does not use.
+ *
+ * A process counts on what it knows to be held for it. Before that somebody else covers the ref:
+ * the owner of the task that it came with, whose death dooms the task.
  */
+import type { MessageType } from "#engine/protocol/message.ts";
+import { isUsed, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { Oracle } from "./oracle.ts";
+import type { Frame } from "#transports/simulated/frame.ts";
+import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
+
+/** What may end a count. The last one of them is looked at with the next, or at quiet. */
+const ending: readonly MessageType[] = [
+  ...(["releaseHolds", "abandonHolds", "holdsQueried", "taskReply", "workerDied"] as const),
+  ...(["nodeDied", "actorState"] as const),
+];
 
 export class ReferenceOracle extends Oracle {
   readonly name = "5 references";
+  readonly #processes: () => readonly WatchedProcess[];
 
-  override atQuiet(cluster: Cluster): void {
-    const processes = new Map<WorkerId, SimProcess>();
-    for (const process of [cluster.driver, ...cluster.liveWorkers]) {
-      if (process.life.isAlive) processes.set(process.client.workerId, process);
-    }
+  constructor(violate: Violate, processes: () => readonly WatchedProcess[]) {
+    super(violate);
+    this.#processes = processes;
+  }
+
+  override onTaken({ type }: Frame): void {
+    if (ending.includes(type)) this.#checkNotEarly(livingOf(this.#processes()));
+  }
+
+  override atQuiet(): void {
+    const processes = livingOf(this.#processes());
+    this.#checkNotEarly(processes);
     for (const process of processes.values()) {
       for (const entry of process.client.core.references.registered()) {
-        if (entry.owner === process.client.workerId) {
-          for (const [holder, count] of entry.holders ?? []) {
-            const borrowed = processes.get(holder)?.client.core.references.find(entry.owner, entry);
-            if (count === 1 && borrowed?.registered === true) continue;
-            const message = `held ${count} times for ${holder}, which has no hold on it`;
-            this.violate({ entity: idOf(entry), message });
-          }
-        } else if (entry.registered && entry.state !== "FAILED") {
-          const owner = processes.get(entry.owner);
-          const owned = owner?.client.core.references.find(entry.owner, entry);
-          if (owner === undefined || owned?.holders?.has(process.client.workerId)) continue;
-          const message = `${process.life.name} counts on a hold that its owner does not know of`;
-          this.violate({ entity: idOf(entry), message });
-        }
+        if (entry.owner === process.client.workerId) this.#checkOwned(entry, processes);
+        else this.#checkBorrowed(entry, process, processes);
+      }
+      this.#checkNothingUnderWay(process);
+    }
+  }
+
+  #checkNotEarly(processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
+    for (const { client, life } of processes.values()) {
+      for (const entry of client.core.references.registered()) {
+        if (!entry.held || entry.owner === client.workerId || !isUsed(entry)) continue;
+        const owner = processes.get(entry.owner)?.client.core.references;
+        // One that takes this process for dead holds nothing for it, and is never believed again.
+        if (owner === undefined || owner.ended.has(client.workerId)) continue;
+        if (owner.find(entry.owner, entry) !== undefined) continue;
+        this.violate({ entity: idOf(entry), message: `freed while ${life.name} counted on it` });
       }
     }
   }
+
+  #checkOwned(entry: ObjectEntry, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
+    for (const [holder, count] of entry.holders ?? []) {
+      const borrowed = processes.get(holder)?.client.core.references.find(entry.owner, entry);
+      if (count === 1 && borrowed?.registered === true) continue;
+      const message = `held ${count} times for ${holder}, which has no hold on it`;
+      this.violate({ entity: idOf(entry), message });
+    }
+  }
+
+  #checkBorrowed(
+    entry: ObjectEntry,
+    { client, life }: WatchedProcess,
+    processes: ReadonlyMap<WorkerId, WatchedProcess>,
+  ): void {
+    if (!isUsed(entry)) {
+      this.violate({ entity: idOf(entry), message: `${life.name} keeps it for nothing` });
+    }
+    if (!entry.registered || entry.state === "FAILED") return;
+    const owner = processes.get(entry.owner)?.client.core.references;
+    if (owner === undefined || owner.ended.has(client.workerId)) return;
+    if (owner.find(entry.owner, entry)?.holders?.has(client.workerId)) return;
+    const message = `${life.name} counts on a hold that its owner does not know of`;
+    this.violate({ entity: idOf(entry), message });
+  }
+
+  #checkNothingUnderWay({ client, life }: WatchedProcess): void {
+    const { holds, grants } = client.core;
+    const entity = client.workerId;
+    if (holds.askedCount > 0) {
+      const message = `${life.name} waits for ${holds.askedCount} holds that nobody makes`;
+      this.violate({ entity, message });
+    }
+    if (grants.unconfirmedCount > 0) {
+      const message = `${life.name} has ${grants.unconfirmedCount} holds that nobody confirms`;
+      this.violate({ entity, message });
+    }
+  }
+}
+
+function livingOf(processes: readonly WatchedProcess[]): Map<WorkerId, WatchedProcess> {
+  const living = processes.filter(({ life }) => life.isAlive);
+  return new Map(living.map((process) => [process.client.workerId, process]));
 }

@@ -10,6 +10,7 @@ import type {
   GcsMessage,
   NodeState,
 } from "#engine/protocol/gcs.ts";
+import type { HoldId, HoldMessage, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
@@ -33,6 +34,7 @@ import { causeField, encodedField, outcomeField } from "./outcome-codec.ts";
 import {
   descriptorField,
   errorField,
+  heldRefsField,
   labelsField,
   lifeStateField,
   resourcesField,
@@ -181,6 +183,19 @@ const gcsMessages: MessageFields<GcsMessage> = {
   }),
 };
 
+const holdToMake = record<HoldToMake>({ serial: u48, index: u16, hold: u48, holder: workerId });
+const holdId = record<HoldId>({ maker: workerId, hold: u48 });
+const holdNumbers = list(u48, 6);
+
+const holdMessages: MessageFields<HoldMessage> = {
+  createHolds: messageOf("createHolds", { holds: list(holdToMake, 15) }),
+  holdsCreated: messageOf("holdsCreated", { created: holdNumbers, gone: holdNumbers }),
+  confirmHolds: messageOf("confirmHolds", { holds: list(holdId, 7) }),
+  abandonHolds: messageOf("abandonHolds", { holds: holdNumbers }),
+  queryHolds: messageOf("queryHolds", { maker: workerId, error }),
+  holdsQueried: messageOf("holdsQueried", { maker: workerId }),
+};
+
 export const coldMessages: MessageFields<ColdMessage> = {
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
@@ -190,7 +205,11 @@ export const coldMessages: MessageFields<ColdMessage> = {
   workerDied: messageOf("workerDied", { workerId, error }),
   watchWorker: messageOf("watchWorker", { workerId }),
   subscribeObject: messageOf("subscribeObject", { object: objectName }),
-  objectState: messageOf("objectState", { object: objectName, outcome: outcomeField }),
+  objectState: messageOf("objectState", {
+    object: objectName,
+    outcome: outcomeField,
+    holds: nullable(heldRefsField),
+  }),
   releaseHolds: messageOf("releaseHolds", { objects: list(objectName, 8) }),
   allocateArena: messageOf("allocateArena", { requestId: anyNumber, size: anyNumber }),
   arenaAllocated: messageOf("arenaAllocated", {
@@ -203,5 +222,6 @@ export const coldMessages: MessageFields<ColdMessage> = {
   probeObject: messageOf("probeObject", { object: objectName, probe }),
   probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
   ...stateMessages,
+  ...holdMessages,
   ...gcsMessages,
 };

@@ -1,13 +1,14 @@
 /** Fields that messages of several kinds carry: errors, amounts, strategies, what a function is. */
 import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
-import type { NodeId } from "#engine/common/ids.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { ActorLifeState } from "#engine/protocol/gcs.ts";
+import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
 import { unreachable } from "#engine/common/assert.ts";
 import type { Field } from "./field.ts";
-import { anyNumber, id, mapOf, nullable, oneOf, record, text } from "./field.ts";
+import { anyNumber, id, list, mapOf, nullable, oneOf, record, text, u16, u48 } from "./field.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { WireError } from "./wire-error.ts";
@@ -68,6 +69,14 @@ export const definitionField: Field<FunctionDefinition> = record<FunctionDefinit
   numReturns: anyNumber,
   resources: resourcesField,
 });
+
+/** An id of a byte at least, and three numbers. */
+const heldRefBytesMin = 15;
+
+export const heldRefsField: Field<readonly HeldRef[]> = list(
+  record<HeldRef>({ owner: id<WorkerId>(), serial: u48, index: u16, hold: u48 }),
+  heldRefBytesMin,
+);
 
 type NodeAffinity = Extract<SchedulingStrategy, { type: "nodeAffinity" }>;
 

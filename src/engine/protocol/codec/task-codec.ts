@@ -3,8 +3,9 @@
  * fixed layout; a byte of flags says which of the fields behind it are there.
  *
  *   pushTask   flags u8 · stream u48 · seq u48 · serial u48 · attempt u32 · depth u32 ·
- *              functionNumber u32 · args · [definition] · [values] · [gpuIds]
- *   taskReply  flags u8 · stream u48 · seq u48 · durationMs f64 · outcome · [outcomes] · [keptRefs]
+ *              functionNumber u32 · args · [definition] · [values] · [gpuIds] · [holds]
+ *   taskReply  flags u8 · stream u48 · seq u48 · durationMs f64 · outcome · [outcomes] ·
+ *              [keptRefs] · [holds]
  *   takenBack  stream u48 · count · seqs u48 each
  */
 import type { Outcome } from "#engine/protocol/outcome.ts";
@@ -20,34 +21,38 @@ import {
   writeEncoded,
   writeOutcome,
 } from "./outcome-codec.ts";
-import { definitionField } from "./shared-fields.ts";
+import { definitionField, heldRefsField } from "./shared-fields.ts";
 import { WireError } from "./wire-error.ts";
 
 const hasDefinition = 1;
 const hasValues = 2;
 const hasGpuIds = 4;
+const hasPushHolds = 8;
 const hasOutcomes = 1;
 const hasKeptRefs = 2;
+const hasReplyHolds = 4;
 
 const pushTaskFixedBytes = 31;
 const taskReplyFixedBytes = 21;
 const objectNameBytes = 8;
 
 export function pushTaskBytesMax(message: PushTask): number {
-  const { definition, values, gpuIds } = message;
+  const { definition, values, gpuIds, holds } = message;
   let bytes = pushTaskFixedBytes + encodedBytesMax(message.args);
   if (definition !== null) bytes += definitionField.bytesMax(definition);
   if (values !== null) bytes += outcomesBytesMax(values);
   if (gpuIds !== null) bytes += countsBytesMax(gpuIds);
+  if (holds !== null) bytes += heldRefsField.bytesMax(holds);
   return bytes;
 }
 
 export function writePushTask(writer: FrameWriter, message: PushTask): void {
-  const { definition, values, gpuIds } = message;
+  const { definition, values, gpuIds, holds } = message;
   const flags =
     (definition === null ? 0 : hasDefinition) |
     (values === null ? 0 : hasValues) |
-    (gpuIds === null ? 0 : hasGpuIds);
+    (gpuIds === null ? 0 : hasGpuIds) |
+    (holds === null ? 0 : hasPushHolds);
   writer.u8(flags);
   writer.u48(message.stream);
   writer.u48(message.seq);
@@ -59,10 +64,11 @@ export function writePushTask(writer: FrameWriter, message: PushTask): void {
   if (definition !== null) definitionField.write(writer, definition);
   if (values !== null) writeOutcomes(writer, values);
   if (gpuIds !== null) writeCounts(writer, gpuIds);
+  if (holds !== null) heldRefsField.write(writer, holds);
 }
 
 export function readPushTask(reader: FrameReader): PushTask {
-  const flags = readFlags(reader, hasDefinition | hasValues | hasGpuIds);
+  const flags = readFlags(reader, hasDefinition | hasValues | hasGpuIds | hasPushHolds);
   const stream = reader.u48();
   const seq = reader.u48();
   const serial = reader.u48();
@@ -73,6 +79,7 @@ export function readPushTask(reader: FrameReader): PushTask {
   const definition = (flags & hasDefinition) === 0 ? null : definitionField.read(reader);
   const values = (flags & hasValues) === 0 ? null : readOutcomes(reader);
   const gpuIds = (flags & hasGpuIds) === 0 ? null : readCounts(reader);
+  const holds = (flags & hasPushHolds) === 0 ? null : heldRefsField.read(reader);
   return {
     type: "pushTask",
     from: reader.sender,
@@ -86,36 +93,44 @@ export function readPushTask(reader: FrameReader): PushTask {
     args,
     values,
     gpuIds,
+    holds,
   };
 }
 
 export function taskReplyBytesMax(message: TaskReply): number {
-  const { outcomes, keptRefs } = message;
+  const { outcomes, keptRefs, holds } = message;
   let bytes = taskReplyFixedBytes + outcomeBytesMax(message.outcome);
   if (outcomes !== null) bytes += outcomesBytesMax(outcomes);
   if (keptRefs !== null) bytes += varintBytesMax + keptRefs.length * objectNameBytes;
+  if (holds !== null) bytes += heldRefsField.bytesMax(holds);
   return bytes;
 }
 
 export function writeTaskReply(writer: FrameWriter, message: TaskReply): void {
-  const { outcomes, keptRefs } = message;
-  writer.u8((outcomes === null ? 0 : hasOutcomes) | (keptRefs === null ? 0 : hasKeptRefs));
+  const { outcomes, keptRefs, holds } = message;
+  const flags =
+    (outcomes === null ? 0 : hasOutcomes) |
+    (keptRefs === null ? 0 : hasKeptRefs) |
+    (holds === null ? 0 : hasReplyHolds);
+  writer.u8(flags);
   writer.u48(message.stream);
   writer.u48(message.seq);
   writer.f64(message.durationMs);
   writeOutcome(writer, message.outcome);
   if (outcomes !== null) writeOutcomes(writer, outcomes);
   if (keptRefs !== null) writeObjectNames(writer, keptRefs);
+  if (holds !== null) heldRefsField.write(writer, holds);
 }
 
 export function readTaskReply(reader: FrameReader): TaskReply {
-  const flags = readFlags(reader, hasOutcomes | hasKeptRefs);
+  const flags = readFlags(reader, hasOutcomes | hasKeptRefs | hasReplyHolds);
   const stream = reader.u48();
   const seq = reader.u48();
   const durationMs = reader.f64();
   const outcome = readOutcome(reader);
   const outcomes = (flags & hasOutcomes) === 0 ? null : readOutcomes(reader);
   const keptRefs = (flags & hasKeptRefs) === 0 ? null : readObjectNames(reader);
+  const holds = (flags & hasReplyHolds) === 0 ? null : heldRefsField.read(reader);
   return {
     type: "taskReply",
     from: reader.sender,
@@ -125,6 +140,7 @@ export function readTaskReply(reader: FrameReader): TaskReply {
     outcome,
     outcomes,
     keptRefs,
+    holds,
   };
 }
 
