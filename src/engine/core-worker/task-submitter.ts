@@ -223,7 +223,13 @@ export class TaskSubmitter {
 
   /** Links with room again: go on pushing. */
   onWritable(nowMs: number, out: Out): void {
-    for (const queue of [...this.#queues.values()]) this.#dispatch(queue, nowMs, out);
+    for (const queue of [...this.#queues.values()]) {
+      this.#dispatch(queue, nowMs, out);
+      for (const lease of [...queue.leases]) {
+        const isLeft = queue.tasks.size > 0 && lease.inFlightCount === 0;
+        if (isLeft) this.#onIdle(lease, nowMs, out);
+      }
+    }
   }
 
   nextDeadlineMs(): number {
@@ -420,7 +426,9 @@ export class TaskSubmitter {
 
   #onIdle(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
-    if (this.#somebodyWaits(lease)) {
+    // What fills its link is soon read: another lease would be of this same worker.
+    const isFull = queue.tasks.size > 0 && out.isCongested(lease.workerId);
+    if (!isFull && this.#somebodyWaits(lease)) {
       this.#release(lease, out);
       // With tasks left, its turn was over: it stands in line again. Without, it is not needed.
       if (queue.tasks.size > 0) this.#adjustRequests(queue, out);
