@@ -121,5 +121,43 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
       "other" as const,
     ),
   });
-  return fc.oneof({ weight: 8, arbitrary: task }, ...small);
+  const relay = { weight: 2, arbitrary: relays(bytes) };
+  return fc.oneof({ weight: 8, arbitrary: task }, relay, ...small);
+}
+
+/**
+ * A task that gets what a task of its own has put, and gives the refs inside to an actor and to its
+ * caller: they go through four processes, of which any may end.
+ */
+function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+  return fc
+    .record({
+      puts: fc.array(fc.record({ n: fc.nat(99), bytes }), { minLength: 1, maxLength: 2 }),
+      actor,
+      keep: fc.boolean(),
+      callMs: fc.nat(4),
+      sleepMs: fc.nat(4),
+      drops: fc.boolean(),
+      recalls: fc.boolean(),
+      returns: places,
+    })
+    .map(({ puts, keep, callMs, sleepMs, drops, recalls, returns, ...rest }): Step => {
+      const made: Body = {
+        steps: puts.map(({ n, bytes: size }) => ({ op: "put", n, nested: [], bytes: size })),
+        result: { type: "value", n: 0, returns: puts.map((_, i) => i), bytes: 0 },
+      };
+      const task = { op: "task", direct: [], nested: [], cpus: 1, returns: 1 } as const;
+      // Behind the ref of the task come those that were inside of its value.
+      const given = puts.map((_, i) => i + 1);
+      const call = { op: "call", actor: rest.actor, direct: [], keep, ms: callMs } as const;
+      const steps: Step[] = [
+        { ...task, body: made },
+        { op: "get", of: [0], timeoutMs: null },
+        { ...call, nested: given },
+        { op: "sleep", ms: sleepMs },
+      ];
+      if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
+      if (drops) steps.push({ op: "drop", of: 1 });
+      return { ...task, body: { steps, result: { type: "value", n: 1, returns, bytes: 0 } } };
+    });
 }
