@@ -8,6 +8,7 @@ import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-c
 import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
 import { refsOf } from "./object-ref.ts";
 import { inert, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { AnyActorHandle } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
@@ -50,13 +51,18 @@ class ActorMethod {
   remote(...args: unknown[]): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     checkSameRuntime(this.#handle, client);
     const { args: encoded, refs } = values.encodeArguments(args);
     const { actorId, className } = this.#handle.actor;
     const actor = client.core.actors.clientOf(actorId, className);
-    const call = { args: encoded, refs, depth };
-    return refsOf(client.submitActorTask(actor, this.#shape, call), client);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const signal = this.#options["signal"] as AbortSignal | undefined;
+    if (signal === undefined) {
+      return refsOf(client.submitActorTask(actor, this.#shape, call), client);
+    }
+    const made = { actor, shape: this.#shape, made: call };
+    return refsOf(submitWithSignal(client, signal, made), client);
   }
 
   options(options: Options): ActorMethod {

@@ -78,8 +78,6 @@ const notYet: Readonly<Record<string, unknown>> = {
   maxCalls: 0,
   maxRetries: undefined,
   retryExceptions: false,
-  signal: undefined,
-  timeoutMs: undefined,
   priority: 0,
   generatorBackpressureNumObjects: undefined,
   maxRestarts: 0,
@@ -146,6 +144,13 @@ function checkOption(name: string, value: unknown): void {
       return checkInteger(name, value, 1, returnsMax);
     case "maxConcurrency":
       return checkInteger(name, value, 1, 1_000_000);
+    case "timeoutMs":
+      if (typeof value !== "number") throw kindError(name, "a number", value);
+      if (!(value > 0)) throw new RangeError(`timeoutMs must be above 0, got ${value}`);
+      return;
+    case "signal":
+      if (value instanceof AbortSignal) return;
+      throw kindError(name, "an AbortSignal", value);
     case "getIfExists":
       if (typeof value !== "boolean") throw kindError(name, "a boolean", value);
       return;
@@ -249,6 +254,7 @@ export function taskShape(descriptor: FunctionDescriptor, options: Options): Cal
       taskName: typeof name === "string" && name !== "" ? name : descriptor.displayName,
       numReturns: numberOr(options["numReturns"], 1),
       resources: requestOf(options, 1),
+      timeoutMs: timeoutOf(options),
     },
     strategy: strategyOf(options),
   };
@@ -263,9 +269,16 @@ export function methodShape(className: string, method: string, options: Options)
       taskName: typeof name === "string" && name !== "" ? name : `${className}.${method}`,
       numReturns: numberOr(options["numReturns"], 1),
       resources: makeRequest([]),
+      timeoutMs: timeoutOf(options),
     },
     strategy: { type: "default" },
   };
+}
+
+/** 0: it may run for as long as it takes. */
+function timeoutOf(options: Options): number {
+  const timeoutMs = numberOr(options["timeoutMs"], 0);
+  return timeoutMs === Infinity ? 0 : timeoutMs;
 }
 
 function labelsOf(name: string, value: unknown): ReadonlyMap<string, string> {

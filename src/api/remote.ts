@@ -26,6 +26,7 @@ import {
 import { refsOf } from "./object-ref.ts";
 import { onRevive, setRemoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, realmState, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { RemoteSignature } from "./signatures.ts";
 
 export const remote: RemoteSignature = function remote(first: unknown, second?: unknown): never {
@@ -59,6 +60,7 @@ function makeRemote(registered: RegisteredRemote, options: Options): unknown {
 
 function makeRemoteFunction(registered: RegisteredRemote, options: Options): unknown {
   let shape: CallShape | undefined;
+  const signal = options["signal"] as AbortSignal | undefined;
   const submit = (...args: unknown[]): unknown => {
     const caller = requireClient("remote");
     if (caller === null) return inert;
@@ -66,10 +68,12 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
       assertReachable(registered);
       shape = taskShape(registered.descriptor, options);
     }
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     const { args: encoded, refs } = values.encodeArguments(args);
     if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
-    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    if (signal === undefined) return refsOf(client.submitTask(shape, call), client);
+    return refsOf(submitWithSignal(client, signal, { actor: null, shape, made: call }), client);
   };
   const remoteFunction = (): never => {
     const name = registered.descriptor.displayName;

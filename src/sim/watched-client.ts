@@ -2,19 +2,14 @@
 import type { ActorId } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Outcome } from "#engine/protocol/outcome.ts";
 import {
   type CallShape,
   type ClientOptions,
   CoreWorkerClient,
+  type NewCall,
   type PendingCall,
 } from "#engine/services/core-worker-client.ts";
-
-interface Call {
-  readonly args: Encoded;
-  readonly refs: (ObjectEntry | null)[] | null;
-  readonly depth: number;
-}
 
 export interface ClientWatch {
   onSubmitted(entries: readonly ObjectEntry[]): void;
@@ -32,11 +27,11 @@ export class WatchedClient extends CoreWorkerClient {
     this.#watch = watch;
   }
 
-  override submitTask(shape: CallShape, call: Call): TaskRecord {
+  override submitTask(shape: CallShape, call: NewCall): TaskRecord {
     return this.#submitted(super.submitTask(shape, call));
   }
 
-  override submitActorTask(actor: ActorClient, shape: CallShape, call: Call): TaskRecord {
+  override submitActorTask(actor: ActorClient, shape: CallShape, call: NewCall): TaskRecord {
     return this.#submitted(super.submitActorTask(actor, shape, call));
   }
 

@@ -27,6 +27,7 @@ export function template(functionNumber = 1, numReturns = 1): TaskTemplate {
       taskName,
       numReturns,
       resources: resources({ CPU: 1 }),
+      timeoutMs: 0,
     },
     functionNumber,
     schedulingKey: taskName,

@@ -27,6 +27,7 @@ function shape(name: string, cpus: number, numReturns: number): CallShape {
     taskName: name,
     numReturns,
     resources,
+    timeoutMs: 0,
   };
   return { definition, strategy: { type: "default" } };
 }
@@ -39,6 +40,7 @@ const method: CallShape = {
     taskName: "Actor.call",
     numReturns: 1,
     resources: makeRequest([]),
+    timeoutMs: 0,
   },
   strategy: { type: "default" },
 };
@@ -256,7 +258,14 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
     extent === undefined
       ? inlineValue(n, specials)
       : new StoredValue(extent.segment, extent.offset, extent.size, specials);
-  return { args, refs: refs.length === 0 ? null : refs, depth: context.depth, n, parts };
+  return {
+    args,
+    refs: refs.length === 0 ? null : refs,
+    depth: context.depth,
+    parent: context.task,
+    n,
+    parts,
+  };
 }
 
 function drawRefs(world: EngineWorld, context: Context, most: number, toAwait: boolean): Ref[] {

@@ -40,6 +40,8 @@ export interface Config {
   readonly gcsReconnectMs: number;
   /** Least time between two reports of what a node has free, and between two views of all. */
   readonly resourceReportMs: number;
+  /** A task cancelled by force has so long to end before its thread is ended. */
+  readonly forceGraceMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
 }
@@ -61,6 +63,7 @@ export const defaultConfig: Config = {
   healthTimeoutMs: 15_000,
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
+  forceGraceMs: 100,
   arenaChunkBytes: 4 * 1024 * 1024,
 };
 

@@ -5,12 +5,14 @@
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorClient } from "./actor-submitter.ts";
+import type { CancelCause } from "./cancelled-outcome.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
@@ -111,6 +113,28 @@ export interface ConstructorFinished {
   readonly maxConcurrency: number;
 }
 
+/** Cancel what makes the object; answered by `cancelled` when its owner has taken it. */
+export interface CancelCall {
+  readonly type: "cancelCall";
+  readonly requestId: number;
+  readonly entry: ObjectEntry;
+  readonly force: boolean;
+  readonly recursive: boolean;
+}
+
+/** The signal in the options of these calls of ours was aborted. */
+export interface AbortCalls {
+  readonly type: "abortCalls";
+  readonly tasks: readonly TaskRecord[];
+}
+
+/** A call that is over before it was submitted: its refs have ended already. */
+export interface SubmitCancelled {
+  readonly type: "submitCancelled";
+  readonly task: TaskRecord;
+  readonly cause: CancelCause;
+}
+
 export type CoreWorkerCall =
   | SubmitTask
   | SubmitActorTask
@@ -126,7 +150,10 @@ export type CoreWorkerCall =
   | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
-  | ConstructorFinished;
+  | ConstructorFinished
+  | CancelCall
+  | AbortCalls
+  | SubmitCancelled;
 
 export type CoreWorkerEvent =
   | CoreWorkerCall
@@ -134,6 +161,7 @@ export type CoreWorkerEvent =
   | TaskMessage
   | ObjectMessage
   | GcsMessage
+  | CancelMessage
   | Deadline
   | Writable;
 
@@ -146,6 +174,19 @@ export interface RunTask {
 export interface RunConstructor {
   readonly type: "runConstructor";
   readonly actor: IncomingActor;
+}
+
+/** Its body is to end: abort its signal, and what it waits for. */
+export interface AbortTask {
+  readonly type: "abortTask";
+  readonly task: IncomingTask;
+}
+
+export interface Cancelled {
+  readonly type: "cancelled";
+  readonly requestId: number;
+  /** Force was asked for a call of an actor. */
+  readonly refused: boolean;
 }
 
 export interface Killed {
@@ -198,6 +239,8 @@ export type CoreWorkerInstruction =
   | ReleaseLater
   | RunTask
   | RunConstructor
+  | AbortTask
+  | Cancelled
   | Killed
   | Found
   | Allocated

@@ -24,6 +24,7 @@ import type { WorkerDied } from "#engine/protocol/lease.ts";
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
+import { Cancellation } from "./cancellation.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
@@ -42,6 +43,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
+  readonly #cancellation: Cancellation;
   readonly #memoryStore = new MemoryStore();
   readonly #dependencies: DependencyResolver;
 
@@ -57,6 +59,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
     this.receiver = new TaskReceiver(context, references);
+    const { submitter, actors, receiver } = this;
+    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver });
   }
 
   /**
@@ -100,7 +104,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    return Math.min(
+      this.#memoryStore.nextDeadlineMs(),
+      this.submitter.nextDeadlineMs(),
+      this.#cancellation.nextDeadlineMs(),
+    );
   }
 
   checkInvariants(): void {
@@ -173,7 +181,38 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       default:
+        if (this.#routeCancels(event, nowMs, out)) return;
         return this.#routeActors(event, out);
+    }
+  }
+
+  #routeCancels(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
+    const cancellation = this.#cancellation;
+    switch (event.type) {
+      case "cancelCall":
+        cancellation.onCancelCall(event, nowMs, out);
+        return true;
+      case "abortCalls":
+        cancellation.onAbortCalls(event, nowMs, out);
+        return true;
+      case "submitCancelled":
+        cancellation.onSubmitCancelled(event, out);
+        return true;
+      case "cancelTask":
+        cancellation.onCancelTask(event, nowMs, out);
+        return true;
+      case "cancelObject":
+        this.references.watchIfFar(event.from as WorkerId, out);
+        cancellation.onCancelObject(event, nowMs, out);
+        return true;
+      case "cancelTaken":
+        cancellation.onCancelTaken(event, out);
+        return true;
+      case "taskStarted":
+        cancellation.onTaskStarted(event, nowMs);
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -227,6 +266,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onResolved(task: TaskRecord, nowMs: number, out: Out): void {
+    if (task.isCancelled) return;
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
       if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
@@ -327,11 +367,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
     this.actors.onWorkerDied(workerId);
+    this.#cancellation.onWorkerDied(workerId, out);
     out.instruct({ type: "forgetPeer", workerId });
   }
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
+    this.#cancellation.onDeadline(nowMs, out);
   }
 }

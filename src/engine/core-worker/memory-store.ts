@@ -9,7 +9,7 @@
  * Source: Ray memory_store; protocols §2.8.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
-import type { ObjectEntry, Waiter } from "./object-entry.ts";
+import { type ObjectEntry, TaskRecord, type Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 
 /**
@@ -190,5 +190,6 @@ export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {
 }
 
 function isLive(waiter: Waiter): boolean {
-  return !(waiter instanceof GetRequest && waiter.settled);
+  if (waiter instanceof GetRequest) return !waiter.settled;
+  return !(waiter instanceof TaskRecord && waiter.isCancelled);
 }

@@ -12,12 +12,14 @@
 import { assert } from "#engine/common/assert.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
+import type { CancelTask } from "#engine/protocol/cancel.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
 import { InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
+import type { ChildTasks } from "./child-tasks.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
@@ -39,6 +41,14 @@ export class IncomingTask {
   /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
   readonly covered: readonly RefSpecial[] | null;
   waiting = false;
+  /** Its refs have ended at the owner: its result is for nobody. */
+  isCancelled = false;
+  /** Its calls are cancelled with it, also those to come. */
+  refusesCalls = false;
+  /** Its unfinished calls; null until the first. */
+  children: ChildTasks | null = null;
+  /** Set by the api when the body asks for its signal. */
+  onAbort: (() => void) | null = null;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
     this.owner = message.from as WorkerId;
@@ -74,6 +84,8 @@ export class IncomingActor {
 interface Peer {
   readonly definitions: Map<number, FunctionDefinition>;
   readonly lastSeqs: Map<number, number>;
+  /** By stream, seqs of tasks that were cancelled before they came. Null until the first. */
+  cancelled: Map<number, Set<number>> | null;
 }
 
 export class TaskReceiver {
@@ -106,6 +118,10 @@ export class TaskReceiver {
     return this.#running.size;
   }
 
+  isRunning(task: IncomingTask): boolean {
+    return this.#running.has(task);
+  }
+
   onPushTask(message: PushTask, out: Out): void {
     const peer = this.#peerOf(message.from);
     if (message.definition !== null) {
@@ -114,13 +130,22 @@ export class TaskReceiver {
     if (this.#isRepeat(peer, message)) return;
     const definition = peer.definitions.get(message.functionNumber);
     assert(definition !== undefined, "the definition travels ahead of the first use");
+    const wasCancelled = peer.cancelled !== null && this.#wasCancelled(peer, message);
     if (this.actor === null && this.#isWaitingStream(message.from, message.stream)) {
       const { stream, seq, from } = message;
       out.send(from, { type: "takenBack", from: this.#context.self, stream, seqs: [seq] });
       return;
     }
+    if (wasCancelled) {
+      this.#refuse(message, out);
+      return;
+    }
     const task = new IncomingTask(message, definition);
     this.#running.add(task);
+    if (definition.timeoutMs > 0) {
+      const { stream, seq, from } = message;
+      out.send(from, { type: "taskStarted", from: this.#context.self, stream, seq });
+    }
     out.instruct({ type: "runTask", task });
   }
 
@@ -153,10 +178,23 @@ export class TaskReceiver {
       this.#discard(outcome, outcomes);
       return;
     }
+    if (task.isCancelled) {
+      this.#discard(outcome, outcomes);
+      this.#reply(task, { durationMs, outcome: undefined, outcomes: null }, out);
+      return;
+    }
     this.#references.exportContained(outcome, task.owner);
     for (const value of outcomes ?? noOutcomes) {
       this.#references.exportContained(value, task.owner);
     }
+    this.#reply(task, event, out);
+  }
+
+  #reply(
+    task: IncomingTask,
+    { durationMs, outcome, outcomes }: Pick<TaskFinished, "durationMs" | "outcome" | "outcomes">,
+    out: Out,
+  ): void {
     out.send(task.owner, {
       type: "taskReply",
       from: this.#context.self,
@@ -167,6 +205,45 @@ export class TaskReceiver {
       outcomes,
       keptRefs: task.covered === null ? null : this.#keep(task.covered),
     });
+  }
+
+  /** It was cancelled before it came: for its owner it is over, whatever the answer. */
+  #refuse({ stream, seq, from }: PushTask, out: Out): void {
+    out.send(from, {
+      type: "taskReply",
+      from: this.#context.self,
+      stream,
+      seq,
+      durationMs: 0,
+      outcome: undefined,
+      outcomes: null,
+      keptRefs: null,
+    });
+  }
+
+  #wasCancelled(peer: Peer, { stream, seq }: PushTask): boolean {
+    const seqs = peer.cancelled?.get(stream);
+    if (seqs?.delete(seq) !== true) return false;
+    if (seqs.size === 0) peer.cancelled?.delete(stream);
+    if (peer.cancelled?.size === 0) peer.cancelled = null;
+    return true;
+  }
+
+  /** The task, if it runs. One that has not come yet never starts. */
+  cancel({ from, stream, seq, recursive }: CancelTask): IncomingTask | undefined {
+    for (const task of this.#running) {
+      if (task.seq !== seq || task.stream !== stream || task.owner !== from) continue;
+      task.isCancelled = true;
+      if (recursive) task.refusesCalls = true;
+      return task;
+    }
+    const peer = this.#peerOf(from);
+    if (seq <= (peer.lastSeqs.get(stream) ?? -1)) return undefined;
+    peer.cancelled ??= new Map();
+    const seqs = peer.cancelled.get(stream);
+    if (seqs === undefined) peer.cancelled.set(stream, new Set([seq]));
+    else seqs.add(seq);
+    return undefined;
   }
 
   onTaskWaiting({ task, waiting }: TaskWaiting, out: Out): void {
@@ -203,7 +280,7 @@ export class TaskReceiver {
   #peerOf(address: Address): Peer {
     let peer = this.#peers.get(address);
     if (peer === undefined) {
-      peer = { definitions: new Map(), lastSeqs: new Map() };
+      peer = { definitions: new Map(), lastSeqs: new Map(), cancelled: null };
       this.#peers.set(address, peer);
     }
     return peer;

@@ -15,7 +15,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
+import { taskIdHex } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
@@ -30,6 +30,7 @@ import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { KnownDefinitions } from "./known-definitions.ts";
 import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
@@ -53,8 +54,7 @@ export class TaskSubmitter {
   readonly #leases = new Map<number, LeaseStream>();
   /** Whose requests no node can meet. */
   readonly #infeasible = new Set<SchedulingQueue>();
-  /** Functions that a worker has run for us: it remembers them. */
-  readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
+  readonly #definitionsKnown = new KnownDefinitions();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
   /** By raylet, of those that gave us leases. */
   readonly #demands = new Map<Address, LeaseDemand>();
@@ -92,7 +92,7 @@ export class TaskSubmitter {
     this.#references.watchIfFar(workerId, out);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
-    lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
+    lease.definitionKnown = this.#definitionsKnown.has(workerId, functionNumber);
     this.#leases.set(leaseId, lease);
     queue.leases.push(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
@@ -149,13 +149,23 @@ export class TaskSubmitter {
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
-      else this.#manager.finish(task, this.#failure(task, error), null, out);
+      const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
+      if (isUnstarted && !task.isCancelled) unstarted.push(task);
+      else this.#endLost(task, error, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);
     this.#dispatch(queue, nowMs, out);
     this.#dropIfUnused(queue);
+  }
+
+  /**
+   * It had started, or may have, where a worker was lost. THE PLACE FOR RETRIES: one that was
+   * cancelled has none; one whose worker was ended for a neighbour (detail `forceCancel`) may run
+   * again at no cost, where it has any.
+   */
+  #endLost(task: TaskRecord, error: EngineError, out: Out): void {
+    this.#manager.finish(task, this.#failure(task, error), null, out);
   }
 
   onLeaseDemand(message: LeaseDemand, out: Out): void {
@@ -168,9 +178,7 @@ export class TaskSubmitter {
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
   onNodeDied(nodeId: NodeId, error: EngineError, nowMs: number, out: Out): void {
     this.#demands.delete(nodeId);
-    for (const workerId of this.#definitionsKnown.keys()) {
-      if (nodeIdOf(workerId) === nodeId) this.#definitionsKnown.delete(workerId);
-    }
+    this.#definitionsKnown.forgetNode(nodeId);
     for (const lease of [...this.#leases.values()]) {
       if (lease.raylet === nodeId) this.#endRevoked(lease, error, nowMs, out);
     }
@@ -186,15 +194,15 @@ export class TaskSubmitter {
     if (task === undefined) return;
     const { queue } = lease;
     queue.inFlightCount -= 1;
-    queue.addDuration(reply.durationMs);
+    if (!task.isCancelled) queue.addDuration(reply.durationMs);
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
-    this.#refill(lease, nowMs, out);
+    this.refill(lease, nowMs, out);
   }
 
   onWorkerDied(workerId: WorkerId): void {
-    this.#definitionsKnown.delete(workerId);
+    this.#definitionsKnown.forget(workerId);
   }
 
   onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
@@ -206,9 +214,24 @@ export class TaskSubmitter {
       const task = lease.remove(seq);
       if (task === undefined) continue;
       queue.inFlightCount -= 1;
-      queue.tasks.unshift(task);
+      if (task.isCancelled) this.#manager.finish(task, undefined, null, out);
+      else queue.tasks.unshift(task);
     }
     this.#dispatch(queue, nowMs, out);
+  }
+
+  /** A task in flight on a lease of ours. */
+  findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
+    const lease = this.#leases.get(stream);
+    return lease?.workerId === from ? lease.find(seq) : undefined;
+  }
+
+  /** Marked as cancelled while it stood in its queue. */
+  onQueuedCancelled(task: TaskRecord, out: Out): void {
+    const queue = this.#queueOf(task);
+    queue.tasks.onCancelled(task);
+    this.#adjustRequests(queue, out);
+    this.#dropIfUnused(queue);
   }
 
   /** Links with room again: go on pushing. */
@@ -255,6 +278,7 @@ export class TaskSubmitter {
   checkInvariants(): void {
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
+      queue.tasks.checkInvariants();
       let ofLeases = 0;
       for (const lease of queue.leases) ofLeases += lease.inFlightCount;
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
@@ -302,7 +326,8 @@ export class TaskSubmitter {
     }
   }
 
-  #refill(lease: LeaseStream, nowMs: number, out: Out): void {
+  /** A place on the lease is free. */
+  refill(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
@@ -374,12 +399,7 @@ export class TaskSubmitter {
 
   #noteDefinition(lease: LeaseStream): void {
     lease.definitionKnown = true;
-    let known = this.#definitionsKnown.get(lease.workerId);
-    if (known === undefined) {
-      known = new Set();
-      this.#definitionsKnown.set(lease.workerId, known);
-    }
-    known.add(lease.queue.template.functionNumber);
+    this.#definitionsKnown.add(lease.workerId, lease.queue.template.functionNumber);
   }
 
   /** Takes back the newer half of what the fullest lease of the key has not started. */
@@ -391,7 +411,6 @@ export class TaskSubmitter {
     while (fullest.inFlightCount > keep) {
       if (!out.retract(fullest.workerId, fullest.newestPosition())) return;
       queue.tasks.unshift(fullest.removeNewest());
-      queue.inFlightCount -= 1;
     }
   }
 

@@ -18,6 +18,7 @@ import { engineError } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { nodeIdOf, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { NodeState } from "#engine/protocol/gcs.ts";
+import type { StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type {
   LeaseDemand,
   ReleaseLease,
@@ -148,6 +149,15 @@ export class LeaseManager {
     lease.isBlocked = message.blocked;
     if (message.blocked) this.#placement.lend(lease);
     else this.#placement.retake(lease);
+  }
+
+  /** One of its tasks was cancelled by force and goes on: the thread ends for all there. */
+  onStopLeasedWorker({ from, leaseId, reason }: StopLeasedWorker, out: RayletOut): void {
+    const lease = this.#owners.get(from as WorkerId)?.leases.get(leaseId);
+    const worker = lease?.worker ?? null;
+    if (worker === null || worker.phase === "stopping") return;
+    worker.stopReason = reason;
+    this.#placement.stopWorker(worker, out);
   }
 
   grant(lease: Lease, out: RayletOut): void {

@@ -24,6 +24,7 @@ import type {
   ResourceView,
   StopActorWorker,
 } from "#engine/protocol/gcs.ts";
+import type { StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type {
   ReleaseLease,
@@ -60,7 +61,8 @@ export type RayletMessage =
   | StopActorWorker
   | ActorConstructed
   | AllocateArena
-  | FreeArena;
+  | FreeArena
+  | StopLeasedWorker;
 
 export type RayletEvent =
   | RayletMessage
@@ -175,6 +177,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onRequestWorkerLease(event, nowMs, out);
       case "releaseLease":
         return this.#leases.onReleaseLease(event);
+      case "stopLeasedWorker":
+        return this.#leases.onStopLeasedWorker(event, out);
       case "taskBlocked":
         return this.#leases.onTaskBlocked(event);
       case "watchWorker":
@@ -246,7 +250,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#onStartEnded(worker, exit, nowMs, out);
       return;
     }
-    const error = exitError(workerId, exit);
+    const error = exitError(workerId, exit, worker?.stopReason ?? "");
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);

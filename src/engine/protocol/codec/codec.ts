@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 2;
+export const wireVersion = 3;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -66,6 +66,11 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   heartbeatAck: 51,
   resourceView: 52,
   nodeDied: 53,
+  cancelTask: 64,
+  taskStarted: 65,
+  cancelObject: 66,
+  cancelTaken: 67,
+  stopLeasedWorker: 68,
 };
 
 const headBytes = 2;

@@ -11,6 +11,7 @@ import type {
   GcsMessage,
   NodeState,
 } from "#engine/protocol/gcs.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
@@ -169,6 +170,19 @@ const gcsMessages: MessageFields<GcsMessage> = {
   }),
 };
 
+const cancelMessages: MessageFields<CancelMessage> = {
+  cancelTask: messageOf("cancelTask", { stream: u48, seq: u48, force: bool, recursive: bool }),
+  taskStarted: messageOf("taskStarted", { stream: u48, seq: u48 }),
+  cancelObject: messageOf("cancelObject", {
+    requestId: anyNumber,
+    object: objectName,
+    force: bool,
+    recursive: bool,
+  }),
+  cancelTaken: messageOf("cancelTaken", { requestId: anyNumber, refused: bool }),
+  stopLeasedWorker: messageOf("stopLeasedWorker", { leaseId: u48, reason: text }),
+};
+
 export const coldMessages: MessageFields<ColdMessage> = {
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
@@ -189,4 +203,5 @@ export const coldMessages: MessageFields<ColdMessage> = {
   }),
   freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
   ...gcsMessages,
+  ...cancelMessages,
 };

@@ -27,6 +27,8 @@ const errorType = oneOf<ErrorType>({
   SERIALIZATION: 12,
   GET_TIMEOUT: 13,
   NODE_DIED: 14,
+  TASK_CANCELLED: 15,
+  TASK_TIMEOUT: 16,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({
@@ -56,6 +58,7 @@ export const definitionField: Field<FunctionDefinition> = record<FunctionDefinit
   taskName: text,
   numReturns: anyNumber,
   resources: resourcesField,
+  timeoutMs: anyNumber,
 });
 
 type NodeAffinity = Extract<SchedulingStrategy, { type: "nodeAffinity" }>;
