@@ -6,6 +6,12 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "cancelledByBorrower"
+  | "cancelledByForce"
+  | "cancelledOnItsWay"
+  | "cancelledQueued"
+  | "cancelledRecursively"
+  | "cancelledRunning"
   | "driverCrashed"
   | "leaseRevoked"
   | "leaseSpilled"
@@ -20,6 +26,8 @@ export type RareState =
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["cancelObject", "cancelledByBorrower"],
+  ["stopLeasedWorker", "cancelledByForce"],
   ["leaseRevoked", "leaseRevoked"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],

@@ -158,6 +158,9 @@ export class SimNode {
     const reclaimer = new SimReclaimer();
     const watch: ClientWatch = {
       onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
+      onCalled: (task, parent) => oracles.onCalled(task, parent),
+      onCancelling: (entry) => oracles.onCancelling(entry),
+      onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),

@@ -91,6 +91,7 @@ class Run {
       cluster: () => this.#cluster,
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
+      mark: (state) => this.#world.mark(state),
       note: (entity) => this.#world.note(entity),
     });
     this.#cluster = new Cluster(this.#world, plans, this.#oracles);

@@ -1,10 +1,12 @@
 /** The client of a simulated process, with every call through it shown to the oracles. */
 import type { ActorId } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
-import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import {
   type CallShape,
+  type CancelReach,
   type ClientOptions,
   CoreWorkerClient,
   type NewCall,
@@ -13,6 +15,9 @@ import {
 
 export interface ClientWatch {
   onSubmitted(entries: readonly ObjectEntry[]): void;
+  onCalled(task: TaskRecord, parent: IncomingTask | null): void;
+  onCancelling(entry: ObjectEntry): void;
+  onCancelTaken(entry: ObjectEntry, wasPending: boolean): void;
   onPut(entry: ObjectEntry): void;
   onKill(actorId: ActorId): void;
   onAwaited(request: PendingCall): void;
@@ -28,11 +33,36 @@ export class WatchedClient extends CoreWorkerClient {
   }
 
   override submitTask(shape: CallShape, call: NewCall): TaskRecord {
-    return this.#submitted(super.submitTask(shape, call));
+    return this.#submitted(super.submitTask(shape, call), call);
   }
 
   override submitActorTask(actor: ActorClient, shape: CallShape, call: NewCall): TaskRecord {
-    return this.#submitted(super.submitActorTask(actor, shape, call));
+    return this.#submitted(super.submitActorTask(actor, shape, call), call);
+  }
+
+  override submitAborted(actor: ActorClient | null, shape: CallShape, call: NewCall): TaskRecord {
+    const task = this.#submitted(super.submitAborted(actor, shape, call), call);
+    this.#watch.onCancelling(task);
+    return task;
+  }
+
+  override abortCalls(tasks: readonly TaskRecord[]): void {
+    for (const task of tasks) this.#watch.onCancelling(task);
+    super.abortCalls(tasks);
+  }
+
+  override async cancel(entry: ObjectEntry, options: CancelReach): Promise<boolean> {
+    const watch = this.#watch;
+    const wasPending = entry.state === "PENDING";
+    watch.onCancelling(entry);
+    const taken = super.cancel(entry, options);
+    const isOurs = entry.owner === this.workerId;
+    const actor = taskOf(entry)?.actor ?? null;
+    const isRefused = options.force && actor !== null;
+    if (isOurs && !isRefused) watch.onCancelTaken(entry, wasPending);
+    const refused = await taken;
+    if (!isOurs && !refused) watch.onCancelTaken(entry, wasPending);
+    return refused;
   }
 
   override killActor(actorId: ActorId, reason: string): Promise<void> {
@@ -57,7 +87,8 @@ export class WatchedClient extends CoreWorkerClient {
     super.awaitObjects(request);
   }
 
-  #submitted(task: TaskRecord): TaskRecord {
+  #submitted(task: TaskRecord, { parent }: NewCall): TaskRecord {
+    this.#watch.onCalled(task, parent);
     this.#watch.onSubmitted(task.moreReturns === null ? [task] : [task, ...task.moreReturns]);
     return task;
   }

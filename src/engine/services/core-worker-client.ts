@@ -54,6 +54,12 @@ export interface NewCall {
   readonly parent: IncomingTask | null;
 }
 
+/** What a cancel may do: end a thread, and end the calls of what it ends. */
+export interface CancelReach {
+  readonly force: boolean;
+  readonly recursive: boolean;
+}
+
 export interface FoundActor {
   readonly actorId: ActorId | null;
   readonly className: string;
@@ -148,7 +154,7 @@ export class CoreWorkerClient {
   }
 
   /** Resolves when the owner of the object has taken it; true if it was refused (force, actor). */
-  cancel(entry: ObjectEntry, options: { force: boolean; recursive: boolean }): Promise<boolean> {
+  cancel(entry: ObjectEntry, options: CancelReach): Promise<boolean> {
     if (this.#isClosed) return Promise.resolve(false);
     return new Promise((resolve) => {
       const requestId = this.#request();

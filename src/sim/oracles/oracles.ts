@@ -4,13 +4,15 @@
  */
 import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
+import type { RareState } from "#sim/reached.ts";
 import { AgreementOracle } from "./agreement.ts";
+import { CancelOracle } from "./cancel.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { ObjectOracle } from "./objects.ts";
@@ -27,6 +29,8 @@ export interface OracleOptions {
   /** Whether a fault of the run may stop the machine for a while. */
   mayStandStill(node: number): boolean;
   violate(oracle: string, violated: Violated): void;
+  /** A rare state was reached. */
+  mark(state: RareState): void;
   /** Something happened to the task, object or process. */
   note(entity: string): void;
 }
@@ -36,7 +40,7 @@ export class Oracles implements NetworkWatch {
   readonly #note: (entity: string) => void;
 
   constructor(options: OracleOptions) {
-    const { cluster, mayStandStill, note } = options;
+    const { cluster, mayStandStill, note, mark } = options;
     const of = <O extends Oracle>(make: (violate: Violate) => O): O => {
       const oracle: O = make((violated) => options.violate(oracle.name, violated));
       return oracle;
@@ -46,6 +50,7 @@ export class Oracles implements NetworkWatch {
       of((violate) => new TaskOracle(violate)),
       of((violate) => new ObjectOracle(violate)),
       of((violate) => new LossOracle(violate, cluster)),
+      of((violate) => new CancelOracle(violate, cluster, mark)),
       of((violate) => new ReferenceOracle(violate)),
       of((violate) => new ResourceOracle(violate)),
       of((violate) => new AgreementOracle(violate)),
@@ -58,6 +63,19 @@ export class Oracles implements NetworkWatch {
   onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
     for (const entry of entries) this.#noteEntry(entry);
     for (const oracle of this.#all) oracle.onSubmitted?.(entries, by);
+  }
+
+  onCalled(task: TaskRecord, parent: IncomingTask | null): void {
+    for (const oracle of this.#all) oracle.onCalled?.(task, parent);
+  }
+
+  onCancelling(entry: ObjectEntry): void {
+    this.#noteEntry(entry);
+    for (const oracle of this.#all) oracle.onCancelling?.(entry);
+  }
+
+  onCancelTaken(entry: ObjectEntry, wasPending: boolean): void {
+    for (const oracle of this.#all) oracle.onCancelTaken?.(entry, wasPending);
   }
 
   onPut(entry: ObjectEntry, digest: string, by: SimProcess): void {
