@@ -211,6 +211,8 @@ const examples: Examples = {
   },
   cancelTaken: { type: "cancelTaken", from, requestId: 1, refused: true },
   stopLeasedWorker: { type: "stopLeasedWorker", from, leaseId: 1, reason: "sum" },
+  doomLease: { type: "doomLease", from, owner: workerId },
+  doomedEnded: { type: "doomedEnded", from, owner: workerId },
 };
 
 function hexOf(message: Message): string {
@@ -298,6 +300,8 @@ const golden: Readonly<Record<MessageType, string>> = {
   cancelObject: "42120207000000000001000001",
   cancelTaken: "43120201",
   stopLeasedWorker: "44120100000000000673756d",
+  doomLease: "45121400112233445566778899aabbccddeeff00000001",
+  doomedEnded: "46121400112233445566778899aabbccddeeff00000001",
 };
 
 describe("golden bytes", () => {

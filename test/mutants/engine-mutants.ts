@@ -359,8 +359,8 @@ const nodes: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/lease-manager.ts`,
-        find: "for (const lease of [...(own?.leases.values() ?? [])]) this.#end(lease);",
-        replace: "void own;",
+        find: "    this.#doomed.add(lease);\n",
+        replace: "",
       },
     ],
   },

@@ -1,10 +1,11 @@
 /** What a context of an engine world may do next: one user action, drawn by the world. */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
-import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
-import { type ActorModel, check, nameOf } from "./engine-model.ts";
+import { type ActorModel, check, nameOf, type ObjectName } from "./engine-model.ts";
 import { Await, type Context, type GivenPart, givenOf } from "./engine-process.ts";
 import { inlineValue, type Ref, thrownValue } from "./engine-values.ts";
 import type { EngineWorld } from "./engine-world.ts";
@@ -56,6 +57,7 @@ export const userActions = {
   callActor,
   createActor,
   killActor,
+  cancelSomething,
   keepForLater,
   takeKept,
   requestRoom,
@@ -138,6 +140,20 @@ function killActor(world: EngineWorld, context: Context): void {
     reason: "",
   } as const;
   context.process.client.dispatch(event);
+}
+
+function cancelSomething(world: EngineWorld, context: Context): void {
+  if (context.refs.length === 0 || world.pick(2) > 0) return;
+  const { entry, name } = world.oneOf(context.refs);
+  const { model } = world;
+  const [force, recursive] = [world.pick(4) === 0, world.pick(3) > 0];
+  const [task, noted] = [taskOf(entry), model.taskOfReturn.get(name)];
+  if (noted !== undefined) model.cancelled.add(noted);
+  const isWaiting = entry.state === "PENDING" && task?.stream === null;
+  void context.process.client.cancel(entry, { force, recursive });
+  if (task === undefined || (force && task.actor !== null)) return;
+  check(entry.state !== "PENDING", `object ${name} was cancelled and goes on`);
+  if (isWaiting && noted !== undefined) noted.isOver = true;
 }
 
 function putValue(world: EngineWorld, context: Context): void {
@@ -296,10 +312,16 @@ function noteTask(
     given: call.parts.map(givenOf),
     returns,
     actorOf: call.actorOf ?? null,
+    parent: context.task === null ? null : nameOf({ ...nameOfTask(context.task), index: 1 }),
+    isOver: false,
     startedOn: null,
     takenBy: new Set(),
   });
   for (const entry of [task, ...(task.moreReturns ?? [])]) context.addRef(entry);
+}
+
+function nameOfTask({ owner, serial }: IncomingTask): Pick<ObjectName, "owner" | "serial"> {
+  return { owner, serial };
 }
 
 function returnsOf(task: TaskRecord): string[] {

@@ -263,6 +263,8 @@ function fieldsFrom(from: Address): AllFields {
     },
     cancelTaken: { requestId: count, refused: fc.boolean() },
     stopLeasedWorker: { leaseId: u48, reason: strings },
+    doomLease: { owner: workerId },
+    doomedEnded: { owner: workerId },
   };
 }
 

@@ -149,8 +149,11 @@ export class Cancellation {
     this.#addDue(nowMs + timeoutMs, { task, stream: task.stream, seq, type: "timeout" });
   }
 
-  /** Nobody answers any more, and nothing of it is left to cancel. */
-  onWorkerDied(workerId: WorkerId, out: Out): void {
+  /** Its tasks here are doomed; it answers nothing any more, and has nothing left to cancel. */
+  onWorkerDied(workerId: WorkerId, nowMs: number, out: Out): void {
+    for (const task of this.#receiver.doom(workerId)) {
+      this.#endRunning(task, { force: false, recursive: true }, { nowMs, out });
+    }
     for (const [requestId, owner] of this.#asked) {
       if (owner !== workerId) continue;
       this.#asked.delete(requestId);

@@ -162,7 +162,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "leaseDemand":
         return this.submitter.onLeaseDemand(event, out);
       case "workerDied":
-        return this.#onWorkerDied(event, out);
+        return this.#onWorkerDied(event, nowMs, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
       case "putObject":
@@ -210,6 +210,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return true;
       case "taskStarted":
         cancellation.onTaskStarted(event, nowMs);
+        return true;
+      case "doomLease":
+        this.receiver.onDoomLease(event, out);
         return true;
       default:
         return false;
@@ -349,25 +352,25 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     out.instruct({ type: "allocated", requestId, segment, offset, error });
   }
 
-  #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
-    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, out);
+  #onWorkerDied({ workerId, error }: WorkerDied, nowMs: number, out: Out): void {
+    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, nowMs, out);
   }
 
   #onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
     if (!this.references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);
-    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, out);
+    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, nowMs, out);
     this.actors.onNodeDied(nodeId);
     this.submitter.onNodeDied(nodeId, error, nowMs, out);
   }
 
-  #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
+  #endPeer(workerId: WorkerId, error: EngineError, nowMs: number, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
     for (const entry of lost) this.tasks.wakeWaiters(entry, out);
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
     this.actors.onWorkerDied(workerId);
-    this.#cancellation.onWorkerDied(workerId, out);
+    this.#cancellation.onWorkerDied(workerId, nowMs, out);
     out.instruct({ type: "forgetPeer", workerId });
   }
 

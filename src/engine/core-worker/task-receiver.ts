@@ -12,7 +12,7 @@
 import { assert } from "#engine/common/assert.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
-import type { CancelTask } from "#engine/protocol/cancel.ts";
+import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
 import { InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -95,6 +95,8 @@ export class TaskReceiver {
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
   readonly #waitingTasks = new Set<IncomingTask>();
+  /** Dead owners whose tasks here are not all over: the raylet keeps their leases till then. */
+  readonly #doomedOwners = new Set<WorkerId>();
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
@@ -176,6 +178,7 @@ export class TaskReceiver {
     this.#waitingTasks.delete(task);
     if (this.#references.ended.has(task.owner)) {
       this.#discard(outcome, outcomes);
+      if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
       return;
     }
     if (task.isCancelled) {
@@ -267,6 +270,22 @@ export class TaskReceiver {
     out.send(owner, { type: "takenBack", from: this.#context.self, stream, seqs: [] });
   }
 
+  /** Of an owner that has died, on a thread that it had leased; they are told to end. */
+  doom(owner: WorkerId): IncomingTask[] {
+    if (this.actor !== null) return [];
+    const doomed = [...this.#running].filter((task) => task.owner === owner);
+    for (const task of doomed) {
+      task.isCancelled = true;
+      task.refusesCalls = true;
+    }
+    return doomed;
+  }
+
+  onDoomLease({ owner }: DoomLease, out: Out): void {
+    this.#doomedOwners.add(owner);
+    this.#tellIfEnded(owner, out);
+  }
+
   onWorkerDied(workerId: WorkerId): void {
     this.#peers.delete(workerId);
   }
@@ -275,6 +294,12 @@ export class TaskReceiver {
     for (const task of this.#waitingTasks) {
       assert(this.#running.has(task) && task.waiting, "a waiting task runs");
     }
+  }
+
+  #tellIfEnded(owner: WorkerId, out: Out): void {
+    for (const task of this.#running) if (task.owner === owner) return;
+    this.#doomedOwners.delete(owner);
+    out.send(this.#context.raylet, { type: "doomedEnded", from: this.#context.self, owner });
   }
 
   #peerOf(address: Address): Peer {

@@ -2,7 +2,7 @@
  * Messages by which a task is cancelled: from a holder of its ref to its owner, from there to its
  * executor, and to the raylet when the executor's thread must end.
  */
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { ObjectName } from "./task.ts";
 
 /**
@@ -55,9 +55,28 @@ export interface StopLeasedWorker {
   readonly reason: string;
 }
 
+/**
+ * raylet → worker: an owner that leased it has died. Its tasks are told to end, and when the last
+ * one has, that is answered. Key: owner.
+ */
+export interface DoomLease {
+  readonly type: "doomLease";
+  readonly from: Address;
+  readonly owner: WorkerId;
+}
+
+/** worker → raylet: no task of that owner runs here any more. */
+export interface DoomedEnded {
+  readonly type: "doomedEnded";
+  readonly from: Address;
+  readonly owner: WorkerId;
+}
+
 export type CancelMessage =
   | CancelTask
   | TaskStarted
   | CancelObject
   | CancelTaken
-  | StopLeasedWorker;
+  | StopLeasedWorker
+  | DoomLease
+  | DoomedEnded;

@@ -24,7 +24,7 @@ import type {
   ResourceView,
   StopActorWorker,
 } from "#engine/protocol/gcs.ts";
-import type { StopLeasedWorker } from "#engine/protocol/cancel.ts";
+import type { DoomedEnded, StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type {
   ReleaseLease,
@@ -62,7 +62,8 @@ export type RayletMessage =
   | ActorConstructed
   | AllocateArena
   | FreeArena
-  | StopLeasedWorker;
+  | StopLeasedWorker
+  | DoomedEnded;
 
 export type RayletEvent =
   | RayletMessage
@@ -116,6 +117,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       nodeId,
       labels,
       placement: this.#placement,
+      config,
       membership: this.#membership,
       peers: this.#peers,
     });
@@ -156,6 +158,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     return Math.min(
       this.#pool.nextDeadlineMs(),
       this.#placement.nextDeadlineMs(),
+      this.#leases.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
     );
   }
@@ -177,6 +180,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onRequestWorkerLease(event, nowMs, out);
       case "releaseLease":
         return this.#leases.onReleaseLease(event);
+      case "doomedEnded":
+        return this.#leases.onDoomedEnded(event);
       case "stopLeasedWorker":
         return this.#leases.onStopLeasedWorker(event, out);
       case "taskBlocked":
@@ -184,7 +189,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "watchWorker":
         return this.#onWatchWorker(event, out);
       case "workerDied":
-        return this.#onRemoteWorkerDied(event, out);
+        return this.#onRemoteWorkerDied(event, nowMs, out);
       case "createActor":
         return this.#actors.onCreateActor(event, nowMs, out);
       case "stopActorWorker":
@@ -210,7 +215,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "heartbeatAck":
         return this.#membership.onHeartbeatAck(event, nowMs, out);
       case "nodeDied":
-        return this.#onNodeDied(event, out);
+        return this.#onNodeDied(event, nowMs, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -257,6 +262,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#objectStore.forget(workerId);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
+    this.#leases.tellDoomed(nowMs, out);
     out.send(gcsAddress, died);
     this.#peers.onOwnExit(workerId, error, out);
     this.#placement.onWorkerGone();
@@ -275,20 +281,22 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   }
 
   /** Told by the raylet of its node, which we asked to. */
-  #onRemoteWorkerDied(message: WorkerDied, out: RayletOut): void {
+  #onRemoteWorkerDied(message: WorkerDied, nowMs: number, out: RayletOut): void {
     const { workerId, error } = message;
     if (!this.#peers.onWorkerDied(message)) return;
     this.#leases.onWorkerExited(workerId, error, out);
     this.#objectStore.forget(workerId);
     this.#tellProcesses(this.#workerDied(workerId, error), out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
-  #onNodeDied(message: NodeDied, out: RayletOut): void {
+  #onNodeDied(message: NodeDied, nowMs: number, out: RayletOut): void {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
   #workerDied(workerId: WorkerId, error: EngineError): WorkerDied {
@@ -305,6 +313,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
 
   #onDeadline(nowMs: number, out: RayletOut): void {
     this.#placement.onDeadline(nowMs);
+    this.#leases.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {
       const worker = this.#pool.stopOverdue(nowMs, out);

@@ -71,6 +71,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   cancelObject: 66,
   cancelTaken: 67,
   stopLeasedWorker: 68,
+  doomLease: 69,
+  doomedEnded: 70,
 };
 
 const headBytes = 2;

@@ -181,6 +181,8 @@ const cancelMessages: MessageFields<CancelMessage> = {
   }),
   cancelTaken: messageOf("cancelTaken", { requestId: anyNumber, refused: bool }),
   stopLeasedWorker: messageOf("stopLeasedWorker", { leaseId: u48, reason: text }),
+  doomLease: messageOf("doomLease", { owner: workerId }),
+  doomedEnded: messageOf("doomedEnded", { owner: workerId }),
 };
 
 export const coldMessages: MessageFields<ColdMessage> = {
