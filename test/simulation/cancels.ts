@@ -1,4 +1,4 @@
-/** Cancels of tasks in every state, also of others' and by force: the rest comes out as it should. */
+/** Cancels of tasks in every state, of others' and by force: the rest comes out as it should. */
 import { cancel, get, getRuntimeContext, MobulaError, type ObjectRef, remote } from "mobula";
 import type { Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
