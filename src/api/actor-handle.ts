@@ -5,8 +5,9 @@
 import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
-import { refsOf } from "./object-ref.ts";
+import { checkMethodOptions, methodShape } from "./call-shape.ts";
+import { type CreationCall, refsOf } from "./object-ref.ts";
+import type { Options } from "./option-checks.ts";
 import { inert, requireClient } from "./runtime.ts";
 import { submitWithSignal } from "./signals.ts";
 import type { AnyActorHandle } from "./types.ts";
@@ -48,7 +49,8 @@ class ActorMethod {
     this.#shape = methodShape(handle.actor.className, method, options);
   }
 
-  remote(...args: unknown[]): unknown {
+  /** `calledFrom`: what user code called. */
+  remote(args: unknown[], calledFrom: CreationCall): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
     const { client, values, depth, context } = caller;
@@ -58,11 +60,11 @@ class ActorMethod {
     const actor = client.core.actors.clientOf(actorId, className);
     const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
     const signal = this.#options["signal"] as AbortSignal | undefined;
-    if (signal === undefined) {
-      return refsOf(client.submitActorTask(actor, this.#shape, call), client);
-    }
-    const made = { actor, shape: this.#shape, made: call };
-    return refsOf(submitWithSignal(client, signal, made), client);
+    const task =
+      signal === undefined
+        ? client.submitActorTask(actor, this.#shape, call)
+        : submitWithSignal(client, signal, { actor, shape: this.#shape, made: call });
+    return refsOf(task, client, calledFrom);
   }
 
   options(options: Options): ActorMethod {
@@ -76,9 +78,10 @@ function callableMethod(method: ActorMethod, name: string): object {
   const callable = (): never => {
     throw new TypeError(`${name} is a method of an actor: call it by .remote(), not directly`);
   };
+  const remote = (...args: unknown[]): unknown => method.remote(args, remote);
   return Object.defineProperties(callable, {
     name: { value: name },
-    remote: { value: (...args: unknown[]) => method.remote(...args) },
+    remote: { value: remote },
     options: { value: (options: Options) => callableMethod(method.options(options), name) },
   });
 }

@@ -1,7 +1,7 @@
 /** `cancel`: ends a task that nobody wants any more. */
 import { handleInternals } from "./actor-handle.ts";
-import { describe } from "./call-shape.ts";
 import { ObjectRef } from "./object-ref.ts";
+import { checkBoolean, checkOptions, describe } from "./option-checks.ts";
 import type { CancelOptions } from "./options.ts";
 import { never, requireClient } from "./runtime.ts";
 import type { CancelSignature } from "./signatures.ts";
@@ -27,17 +27,9 @@ export const cancel: CancelSignature = async (target, options = {}) => {
 };
 
 function checkCancelOptions(options: unknown): CancelOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`cancel: options must be an object, got ${describe(options)}`);
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (name !== "force" && name !== "recursive") {
-      throw new TypeError(`cancel has no option ${JSON.stringify(name)}; it has: force, recursive`);
-    }
-    if (value === undefined || typeof value === "boolean") continue;
-    throw new TypeError(`cancel: ${name} must be a boolean, got ${describe(value)}`);
-  }
-  return options;
+  const checked = checkOptions("cancel", options, ["force", "recursive"]);
+  for (const [name, value] of Object.entries(checked)) checkBoolean(`cancel: ${name}`, value);
+  return checked;
 }
 
 function notCancellable(target: unknown): TypeError {

@@ -19,7 +19,7 @@ export const WorkerMode: WorkerModes = {
 };
 
 /** The driver's job is the first and only one of an embedded runtime. */
-const embeddedJobId = "00000001" as JobId;
+export const embeddedJobId = "00000001" as JobId;
 
 export const getRuntimeContext: GetRuntimeContextSignature = () => {
   const caller = requireClient("getRuntimeContext");

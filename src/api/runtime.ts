@@ -118,14 +118,15 @@ function outsideTaskError(verb: string): NotInitializedError {
 // ---------------------------------------------------------------- parking
 
 let parkedCallCount = 0;
+/** What gives a promise that never settles stops the module; these let it go on. */
+const goingOn: ReadonlySet<string> = new Set(["remote", "put", "asCompleted"]);
 
 export function park(verb: string): void {
   parkedCallCount += 1;
   const [moduleUrl] = moduleUrlsOnStack(requireClient);
   noteParked(moduleUrl, verb);
   const context = currentContext();
-  // What gives a promise that never settles stops the module; `.remote()` and `put` let it go on.
-  if (context instanceof ImportContext && verb !== "remote" && verb !== "put") endImport(context);
+  if (context instanceof ImportContext && !goingOn.has(verb)) endImport(context);
 }
 
 /** A promise of a parked call: the module's evaluation ends here, in a worker. */

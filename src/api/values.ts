@@ -3,7 +3,7 @@
  * arena of the node, refs, handles and remote functions as specials that the engine sees.
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
-
+import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import {
@@ -20,9 +20,11 @@ import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts";
-import { ObjectStoreFullError } from "./errors.ts";
+import { ObjectStoreFullError, SerializationError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
+import { portableOptions } from "./retry-exceptions.ts";
+import { reasonOf } from "./serialization/unserializable.ts";
 import { decodeValue } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
 
@@ -100,6 +102,20 @@ export class Values {
     try {
       encoder.encode(value, path);
       return this.#place(encoder);
+    } finally {
+      this.#giveBack(encoder);
+    }
+  }
+
+  /** Why a value cannot travel from here, without sending it; undefined when it can. */
+  whyNotEncodable(value: unknown): string | undefined {
+    const encoder = this.#takeEncoder();
+    try {
+      encoder.encode(value, "value");
+      this.#specialsOf(encoder.specials);
+      return undefined;
+    } catch (error) {
+      return error instanceof SerializationError ? reasonOf(error) : thrownText(error);
     } finally {
       this.#giveBack(encoder);
     }
@@ -248,7 +264,7 @@ export class Values {
     if (ObjectRef.is(value)) return this.#refSpecial(value, false);
     const remote = remoteInternals(value);
     if (remote !== undefined) {
-      const options = this.encode(remote.options, "options");
+      const options = this.encode(portableOptions(remote.options), "options");
       const encoded = options instanceof InlineValue ? options : noArguments;
       return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
     }

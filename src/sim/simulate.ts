@@ -4,6 +4,7 @@
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
+import { checkBoolean, checkOptions } from "#api/option-checks.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
@@ -19,8 +20,10 @@ import { drawFaults } from "./chaos.ts";
 import { checkChaos, checkFaults } from "./check-faults.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
+import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
@@ -30,6 +33,18 @@ import { WaitFor } from "./wait-for.ts";
 import { type RunEnd, World } from "./world.ts";
 
 const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+const optionNames = [
+  "seed",
+  "nodes",
+  "faults",
+  "choices",
+  "choicesOnly",
+  "chaos",
+  "hostile",
+  "maxVirtualMs",
+  "healAtMs",
+  "init",
+];
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
 const stuckMs = 40_000;
 /** … and a world is at rest. */
@@ -40,8 +55,9 @@ export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
+  checkOptions("simulate", options, optionNames);
   const nodes = nodesOf(options);
-  checkOptions(options, nodes.length);
+  checkSimOptions(options, nodes.length);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
@@ -87,11 +103,14 @@ class Run {
       ...(options.faults ?? []),
       ...drawFaults(options, this.#world.random, nodes.length),
     ];
-    this.#oracles = new Oracles({
-      cluster: () => this.#cluster,
-      mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
-      violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
+    const oracles = allOracles({
+      fates: () => this.#cluster,
+      processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),
+      mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+    });
+    this.#oracles = new Oracles(oracles, {
+      violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
       note: (entity) => this.#world.note(entity),
     });
     this.#cluster = new Cluster(this.#world, plans, this.#oracles);
@@ -150,6 +169,7 @@ class Run {
       restore();
       await this.#cluster.close();
     }
+    this.#noteCounts();
     return new Report<R>({
       ...outcome,
       violations: this.#violations,
@@ -158,6 +178,15 @@ class Run {
       faultsFired: this.#faults.firedCount,
       options: this.#options,
     });
+  }
+
+  #noteCounts(): void {
+    const { driver, workers } = this.#cluster;
+    for (const { client } of [driver, ...workers]) {
+      for (const [name, state] of rareCounts) {
+        if (client.core.retries.counts[name] > 0) this.#world.mark(state);
+      }
+    }
   }
 
   /** Heals, lets everything come to rest, and asks the oracles. */
@@ -255,7 +284,8 @@ class Run {
     }
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const owner = this.#cluster.workers.find((worker) => worker.client === client);
+    const { driver, workers } = this.#cluster;
+    const owner = [driver, ...workers].find((process) => process.client === client);
     return owner === undefined ? null : this.#timersOf(owner);
   }
 
@@ -277,7 +307,7 @@ function nodesOf({ nodes = defaults.nodes }: SimOptions): readonly NodeSpec[] {
   return Array.from({ length: nodes }, () => ({}));
 }
 
-function checkOptions(options: SimOptions, nodeCount: number): void {
+function checkSimOptions(options: SimOptions, nodeCount: number): void {
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
@@ -287,9 +317,7 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
       throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
     }
   }
-  if (hostile !== undefined && typeof hostile !== "boolean") {
-    throw new TypeError(`hostile must be a boolean, got ${String(hostile)}`);
-  }
+  checkBoolean("hostile", hostile);
   checkFaults(faults, nodeCount, hostile === true);
   checkChaos(options.chaos, hostile === true);
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
 import { LaterReturn, ObjectEntry, type TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import { StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { cancel, errorOf, started } from "./cancelling.ts";
 import { CoreWorkerHarness, crashed, inline, refTo, template } from "./core-worker-harness.ts";
 import { nodeId, worker } from "./raylet-harness.ts";
@@ -212,6 +212,69 @@ describe("a task at its owner", () => {
   });
 });
 
+describe("a task that may run again", () => {
+  const error = { ...crashed, detail: "forceCancel" };
+
+  it("does not when it was cancelled, wherever its attempt ends", () => {
+    const h = new CoreWorkerHarness();
+    const task = h.submitRetriable({ retryExceptions: true });
+    h.grant(executor);
+    const to = started(h);
+    cancel(h, task);
+    const threw = new FailedValue(engineError("TASK_ERROR", "boom"), inline());
+    h.reply(threw, { to, by: executor });
+    const lost = h.submitRetriable({});
+    started(h);
+    cancel(h, lost);
+    h.handle({ type: "leaseRevoked", from: nodeId, leaseId: to.stream, error: crashed });
+    expect([errorOf(task), errorOf(lost)]).toEqual(["TASK_CANCELLED", "TASK_CANCELLED"]);
+    expect(h.core.retries.counts.retried).toBe(0);
+    expect(h.core.tasks.unfinishedCount).toBe(0);
+  });
+
+  it("pauses, or is judged: it ends there", () => {
+    const h = new CoreWorkerHarness();
+    const pausing = h.submitRetriable({});
+    const leaseId = h.grant(executor);
+    started(h);
+    const outOfMemory = engineError("OUT_OF_MEMORY", "it ran out of memory");
+    h.handle({ type: "leaseRevoked", from: nodeId, leaseId, error: outOfMemory });
+    cancel(h, pausing);
+    const judged = h.submitRetriable({ retryExceptions: {} });
+    h.grant(second);
+    const cause = new StoredValue(0, 0, 64, []);
+    h.reply(new FailedValue(engineError("TASK_ERROR", "boom"), cause));
+    cancel(h, judged);
+    h.out.clear();
+    h.handle({ type: "exceptionJudged", task: judged, retries: true, why: "" });
+    expect(h.out.last("freeArena").extents).toHaveLength(1);
+    h.nowMs = 100_000;
+    h.handle({ type: "deadline" });
+    expect(h.out.all("pushTask")).toEqual([]);
+    expect([errorOf(pausing), errorOf(judged)]).toEqual(["TASK_CANCELLED", "TASK_CANCELLED"]);
+  });
+
+  it("does at no cost when it was beside one that was cancelled by force", () => {
+    const h = new CoreWorkerHarness();
+    const neighbour = h.submitRetriable({ maxRetries: 1 });
+    for (let i = 0; i < 5; i++) {
+      const leaseId = h.grant(worker(10 + i));
+      started(h);
+      h.handle({ type: "leaseRevoked", from: nodeId, leaseId, error });
+    }
+    expect([neighbour.state, neighbour.attempt, neighbour.retriesUsed]).toEqual(["PENDING", 5, 0]);
+  });
+
+  it("that may not run again ends with what was cancelled as its reason", () => {
+    const h = new CoreWorkerHarness();
+    const once = h.submitRetriable({ maxRetries: 0 });
+    const leaseId = h.grant(executor);
+    started(h);
+    h.handle({ type: "leaseRevoked", from: nodeId, leaseId, error });
+    expect(errorOf(once)).toBe("WORKER_CRASHED");
+  });
+});
+
 describe("by force", () => {
   function running(forceGraceMs = 100) {
     const h = new CoreWorkerHarness({ config: { forceGraceMs } });
@@ -304,6 +367,7 @@ describe("a call of an actor at its caller", () => {
         workerId: executor,
         death: null,
         pendingReason: "",
+        infeasible: false,
       });
     };
     return { h, call, alive };
@@ -361,6 +425,7 @@ describe("a call of an actor at its caller", () => {
       workerId: null,
       death: { error, cause: null },
       pendingReason: "",
+      infeasible: false,
     });
     expect([errorOf(one), errorOf(two)]).toEqual(["TASK_CANCELLED", "TASK_CANCELLED"]);
     expect(h.core.tasks.unfinishedCount).toBe(0);

@@ -15,6 +15,14 @@ import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
+import type { WaitProbe } from "#engine/protocol/probe.ts";
+import {
+  type ActorListing,
+  type NodeListing,
+  noStateRows,
+  type ObjectRow,
+  type TaskRow,
+} from "#engine/protocol/state.ts";
 
 const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
 const workerId = `${nodeId}00000001` as WorkerId;
@@ -58,6 +66,59 @@ const spec: ActorSpec = {
   maxConcurrency: Infinity,
 };
 const failure = { error, cause: null };
+const objectRow: ObjectRow = {
+  owner: otherId,
+  serial: 4,
+  index: 1,
+  workerId,
+  sizeBytes: 99,
+  referenceType: "USED_BY_PENDING_TASK",
+  hasValue: true,
+  pendingReason: "",
+  callSite: "a.ts:1",
+};
+const taskRow: TaskRow = {
+  owner: otherId,
+  serial: 4,
+  name: "sum",
+  state: "RUNNING_IN_GET",
+  attempt: 1,
+  actorId: null,
+  workerId,
+  resources,
+  pendingReason: "",
+};
+const actorListing: ActorListing = {
+  actorId,
+  className: "Counter",
+  name: "",
+  namespace: "n",
+  state: "DEAD",
+  restartCount: 0,
+  nodeId,
+  workerId: null,
+  deathCause: "x",
+  pendingReason: "",
+};
+const nodeListing: NodeListing = {
+  nodeId,
+  isAlive: true,
+  isHead: true,
+  address: "l",
+  hostname: "h",
+  resources,
+  labels: new Map(),
+  deathReason: "",
+};
+const probe: WaitProbe = {
+  owner: otherId,
+  serial: 9,
+  round: 3,
+  yields: true,
+  path: [{ workerId, blockSeq: 2 }],
+  expected: [],
+  lines: ["a waits for b", "b"],
+};
 
 const pushTask: Message = {
   type: "pushTask",
@@ -128,6 +189,37 @@ const examples: Examples = {
   watchWorker: { type: "watchWorker", from, workerId },
   subscribeObject: { type: "subscribeObject", from, object: { serial: 7, index: 1 } },
   objectState: { type: "objectState", from, object: { serial: 7, index: 1 }, outcome: stored },
+  listState: { type: "listState", from: workerId, requestId: 3, kind: "tasks", limit: 100 },
+  collectState: { type: "collectState", from: workerId, requestId: 3, kind: "objects", limit: 7 },
+  stateCollected: {
+    type: "stateCollected",
+    from: workerId,
+    requestId: 3,
+    rows: { ...noStateRows, objects: [objectRow] },
+    isLast: false,
+  },
+  stateListed: {
+    type: "stateListed",
+    from: workerId,
+    requestId: 3,
+    rows: {
+      ...noStateRows,
+      tasks: [taskRow],
+      workers: [{ workerId, isAlive: true, pendingReason: "" }],
+    },
+    isLast: true,
+    missing: ["w"],
+  },
+  listCluster: { type: "listCluster", from: workerId, requestId: 3, kind: "nodes", limit: 9 },
+  clusterListed: {
+    type: "clusterListed",
+    from: workerId,
+    requestId: 3,
+    rows: { actors: [actorListing], nodes: [nodeListing] },
+    isLast: true,
+  },
+  probeObject: { type: "probeObject", from: workerId, object: { serial: 7, index: 1 }, probe },
+  probeTask: { type: "probeTask", from: workerId, serial: 7, stream: 5, seq: 2 ** 33, probe },
   releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
   allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096 },
   arenaAllocated: {
@@ -145,6 +237,7 @@ const examples: Examples = {
     nodeId,
     address: "here",
     hostname: "host",
+    isHead: true,
     resources,
     labels: new Map([["zone", "a"]]),
   },
@@ -180,9 +273,17 @@ const examples: Examples = {
     workerId,
     death: null,
     pendingReason: "",
+    infeasible: false,
   },
   createActor: { type: "createActor", from: gcsAddress, incarnation: 1, spec },
-  actorPending: { type: "actorPending", from, actorId, incarnation: 1, reason: "no CPU" },
+  actorPending: {
+    type: "actorPending",
+    from,
+    actorId,
+    incarnation: 1,
+    reason: "no CPU",
+    infeasible: true,
+  },
   constructActor: { type: "constructActor", from, incarnation: 1, gpuIds: [2], spec },
   actorConstructed: { type: "actorConstructed", from, actorId, incarnation: 1, failure },
   actorCreated: {
@@ -253,11 +354,33 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeObject: "10120700000000000100",
   objectState: "11120700000000000100080100000040000000000000100000000000",
   releaseHolds: "1212010700000000000100",
+  listState: "4212040164000000",
+  collectState: "4312040007000000",
+  stateCollected:
+    "441204011400112233445566778899aabbccddeeff0000000204000000000001001400112233445566778899" +
+    "aabbccddeeff00000001640201000c612e74733a31000000",
+  stateListed:
+    "45120400011400112233445566778899aabbccddeeff000000020400000000000673756d0501000000fe1400" +
+    "112233445566778899aabbccddeeff000000010106435055914e00011400112233445566778899aabbccddee" +
+    "ff00000001010001010277",
+  listCluster: "4612040109000000",
+  clusterListed:
+    "471204011a00112233445566778899aabbccddeeff000000010000000000050e436f756e74657200026e0401" +
+    "1000112233445566778899aabbccddeefffe027800011000112233445566778899aabbccddeeff0101026c02" +
+    "680106435055914e000001",
+  probeObject:
+    "401207000000000001001400112233445566778899aabbccddeeff0000000209000000000003000000010114" +
+    "00112233445566778899aabbccddeeff0000000102000000000000021a6120776169747320666f7220620262",
+  probeTask:
+    "41120700000000000500000000000000000002001400112233445566778899aabbccddeeff00000002090000" +
+    "0000000300000001011400112233445566778899aabbccddeeff0000000102000000000000021a6120776169" +
+    "747320666f7220620262",
   allocateArena: "1312028120",
   arenaAllocated: "14120203812000",
   freeArena: "15120101000000400000000000001000000000",
   registerNode:
-    "20121000112233445566778899aabbccddeeff086865726508686f73740106435055914e01087a6f6e650261",
+    "20121000112233445566778899aabbccddeeff086865726508686f7374010106435055914e01087a6f6e6502" +
+    "61",
   registerActor:
     "21121a00112233445566778899aabbccddeeff000000010000000000050e436f756e7465720263000100",
   actorRegistered:
@@ -273,12 +396,12 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeActor: "25121a00112233445566778899aabbccddeeff00000001000000000005",
   actorState:
     "26121a00112233445566778899aabbccddeeff000000010000000000050402021400112233445566778899aa" +
-    "bbccddeeff000000010000",
+    "bbccddeeff00000001000000",
   createActor:
     "2712021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
     "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
     "8899aabbccddeeff00000000000000f07f",
-  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f20435055",
+  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f2043505501",
   constructActor:
     "29120201031a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73" +
     "020e636f756e7465720103ad020673756d026300070301020300000106435055914e00031000112233445566" +
@@ -295,13 +418,13 @@ const golden: Readonly<Record<MessageType, string>> = {
   actorKilled: "2f1202",
   getActorByName: "301202026300",
   actorByName: "311202fe00",
-  cancelTask: "40120100000000000200000000000100",
-  taskStarted: "4112010000000000020000000000",
-  cancelObject: "42120207000000000001000001",
-  cancelTaken: "43120201",
-  stopLeasedWorker: "44120100000000000673756d",
-  doomLease: "45121400112233445566778899aabbccddeeff00000001",
-  doomedEnded: "46121400112233445566778899aabbccddeeff00000001",
+  cancelTask: "50120100000000000200000000000100",
+  taskStarted: "5112010000000000020000000000",
+  cancelObject: "52120207000000000001000001",
+  cancelTaken: "53120201",
+  stopLeasedWorker: "54120100000000000673756d",
+  doomLease: "55121400112233445566778899aabbccddeeff00000001",
+  doomedEnded: "56121400112233445566778899aabbccddeeff00000001",
 };
 
 describe("golden bytes", () => {

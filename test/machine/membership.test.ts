@@ -37,6 +37,7 @@ class GcsClock {
       nodeId: id,
       address: "",
       hostname: "",
+      isHead: false,
       resources: resources({ CPU: cpu }),
       labels: new Map(),
     });

@@ -1,4 +1,5 @@
 /** Bugs of every part of the engine, as they might be written. */
+import { cancels } from "./cancel-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
 
 const coreWorker = "src/engine/core-worker";
@@ -89,13 +90,81 @@ const examples: readonly Mutant[] = [
   },
 ];
 
+const retries: readonly Mutant[] = [
+  {
+    name: "late first attempt overwrites the retry",
+    why: "what ran on a revoked lease is still known there: its late reply ends the task",
+    edits: [
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: `      lease.remove(task.seq);
+      queue.inFlightCount -= 1;
+      if (isNear`,
+        replace: `      task.stream = null;
+      queue.inFlightCount -= 1;
+      if (isNear`,
+      },
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: `    this.#forget(lease);
+    this.#dispatch(queue, nowMs, out);`,
+        replace: `    queue.leases.splice(queue.leases.indexOf(lease), 1);
+    this.#dispatch(queue, nowMs, out);`,
+      },
+    ],
+  },
+  {
+    name: "retry not counted",
+    why: "a crash does not use up the budget: a task runs again for ever",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "if (isOfTheSystem && hasRetryLeft(task)) {\n      task.retriesUsed += 1;",
+        replace: "if (isOfTheSystem && hasRetryLeft(task)) {",
+      },
+    ],
+  },
+  {
+    name: "one retry too few",
+    why: "the budget counts attempts, not what comes after the first",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "return retriesUsed < template.retry.maxRetries;",
+        replace: "return retriesUsed + 1 < template.retry.maxRetries;",
+      },
+    ],
+  },
+  {
+    name: "attempt not counted",
+    why: "a task runs again under the number of its dead attempt",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "    task.attempt += 1;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "unstarted tasks charged",
+    why: "what the dead worker had not begun counts as if it had",
+    edits: [
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: "if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);",
+        replace: "if (framePosition < 0) unstarted.push(task);",
+      },
+    ],
+  },
+];
+
 export const laterExamples: readonly LaterMutant[] = [
   { name: "actor created twice after a GCS restart", waitsFor: "a GCS that restarts" },
   {
     name: "owner frees what a dead borrower had lent on",
     waitsFor: "the ownership protocol: today's engine has this gap, and says so",
   },
-  { name: "late first attempt overwrites the retry", waitsFor: "retries" },
   { name: "sequence numbers reused after an actor restart", waitsFor: "restarts of actors" },
   { name: "lease expiry on wall time", waitsFor: "anything in the engine that reads a wall clock" },
   { name: "WAL record acknowledged before fsync", waitsFor: "a GCS that writes to a disk" },
@@ -202,8 +271,8 @@ const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs())",
-        replace: "this.submitter.nextDeadlineMs()",
+        find: "return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks);",
+        replace: "return ofTasks;",
       },
     ],
   },
@@ -388,48 +457,20 @@ const nodes: readonly Mutant[] = [
   },
 ];
 
-const cancels: readonly Mutant[] = [
+const deadlocks: readonly Mutant[] = [
   {
-    name: "cancelled while queued, and run",
-    why: "a cancelled task keeps its turn in the queue",
+    name: "whoever runs there is taken for the task",
+    why: "a probe for a task that has not started goes on through another one on its worker",
     edits: [
       {
-        file: `${coreWorker}/task-queue.ts`,
-        find: "while (this.#tasks.peek()?.isCancelled === true) {",
-        replace: "while (this.#tasks.peek()?.state === undefined) {",
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;",
+        replace: "void [owner, stream, seq];",
       },
-    ],
-  },
-  {
-    name: "children go on",
-    why: "the calls of a cancelled task are not cancelled with it",
-    edits: [
       {
-        file: `${coreWorker}/cancellation.ts`,
-        find: "if (!recursive || task.children === null) return;",
-        replace: "if (recursive || task.children === null) return;",
-      },
-    ],
-  },
-  {
-    name: "place of a cancelled task stays empty",
-    why: "nothing is pushed where a frame was retracted",
-    edits: [
-      {
-        file: `${coreWorker}/cancellation.ts`,
-        find: "if (stream instanceof LeaseStream) this.#submitter.refill(stream, nowMs, out);",
-        replace: "if (stream instanceof LeaseStream) void nowMs;",
-      },
-    ],
-  },
-  {
-    name: "cancel unanswered",
-    why: "the holder of a ref waits for the owner's answer for ever",
-    edits: [
-      {
-        file: `${coreWorker}/cancellation.ts`,
-        find: 'out.send(from, { type: "cancelTaken"',
-        replace: 'void ({ type: "cancelTaken"',
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.serial === serial) {",
+        replace: "if (serial > 0) {",
       },
     ],
   },
@@ -439,8 +480,10 @@ export const mutants: readonly Mutant[] = [
   ...planted,
   ...examples,
   ...tasks,
+  ...retries,
   ...references,
   ...actors,
   ...nodes,
   ...cancels,
+  ...deadlocks,
 ];

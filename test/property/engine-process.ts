@@ -213,6 +213,7 @@ export class EngineProcess {
       },
       dropSegment: () => {},
       watchRef: () => {},
+      judge: () => ({ retries: world.pick(2) === 0, why: "" }),
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},
     });

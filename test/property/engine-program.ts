@@ -1,6 +1,7 @@
 /** What a context of an engine world may do next: one user action, drawn by the world. */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
+import { noRetries } from "#engine/common/task-spec.ts";
 import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
@@ -20,7 +21,8 @@ const descriptor: FunctionDescriptor = {
   displayName: "work",
 };
 
-function shape(name: string, cpus: number, numReturns: number): CallShape {
+// oxlint-disable-next-line max-params -- the fields of a shape, in a table.
+function shape(name: string, cpus: number, numReturns: number, retry = noRetries): CallShape {
   const resources = makeRequest([["CPU", toFixedPoint(cpus)]]);
   const definition = {
     descriptor: { ...descriptor, name },
@@ -30,10 +32,22 @@ function shape(name: string, cpus: number, numReturns: number): CallShape {
     resources,
     timeoutMs: 0,
   };
-  return { definition, strategy: { type: "default" } };
+  return { definition, strategy: { type: "default" }, retry };
 }
 
-const taskShapes = [shape("one", 1, 1), shape("half", 0.5, 1), shape("two", 1, 2)];
+const once = { maxRetries: 1, retryExceptions: false };
+const always = { maxRetries: 1, retryExceptions: true };
+const asked = { maxRetries: 3, retryExceptions: {} };
+/** Some share a scheduling key, and differ in how often they may run again. */
+const taskShapes = [
+  shape("one", 1, 1),
+  shape("one", 1, 1, once),
+  shape("one", 1, 1, always),
+  shape("half", 0.5, 1),
+  shape("half", 0.5, 1, asked),
+  shape("two", 1, 2),
+  shape("two", 1, 2, always),
+];
 const method: CallShape = {
   definition: {
     descriptor: null,
@@ -44,6 +58,7 @@ const method: CallShape = {
     timeoutMs: 0,
   },
   strategy: { type: "default" },
+  retry: noRetries,
 };
 const actorClass = shape("Actor", 1, 1);
 
@@ -160,7 +175,7 @@ function putValue(world: EngineWorld, context: Context): void {
   const { value, n, refs } = makeValue(world, context, "value");
   const entry = context.process.client.putObject(value);
   const ref = context.addRef(entry);
-  world.model.values.set(ref.name, { n, refs: refs.map(({ name }) => name) });
+  world.model.addValue(ref.name, { n, refs: refs.map(({ name }) => name) });
 }
 
 function awaitRefs(world: EngineWorld, context: Context): void {
@@ -204,23 +219,24 @@ export function finishTask(world: EngineWorld, context: Context, calmly: boolean
   check(task !== null, "only a task finishes");
   const { numReturns } = task.definition;
   const outcomes: Outcome[] = [];
-  const throws = !calmly && world.pick(6) === 0;
+  const first = nameOf({ owner: task.owner, serial: task.serial, index: 1 });
+  const known = world.model.tasks.get(first);
+  const mayRunAgain = known !== undefined && known.retry.retryExceptions !== false;
+  const throws = !calmly && world.pick(mayRunAgain ? 2 : 6) === 0;
+  if (throws && known !== undefined) known.throwCount += 1;
   for (let index = 1; index <= numReturns; index++) {
     const name = nameOf({ owner: task.owner, serial: task.serial, index });
     const made = makeValue(world, context, throws ? "error" : "value");
     if (made.value instanceof FailedValue) {
       // Of several returns every one carries the one error.
       for (const other of world.model.returnsOf(name)) {
-        world.model.thrown.set(other, made.value.error.message);
-        world.model.errorRefs.set(
-          other,
-          made.refs.map((ref) => ref.name),
-        );
+        const names = made.refs.map((ref) => ref.name);
+        world.model.addThrown(other, made.value.error.message, names);
       }
       outcomes.push(made.value);
       break;
     }
-    world.model.values.set(name, { n: made.n, refs: made.refs.map((ref) => ref.name) });
+    world.model.addValue(name, { n: made.n, refs: made.refs.map((ref) => ref.name) });
     outcomes.push(made.value);
   }
   process.finish(context, outcomes, world.pick(2) === 0 ? 0.01 : 20);
@@ -314,8 +330,10 @@ function noteTask(
     actorOf: call.actorOf ?? null,
     parent: context.task === null ? null : nameOf({ ...nameOfTask(context.task), index: 1 }),
     isOver: false,
-    startedOn: null,
+    retry: task.template.retry,
+    startedOn: new Map(),
     takenBy: new Set(),
+    throwCount: 0,
   });
   for (const entry of [task, ...(task.moreReturns ?? [])]) context.addRef(entry);
 }

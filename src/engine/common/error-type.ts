@@ -19,6 +19,8 @@ export type ErrorType =
   | "SERIALIZATION"
   | "GET_TIMEOUT"
   | "NODE_DIED"
+  | "OBJECT_RECONSTRUCTION_FAILED"
+  | "DEADLOCK"
   | "TASK_CANCELLED"
   | "TASK_TIMEOUT";
 
@@ -28,8 +30,9 @@ export interface EngineError {
   readonly message: string;
   readonly subject: string;
   /**
-   * Name of the task for errors of tasks, path inside the value for SERIALIZATION, `forceCancel`
-   * for a thread that was ended for one of its tasks, else "".
+   * Name of the task for errors of tasks, path inside the value for SERIALIZATION, reason for
+   * OBJECT_RECONSTRUCTION_FAILED, the cycle line by line for DEADLOCK, `forceCancel` for a thread
+   * that was ended for one of its tasks, else "".
    */
   readonly detail: string;
 }

@@ -29,12 +29,26 @@ export interface FunctionDefinition {
   readonly timeoutMs: number;
 }
 
+/** How often a call may run again; its owner decides. */
+export interface RetryPolicy {
+  /** After failures of the system and, if they count, exceptions; Infinity: for ever. */
+  readonly maxRetries: number;
+  /** Whether what user code throws counts: all of it, or what the api finds to match. */
+  readonly retryExceptions: boolean | ExceptionMatcher;
+}
+
+/** The api's: a predicate of the user, or classes. */
+export type ExceptionMatcher = object;
+
+export const noRetries: RetryPolicy = { maxRetries: 0, retryExceptions: false };
+
 export interface TaskTemplate {
   readonly definition: FunctionDefinition;
   /** Names the definition between this process and its peers. */
   readonly functionNumber: number;
   readonly schedulingKey: string;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 export function strategyKey(strategy: SchedulingStrategy): string {

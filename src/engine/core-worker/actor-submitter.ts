@@ -91,6 +91,8 @@ export class ActorSubmitter {
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
+  /** Those that no node could ever have, as the nodes are now. */
+  readonly #infeasible = new Set<ActorClient>();
 
   constructor(parts: {
     context: ProcessContext;
@@ -116,9 +118,30 @@ export class ActorSubmitter {
     return client;
   }
 
+  /** Calls and creations that no node could ever serve, as the nodes are now. */
+  get infeasibleTaskCount(): number {
+    let count = 0;
+    for (const { calls, creation } of this.#infeasible) {
+      count += calls.size + (creation?.task.state === "PENDING" ? 1 : 0);
+    }
+    return count;
+  }
+
   clientOfTask(task: TaskRecord): ActorClient {
     assert(task.actor instanceof ActorClient, "the task is for an actor");
     return task.actor;
+  }
+
+  /** Calls that have no outcome, and creations. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (let client of this.#clients.values()) {
+      for (let next: ActorClient | null = client; next !== null; next = next.next) {
+        client = next;
+        if (client.creation?.task.state === "PENDING") yield client.creation.task;
+        yield* client.calls;
+        for (const { task } of client.stream?.inFlight() ?? []) yield task;
+      }
+    }
   }
 
   create(client: ActorClient, out: Out): void {
@@ -286,6 +309,8 @@ export class ActorSubmitter {
     if (message.version <= client.version || client.death !== null) return;
     client.version = message.version;
     client.pendingReason = message.pendingReason;
+    if (message.infeasible) this.#infeasible.add(client);
+    else this.#infeasible.delete(client);
     if (message.state === "DEAD") {
       const { death } = message;
       const fallback = engineError("ACTOR_DIED", `actor ${client.className} is dead`);

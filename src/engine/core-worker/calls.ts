@@ -9,8 +9,16 @@ import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
+import type {
+  ClusterRows,
+  ClusterStateKind,
+  NodeStateKind,
+  StateMessage,
+  StateRows,
+} from "#engine/protocol/state.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { CancelCause } from "./cancelled-outcome.ts";
 import type { GetRequest } from "./memory-store.ts";
@@ -51,6 +59,13 @@ export interface PutObject {
   readonly entry: ObjectEntry;
 }
 
+/** Whoever keeps the locations of an object of ours has none left. */
+export interface LastCopyLost {
+  readonly type: "lastCopyLost";
+  readonly entry: ObjectEntry;
+  readonly why: string;
+}
+
 /** JS refs that were disposed or collected, one count each. */
 export interface RemoveRefs {
   readonly type: "removeRefs";
@@ -75,6 +90,21 @@ export interface GetActorByNameCall {
   readonly requestId: number;
   readonly name: string;
   readonly namespace: string;
+}
+
+/** Answered by pages, `listed`, of which one is the last. */
+export interface ListStateCall {
+  readonly type: "listStateCall";
+  readonly requestId: number;
+  readonly kind: NodeStateKind;
+  readonly limit: number;
+}
+
+export interface ListClusterCall {
+  readonly type: "listClusterCall";
+  readonly requestId: number;
+  readonly kind: ClusterStateKind;
+  readonly limit: number;
 }
 
 export interface AllocateCall {
@@ -103,6 +133,15 @@ export interface TaskWaiting {
   readonly type: "taskWaiting";
   readonly task: IncomingTask;
   readonly waiting: boolean;
+}
+
+/** The api has looked at what the task threw. */
+export interface ExceptionJudged {
+  readonly type: "exceptionJudged";
+  readonly task: TaskRecord;
+  readonly retries: boolean;
+  /** What went wrong in looking, for a person, or "". */
+  readonly why: string;
 }
 
 export interface ConstructorFinished {
@@ -142,14 +181,18 @@ export type CoreWorkerCall =
   | AwaitObjects
   | AbandonAwait
   | PutObject
+  | LastCopyLost
   | RemoveRefs
   | ReleaseViews
   | KillActorCall
   | GetActorByNameCall
+  | ListStateCall
+  | ListClusterCall
   | AllocateCall
   | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
+  | ExceptionJudged
   | ConstructorFinished
   | CancelCall
   | AbortCalls
@@ -162,6 +205,8 @@ export type CoreWorkerEvent =
   | ObjectMessage
   | GcsMessage
   | CancelMessage
+  | ProbeMessage
+  | StateMessage
   | Deadline
   | Writable;
 
@@ -189,6 +234,13 @@ export interface Cancelled {
   readonly refused: boolean;
 }
 
+/** Does the error match the task's retryExceptions? Ends as exceptionJudged, at once or later. */
+export interface JudgeException {
+  readonly type: "judgeException";
+  readonly task: TaskRecord;
+  readonly failed: FailedValue;
+}
+
 export interface Killed {
   readonly type: "killed";
   readonly requestId: number;
@@ -199,6 +251,18 @@ export interface Found {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+export interface StatePage extends StateRows, ClusterRows {
+  readonly isLast: boolean;
+  /** Processes that are left out, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface Listed {
+  readonly type: "listed";
+  readonly requestId: number;
+  readonly page: StatePage;
 }
 
 export interface Allocated {
@@ -241,8 +305,10 @@ export type CoreWorkerInstruction =
   | RunConstructor
   | AbortTask
   | Cancelled
+  | JudgeException
   | Killed
   | Found
+  | Listed
   | Allocated
   | DropSegment
   | WatchRef

@@ -23,12 +23,14 @@ import type { ActorSubmitter } from "./actor-submitter.ts";
 import type { AbortCalls, CancelCall, SubmitCancelled } from "./calls.ts";
 import { type CancelCause, cancelledOutcome } from "./cancelled-outcome.ts";
 import { type ObjectEntry, type TaskRecord, taskOf } from "./object-entry.ts";
+import type { ObjectRecovery } from "./object-recovery.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { PushStream } from "./push-stream.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { LeaseStream } from "./scheduling-queue.ts";
 import type { TaskManager } from "./task-manager.ts";
 import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 
 const sweepFrom = 64;
@@ -63,6 +65,8 @@ export class Cancellation {
   readonly #actors: ActorSubmitter;
   readonly #receiver: TaskReceiver;
   readonly #references: ReferenceCounter;
+  readonly #retries: TaskRetries;
+  readonly #recovery: ObjectRecovery;
   readonly #due = new DeadlineQueue<Due>();
   #sweepAt = sweepFrom;
   /** Our requests that their owners have not answered: who that is. */
@@ -75,6 +79,8 @@ export class Cancellation {
     actors: ActorSubmitter;
     receiver: TaskReceiver;
     references: ReferenceCounter;
+    retries: TaskRetries;
+    recovery: ObjectRecovery;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
@@ -82,6 +88,8 @@ export class Cancellation {
     this.#actors = parts.actors;
     this.#receiver = parts.receiver;
     this.#references = parts.references;
+    this.#retries = parts.retries;
+    this.#recovery = parts.recovery;
   }
 
   // ------------------------------------------------------------ calls of the api
@@ -191,6 +199,8 @@ export class Cancellation {
 
   /** Whatever its state; nothing happens to one that has ended. */
   #cancel(task: TaskRecord, options: CancelOptions, turn: Turn): void {
+    // It has ended before, and only makes anew what was lost.
+    if (this.#recovery.reasonOf(task) !== "") return;
     if (task.state === "PENDING" && !task.isCancelled) {
       if (task.stream === null) this.#cancelWaiting(task, options, turn.out);
       else this.#cancelPushed(task, task.stream, options, turn);
@@ -212,8 +222,8 @@ export class Cancellation {
   /** For arguments, in its queue, or for its actor; who else has it asks before it goes on. */
   #cancelWaiting(task: TaskRecord, { cause }: CancelOptions, out: Out): void {
     this.#manager.cancel(task, cancelledOutcome(task, cause), out);
-    if (!task.isQueued) return;
-    if (task.actor !== null) this.#actors.onQueuedCancelled(task, out);
+    if (!task.isQueued) this.#retries.onCancelled(task);
+    else if (task.actor !== null) this.#actors.onQueuedCancelled(task, out);
     else this.#submitter.onQueuedCancelled(task, out);
   }
 

@@ -19,20 +19,34 @@ import type {
   ReleaseHolds,
   SubscribeObject,
 } from "#engine/protocol/object.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import {
+  type ClusterListed,
+  noClusterRows,
+  noStateRows,
+  type StateListed,
+} from "#engine/protocol/state.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
-import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { Cancellation } from "./cancellation.ts";
 import { specialsOf } from "./contained-refs.ts";
+import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
-import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { ObjectRecovery } from "./object-recovery.ts";
+import { ObjectTable } from "./object-table.ts";
+import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
+import { StateReader } from "./state-rows.ts";
+import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
+import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
@@ -40,27 +54,43 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly serials = new SerialCounter();
   readonly references: ReferenceCounter;
   readonly tasks: TaskManager;
+  readonly retries: TaskRetries;
+  readonly lineage: TaskLineage;
+  readonly recovery: ObjectRecovery;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
   readonly #cancellation: Cancellation;
+  readonly deadlocks: DeadlockDetector;
+  readonly objects = new ObjectTable();
   readonly #memoryStore = new MemoryStore();
   readonly #dependencies: DependencyResolver;
+  readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
     this.context = context;
     this.references = new ReferenceCounter(context);
-    this.tasks = new TaskManager(context, this.references, this.#memoryStore);
-    this.#dependencies = new DependencyResolver(this.references);
+    const { references, objects } = this;
+    const lineage = new TaskLineage(context, references);
+    this.lineage = lineage;
+    const memoryStore = this.#memoryStore;
+    this.tasks = new TaskManager({ context, references, memoryStore, lineage, objects });
+    this.#dependencies = new DependencyResolver(references);
     const streamNumbers = new SerialCounter();
-    const { tasks: manager, references } = this;
+    const { tasks: manager } = this;
     const dependencies = this.#dependencies;
-    const parts = { context, manager, references, dependencies, streamNumbers };
+    const retries = new TaskRetries({ context, references, dependencies, manager });
+    this.retries = retries;
+    this.recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
+    const parts = { context, manager, references, retries, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
     this.receiver = new TaskReceiver(context, references);
-    const { submitter, actors, receiver } = this;
-    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver });
+    const { submitter, actors, receiver, recovery } = this;
+    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
+    this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
+    const tables = { references, objects, receiver, memoryStore };
+    this.#state = new StateReader({ context, ...tables, actors, submitter, retries, recovery });
   }
 
   /**
@@ -69,7 +99,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
    */
   get isWaiting(): boolean {
     if (this.#memoryStore.waitingCount > 0) return true;
-    return this.tasks.unfinishedCount > this.submitter.infeasibleTaskCount;
+    const { unfinishedCount } = this.tasks;
+    if (unfinishedCount === 0) return false;
+    return unfinishedCount > this.submitter.infeasibleTaskCount + this.actors.infeasibleTaskCount;
   }
 
   /** Calls of get and wait that have not been settled. */
@@ -79,19 +111,19 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
-    if (task.unresolvedCount > 0) return "waits for its arguments";
-    if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
-    return this.submitter.pendingReason(task);
+    return pendingReason(task, this);
   }
 
-  /** What the calls of get and wait of this process wait for, a line each, for a person. */
-  waitingReasons(): string[] {
-    return this.#memoryStore.pendingEntries().map((entry) => {
-      const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-      if (!(entry instanceof TaskRecord)) return `object ${subject} of another process`;
-      const reason = this.pendingReason(entry) || "runs, or is on its way to a worker";
-      return `task ${entry.template.definition.taskName} (${subject}): ${reason}`;
-    });
+  /** What an object without an outcome waits for, for a person. */
+  whyPending(entry: ObjectEntry): string {
+    return whyPending(entry, this);
+  }
+
+  /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
+  get hasOnlyProbesDue(): boolean {
+    const { submitter, retries } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks) === Infinity;
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -104,17 +136,17 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(
-      this.#memoryStore.nextDeadlineMs(),
-      this.submitter.nextDeadlineMs(),
-      this.#cancellation.nextDeadlineMs(),
-    );
+    const { submitter, retries, deadlocks } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());
+    return Math.min(ofTasks, ofCalls, this.#cancellation.nextDeadlineMs());
   }
 
   checkInvariants(): void {
     this.references.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
+    this.lineage.checkInvariants();
   }
 
   #route(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -127,6 +159,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.references.watchIfFar(event.from as WorkerId, out);
         return this.receiver.onPushTask(event, out);
       case "taskFinished":
+        this.deadlocks.onTaskFinished(event.task);
         return this.receiver.onTaskFinished(event, out);
       case "awaitObjects":
         return this.#onAwaitObjects(event.request, out);
@@ -139,7 +172,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         for (const entry of event.entries) this.references.dropUse(entry);
         return;
       case "taskWaiting":
-        return this.receiver.onTaskWaiting(event, out);
+        this.receiver.onTaskWaiting(event, out);
+        return this.deadlocks.onTaskWaiting(event, nowMs);
       case "takenBack":
         return this.submitter.onTakenBack(event, nowMs, out);
       default:
@@ -165,6 +199,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onWorkerDied(event, nowMs, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
+      case "lastCopyLost":
+        return this.recovery.onLastCopyLost(event, out);
+      case "exceptionJudged":
+        return this.retries.onExceptionJudged(event, out);
       case "putObject":
         return this.#onPutObject(event, out);
       case "subscribeObject":
@@ -175,6 +213,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onReleaseHolds(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
+      case "probeObject":
+        return this.deadlocks.probes.onProbeObject(event, out);
+      case "probeTask":
+        return this.deadlocks.probes.onProbeTask(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -254,6 +296,21 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         const { requestId, size } = event;
         return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
       }
+      case "listStateCall": {
+        const { requestId, kind, limit } = event;
+        const { raylet } = this.context;
+        return out.send(raylet, { type: "listState", from, requestId, kind, limit });
+      }
+      case "listClusterCall": {
+        const { requestId, kind, limit } = event;
+        return out.send(this.context.gcs, { type: "listCluster", from, requestId, kind, limit });
+      }
+      case "collectState":
+        return this.#state.onCollectState(event, out);
+      case "stateListed":
+        return this.#onStateListed(event, out);
+      case "clusterListed":
+        return this.#onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       case "arenaAllocated":
@@ -277,8 +334,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       return;
     }
     const failed = failedArgument(task);
-    if (failed !== undefined) this.tasks.finish(task, failed, null, out);
-    else this.submitter.submit(task, nowMs, out);
+    if (failed !== undefined) {
+      this.tasks.finish(task, this.recovery.failureOf(task, failed), null, out);
+    } else this.submitter.submit(task, nowMs, out);
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
@@ -302,9 +360,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** What it stored for us goes. */
   #refuse(event: CoreWorkerEvent): void {
-    if (event.type !== "taskReply") return;
-    this.references.discard(event.outcome);
-    for (const value of event.outcomes ?? []) this.references.discard(value);
+    if (event.type === "taskReply") this.retries.refuse(event);
   }
 
   #onAwaitObjects(request: GetRequest, out: Out): void {
@@ -316,6 +372,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onPutObject({ entry }: PutObject, out: Out): void {
     const specials = specialsOf(entry.outcome);
+    if (entry.outcome instanceof StoredValue) this.objects.add(entry);
     if (specials.length > 0) this.references.addContained(specials, out);
   }
 
@@ -348,6 +405,16 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     out.instruct({ type: "found", requestId, actorId, className });
   }
 
+  #onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
+    const page = { ...noClusterRows, ...rows, isLast, missing };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
+  #onClusterListed({ requestId, rows, isLast }: ClusterListed, out: Out): void {
+    const page = { ...noStateRows, ...rows, isLast, missing: [] };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
   #onArenaAllocated({ requestId, segment, offset, error }: ArenaAllocated, out: Out): void {
     out.instruct({ type: "allocated", requestId, segment, offset, error });
   }
@@ -378,5 +445,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
     this.#cancellation.onDeadline(nowMs, out);
+    this.deadlocks.onDeadline(nowMs, out);
+    this.retries.onDeadline(nowMs, out);
   }
 }

@@ -87,7 +87,11 @@ export class TaskRecord extends ObjectEntry {
   actor: object | null;
   /** Arguments without a value. */
   unresolvedCount = 0;
+  /** Of the run that is to come or goes on, from 0. */
   attempt = 0;
+  /** Of the budget of failures of the system and exceptions. */
+  retriesUsed = 0;
+  outOfMemoryCount = 0;
   stream: PushStream | null = null;
   /** On its stream. */
   seq = 0;

@@ -30,6 +30,13 @@ import { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
+/** What was kept to make objects anew goes with them. */
+export interface LineageWatch {
+  onFreed(entry: ObjectEntry): void;
+  /** Lets go of what nobody needs; true if that may have freed more. */
+  sweep(): boolean;
+}
+
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
   readonly #context: ProcessContext;
@@ -40,6 +47,8 @@ export class ReferenceCounter {
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
+  /** Asked when own objects have gone. */
+  lineage: LineageWatch | null = null;
 
   constructor(context: ProcessContext) {
     this.#context = context;
@@ -155,6 +164,18 @@ export class ReferenceCounter {
     }
   }
 
+  /** The other end of `addContained`. */
+  dropContained(value: Outcome): void {
+    for (const special of specialsOf(value)) {
+      if (special.type !== "ref") continue;
+      const inner = this.find(special.owner, special);
+      if (inner === undefined) continue;
+      assert(inner.uses > 0, "a value counts what it names");
+      inner.uses -= 1;
+      this.#doubtful.push(inner);
+    }
+  }
+
   /** Asks the owner to hold a borrowed object for us and to tell its value. */
   subscribe(entry: ObjectEntry, out: Out): void {
     const { owner, serial, index } = entry;
@@ -250,9 +271,11 @@ export class ReferenceCounter {
 
   /** Sends what the last event let go. */
   flush(out: Out): void {
-    for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
-      this.collect(entry);
-    }
+    do {
+      for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
+        this.collect(entry);
+      }
+    } while (this.lineage?.sweep() === true);
     this.#batch.flush(out);
   }
 
@@ -305,18 +328,12 @@ export class ReferenceCounter {
   }
 
   #freeValue(entry: ObjectEntry): void {
-    const specials = specialsOf(entry.outcome);
+    const { outcome } = entry;
     entry.registered = false;
     entry.outcome = undefined;
     entry.state = "FREED";
-    for (const special of specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.find(special.owner, special);
-      if (inner === undefined) continue;
-      assert(inner.uses > 0, "a value counts what it names");
-      inner.uses -= 1;
-      this.#doubtful.push(inner);
-    }
+    this.dropContained(outcome);
+    if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

@@ -20,22 +20,34 @@ import { specialsOf } from "./contained-refs.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
+import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskLineage } from "./task-lineage.ts";
 
 export class TaskManager {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #memoryStore: MemoryStore;
+  readonly #lineage: TaskLineage;
+  readonly #objects: ObjectTable;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
   #unfinishedCount = 0;
 
-  constructor(context: ProcessContext, references: ReferenceCounter, memoryStore: MemoryStore) {
-    this.#context = context;
-    this.#references = references;
-    this.#memoryStore = memoryStore;
+  constructor(parts: {
+    context: ProcessContext;
+    references: ReferenceCounter;
+    memoryStore: MemoryStore;
+    lineage: TaskLineage;
+    objects: ObjectTable;
+  }) {
+    this.#context = parts.context;
+    this.#references = parts.references;
+    this.#memoryStore = parts.memoryStore;
+    this.#lineage = parts.lineage;
+    this.#objects = parts.objects;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -47,6 +59,11 @@ export class TaskManager {
     this.#unfinishedCount += 1;
   }
 
+  /** It runs again, with the arguments that it had. */
+  resubmit(task: TaskRecord): void {
+    this.#resolved.push(task);
+  }
+
   /**
    * `outcomes` are the further returns of a task with numReturns ≠ 1. Of a task that was cancelled
    * while it ran nothing is taken.
@@ -56,7 +73,7 @@ export class TaskManager {
     if (task.isCancelled) this.#refuse(outcome, outcomes);
     else this.#end(task, outcome, outcomes, out);
     // Last: what the returns name may be kept by the arguments only.
-    this.#releaseArguments(task);
+    if (!this.#lineage.keep(task)) this.#releaseArguments(task);
   }
 
   /** Its refs end now. One that runs keeps its arguments: they are let go when it has ended. */
@@ -69,12 +86,12 @@ export class TaskManager {
 
   #end(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     this.#unfinishedCount -= 1;
-    this.settle(task, outcome, out);
+    this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
     if (more !== null) {
       for (let i = 0; i < more.length; i++) {
         const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
-        this.settle(more[i] as ObjectEntry, value, out);
+        this.#settleReturn(more[i] as ObjectEntry, value, out);
       }
     }
   }
@@ -90,10 +107,13 @@ export class TaskManager {
    */
   settle(entry: ObjectEntry, outcome: Outcome, out: Out): void {
     if (entry.state !== "PENDING") return;
+    // Of one that was lost and made anew the value before is still there.
+    if (entry.outcome !== undefined) this.#references.dropContained(entry.outcome);
     entry.outcome = this.#own(outcome);
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials, out);
+    if (outcome instanceof StoredValue) this.#objects.add(entry);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
@@ -124,6 +144,12 @@ export class TaskManager {
     this.#references.exportContained(outcome, borrower);
     const object = { serial: entry.serial, index: entry.index };
     out.send(borrower, { type: "objectState", from: this.#context.self, object, outcome });
+  }
+
+  /** A return that was not lost keeps its value when its task has run again. */
+  #settleReturn(entry: ObjectEntry, value: Outcome, out: Out): void {
+    if (entry.state === "PENDING") this.settle(entry, value, out);
+    else if (!(value instanceof FailedValue)) this.#references.discard(value);
   }
 
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {

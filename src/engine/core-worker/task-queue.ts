@@ -49,6 +49,11 @@ export class TaskQueue {
     this.#removedCount = 0;
   }
 
+  /** Oldest first, for those who list what there is. */
+  *[Symbol.iterator](): IterableIterator<TaskRecord> {
+    for (const task of this.#tasks) if (!task.isCancelled) yield task;
+  }
+
   checkInvariants(): void {
     assert(this.#removedCount >= 0 && this.size >= 0, "cancelled tasks of a queue are counted");
   }

@@ -124,6 +124,14 @@ export class TaskReceiver {
     return this.#running.has(task);
   }
 
+  /** What an actor of one call at a time must end before it takes that frame; null if unknown. */
+  onlyTaskBefore(owner: Address, stream: number, seq: number): IncomingTask | null {
+    if (this.actor?.maxConcurrency !== 1 || this.#running.size !== 1) return null;
+    const lastSeq = this.#peers.get(owner)?.lastSeqs.get(stream) ?? -1;
+    const [first = null] = this.#running;
+    return seq <= lastSeq ? null : first;
+  }
+
   onPushTask(message: PushTask, out: Out): void {
     const peer = this.#peerOf(message.from);
     if (message.definition !== null) {

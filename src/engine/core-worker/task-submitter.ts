@@ -6,16 +6,16 @@
  *         is gone.
  * In/out: submitted tasks, LeaseGranted, LeaseSpilled, LeasePending, LeaseRefused, LeaseRevoked,
  *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
- * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease; one on a
- *         lease of another node, since nobody could tell whether those behind it had started.
- * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at
- *         no cost.
+ * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease. On a lease of
+ *         another node a task without a retry left goes alone: nobody could tell whether it had
+ *         started.
+ * Errors: a started task whose worker died goes to TaskRetries with the raylet's reason; unstarted
+ *         ones move at no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { taskIdHex } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
@@ -36,6 +36,7 @@ import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
 
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
@@ -47,6 +48,7 @@ export class TaskSubmitter {
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
+  readonly #retries: TaskRetries;
   readonly #requests: LeaseRequests;
   readonly #queues = new Map<string, SchedulingQueue>();
   /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
@@ -64,12 +66,14 @@ export class TaskSubmitter {
     manager: TaskManager;
     dependencies: DependencyResolver;
     references: ReferenceCounter;
+    retries: TaskRetries;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
+    this.#retries = parts.retries;
     this.#requests = new LeaseRequests(parts.context, parts.streamNumbers);
   }
 
@@ -131,7 +135,7 @@ export class TaskSubmitter {
     if (queue === undefined) return;
     this.#requests.close(leaseId, queue);
     for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
-      this.#manager.finish(task, this.#failure(task, error), null, out);
+      this.#retries.fail(task, error, "", out);
     }
     this.#cancelRequests(queue, out);
     this.#dropIfUnused(queue);
@@ -151,21 +155,12 @@ export class TaskSubmitter {
       queue.inFlightCount -= 1;
       const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
       if (isUnstarted && !task.isCancelled) unstarted.push(task);
-      else this.#endLost(task, error, out);
+      else this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);
     this.#dispatch(queue, nowMs, out);
     this.#dropIfUnused(queue);
-  }
-
-  /**
-   * It had started, or may have, where a worker was lost. THE PLACE FOR RETRIES: one that was
-   * cancelled has none; one whose worker was ended for a neighbour (detail `forceCancel`) may run
-   * again at no cost, where it has any.
-   */
-  #endLost(task: TaskRecord, error: EngineError, out: Out): void {
-    this.#manager.finish(task, this.#failure(task, error), null, out);
   }
 
   onLeaseDemand(message: LeaseDemand, out: Out): void {
@@ -189,7 +184,10 @@ export class TaskSubmitter {
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
     const lease = this.#leases.get(reply.stream);
-    if (lease === undefined || lease.workerId !== reply.from) return;
+    if (lease === undefined || lease.workerId !== reply.from) {
+      this.#retries.refuse(reply);
+      return;
+    }
     const task = lease.remove(reply.seq);
     if (task === undefined) return;
     const { queue } = lease;
@@ -197,7 +195,9 @@ export class TaskSubmitter {
     if (!task.isCancelled) queue.addDuration(reply.durationMs);
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
-    this.#manager.finish(task, reply.outcome, reply.outcomes, out);
+    const { outcome, outcomes } = reply;
+    const isTaken = outcome instanceof FailedValue && this.#retries.onException(task, outcome, out);
+    if (!isTaken) this.#manager.finish(task, outcome, outcomes, out);
     this.refill(lease, nowMs, out);
   }
 
@@ -270,6 +270,14 @@ export class TaskSubmitter {
     return count;
   }
 
+  /** Those that wait for a worker, and those that were sent to one. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (const queue of this.#queues.values()) {
+      yield* queue.tasks;
+      for (const lease of queue.leases) for (const { task } of lease.inFlight()) yield task;
+    }
+  }
+
   /** Held, for tests and the state api. */
   get leaseCount(): number {
     return this.#leases.size;
@@ -314,10 +322,10 @@ export class TaskSubmitter {
   #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
     const oneWillDo = isTooShortToShare(queue);
-    while (tasks.size > 0) {
+    for (let task = tasks.peek(); task !== undefined; task = tasks.peek()) {
       let best: LeaseStream | undefined;
       for (const lease of leases) {
-        if (!this.#hasRoom(lease, nowMs, out)) continue;
+        if (!this.#hasRoom(lease, task, nowMs, out)) continue;
         if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
         if (oneWillDo) break;
       }
@@ -332,7 +340,8 @@ export class TaskSubmitter {
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
     } else if (queue.tasks.size > 0) {
-      while (queue.tasks.size > 0 && this.#hasRoom(lease, nowMs, out)) {
+      for (let task = queue.tasks.peek(); task !== undefined; task = queue.tasks.peek()) {
+        if (!this.#hasRoom(lease, task, nowMs, out)) break;
         this.#push(lease, queue.tasks.shift() as TaskRecord, out);
       }
     }
@@ -365,16 +374,19 @@ export class TaskSubmitter {
   }
 
   /** How many tasks may be in flight on the lease. */
-  #window({ queue, raylet }: LeaseStream): number {
+  #window({ queue }: LeaseStream): number {
     const { durationMs } = queue;
-    if (durationMs < 0 || raylet !== this.#context.raylet) return 1;
+    if (durationMs < 0) return 1;
     const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
     if (durationMs >= overlapBelowMs) return 1;
     return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
   }
 
-  #hasRoom(lease: LeaseStream, nowMs: number, out: Out): boolean {
+  // oxlint-disable-next-line max-params -- a task, where it would go, and when.
+  #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
     if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
+    const isFar = lease.raylet !== this.#context.raylet;
+    if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
     if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
@@ -405,7 +417,7 @@ export class TaskSubmitter {
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     if (fullest === undefined || !isWorthMoving(queue, fullest)) return;
     const keep = Math.ceil(fullest.inFlightCount / 2);
     while (fullest.inFlightCount > keep) {
@@ -443,7 +455,7 @@ export class TaskSubmitter {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
     }
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
     const shared = mayShare ? queue.inFlightCount : leases.length;
     const wanted = queue.tasks.size + shared - leases.length;
@@ -480,13 +492,6 @@ export class TaskSubmitter {
     if (!queue.isUnused) return;
     this.#queues.delete(queue.key);
     this.#infeasible.delete(queue);
-  }
-
-  #failure(task: TaskRecord, error: EngineError): FailedValue {
-    const subject = taskIdHex(task.owner, task.serial);
-    const name = task.template.definition.taskName;
-    const message = `task ${name} (${subject}): ${error.message}`;
-    return new FailedValue({ type: error.type, message, subject, detail: name }, null);
   }
 }
 

@@ -3,7 +3,16 @@ import type { CancelMessage } from "./cancel.ts";
 import type { GcsMessage } from "./gcs.ts";
 import type { LeaseMessage } from "./lease.ts";
 import type { ObjectMessage } from "./object.ts";
+import type { ProbeMessage } from "./probe.ts";
+import type { StateMessage } from "./state.ts";
 import type { TaskMessage } from "./task.ts";
 
-export type Message = LeaseMessage | TaskMessage | ObjectMessage | GcsMessage | CancelMessage;
+export type Message =
+  | LeaseMessage
+  | TaskMessage
+  | ObjectMessage
+  | GcsMessage
+  | ProbeMessage
+  | StateMessage
+  | CancelMessage;
 export type MessageType = Message["type"];

@@ -30,7 +30,7 @@ import { DoomedLeases } from "./doomed-leases.ts";
 import type { Membership } from "./membership.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Claim } from "./placement-queue.ts";
-import type { RayletOut } from "./placement-queue.ts";
+import type { PendingReason, RayletOut } from "./placement-queue.ts";
 import type { Placement } from "./placement.ts";
 
 /** Claims looked at again when what other nodes have free has changed. */
@@ -59,7 +59,7 @@ class Lease extends Claim {
     this.#manager.grant(this, out);
   }
 
-  override onPending(_text: string, out: RayletOut): void {
+  override onPending(_reason: PendingReason, out: RayletOut): void {
     this.#manager.sendPending(this, out);
   }
 

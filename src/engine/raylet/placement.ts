@@ -289,7 +289,7 @@ export class Placement {
   #serveStarting(out: RayletOut): void {
     const unserved: Claim[] = [];
     for (const claim of this.#starting) {
-      const worker = this.#pool.pick(claim.kind, claim.requester);
+      const worker = this.#pool.pickIdle();
       if (worker === null) unserved.push(claim);
       else this.#occupy(claim, worker, out);
     }

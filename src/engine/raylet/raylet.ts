@@ -35,6 +35,7 @@ import type {
 } from "#engine/protocol/lease.ts";
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
+import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/state.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
@@ -42,6 +43,7 @@ import { Membership } from "./membership.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import type { RayletInstruction, RayletOut } from "./placement-queue.ts";
 import { Placement } from "./placement.ts";
+import { StateCollector } from "./state-collector.ts";
 import { describeExit, exitError } from "./worker-exit.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { PooledWorker } from "./worker-pool.ts";
@@ -62,6 +64,8 @@ export type RayletMessage =
   | ActorConstructed
   | AllocateArena
   | FreeArena
+  | ListState
+  | StateCollected
   | StopLeasedWorker
   | DoomedEnded;
 
@@ -100,6 +104,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #objectStore: ObjectStore;
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
+  readonly #state: StateCollector;
   #reportedVersion = 0;
   readonly #drivers = new Set<WorkerId>();
   readonly #endedDrivers = new Set<WorkerId>();
@@ -107,7 +112,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   constructor(options: RayletOptions) {
     const { nodeId, config, isHead, totals, labels, segments } = options;
     this.#options = options;
-    const pool = new WorkerPool(nodeId, config);
+    const pool = new WorkerPool(nodeId, config, options.prestartCount);
     this.#pool = pool;
     this.#placement = new Placement({ nodeId, config, totals, labels, pool });
     const available = (): ResourceRequest => this.#placement.availableAmounts();
@@ -123,6 +128,12 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     });
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
     this.#objectStore = new ObjectStore(nodeId, segments);
+    this.#state = new StateCollector({
+      nodeId,
+      stateTimeoutMs: config.stateTimeoutMs,
+      processes: () => [...this.#drivers, ...[...pool.ready()].map((worker) => worker.id)],
+      workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
+    });
   }
 
   /** For status and tests. */
@@ -160,6 +171,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#placement.nextDeadlineMs(),
       this.#leases.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
+      this.#state.nextDeadlineMs(),
     );
   }
 
@@ -200,6 +212,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#objectStore.onAllocateArena(event, out);
       case "freeArena":
         return this.#objectStore.onFreeArena(event);
+      case "listState":
+        return this.#state.onListState(event, nowMs, out);
+      case "stateCollected":
+        return this.#state.onStateCollected(event, out);
       case "workerReady":
         return this.#onWorkerReady(event.workerId);
       case "workerExited":
@@ -226,13 +242,15 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   }
 
   #onStart(nowMs: number, out: RayletOut): void {
-    const { nodeId, address, hostname, totals, labels, config, prestartCount } = this.#options;
+    const { nodeId, address, hostname, isHead, totals, labels } = this.#options;
+    const { config, prestartCount } = this.#options;
     out.send(gcsAddress, {
       type: "registerNode",
       from: nodeId,
       nodeId,
       address,
       hostname,
+      isHead,
       resources: totals,
       labels,
     });
@@ -265,6 +283,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#leases.tellDoomed(nowMs, out);
     out.send(gcsAddress, died);
     this.#peers.onOwnExit(workerId, error, out);
+    this.#state.onProcessEnded(workerId, out);
     this.#placement.onWorkerGone();
   }
 
@@ -314,6 +333,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   #onDeadline(nowMs: number, out: RayletOut): void {
     this.#placement.onDeadline(nowMs);
     this.#leases.onDeadline(nowMs, out);
+    this.#state.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {
       const worker = this.#pool.stopOverdue(nowMs, out);
@@ -334,6 +354,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }
+}
+
+function driverRow(workerId: WorkerId): WorkerRow {
+  return { workerId, isAlive: true, pendingReason: "" };
 }
 
 export interface RayletCounts {

@@ -5,20 +5,28 @@
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import type {
+  ExceptionMatcher,
   FunctionDefinition,
+  RetryPolicy,
   SchedulingStrategy,
   TaskTemplate,
 } from "#engine/common/task-spec.ts";
 import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
-import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
+import type {
+  CoreWorkerEvent,
+  CoreWorkerInstruction,
+  JudgeException,
+  StatePage,
+} from "#engine/core-worker/calls.ts";
 import { ChildTasks } from "#engine/core-worker/child-tasks.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
@@ -28,6 +36,7 @@ import type { Host } from "./host.ts";
 export interface CallShape {
   readonly definition: FunctionDefinition;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 /** A call of get or wait that is told when it is settled, or its time is up. */
@@ -65,10 +74,25 @@ export interface FoundActor {
   readonly className: string;
 }
 
+/** The pages of a list that have come. */
+interface Lister {
+  readonly pages: StatePage[];
+  resolve(pages: readonly StatePage[]): void;
+  reject(error: Error): void;
+}
+
 interface Finder {
   resolve(found: FoundActor): void;
   reject(error: Error): void;
 }
+
+export interface Judgement {
+  readonly retries: boolean;
+  /** What went wrong in judging, for a person, or "". */
+  readonly why: string;
+}
+
+type MaybeLater<T> = T | Promise<T>;
 
 export interface ClientOptions {
   readonly host: Host;
@@ -79,6 +103,8 @@ export interface ClientOptions {
   readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
+  /** Whether what a task threw is one of those for which it runs again. */
+  readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -97,6 +123,7 @@ export class CoreWorkerClient {
   readonly #killed = new Map<number, () => void>();
   readonly #found = new Map<number, Finder>();
   readonly #cancelled = new Map<number, (refused: boolean) => void>();
+  readonly #lists = new Map<number, Lister>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
   #isKeptAlive = false;
@@ -208,6 +235,16 @@ export class CoreWorkerClient {
     });
   }
 
+  /** Of the processes of this node. */
+  listState(kind: NodeStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listStateCall", requestId, kind, limit }));
+  }
+
+  /** Of the GCS. */
+  listCluster(kind: ClusterStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listClusterCall", requestId, kind, limit }));
+  }
+
   // ------------------------------------------------------------ objects
 
   /** The entry of a value that lies where `outcome` says; one JS ref to it is being made. */
@@ -252,8 +289,10 @@ export class CoreWorkerClient {
     for (const finder of this.#found.values()) finder.reject(error);
     for (const cancelled of this.#cancelled.values()) cancelled(false);
     this.#cancelled.clear();
+    for (const lister of this.#lists.values()) lister.reject(error);
     this.#killed.clear();
     this.#found.clear();
+    this.#lists.clear();
   }
 
   // ------------------------------------------------------------ inside
@@ -309,7 +348,7 @@ export class CoreWorkerClient {
   #templateOf(shape: CallShape): TaskTemplate {
     const known = this.#templates.get(shape);
     if (known !== undefined) return known;
-    const { definition, strategy } = shape;
+    const { definition, strategy, retry } = shape;
     const key = definitionKey(definition);
     let functionNumber = this.#functionNumbers.get(key);
     if (functionNumber === undefined) {
@@ -317,7 +356,7 @@ export class CoreWorkerClient {
       this.#functionNumbers.set(key, functionNumber);
     }
     const schedulingKey = `${key}|${strategyKey(strategy)}`;
-    const template = { definition, functionNumber, schedulingKey, strategy };
+    const template = { definition, functionNumber, schedulingKey, strategy, retry };
     this.#templates.set(shape, template);
     return template;
   }
@@ -336,6 +375,8 @@ export class CoreWorkerClient {
         return this.#abortSoon(instruction.task);
       case "cancelled":
         return this.#answer(this.#cancelled, instruction.requestId)?.(instruction.refused);
+      case "judgeException":
+        return this.#judge(instruction);
       case "allocated":
         return this.arena.onAllocated(instruction);
       case "dropSegment":
@@ -344,6 +385,8 @@ export class CoreWorkerClient {
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
+      case "listed":
+        return this.#onListed(instruction.requestId, instruction.page);
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
@@ -351,6 +394,31 @@ export class CoreWorkerClient {
         return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
+  }
+
+  #judge({ task, failed }: JudgeException): void {
+    const { retryExceptions } = task.template.retry;
+    const tell = ({ retries, why }: Judgement): void =>
+      this.dispatch({ type: "exceptionJudged", task, retries, why });
+    if (typeof retryExceptions === "boolean") return tell({ retries: retryExceptions, why: "" });
+    const judgement = this.#options.judge(retryExceptions, failed);
+    if (judgement instanceof Promise) void judgement.then(tell);
+    else tell(judgement);
+  }
+
+  #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {
+    return new Promise((resolve, reject) => {
+      const requestId = this.#request();
+      this.#lists.set(requestId, { pages: [], resolve, reject });
+      this.dispatch(call(requestId));
+    });
+  }
+
+  #onListed(requestId: number, page: StatePage): void {
+    this.#lists.get(requestId)?.pages.push(page);
+    if (!page.isLast) return;
+    const lister = this.#answer(this.#lists, requestId);
+    lister?.resolve(lister.pages);
   }
 
   #request(): number {

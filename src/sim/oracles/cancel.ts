@@ -9,15 +9,14 @@ import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/o
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { CancelTask } from "#engine/protocol/cancel.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import type { Cluster } from "#sim/cluster.ts";
 import type { RareState } from "#sim/reached.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
-import { Oracle, type Violate } from "./oracle.ts";
+import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 export class CancelOracle extends Oracle {
   readonly name = "14 cancel";
-  readonly #cluster: () => Cluster;
+  readonly #processes: () => readonly WatchedProcess[];
   readonly #mark: (state: RareState) => void;
   /** Tasks that somebody has cancelled by name. */
   readonly #asked = new Set<string>();
@@ -32,9 +31,13 @@ export class CancelOracle extends Oracle {
   /** Of tasks that were cancelled on their way: the one execution that may still come. */
   readonly #lastStarts = new Map<string, string>();
 
-  constructor(violate: Violate, cluster: () => Cluster, mark: (state: RareState) => void) {
+  constructor(
+    violate: Violate,
+    processes: () => readonly WatchedProcess[],
+    mark: (state: RareState) => void,
+  ) {
     super(violate);
-    this.#cluster = cluster;
+    this.#processes = processes;
     this.#mark = mark;
   }
 
@@ -56,7 +59,8 @@ export class CancelOracle extends Oracle {
     if (owned === undefined) return;
     const task = taskOf(owned);
     if (task === undefined) return;
-    if (owned.state === "PENDING") {
+    // With a value from before it is being made anew, which is no call of anybody's.
+    if (owned.state === "PENDING" && owned.outcome === undefined) {
       this.violate({ entity: idOf(owned), message: "it was cancelled and goes on" });
     }
     if (!wasPending || !task.isCancelled) return;
@@ -116,13 +120,13 @@ export class CancelOracle extends Oracle {
   }
 
   #ownedBy({ owner, serial, index }: ObjectEntry): ObjectEntry | undefined {
-    const { driver, liveWorkers } = this.#cluster();
-    const process = [driver, ...liveWorkers].find(({ client }) => client.workerId === owner);
-    return process?.client.core.references.find(owner, { serial, index });
+    const process = this.#processes().find(({ client }) => client.workerId === owner);
+    if (process?.life.isAlive !== true) return undefined;
+    return process.client.core.references.find(owner, { serial, index });
   }
 
   #runningAt(worker: WorkerId, { from, stream, seq }: CancelTask): IncomingTask | undefined {
-    const process = this.#cluster().workers.find(({ client }) => client.workerId === worker);
+    const process = this.#processes().find(({ client }) => client.workerId === worker);
     for (const task of process?.client.core.receiver.running ?? []) {
       if (task.owner === from && task.stream === stream && task.seq === seq) return task;
     }

@@ -49,6 +49,7 @@ function bodies(shape: Shape): fc.Arbitrary<Body> {
     n: fc.nat(99),
     returns: places,
     bytes,
+    firstGood: fc.constantFrom(0, 0, 0, 1, 2),
   });
   const failure = fc.record({
     type: fc.constant("throw" as const),
@@ -128,6 +129,15 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
     nested: places,
     cpus: fc.constantFrom(1 as const, 0.5 as const, 2 as const, 0 as const),
     returns: fc.constantFrom(1 as const, 1 as const, 2 as const),
+    maxRetries: fc.constantFrom(0 as const, 1 as const, 3 as const),
+    retryExceptions: fc.constantFrom(
+      false,
+      false,
+      true,
+      "matching" as const,
+      "class" as const,
+      "other" as const,
+    ),
   });
   return fc.oneof({ weight: 8, arbitrary: task }, ...small);
 }

@@ -23,6 +23,7 @@ const settings = fc.record({
   idleLeaseMs: fc.constantFrom(500, 5),
   leaseTurnMs: fc.constantFrom(500, 10, 1),
   forceGraceMs: fc.constantFrom(100, 10, 0),
+  deadlockProbeMs: fc.constantFrom(200, 1),
 });
 
 /** Most programs are over in so many virtual milliseconds. */

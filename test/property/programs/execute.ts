@@ -4,8 +4,16 @@ import { cancel } from "#api/cancel.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
+import { getRuntimeContext } from "#api/runtime-context.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
-import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import {
+  type Body,
+  notKept,
+  type Outcome,
+  type Program,
+  type Step,
+  tooEarly,
+} from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
 interface Rich {
@@ -67,6 +75,11 @@ const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
 });
+const exceptions = {
+  matching: (error: unknown) => error instanceof RangeError,
+  class: [RangeError],
+  other: [SyntaxError],
+};
 const runTaskOfTwo = remote(
   { numReturns: 2 },
   async (head: Head, ...direct: Value[]): Promise<[Value, number]> => {
@@ -119,6 +132,8 @@ export async function execute(program: Program): Promise<Outcome[]> {
 class Running {
   readonly #head: Head;
   readonly #isDriver: boolean;
+  /** Another attempt is another caller: its calls and children are its own. */
+  readonly #caller: string;
   readonly #slots: Slot[] = [];
   readonly #calls: { readonly actor: number; readonly seq: number }[] = [];
   #childCount = 0;
@@ -126,6 +141,7 @@ class Running {
   constructor(head: Head, direct: readonly Value[] | null) {
     this.#head = head;
     this.#isDriver = direct === null;
+    this.#caller = this.#isDriver ? head.caller : `${head.caller}#${attemptNumber()}`;
     for (const ref of head.nested) this.#slots.push({ ref });
     for (const value of direct ?? []) this.#addValue(value);
   }
@@ -143,10 +159,12 @@ class Running {
 
   async toEnd(): Promise<Value> {
     const { result } = this.#head.body;
+    const attempt = attemptNumber();
     let returned: Ref[] = [];
     try {
       await this.toLastStep();
       if (result.type === "throw") throw new RangeError(result.text);
+      if (attempt < result.firstGood) throw new RangeError(tooEarly);
       returned = pickSome(this.#refs(), result.returns);
       const ns = this.#slots.flatMap((slot) => ("n" in slot ? [slot.n] : []));
       return valueOf(numberOfBody(result.n, ns), returned, result.bytes);
@@ -203,10 +221,12 @@ class Running {
   }
 
   #submit(step: Extract<Step, { op: "task" }>, direct: Ref[], nested: Ref[]): void {
-    const { caller, actors } = this.#head;
-    const child = `${caller}.${this.#childCount++}`;
+    const { actors } = this.#head;
+    const child = `${this.#caller}.${this.#childCount++}`;
     const head = { caller: child, body: step.body, nested, actors };
-    const options = { numCpus: step.cpus };
+    const { cpus, maxRetries, retryExceptions: given } = step;
+    const retryExceptions = typeof given === "boolean" ? given : exceptions[given];
+    const options = { numCpus: cpus, maxRetries, retryExceptions };
     if (step.returns === 1) {
       this.#add(runTask.options(options).remote(head, ...direct) as Ref);
     } else {
@@ -216,7 +236,8 @@ class Running {
   }
 
   #call(step: Extract<Step, { op: "call" }>, direct: Ref[], nested: Ref[]): void {
-    const { caller, actors } = this.#head;
+    const { actors } = this.#head;
+    const caller = this.#caller;
     const handle = pick(actors, step.actor);
     if (handle === undefined) return;
     const seq = this.#calls.length;
@@ -226,7 +247,8 @@ class Running {
   }
 
   #recall(actor: number, at: number): void {
-    const { caller, actors } = this.#head;
+    const { actors } = this.#head;
+    const caller = this.#caller;
     const ofActor = this.#calls.filter((call) => call.actor === actor % actors.length);
     const call = pick(ofActor, at);
     if (call === undefined) return;
@@ -346,6 +368,10 @@ function dispose(refs: readonly Ref[]): void {
 
 function distinct(refs: readonly Ref[]): Ref[] {
   return [...new Map(refs.map((ref) => [ref.id, ref])).values()];
+}
+
+function attemptNumber(): number {
+  return getRuntimeContext().attemptNumber;
 }
 
 function sleep(ms: number): Promise<void> {

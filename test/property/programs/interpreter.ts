@@ -2,7 +2,14 @@
  * The sequential reference interpreter (oracle 18): what a program comes to, computed in the order
  * of its text, without time, nodes or faults.
  */
-import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import {
+  type Body,
+  notKept,
+  type Outcome,
+  type Program,
+  type Step,
+  tooEarly,
+} from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
 /**
@@ -89,10 +96,14 @@ function runStep(step: Step, body: BodyState): void {
       add({ n: step.n, refs: cells(step.nested), bytes: step.bytes });
       return;
     case "task": {
-      const outcome = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const { result } = step.body;
+      const isGood = result.type === "throw" || result.firstGood <= retriesOf(step);
+      const ran = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const { origin } = ran;
+      const early = { errors: [tooEarly], ...of(origin) };
+      const outcome = isGood || "errors" in ran ? ran : early;
       add(outcome);
       if (step.returns === 1) return;
-      const { origin } = outcome;
       add("errors" in outcome ? outcome : { n: outcome.n + 1, refs: [], bytes: 0, ...of(origin) });
       return;
     }
@@ -157,6 +168,11 @@ function runShortTask(n: number, direct: readonly Cell[], awaited: readonly Cell
     bytes: 0,
     origin,
   };
+}
+
+/** How often it may run again for what its body throws. */
+function retriesOf({ maxRetries, retryExceptions }: Extract<Step, { op: "task" }>): number {
+  return retryExceptions === false || retryExceptions === "other" ? 0 : maxRetries;
 }
 
 function runGet(of: readonly Cell[], timeoutMs: number | null, body: BodyState): void {

@@ -14,6 +14,10 @@ export interface Verdict {
 export async function judge(options: SimOptions, program: Program): Promise<Verdict> {
   const report = await simulate(options, () => execute(program));
   const failures: Failure[] = [...report.violations];
+  if (report.reached.includes("deadlockFound")) {
+    const message = "nothing that these programs do waits for itself, whatever a fault takes";
+    failures.push({ oracle: "20 deadlocks", entity: "driver", message });
+  }
   if (report.error !== undefined) {
     failures.push({ oracle: "program", entity: "driver", message: String(report.error) });
   }
