@@ -27,7 +27,7 @@ const rareStates = [
   ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
 ];
-const seedsForRareStates = 300;
+const seedsForRareStates = 1_000;
 
 const usage = `npm run sim -- [--seeds N] [--seed S] [--full | --ci] [--check-determinism]
                [--only PROGRAM] [--minutes M] [--workers W] [--json FILE]
