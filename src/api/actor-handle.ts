@@ -8,6 +8,7 @@ import { checkMethodOptions, methodShape } from "./call-shape.ts";
 import { type CreationCall, refsOf } from "./object-ref.ts";
 import type { Options } from "./option-checks.ts";
 import { inert, isOfRuntime, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { AnyActorHandle } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
@@ -51,13 +52,18 @@ class ActorMethod {
   remote(args: unknown[], calledFrom: CreationCall): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     checkSameRuntime(this.#handle, client);
     const { args: encoded, refs } = values.encodeArguments(args);
     const { actorId, className } = this.#handle.actor;
     const actor = client.core.actors.clientOf(actorId, className);
-    const call = { args: encoded, refs, depth };
-    return refsOf(client.submitActorTask(actor, this.#shape, call), client, calledFrom);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const signal = this.#options["signal"] as AbortSignal | undefined;
+    const task =
+      signal === undefined
+        ? client.submitActorTask(actor, this.#shape, call)
+        : submitWithSignal(client, signal, { actor, shape: this.#shape, made: call });
+    return refsOf(task, client, calledFrom);
   }
 
   options(options: Options): ActorMethod {

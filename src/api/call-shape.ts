@@ -86,8 +86,6 @@ const notYet: Readonly<Record<string, unknown>> = {
   runtimeEnv: undefined,
   maxCalls: 0,
   retryExceptions: false,
-  signal: undefined,
-  timeoutMs: undefined,
   priority: 0,
   generatorBackpressureNumObjects: undefined,
   maxRestarts: 0,
@@ -150,6 +148,13 @@ function checkOption(name: string, value: unknown): void {
       return checkInteger(name, value, -1, Number.MAX_SAFE_INTEGER);
     case "maxConcurrency":
       return checkInteger(name, value, 1, 1_000_000);
+    case "timeoutMs":
+      if (typeof value !== "number") throw kindError(name, "a number", value);
+      if (!(value > 0)) throw new RangeError(`timeoutMs must be above 0, got ${value}`);
+      return;
+    case "signal":
+      if (value instanceof AbortSignal) return;
+      throw kindError(name, "an AbortSignal", value);
     case "getIfExists":
       return checkBoolean(name, value);
     case "lifetime":
@@ -239,6 +244,7 @@ export function taskShape(descriptor: FunctionDescriptor, options: Options): Cal
       taskName: typeof name === "string" && name !== "" ? name : descriptor.displayName,
       numReturns: numberOr(options["numReturns"], 1),
       resources: requestOf(options, 1),
+      timeoutMs: timeoutOf(options),
     },
     strategy: strategyOf(options),
     retry: retryPolicyOf(options),
@@ -254,10 +260,17 @@ export function methodShape(className: string, method: string, options: Options)
       taskName: typeof name === "string" && name !== "" ? name : `${className}.${method}`,
       numReturns: numberOr(options["numReturns"], 1),
       resources: makeRequest([]),
+      timeoutMs: timeoutOf(options),
     },
     strategy: { type: "default" },
     retry: noRetries,
   };
+}
+
+/** 0: it may run for as long as it takes. */
+function timeoutOf(options: Options): number {
+  const timeoutMs = numberOr(options["timeoutMs"], 0);
+  return timeoutMs === Infinity ? 0 : timeoutMs;
 }
 
 function labelsOf(name: string, value: unknown): ReadonlyMap<string, string> {

@@ -18,7 +18,9 @@ import {
   PendingCallsLimitExceededError,
   type ReconstructionFailure,
   SerializationError,
+  TaskCancelledError,
   TaskError,
+  TaskTimeoutError,
   TaskUnschedulableError,
   WorkerCrashedError,
 } from "./errors.ts";
@@ -76,6 +78,10 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
       return new ObjectStoreFullError(message, fields);
     case "SERIALIZATION":
       return new SerializationError(message, { path: detail, ...fields });
+    case "TASK_CANCELLED":
+      return new TaskCancelledError(message, { taskId: subject as TaskId, ...fields });
+    case "TASK_TIMEOUT":
+      return new TaskTimeoutError(message, { taskId: subject as TaskId, ...fields });
     case "GET_TIMEOUT":
       return new GetTimeoutError(message, fields);
     case "DEADLOCK":

@@ -1,5 +1,6 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
@@ -17,7 +18,7 @@ import type {
   PutSignature,
   WaitSignature,
 } from "./signatures.ts";
-import type { TaskContext } from "./task-context.ts";
+import { cancelledError, type TaskContext } from "./task-context.ts";
 import { startWaiting, stopWaiting } from "./waiting-tasks.ts";
 import type { Values } from "./values.ts";
 
@@ -239,6 +240,10 @@ export abstract class WaitingCall extends PendingCall {
     return this.#caller?.context ?? null;
   }
 
+  override get task(): IncomingTask | null {
+    return this.#caller?.context?.task ?? null;
+  }
+
   abstract onReady(caller: Caller): void;
   abstract onTimedOut(caller: Caller): void;
 
@@ -277,6 +282,11 @@ export abstract class WaitingCall extends PendingCall {
   override onClosed(error: Error): void {
     this.#end();
     this.reject(error);
+  }
+
+  override onTaskCancelled(): void {
+    const context = this.#end()?.context ?? null;
+    if (context !== null) this.reject(cancelledError(context));
   }
 
   #end(): Caller | null {

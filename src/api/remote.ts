@@ -25,6 +25,7 @@ import { refsOf } from "./object-ref.ts";
 import { checkNamespace, checkOptions, describe, type Options } from "./option-checks.ts";
 import { onRevive, setRemoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, realmState, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { RemoteSignature } from "./signatures.ts";
 
 export const remote: RemoteSignature = function remote(first: unknown, second?: unknown): never {
@@ -63,6 +64,7 @@ function makeRemote(registered: RegisteredRemote, options: Options): unknown {
 
 function makeRemoteFunction(registered: RegisteredRemote, options: Options): unknown {
   let shape: CallShape | undefined;
+  const signal = options["signal"] as AbortSignal | undefined;
   const submit = (...args: unknown[]): unknown => {
     const caller = requireClient("remote");
     if (caller === null) return inert;
@@ -70,10 +72,15 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
       assertReachable(registered);
       shape = taskShape(registered.descriptor, options);
     }
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     const { args: encoded, refs } = values.encodeArguments(args);
     if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
-    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client, submit);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const task =
+      signal === undefined
+        ? client.submitTask(shape, call)
+        : submitWithSignal(client, signal, { actor: null, shape, made: call });
+    return refsOf(task, client, submit);
   };
   const remoteFunction = (): never => {
     const name = registered.descriptor.displayName;

@@ -53,6 +53,9 @@ export class LocalOracles {
     this.#living.add(client.workerId);
     watchClient(client, {
       onSubmitted: (entries) => oracles.onSubmitted(entries, watched),
+      onCalled: (task, parent) => oracles.onCalled(task, parent),
+      onCancelling: (entry, force) => oracles.onCancelling(entry, force),
+      onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry) => oracles.onPut(entry, this.#digest(entry.outcome), watched),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, watched),

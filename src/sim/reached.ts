@@ -9,6 +9,12 @@ export type RareState =
   | "actorAbandoned"
   | "attemptRefused"
   | "borrowerOfBorrower"
+  | "cancelledByBorrower"
+  | "cancelledByForce"
+  | "cancelledOnItsWay"
+  | "cancelledQueued"
+  | "cancelledRecursively"
+  | "cancelledRunning"
   | "deadlockFound"
   | "driverCrashed"
   | "holdMakerDied"
@@ -37,6 +43,8 @@ export const rareCounts: ReadonlyMap<keyof AttemptCounts, RareState> = new Map([
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["cancelObject", "cancelledByBorrower"],
+  ["stopLeasedWorker", "cancelledByForce"],
   ["abandonHolds", "holdReleasedUnconfirmed"],
   ["createHolds", "borrowerOfBorrower"],
   ["queryHolds", "holdMakerDied"],

@@ -176,6 +176,9 @@ export class SimNode {
     const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
     watchClient(process.client, {
       onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
+      onCalled: (task, parent) => oracles.onCalled(task, parent),
+      onCancelling: (entry, force) => oracles.onCancelling(entry, force),
+      onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),

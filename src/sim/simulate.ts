@@ -106,6 +106,7 @@ class Run {
     const oracles = allOracles({
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
+      mark: (state) => this.#world.mark(state),
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
     });
     this.#oracles = new Oracles(oracles, {

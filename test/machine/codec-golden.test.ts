@@ -129,7 +129,7 @@ const pushTask: Message = {
   attempt: 1,
   depth: 3,
   functionNumber: 4,
-  definition: { descriptor, method: "", taskName: "sum", numReturns: 1, resources },
+  definition: { descriptor, method: "", taskName: "sum", numReturns: 1, resources, timeoutMs: 0 },
   args: new InlineValue(Uint8Array.of(1, 2), 0, 2, specials),
   values: [undefined, 1, -0, "π", stored],
   gpuIds: [0, 1],
@@ -318,6 +318,20 @@ const examples: Examples = {
   actorKilled: { type: "actorKilled", from, requestId: 1 },
   getActorByName: { type: "getActorByName", from, requestId: 1, name: "c", namespace: "" },
   actorByName: { type: "actorByName", from, requestId: 1, actorId: null, className: "" },
+  cancelTask: { type: "cancelTask", from, stream: 1, seq: 2, force: true, recursive: false },
+  taskStarted: { type: "taskStarted", from, stream: 1, seq: 2 },
+  cancelObject: {
+    type: "cancelObject",
+    from,
+    requestId: 1,
+    object: { serial: 7, index: 1 },
+    force: false,
+    recursive: true,
+  },
+  cancelTaken: { type: "cancelTaken", from, requestId: 1, refused: true },
+  stopLeasedWorker: { type: "stopLeasedWorker", from, leaseId: 1, reason: "sum" },
+  doomLease: { type: "doomLease", from, owner: workerId },
+  doomedEnded: { type: "doomedEnded", from, owner: workerId },
 };
 
 function hexOf(message: Message): string {
@@ -333,8 +347,8 @@ const golden: Readonly<Record<MessageType, string>> = {
     "00000100001400112233445566778899aabbccddeeff000000020000000000010000021a0011223344556677" +
     "8899aabbccddeeff000000010000000000050e436f756e746572031866696c653a2f2f2f612e6a7302000003" +
     "ad020673756d0301020300011866696c653a2f2f2f612e6a7302000003ad020673756d000673756d02010643" +
-    "5055914e050004010000000500000000000000800603c0030801000000400000000000001000000000000200" +
-    "01011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
+    "5055914e01050004010000000500000000000000800603c00308010000004000000000000010000000000002" +
+    "0001011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
   taskReply:
     "021207010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
     "030204ffffffff059a9999999999b93f0602e9010700000000000100011400112233445566778899aabbccdd" +
@@ -429,6 +443,13 @@ const golden: Readonly<Record<MessageType, string>> = {
   actorKilled: "2f1202",
   getActorByName: "301202026300",
   actorByName: "311202fe00",
+  cancelTask: "50120100000000000200000000000100",
+  taskStarted: "5112010000000000020000000000",
+  cancelObject: "52120207000000000001000001",
+  cancelTaken: "53120201",
+  stopLeasedWorker: "54120100000000000673756d",
+  doomLease: "55121400112233445566778899aabbccddeeff00000001",
+  doomedEnded: "56121400112233445566778899aabbccddeeff00000001",
 };
 
 describe("golden bytes", () => {

@@ -28,6 +28,7 @@ export function template(functionNumber = 1, numReturns = 1, retry = noRetries):
       taskName,
       numReturns,
       resources: resources({ CPU: 1 }),
+      timeoutMs: 0,
     },
     functionNumber,
     schedulingKey: taskName,

@@ -1,4 +1,5 @@
 /** Bugs of every part of the engine, as they might be written. */
+import { cancels } from "./cancel-mutants.ts";
 import { actors, nodes } from "./cluster-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
 import { references } from "./reference-mutants.ts";
@@ -139,5 +140,6 @@ export const mutants: readonly Mutant[] = [
   ...references,
   ...actors,
   ...nodes,
+  ...cancels,
   ...deadlocks,
 ];

@@ -39,6 +39,10 @@ export interface TaskModel {
   readonly n: number;
   readonly given: readonly GivenArgument[];
   readonly returns: readonly string[];
+  /** The task that called it. */
+  readonly parent: string | null;
+  /** It was cancelled before it was on its way: it never starts. */
+  isOver: boolean;
   /** For a call of an actor: where it goes, which getIfExists may change once. */
   readonly actorOf: (() => ActorModel) | null;
   readonly retry: RetryPolicy;
@@ -72,6 +76,8 @@ export class EngineModel {
   readonly tasks = new Map<string, TaskModel>();
   readonly taskOfReturn = new Map<string, TaskModel>();
   readonly actors = new Map<ActorId, ActorModel>();
+  /** Tasks that somebody wanted to be cancelled. */
+  readonly cancelled = new Set<TaskModel>();
   readonly dead = new Set<Address>();
   /** Of these, who ran out of memory. */
   readonly outOfMemory = new Set<Address>();
@@ -126,6 +132,7 @@ export class EngineModel {
   onStarted(first: string, attempt: number, worker: WorkerId): TaskModel {
     const task = this.tasks.get(first);
     check(task !== undefined, `task ${first} was started, but never submitted`);
+    check(!task.isOver, `task ${first} was started after it had been cancelled`);
     const { startedOn } = task;
     check(!startedOn.has(attempt), `attempt ${attempt} of task ${first} was started twice`);
     for (const [other, on] of startedOn) {
@@ -164,6 +171,8 @@ export class EngineModel {
         return this.#mayCarry(name, (origin) => this.#isSpent(origin, true));
       case "WORKER_CRASHED":
         return this.#mayCarry(name, (origin) => this.#isSpent(origin, false));
+      case "TASK_CANCELLED":
+        return this.#mayCarry(name, (origin) => this.#mayBeCancelled(origin));
       case "ACTOR_DIED":
         return this.#mayCarry(name, (origin) => this.#actorMayBeDead(origin));
       case "OWNER_DIED":
@@ -187,7 +196,17 @@ export class EngineModel {
 
   #mayFail(name: string): boolean {
     if (!this.values.has(name) || this.dead.has(ownerOf(name))) return true;
+    if (this.#mayBeCancelled(name)) return true;
     return this.#takenByTheDead(name) || this.#actorMayBeDead(name);
+  }
+
+  /** By name, with the task that called it, or with that one's owner. */
+  #mayBeCancelled(name: string): boolean {
+    const task = this.taskOfReturn.get(name);
+    if (task === undefined) return false;
+    const { parent } = task;
+    if (this.cancelled.has(task)) return true;
+    return parent !== null && (this.dead.has(ownerOf(parent)) || this.#mayBeCancelled(parent));
   }
 
   #takenByTheDead(name: string): boolean {

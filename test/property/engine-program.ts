@@ -2,10 +2,11 @@
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
 import { noRetries } from "#engine/common/task-spec.ts";
-import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
-import { type ActorModel, check, nameOf } from "./engine-model.ts";
+import { type ActorModel, check, nameOf, type ObjectName } from "./engine-model.ts";
 import { Await, type Context, type GivenPart, givenOf } from "./engine-process.ts";
 import { inlineValue, type Ref, thrownValue } from "./engine-values.ts";
 import type { EngineWorld } from "./engine-world.ts";
@@ -29,6 +30,7 @@ function shape(name: string, cpus: number, numReturns: number, retry = noRetries
     taskName: name,
     numReturns,
     resources,
+    timeoutMs: 0,
   };
   return { definition, strategy: { type: "default" }, retry };
 }
@@ -53,6 +55,7 @@ const method: CallShape = {
     taskName: "Actor.call",
     numReturns: 1,
     resources: makeRequest([]),
+    timeoutMs: 0,
   },
   strategy: { type: "default" },
   retry: noRetries,
@@ -69,6 +72,7 @@ export const userActions = {
   callActor,
   createActor,
   killActor,
+  cancelSomething,
   keepForLater,
   takeKept,
   requestRoom,
@@ -150,6 +154,20 @@ function killActor(world: EngineWorld, context: Context): void {
     reason: "",
   } as const;
   context.process.client.dispatch(event);
+}
+
+function cancelSomething(world: EngineWorld, context: Context): void {
+  if (context.refs.length === 0 || world.pick(2) > 0) return;
+  const { entry, name } = world.oneOf(context.refs);
+  const { model } = world;
+  const [force, recursive] = [world.pick(4) === 0, world.pick(3) > 0];
+  const [task, noted] = [taskOf(entry), model.taskOfReturn.get(name)];
+  if (noted !== undefined) model.cancelled.add(noted);
+  const isWaiting = entry.state === "PENDING" && task?.stream === null;
+  void context.process.client.cancel(entry, { force, recursive });
+  if (task === undefined || (force && task.actor !== null)) return;
+  check(entry.state !== "PENDING", `object ${name} was cancelled and goes on`);
+  if (isWaiting && noted !== undefined) noted.isOver = true;
 }
 
 function putValue(world: EngineWorld, context: Context): void {
@@ -275,7 +293,14 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
     extent === undefined
       ? inlineValue(n, specials)
       : new StoredValue(extent.segment, extent.offset, extent.size, specials);
-  return { args, refs: refs.length === 0 ? null : refs, depth: context.depth, n, parts };
+  return {
+    args,
+    refs: refs.length === 0 ? null : refs,
+    depth: context.depth,
+    parent: context.task,
+    n,
+    parts,
+  };
 }
 
 function drawRefs(world: EngineWorld, context: Context, most: number, toAwait: boolean): Ref[] {
@@ -306,12 +331,18 @@ function noteTask(
     given: call.parts.map(givenOf),
     returns,
     actorOf: call.actorOf ?? null,
+    parent: context.task === null ? null : nameOf({ ...nameOfTask(context.task), index: 1 }),
+    isOver: false,
     retry: task.template.retry,
     startedOn: new Map(),
     takenBy: new Set(),
     throwCount: 0,
   });
   for (const entry of [task, ...(task.moreReturns ?? [])]) context.addRef(entry);
+}
+
+function nameOfTask({ owner, serial }: IncomingTask): Pick<ObjectName, "owner" | "serial"> {
+  return { owner, serial };
 }
 
 function returnsOf(task: TaskRecord): string[] {

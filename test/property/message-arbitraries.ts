@@ -114,6 +114,7 @@ const definition = of<FunctionDefinition>({
   taskName: strings,
   numReturns: anyNumber,
   resources,
+  timeoutMs: anyNumber,
 });
 
 /** Of the sender's own refs there are many: their owner is written in another way. */
@@ -366,6 +367,18 @@ function fieldsFrom(from: Address): AllFields {
     actorKilled: { requestId: count },
     getActorByName: { requestId: count, name: strings, namespace: strings },
     actorByName: { requestId: count, actorId: orNull(actorId), className: strings },
+    cancelTask: { stream: u48, seq: u48, force: fc.boolean(), recursive: fc.boolean() },
+    taskStarted: { stream: u48, seq: u48 },
+    cancelObject: {
+      requestId: count,
+      object: objectName,
+      force: fc.boolean(),
+      recursive: fc.boolean(),
+    },
+    cancelTaken: { requestId: count, refused: fc.boolean() },
+    stopLeasedWorker: { leaseId: u48, reason: strings },
+    doomLease: { owner: workerId },
+    doomedEnded: { owner: workerId },
   };
 }
 

@@ -46,6 +46,8 @@ export interface Config {
   readonly gcsReconnectMs: number;
   /** Least time between two reports of what a node has free, and between two views of all. */
   readonly resourceReportMs: number;
+  /** A task cancelled by force has so long to end before its thread is ended. */
+  readonly forceGraceMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
   /** A task that has waited in get for so long asks whether it waits for itself; 0: none does. */
@@ -76,6 +78,7 @@ export const defaultConfig: Config = {
   healthTimeoutMs: 15_000,
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
+  forceGraceMs: 100,
   arenaChunkBytes: 4 * 1024 * 1024,
   deadlockProbeMs: 200,
   stateTimeoutMs: 2000,

@@ -25,6 +25,8 @@ export interface FunctionDefinition {
   readonly taskName: string;
   readonly numReturns: number;
   readonly resources: ResourceRequest;
+  /** Longest time one execution may run, in ms; 0 for any. */
+  readonly timeoutMs: number;
 }
 
 /** How often a call may run again; its owner decides. */
@@ -63,10 +65,10 @@ export function strategyKey(strategy: SchedulingStrategy): string {
 }
 
 export function definitionKey(definition: FunctionDefinition): string {
-  const { descriptor, method, taskName, numReturns, resources } = definition;
+  const { descriptor, method, taskName, numReturns, resources, timeoutMs } = definition;
   const target =
     descriptor === null
       ? `.${method}`
       : `${descriptor.moduleUrl}#${descriptor.name || descriptor.ordinal}`;
-  return `${target}|${taskName}|${numReturns}|${requestKey(resources)}`;
+  return `${target}|${taskName}|${numReturns}|${requestKey(resources)}|${timeoutMs}`;
 }

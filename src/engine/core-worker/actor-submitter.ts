@@ -12,9 +12,14 @@
  * Source: Ray actor_task_submitter; protocols §4 Actor.
  */
 import { assert } from "#engine/common/assert.ts";
-import { Deque } from "#engine/common/deque.ts";
 import { engineError } from "#engine/common/error-type.ts";
-import { type ActorId, type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import {
+  type ActorId,
+  type Address,
+  type NodeId,
+  nodeIdOf,
+  type WorkerId,
+} from "#engine/common/ids.ts";
 import type {
   ActorRegistered,
   ActorRegistration,
@@ -33,6 +38,7 @@ import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import { PushStream } from "./push-stream.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import { TaskQueue } from "./task-queue.ts";
 
 /** What the creator gives beyond the registration; args and values come from the creation task. */
 export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
@@ -44,7 +50,7 @@ export class ActorClient {
   readonly className: string;
   readonly registration: ActorRegistration | null;
   readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
-  readonly calls = new Deque<TaskRecord>();
+  readonly calls = new TaskQueue();
   stream: ActorStream | null = null;
   /** Of calls whose refs need holds for the actor's worker, until they are sent. Null until one. */
   holds: Map<TaskRecord, HoldWait> | null = null;
@@ -257,6 +263,21 @@ export class ActorSubmitter {
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
     if (stream.client.calls.size > 0) this.dispatch(stream.client, out);
     return true;
+  }
+
+  // ------------------------------------------------------------ cancelled calls
+
+  /** A call in flight on a stream of ours. */
+  findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
+    const known = this.#streams.get(stream);
+    return known?.workerId === from ? known.find(seq) : undefined;
+  }
+
+  /** Marked as cancelled while it waited here: those behind it may go. */
+  onQueuedCancelled(task: TaskRecord, out: Out): void {
+    const client = this.clientOfTask(task);
+    client.calls.onCancelled(task);
+    this.dispatch(client, out);
   }
 
   onWorkerDied(workerId: WorkerId): void {

@@ -5,6 +5,7 @@
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
@@ -20,6 +21,7 @@ import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
+import type { CancelCause } from "./cancelled-outcome.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
@@ -151,6 +153,28 @@ export interface ConstructorFinished {
   readonly maxConcurrency: number;
 }
 
+/** Cancel what makes the object; answered by `cancelled` when its owner has taken it. */
+export interface CancelCall {
+  readonly type: "cancelCall";
+  readonly requestId: number;
+  readonly entry: ObjectEntry;
+  readonly force: boolean;
+  readonly recursive: boolean;
+}
+
+/** The signal in the options of these calls of ours was aborted. */
+export interface AbortCalls {
+  readonly type: "abortCalls";
+  readonly tasks: readonly TaskRecord[];
+}
+
+/** A call that is over before it was submitted: its refs have ended already. */
+export interface SubmitCancelled {
+  readonly type: "submitCancelled";
+  readonly task: TaskRecord;
+  readonly cause: CancelCause;
+}
+
 export type CoreWorkerCall =
   | SubmitTask
   | SubmitActorTask
@@ -170,7 +194,10 @@ export type CoreWorkerCall =
   | TaskFinished
   | TaskWaiting
   | ExceptionJudged
-  | ConstructorFinished;
+  | ConstructorFinished
+  | CancelCall
+  | AbortCalls
+  | SubmitCancelled;
 
 export type CoreWorkerEvent =
   | CoreWorkerCall
@@ -179,6 +206,7 @@ export type CoreWorkerEvent =
   | ObjectMessage
   | HoldMessage
   | GcsMessage
+  | CancelMessage
   | ProbeMessage
   | StateMessage
   | Deadline
@@ -193,6 +221,19 @@ export interface RunTask {
 export interface RunConstructor {
   readonly type: "runConstructor";
   readonly actor: IncomingActor;
+}
+
+/** Its body is to end: abort its signal, and what it waits for. */
+export interface AbortTask {
+  readonly type: "abortTask";
+  readonly task: IncomingTask;
+}
+
+export interface Cancelled {
+  readonly type: "cancelled";
+  readonly requestId: number;
+  /** Force was asked for a call of an actor. */
+  readonly refused: boolean;
 }
 
 /** Does the error match the task's retryExceptions? Ends as exceptionJudged, at once or later. */
@@ -264,6 +305,8 @@ export type CoreWorkerInstruction =
   | ReleaseLater
   | RunTask
   | RunConstructor
+  | AbortTask
+  | Cancelled
   | JudgeException
   | Killed
   | Found

@@ -21,17 +21,12 @@ import type {
   SubscribeObject,
 } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
-import {
-  type ClusterListed,
-  noClusterRows,
-  noStateRows,
-  type StateListed,
-} from "#engine/protocol/state.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
+import { Cancellation } from "./cancellation.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
@@ -65,6 +60,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
+  readonly #cancellation: Cancellation;
   readonly deadlocks: DeadlockDetector;
   readonly objects = new ObjectTable();
   readonly #memoryStore = new MemoryStore();
@@ -99,6 +95,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter = submitter;
     this.actors = actors;
     this.receiver = receiver;
+    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const seen = { context, references, objects, receiver, memoryStore };
     this.#state = new StateReader({ ...seen, actors, submitter, retries, recovery });
@@ -148,7 +145,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   nextDeadlineMs(): number {
     const { submitter, retries, deadlocks } = this;
     const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
-    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, deadlocks.nextDeadlineMs());
+    const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());
+    return Math.min(ofTasks, ofCalls, this.#cancellation.nextDeadlineMs());
   }
 
   checkInvariants(): void {
@@ -206,7 +204,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "leaseDemand":
         return this.submitter.onLeaseDemand(event, out);
       case "workerDied":
-        return this.#onWorkerDied(event, out);
+        return this.#onWorkerDied(event, nowMs, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
       case "lastCopyLost":
@@ -230,7 +228,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "abandonHolds":
         return this.grants.onAbandonHolds(event);
       case "queryHolds":
-        return this.#onQueryHolds(event, out);
+        return this.#onQueryHolds(event, nowMs, out);
       case "holdsQueried":
         return this.grants.onHoldsQueried(event);
       case "abandonAwait":
@@ -245,7 +243,41 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       default:
+        if (this.#routeCancels(event, nowMs, out)) return;
         return this.#routeActors(event, out);
+    }
+  }
+
+  #routeCancels(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
+    const cancellation = this.#cancellation;
+    switch (event.type) {
+      case "cancelCall":
+        cancellation.onCancelCall(event, nowMs, out);
+        return true;
+      case "abortCalls":
+        cancellation.onAbortCalls(event, nowMs, out);
+        return true;
+      case "submitCancelled":
+        cancellation.onSubmitCancelled(event, out);
+        return true;
+      case "cancelTask":
+        cancellation.onCancelTask(event, nowMs, out);
+        return true;
+      case "cancelObject":
+        this.references.watchIfFar(event.from as WorkerId, out);
+        cancellation.onCancelObject(event, nowMs, out);
+        return true;
+      case "cancelTaken":
+        cancellation.onCancelTaken(event, out);
+        return true;
+      case "taskStarted":
+        cancellation.onTaskStarted(event, nowMs);
+        return true;
+      case "doomLease":
+        this.receiver.onDoomLease(event, out);
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -296,9 +328,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "collectState":
         return this.#state.onCollectState(event, out);
       case "stateListed":
-        return this.#onStateListed(event, out);
+        return this.#state.onStateListed(event, out);
       case "clusterListed":
-        return this.#onClusterListed(event, out);
+        return this.#state.onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       case "arenaAllocated":
@@ -339,6 +371,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onResolved(task: TaskRecord, nowMs: number, out: Out): void {
+    if (task.isCancelled) return;
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
       if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
@@ -412,8 +445,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   /** Whatever the dead maker still has under way to us we do not take. */
-  #onQueryHolds({ from, maker, error }: QueryHolds, out: Out): void {
-    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, out);
+  #onQueryHolds({ from, maker, error }: QueryHolds, nowMs: number, out: Out): void {
+    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, nowMs, out);
     out.send(from, { type: "holdsQueried", from: this.context.self, maker });
   }
 
@@ -425,33 +458,23 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     out.instruct({ type: "found", requestId, actorId, className });
   }
 
-  #onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
-    const page = { ...noClusterRows, ...rows, isLast, missing };
-    out.instruct({ type: "listed", requestId, page });
-  }
-
-  #onClusterListed({ requestId, rows, isLast }: ClusterListed, out: Out): void {
-    const page = { ...noStateRows, ...rows, isLast, missing: [] };
-    out.instruct({ type: "listed", requestId, page });
-  }
-
   #onArenaAllocated({ requestId, segment, offset, error }: ArenaAllocated, out: Out): void {
     out.instruct({ type: "allocated", requestId, segment, offset, error });
   }
 
-  #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
-    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, out);
+  #onWorkerDied({ workerId, error }: WorkerDied, nowMs: number, out: Out): void {
+    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, nowMs, out);
   }
 
   #onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
     if (!this.references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);
-    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, out);
+    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, nowMs, out);
     this.actors.onNodeDied(nodeId);
     this.submitter.onNodeDied(nodeId, error, nowMs, out);
   }
 
-  #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
+  #endPeer(workerId: WorkerId, error: EngineError, nowMs: number, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
     this.holds.onWorkerDied(workerId);
     this.grants.onWorkerDied(workerId, error, out);
@@ -459,12 +482,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
     this.actors.onWorkerDied(workerId);
+    this.#cancellation.onWorkerDied(workerId, nowMs, out);
     out.instruct({ type: "forgetPeer", workerId });
   }
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
+    this.#cancellation.onDeadline(nowMs, out);
     this.deadlocks.onDeadline(nowMs, out);
     this.retries.onDeadline(nowMs, out);
   }

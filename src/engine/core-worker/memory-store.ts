@@ -10,7 +10,7 @@
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import type { ObjectEntry, Waiter } from "./object-entry.ts";
+import { type ObjectEntry, TaskRecord, type Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { IncomingTask } from "./task-receiver.ts";
 
@@ -197,5 +197,6 @@ export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {
 }
 
 function isLive(waiter: Waiter): boolean {
-  return !(waiter instanceof GetRequest && waiter.settled);
+  if (waiter instanceof GetRequest) return !waiter.settled;
+  return !(waiter instanceof TaskRecord && waiter.isCancelled);
 }

@@ -9,6 +9,9 @@
  * Source: Ray core_worker GetCoreWorkerStats, state API.
  */
 import {
+  type StateListed,
+  noClusterRows,
+  type ClusterListed,
   type CollectState,
   type LiveTaskState,
   noStateRows,
@@ -61,6 +64,16 @@ export class StateReader {
       const from = this.#parts.context.self;
       out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast });
     }
+  }
+
+  onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
+    const page = { ...noClusterRows, ...rows, isLast, missing };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
+  onClusterListed({ requestId, rows, isLast }: ClusterListed, out: Out): void {
+    const page = { ...noStateRows, ...rows, isLast, missing: [] };
+    out.instruct({ type: "listed", requestId, page });
   }
 
   #pages(kind: CollectState["kind"], limit: number): StateRows[] {

@@ -70,9 +70,27 @@ export class TaskManager {
     this.#resolved.push(task);
   }
 
-  /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
+  /**
+   * `outcomes` are the further returns of a task with numReturns ≠ 1. Of a task that was cancelled
+   * while it ran nothing is taken.
+   */
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
+    if (task.isCancelled) this.#refuse(outcome, outcomes);
+    else this.#end(task, outcome, outcomes, out);
+    // Last: what the returns name may be kept by the arguments only.
+    if (!this.#lineage.keep(task)) this.#releaseArguments(task);
+  }
+
+  /** Its refs end now. One that runs keeps its arguments: they are let go when it has ended. */
+  cancel(task: TaskRecord, outcome: FailedValue, out: Out): void {
+    assert(!task.isCancelled && task.state === "PENDING", "a task is cancelled once");
+    task.markCancelled();
+    this.#end(task, outcome, null, out);
+    if (task.stream === null) this.#releaseArguments(task);
+  }
+
+  #end(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     if (outcome instanceof FailedValue && outcome.cause instanceof StoredValue) {
       this.#references.shareError(task, outcome);
     }
@@ -85,8 +103,12 @@ export class TaskManager {
         this.#settleReturn(more[i] as ObjectEntry, value, out);
       }
     }
-    // Last: what the returns name may be kept by the arguments only.
-    if (!this.#lineage.keep(task)) this.#releaseArguments(task);
+  }
+
+  /** The holds that came with it go by themselves: nothing here names what it names. */
+  #refuse(outcome: Outcome, outcomes: readonly Outcome[] | null): void {
+    this.#references.discard(outcome);
+    for (const value of outcomes ?? []) this.#references.discard(value);
   }
 
   /**

@@ -11,7 +11,7 @@
  * Source: Ray task_manager (RetryTaskIfPossible, FailOrRetryPendingTask); protocols §4.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
-import type { EngineError } from "#engine/common/error-type.ts";
+import { type EngineError, forceCancel } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
@@ -59,8 +59,17 @@ export class TaskRetries {
 
   /** The process in which the task had started, or may have, has died. */
   onWorkerLost(task: TaskRecord, error: EngineError, nowMs: number, out: Out): void {
+    if (task.isCancelled) {
+      this.#manager.finish(task, undefined, null, out);
+      return;
+    }
     if (error.type === "OUT_OF_MEMORY") {
       this.#onOutOfMemory(task, error, nowMs, out);
+      return;
+    }
+    if (error.detail === forceCancel && task.template.retry.maxRetries > 0) {
+      // Ended for another task: that costs it nothing.
+      this.#runAgain(task, out);
       return;
     }
     const isOfTheSystem = error.type === "WORKER_CRASHED" || error.type === "NODE_DIED";
@@ -77,6 +86,7 @@ export class TaskRetries {
   onException(task: TaskRecord, failed: FailedValue, out: Out): boolean {
     const { retryExceptions } = task.template.retry;
     if (retryExceptions === false || failed.error.type !== "TASK_ERROR") return false;
+    if (task.isCancelled) return false;
     if (!hasRetryLeft(task)) {
       if (task.attempt === 0) return false;
       this.counts.exhausted += 1;
@@ -99,9 +109,15 @@ export class TaskRetries {
     const failed = this.#judged.get(task);
     if (failed === undefined) return;
     this.#judged.delete(task);
-    if (retries) this.#retryException(task, failed, out);
+    if (task.isCancelled) this.#references.discard(failed);
+    else if (retries) this.#retryException(task, failed, out);
     else this.#end(task, failed, why, out);
     this.#references.dropContained(failed);
+  }
+
+  /** It does not run again, whatever it waited for here. */
+  onCancelled(task: TaskRecord): void {
+    this.#pausing.delete(task);
   }
 
   /** A reply of an attempt that no longer counts changes nothing: what it stored goes. */

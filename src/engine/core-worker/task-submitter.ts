@@ -16,7 +16,6 @@
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { nodeIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
@@ -31,9 +30,11 @@ import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { KnownDefinitions } from "./known-definitions.ts";
 import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
-import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
+import { LeaseStream, type SchedulingQueue } from "./scheduling-queue.ts";
+import { SchedulingQueues } from "./scheduling-queues.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
@@ -50,14 +51,11 @@ export class TaskSubmitter {
   readonly #references: ReferenceCounter;
   readonly #retries: TaskRetries;
   readonly #requests: LeaseRequests;
-  readonly #queues = new Map<string, SchedulingQueue>();
-  /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
-  readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
+  readonly #queues = new SchedulingQueues();
   readonly #leases = new Map<number, LeaseStream>();
   /** Whose requests no node can meet. */
   readonly #infeasible = new Set<SchedulingQueue>();
-  /** Functions that a worker has run for us: it remembers them. */
-  readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
+  readonly #definitionsKnown = new KnownDefinitions();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
   /** By raylet, of those that gave us leases. */
   readonly #demands = new Map<Address, LeaseDemand>();
@@ -79,7 +77,7 @@ export class TaskSubmitter {
   }
 
   submit(task: TaskRecord, nowMs: number, out: Out): void {
-    const queue = this.#queueOf(task);
+    const queue = this.#queues.of(task);
     queue.tasks.push(task);
     this.#dispatch(queue, nowMs, out);
   }
@@ -97,7 +95,7 @@ export class TaskSubmitter {
     this.#references.watchIfFar(workerId, out);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
-    lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
+    lease.definitionKnown = this.#definitionsKnown.has(workerId, functionNumber);
     this.#leases.set(leaseId, lease);
     queue.leases.push(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
@@ -154,7 +152,8 @@ export class TaskSubmitter {
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
+      const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
+      if (isUnstarted && !task.isCancelled) unstarted.push(task);
       else this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
@@ -173,9 +172,7 @@ export class TaskSubmitter {
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
   onNodeDied(nodeId: NodeId, error: EngineError, nowMs: number, out: Out): void {
     this.#demands.delete(nodeId);
-    for (const workerId of this.#definitionsKnown.keys()) {
-      if (nodeIdOf(workerId) === nodeId) this.#definitionsKnown.delete(workerId);
-    }
+    this.#definitionsKnown.forgetNode(nodeId);
     for (const lease of [...this.#leases.values()]) {
       if (lease.raylet === nodeId) this.#endRevoked(lease, error, nowMs, out);
     }
@@ -194,17 +191,17 @@ export class TaskSubmitter {
     if (task === undefined) return;
     const { queue } = lease;
     queue.inFlightCount -= 1;
-    queue.addDuration(reply.durationMs);
+    if (!task.isCancelled) queue.addDuration(reply.durationMs);
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
     const { outcome, outcomes } = reply;
     const isTaken = outcome instanceof FailedValue && this.#retries.onException(task, outcome, out);
     if (!isTaken) this.#manager.finish(task, outcome, outcomes, out);
-    this.#refill(lease, nowMs, out);
+    this.refill(lease, nowMs, out);
   }
 
   onWorkerDied(workerId: WorkerId): void {
-    this.#definitionsKnown.delete(workerId);
+    this.#definitionsKnown.forget(workerId);
   }
 
   onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
@@ -216,9 +213,24 @@ export class TaskSubmitter {
       const task = lease.remove(seq);
       if (task === undefined) continue;
       queue.inFlightCount -= 1;
-      queue.tasks.unshift(task);
+      if (task.isCancelled) this.#manager.finish(task, undefined, null, out);
+      else queue.tasks.unshift(task);
     }
     this.#dispatch(queue, nowMs, out);
+  }
+
+  /** A task in flight on a lease of ours. */
+  findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
+    const lease = this.#leases.get(stream);
+    return lease?.workerId === from ? lease.find(seq) : undefined;
+  }
+
+  /** Marked as cancelled while it stood in its queue. */
+  onQueuedCancelled(task: TaskRecord, out: Out): void {
+    const queue = this.#queues.of(task);
+    queue.tasks.onCancelled(task);
+    this.#adjustRequests(queue, out);
+    this.#dropIfUnused(queue);
   }
 
   /** Links with room again: go on pushing. */
@@ -253,7 +265,7 @@ export class TaskSubmitter {
   /** Why this task waits for a worker; "" when it does not or nothing is known. */
   pendingReason(task: TaskRecord): string {
     if (task.stream !== null) return "";
-    return this.#queues.get(queueKey(task))?.pendingReason() ?? "";
+    return this.#queues.find(task)?.pendingReason() ?? "";
   }
 
   /** Tasks that no node could ever run, as the nodes are now. */
@@ -279,30 +291,12 @@ export class TaskSubmitter {
   checkInvariants(): void {
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
+      queue.tasks.checkInvariants();
       let ofLeases = 0;
       for (const lease of queue.leases) ofLeases += lease.inFlightCount;
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
     }
     this.#requests.checkInvariants(this.#queues.values());
-  }
-
-  #queueOf(task: TaskRecord): SchedulingQueue {
-    const { depth, template } = task;
-    let byTemplate = this.#queueOfTemplate[depth];
-    if (byTemplate === undefined) {
-      byTemplate = new WeakMap();
-      this.#queueOfTemplate[depth] = byTemplate;
-    }
-    const cached = byTemplate.get(template);
-    if (cached !== undefined && this.#queues.get(cached.key) === cached) return cached;
-    const key = queueKey(task);
-    let queue = this.#queues.get(key);
-    if (queue === undefined) {
-      queue = new SchedulingQueue(key, template, depth);
-      this.#queues.set(key, queue);
-    }
-    byTemplate.set(template, queue);
-    return queue;
   }
 
   #dispatch(queue: SchedulingQueue, nowMs: number, out: Out): void {
@@ -326,7 +320,8 @@ export class TaskSubmitter {
     }
   }
 
-  #refill(lease: LeaseStream, nowMs: number, out: Out): void {
+  /** A place on the lease is free. */
+  refill(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
@@ -403,12 +398,7 @@ export class TaskSubmitter {
 
   #noteDefinition(lease: LeaseStream): void {
     lease.definitionKnown = true;
-    let known = this.#definitionsKnown.get(lease.workerId);
-    if (known === undefined) {
-      known = new Set();
-      this.#definitionsKnown.set(lease.workerId, known);
-    }
-    known.add(lease.queue.template.functionNumber);
+    this.#definitionsKnown.add(lease.workerId, lease.queue.template.functionNumber);
   }
 
   /** Takes back the newer half of what the fullest lease of the key has not started. */
@@ -420,7 +410,6 @@ export class TaskSubmitter {
     while (fullest.inFlightCount > keep) {
       if (!out.retract(fullest.workerId, fullest.newestPosition())) return;
       queue.tasks.unshift(fullest.removeNewest());
-      queue.inFlightCount -= 1;
     }
   }
 
@@ -490,11 +479,7 @@ export class TaskSubmitter {
 
   #dropIfUnused(queue: SchedulingQueue): void {
     if (!queue.isUnused) return;
-    this.#queues.delete(queue.key);
+    this.#queues.delete(queue);
     this.#infeasible.delete(queue);
   }
-}
-
-function queueKey(task: TaskRecord): string {
-  return `${task.template.schedulingKey}@${task.depth}`;
 }

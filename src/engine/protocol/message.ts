@@ -1,4 +1,5 @@
 /** Everything one process may say to another. A message never changes after it was sent. */
+import type { CancelMessage } from "./cancel.ts";
 import type { GcsMessage } from "./gcs.ts";
 import type { HoldMessage } from "./hold.ts";
 import type { LeaseMessage } from "./lease.ts";
@@ -14,5 +15,6 @@ export type Message =
   | HoldMessage
   | GcsMessage
   | ProbeMessage
-  | StateMessage;
+  | StateMessage
+  | CancelMessage;
 export type MessageType = Message["type"];

@@ -24,6 +24,7 @@ import type {
   ResourceView,
   StopActorWorker,
 } from "#engine/protocol/gcs.ts";
+import type { DoomedEnded, StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type {
   ReleaseLease,
@@ -64,7 +65,9 @@ export type RayletMessage =
   | AllocateArena
   | FreeArena
   | ListState
-  | StateCollected;
+  | StateCollected
+  | StopLeasedWorker
+  | DoomedEnded;
 
 export type RayletEvent =
   | RayletMessage
@@ -119,6 +122,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       nodeId,
       labels,
       placement: this.#placement,
+      config,
       membership: this.#membership,
       peers: this.#peers,
     });
@@ -165,6 +169,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     return Math.min(
       this.#pool.nextDeadlineMs(),
       this.#placement.nextDeadlineMs(),
+      this.#leases.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
       this.#state.nextDeadlineMs(),
     );
@@ -187,12 +192,16 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onRequestWorkerLease(event, nowMs, out);
       case "releaseLease":
         return this.#leases.onReleaseLease(event);
+      case "doomedEnded":
+        return this.#leases.onDoomedEnded(event);
+      case "stopLeasedWorker":
+        return this.#leases.onStopLeasedWorker(event, out);
       case "taskBlocked":
         return this.#leases.onTaskBlocked(event);
       case "watchWorker":
         return this.#onWatchWorker(event, out);
       case "workerDied":
-        return this.#onRemoteWorkerDied(event, out);
+        return this.#onRemoteWorkerDied(event, nowMs, out);
       case "createActor":
         return this.#actors.onCreateActor(event, nowMs, out);
       case "stopActorWorker":
@@ -222,7 +231,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "heartbeatAck":
         return this.#membership.onHeartbeatAck(event, nowMs, out);
       case "nodeDied":
-        return this.#onNodeDied(event, out);
+        return this.#onNodeDied(event, nowMs, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -264,13 +273,14 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#onStartEnded(worker, exit, nowMs, out);
       return;
     }
-    const error = exitError(workerId, exit);
+    const error = exitError(workerId, exit, worker?.stopReason ?? "");
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
     this.#objectStore.forget(workerId);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
+    this.#leases.tellDoomed(nowMs, out);
     out.send(gcsAddress, died);
     this.#peers.onOwnExit(workerId, error, out);
     this.#state.onProcessEnded(workerId, out);
@@ -290,20 +300,22 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   }
 
   /** Told by the raylet of its node, which we asked to. */
-  #onRemoteWorkerDied(message: WorkerDied, out: RayletOut): void {
+  #onRemoteWorkerDied(message: WorkerDied, nowMs: number, out: RayletOut): void {
     const { workerId, error } = message;
     if (!this.#peers.onWorkerDied(message)) return;
     this.#leases.onWorkerExited(workerId, error, out);
     this.#objectStore.forget(workerId);
     this.#tellProcesses(this.#workerDied(workerId, error), out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
-  #onNodeDied(message: NodeDied, out: RayletOut): void {
+  #onNodeDied(message: NodeDied, nowMs: number, out: RayletOut): void {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
   #workerDied(workerId: WorkerId, error: EngineError): WorkerDied {
@@ -320,6 +332,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
 
   #onDeadline(nowMs: number, out: RayletOut): void {
     this.#placement.onDeadline(nowMs);
+    this.#leases.onDeadline(nowMs, out);
     this.#state.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {

@@ -36,6 +36,8 @@ export class PooledWorker {
   phase: "starting" | "ready" | "stopping" = "starting";
   wasReady = false;
   isDedicated = false;
+  /** Why it is stopped, for those who have tasks there; "" when that needs no saying. */
+  stopReason = "";
   leaseCount = 0;
   /** Leases whose tasks do not all wait. */
   activeLeaseCount = 0;

@@ -19,6 +19,7 @@ import type {
   JudgeException,
   StatePage,
 } from "#engine/core-worker/calls.ts";
+import { ChildTasks } from "#engine/core-worker/child-tasks.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
@@ -43,6 +44,29 @@ export abstract class PendingCall extends GetRequest {
   abstract onSettled(): void;
   /** It never will be: the runtime has ended. */
   abstract onClosed(error: Error): void;
+
+  /** The task that waits, if one does. */
+  get task(): IncomingTask | null {
+    return null;
+  }
+
+  /** That task was cancelled: nothing is told to it any more but this. */
+  onTaskCancelled(): void {}
+}
+
+/** A call as the api has encoded it. */
+export interface NewCall {
+  readonly args: Encoded;
+  readonly refs: (ObjectEntry | null)[] | null;
+  readonly depth: number;
+  /** The task that makes it; null for the driver. */
+  readonly parent: IncomingTask | null;
+}
+
+/** What a cancel may do: end a thread, and end the calls of what it ends. */
+export interface CancelReach {
+  readonly force: boolean;
+  readonly recursive: boolean;
 }
 
 export interface FoundActor {
@@ -98,6 +122,7 @@ export class CoreWorkerClient {
   readonly #functionNumbers = new Map<string, number>();
   readonly #killed = new Map<number, () => void>();
   readonly #found = new Map<number, Finder>();
+  readonly #cancelled = new Map<number, (refused: boolean) => void>();
   readonly #lists = new Map<number, Lister>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
@@ -133,30 +158,45 @@ export class CoreWorkerClient {
 
   // ------------------------------------------------------------ tasks and actors
 
-  submitTask(
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-  ): TaskRecord {
+  submitTask(shape: CallShape, call: NewCall): TaskRecord {
     const task = this.#newTask(shape, call, null);
-    task.localRefs = 1;
+    if (call.parent !== null && !this.#adopt(call.parent, task)) return task;
     this.dispatch({ type: "submitTask", task });
     return task;
   }
 
-  submitActorTask(
-    actor: ActorClient,
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-  ): TaskRecord {
+  submitActorTask(actor: ActorClient, shape: CallShape, call: NewCall): TaskRecord {
     const task = this.#newTask(shape, call, actor);
-    task.localRefs = 1;
+    if (call.parent !== null && !this.#adopt(call.parent, task)) return task;
     this.dispatch({ type: "submitActorTask", actor, task });
     return task;
   }
 
+  /** A call whose signal was aborted before: nothing is submitted, its refs have ended. */
+  submitAborted(actor: ActorClient | null, shape: CallShape, call: NewCall): TaskRecord {
+    const task = this.#newTask(shape, call, actor);
+    const cause = "the signal in its options was aborted";
+    this.dispatch({ type: "submitCancelled", task, cause });
+    return task;
+  }
+
+  /** Resolves when the owner of the object has taken it; true if it was refused (force, actor). */
+  cancel(entry: ObjectEntry, options: CancelReach): Promise<boolean> {
+    if (this.#isClosed) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const requestId = this.#request();
+      this.#cancelled.set(requestId, resolve);
+      this.dispatch({ type: "cancelCall", requestId, entry, ...options });
+    });
+  }
+
+  abortCalls(tasks: readonly TaskRecord[]): void {
+    this.dispatch({ type: "abortCalls", tasks });
+  }
+
   createActor(
     shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+    call: Omit<NewCall, "parent">,
     options: { registration: Omit<ActorRegistration, "actorId">; spec: CreationSpec },
   ): ActorClient {
     const serial = this.core.serials.take();
@@ -247,6 +287,8 @@ export class CoreWorkerClient {
     for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
     for (const killed of this.#killed.values()) killed();
     for (const finder of this.#found.values()) finder.reject(error);
+    for (const cancelled of this.#cancelled.values()) cancelled(false);
+    this.#cancelled.clear();
     for (const lister of this.#lists.values()) lister.reject(error);
     this.#killed.clear();
     this.#found.clear();
@@ -255,11 +297,32 @@ export class CoreWorkerClient {
 
   // ------------------------------------------------------------ inside
 
-  #newTask(
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-    actor: ActorClient | null,
-  ): TaskRecord {
+  /** False when the caller was cancelled with all that it calls: the call is over already. */
+  #adopt(parent: IncomingTask, task: TaskRecord): boolean {
+    if (parent.refusesCalls) {
+      const cause = "the task that called it was cancelled";
+      this.dispatch({ type: "submitCancelled", task, cause });
+      return false;
+    }
+    parent.children ??= new ChildTasks();
+    parent.children.add(task);
+    return true;
+  }
+
+  /** User code has a turn of its own for what it does about it. */
+  #abortSoon(task: IncomingTask): void {
+    this.host.soon(() => {
+      if (!this.core.receiver.isRunning(task)) return;
+      for (const request of [...this.core.waitingRequests] as PendingCall[]) {
+        if (request.task !== task) continue;
+        this.dispatch({ type: "abandonAwait", request });
+        request.onTaskCancelled();
+      }
+      task.onAbort?.();
+    });
+  }
+
+  #newTask(shape: CallShape, call: NewCall, actor: ActorClient | null): TaskRecord {
     const task = new TaskRecord({
       owner: this.workerId,
       serial: this.core.serials.take(),
@@ -269,6 +332,7 @@ export class CoreWorkerClient {
       refs: call.refs,
       actor,
     });
+    task.localRefs = 1;
     const { numReturns } = shape.definition;
     if (numReturns > 1) {
       task.moreReturns = [];
@@ -307,6 +371,10 @@ export class CoreWorkerClient {
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
         return this.#executor?.construct(instruction.actor);
+      case "abortTask":
+        return this.#abortSoon(instruction.task);
+      case "cancelled":
+        return this.#answer(this.#cancelled, instruction.requestId)?.(instruction.refused);
       case "judgeException":
         return this.#judge(instruction);
       case "allocated":

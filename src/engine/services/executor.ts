@@ -107,7 +107,10 @@ export class Executor implements TaskSink {
       return;
     }
     call.then(
-      (prepared) => this.#run(task, this.#nowMs(), prepared),
+      (prepared) => {
+        if (task.isCancelled) this.#neverRan(task, startMs);
+        else this.#run(task, this.#nowMs(), prepared);
+      },
       (error: unknown) => this.#failed(task, startMs, error),
     );
   }
@@ -171,6 +174,12 @@ export class Executor implements TaskSink {
       outcome: several === null ? (outcome as Outcome) : several[0],
       outcomes: several === null ? null : several.slice(1),
     });
+  }
+
+  /** It was cancelled while its module was imported. */
+  #neverRan(task: IncomingTask, startMs: number): void {
+    const durationMs = this.#nowMs() - startMs;
+    this.#report({ type: "taskFinished", task, durationMs, outcome: undefined, outcomes: null });
   }
 
   /** The task never ran: its function or its arguments could not be had. */

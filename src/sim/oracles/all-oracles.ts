@@ -1,5 +1,7 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
 import { AgreementOracle } from "./agreement.ts";
+import type { RareState } from "#sim/reached.ts";
+import { CancelOracle } from "./cancel.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
@@ -20,12 +22,15 @@ export interface RunFacts {
   processes(): readonly WatchedProcess[];
   /** Whether a fault of the run may stop the machine for a while. */
   mayStandStill(node: number): boolean;
+  /** A rare state was reached. */
+  mark(state: RareState): void;
 }
 
 export function allOracles({
   fates,
   processes,
   mayStandStill,
+  mark,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
     (violate) => new TaskOracle(violate, fates, wholeRun),
@@ -35,6 +40,7 @@ export function allOracles({
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new TimeOracle(violate, mayStandStill),
+    (violate) => new CancelOracle(violate, processes, mark),
     (violate) => new LivenessOracle(violate),
     (violate) => new TransportOracle(violate),
     (violate) => new DeadlockOracle(violate, fates, processes),

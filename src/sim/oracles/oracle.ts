@@ -4,7 +4,7 @@
  */
 import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Process } from "#api/runtime.ts";
@@ -59,6 +59,12 @@ export abstract class Oracle {
 
   /** A task or actor call of this process: its first return and the others. */
   onSubmitted?(entries: readonly ObjectEntry[], by: WatchedProcess): void;
+  /** As onSubmitted, with the task that made the call; null for the driver. */
+  onCalled?(task: TaskRecord, parent: IncomingTask | null): void;
+  /** A call of cancel begins, or a signal is aborted. */
+  onCancelling?(entry: ObjectEntry, force: boolean): void;
+  /** … and the object's owner has taken it. `wasPending`: as far as its caller knew before. */
+  onCancelTaken?(entry: ObjectEntry, wasPending: boolean): void;
   onPut?(entry: ObjectEntry, digest: string, by: WatchedProcess): void;
   onKill?(actorId: ActorId): void;
   /** A call of get or wait begins. */

@@ -1,7 +1,7 @@
 /** Shows each oracle of a run what happens. */
 import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
@@ -30,6 +30,19 @@ export class Oracles implements NetworkWatch {
   onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
     this.#noteEntries(entries);
     for (const oracle of this.#all) oracle.onSubmitted?.(entries, by);
+  }
+
+  onCalled(task: TaskRecord, parent: IncomingTask | null): void {
+    for (const oracle of this.#all) oracle.onCalled?.(task, parent);
+  }
+
+  onCancelling(entry: ObjectEntry, force: boolean): void {
+    this.#noteEntries([entry]);
+    for (const oracle of this.#all) oracle.onCancelling?.(entry, force);
+  }
+
+  onCancelTaken(entry: ObjectEntry, wasPending: boolean): void {
+    for (const oracle of this.#all) oracle.onCancelTaken?.(entry, wasPending);
   }
 
   onPut(entry: ObjectEntry, digest: string, by: WatchedProcess): void {

@@ -41,6 +41,7 @@ interface Told {
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
   readonly #seesAll: boolean;
+  #wasForced = false;
   readonly #fates: () => Fates;
   readonly #attempts: Recent<Attempts>;
   /** The newest of the ids that each process has given: they rise. */
@@ -90,8 +91,13 @@ export class TaskOracle extends Oracle {
     const { attempt } = task;
     if (started.length > 0) this.#checkOthers(task, started);
     started.push({ number: attempt, workerId: client.workerId, task });
-    if (attempt < startsMax) return;
+    // Who was beside a task that was cancelled by force runs again at no cost.
+    if (attempt < startsMax || (this.#wasForced && startsMax > 1)) return;
     this.#wrong(task, `is one too many of ${startsMax}`);
+  }
+
+  override onCancelling(_entry: ObjectEntry, force: boolean): void {
+    if (force) this.#wasForced = true;
   }
 
   override onEnded(task: IncomingTask): void {

@@ -22,6 +22,7 @@ const settings = fc.record({
   pendingLeaseRequestsMax: fc.constantFrom(10, 1),
   idleLeaseMs: fc.constantFrom(500, 5),
   leaseTurnMs: fc.constantFrom(500, 10, 1),
+  forceGraceMs: fc.constantFrom(100, 10, 0),
   deadlockProbeMs: fc.constantFrom(200, 1),
 });
 

@@ -62,6 +62,14 @@ export type Step =
       readonly count: number;
       readonly timeoutMs: number | null;
     }
+  /** Of the call that makes it, if that has not ended by then. */
+  | {
+      readonly op: "cancel";
+      readonly of: number;
+      readonly afterMs: number;
+      readonly force: boolean;
+      readonly recursive: boolean;
+    }
   | { readonly op: "drop"; readonly of: number }
   | { readonly op: "sleep"; readonly ms: number };
 
@@ -89,9 +97,23 @@ export interface Program {
  * several failed arguments the first one counts), or what the engine says it lost.
  */
 export type Outcome =
-  | { readonly n: number; readonly refs: readonly Outcome[]; readonly bytes: number }
-  | { readonly errors: readonly string[] }
+  | {
+      readonly n: number;
+      readonly refs: readonly Outcome[];
+      readonly bytes: number;
+      readonly mayBeCancelled?: true;
+    }
+  | { readonly errors: readonly string[]; readonly mayBeCancelled?: true }
   | { readonly system: string };
+
+/** Whether a thread may be ended for one of its tasks, and cost others: as a fault would. */
+export function cancelsByForce({ steps }: Body): boolean {
+  return steps.some((step) => {
+    return (
+      (step.op === "cancel" && step.force) || (step.op === "task" && cancelsByForce(step.body))
+    );
+  });
+}
 
 /** Thrown by a recall of a call that never ran, for want of an argument. */
 export const notKept = "not kept";
@@ -101,11 +123,15 @@ export const tooEarly = "too early";
 
 /** The same everywhere but for what faults took. */
 export function agrees(expected: Outcome, got: Outcome, faultsAllowed: boolean): boolean {
-  if ("system" in got) return faultsAllowed;
-  if (faultsAllowed && "errors" in got && got.errors.includes(notKept)) return true;
   // A fault costs an attempt, and so another retry or one error less.
   if (faultsAllowed && [expected, got].some(isTooEarly)) return true;
   if ("system" in expected) return false;
+  const mayBeCancelled = expected.mayBeCancelled === true;
+  if ("system" in got) {
+    return faultsAllowed || (mayBeCancelled && got.system === "TaskCancelledError");
+  }
+  const mayBeLost = faultsAllowed || mayBeCancelled;
+  if (mayBeLost && "errors" in got && got.errors.includes(notKept)) return true;
   if ("errors" in got) {
     return "errors" in expected && got.errors.every((text) => expected.errors.includes(text));
   }

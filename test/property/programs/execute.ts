@@ -1,5 +1,6 @@
 /** Executes a program's description through the public API, wherever a runtime runs. */
 import { kill } from "#api/actors.ts";
+import { cancel } from "#api/cancel.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
@@ -69,6 +70,7 @@ class Keeper {
 }
 
 const KeeperActor = remote(Keeper);
+const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
 
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
@@ -113,7 +115,10 @@ async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
 
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
-  const actors = Array.from({ length: program.actorCount }, () => KeeperActor.remote());
+  const actors = Array.from({ length: program.actorCount }, (_, i) =>
+    // Every other one has calls that wait at the actor itself.
+    (i % 2 === 0 ? KeeperActor : OneCallKeeper).remote(),
+  );
   const { body } = program;
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
   const refs = await running.toLastStep();
@@ -206,6 +211,10 @@ class Running {
         dispose([ref]);
         return;
       }
+      case "cancel": {
+        const ref = pick(refs, step.of);
+        return ref === undefined ? undefined : cancelCall(ref, step);
+      }
       case "sleep":
         return sleep(step.ms);
     }
@@ -270,6 +279,18 @@ class Running {
   #addValue(value: Value): void {
     this.#slots.push({ n: numberIn(value) });
     for (const ref of refsIn(value)) this.#slots.push({ ref });
+  }
+}
+
+/** Force is refused for calls of actors. */
+async function cancelCall(ref: Ref, step: Extract<Step, { op: "cancel" }>): Promise<void> {
+  const { afterMs, force, recursive } = step;
+  if (afterMs > 0) await sleep(afterMs);
+  try {
+    await cancel(ref, { force, recursive });
+  } catch (error) {
+    if (!force || !(error instanceof TypeError)) throw error;
+    await cancel(ref, { recursive });
   }
 }
 

@@ -80,6 +80,13 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   stateListed: 69,
   listCluster: 70,
   clusterListed: 71,
+  cancelTask: 80,
+  taskStarted: 81,
+  cancelObject: 82,
+  cancelTaken: 83,
+  stopLeasedWorker: 84,
+  doomLease: 85,
+  doomedEnded: 86,
 };
 
 const headBytes = 2;

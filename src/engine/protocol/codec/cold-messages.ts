@@ -10,6 +10,7 @@ import type {
   GcsMessage,
   NodeState,
 } from "#engine/protocol/gcs.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { HoldId, HoldMessage, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -196,6 +197,21 @@ const holdMessages: MessageFields<HoldMessage> = {
   holdsQueried: messageOf("holdsQueried", { maker: workerId }),
 };
 
+const cancelMessages: MessageFields<CancelMessage> = {
+  cancelTask: messageOf("cancelTask", { stream: u48, seq: u48, force: bool, recursive: bool }),
+  taskStarted: messageOf("taskStarted", { stream: u48, seq: u48 }),
+  cancelObject: messageOf("cancelObject", {
+    requestId: anyNumber,
+    object: objectName,
+    force: bool,
+    recursive: bool,
+  }),
+  cancelTaken: messageOf("cancelTaken", { requestId: anyNumber, refused: bool }),
+  stopLeasedWorker: messageOf("stopLeasedWorker", { leaseId: u48, reason: text }),
+  doomLease: messageOf("doomLease", { owner: workerId }),
+  doomedEnded: messageOf("doomedEnded", { owner: workerId }),
+};
+
 export const coldMessages: MessageFields<ColdMessage> = {
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
@@ -224,4 +240,5 @@ export const coldMessages: MessageFields<ColdMessage> = {
   ...stateMessages,
   ...holdMessages,
   ...gcsMessages,
+  ...cancelMessages,
 };

@@ -31,6 +31,8 @@ const errorType = oneOf<ErrorType>({
   NODE_DIED: 14,
   OBJECT_RECONSTRUCTION_FAILED: 15,
   DEADLOCK: 16,
+  TASK_CANCELLED: 17,
+  TASK_TIMEOUT: 18,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({
@@ -68,6 +70,7 @@ export const definitionField: Field<FunctionDefinition> = record<FunctionDefinit
   taskName: text,
   numReturns: anyNumber,
   resources: resourcesField,
+  timeoutMs: anyNumber,
 });
 
 /** An id of a byte at least, and three numbers. */
