@@ -66,7 +66,6 @@ describe("any order of events", () => {
       "a peer's death",
       "a retracted frame",
       "abandonActor",
-      "abandonHolds",
       "confirmHolds",
       "createHolds",
       "keptRefs",
