@@ -154,7 +154,7 @@ export class EngineWorld {
     this.eventCount += 1;
     step();
     // What is freed early stays so for as long as anybody counts on it.
-    if (this.eventCount % 16 === 0) checkNothingFreedEarly(this);
+    if (this.eventCount % 64 === 0) checkNothingFreedEarly(this);
   }
 
   /** By kind, so that a hundred waiting frames do not crowd out the rest. */

@@ -75,7 +75,6 @@ describe("any order of events", () => {
       "another attempt",
       "retries used up",
       "abandonActor",
-      "abandonHolds",
       "cancelObject",
       "cancelTask",
       "confirmHolds",
