@@ -25,6 +25,7 @@ interface LocalWorker {
 export interface LocalDriverParts {
   readonly process: Process;
   readonly launcher: ColdLauncher;
+  readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
   stop(): void;
 }
@@ -99,7 +100,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     useStorageAlways(false);
   };
   const { process } = driver;
-  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
+  return { process, launcher, arena, segmentBytes: segments.map((s) => s.byteLength), stop };
 }
 
 /** The engine's turns are nobody's, whoever's call set them off. */

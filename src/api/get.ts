@@ -76,7 +76,7 @@ function valuesOf(entries: readonly ObjectEntry[], values: Values): unknown {
 }
 
 function valueOf(entry: ObjectEntry, values: Values): unknown {
-  const { outcome } = entry;
+  const outcome = values.readable(entry);
   if (outcome instanceof FailedValue) throw toError(outcome, values);
   if (outcome instanceof StoredValue && !values.isMapped(outcome)) {
     return values.whenMapped(outcome).then(() => values.decode(outcome, entry));
@@ -119,26 +119,29 @@ async function waitFor(
         `got ${numReturns}`,
     );
   }
+  const { fetchLocal = true } = options;
+  const deadlineMs = caller.client.deadlineOf(options.timeoutMs);
+  const call = new WaitCall(entries, numReturns, false, deadlineMs);
+  call.fetchLocal = fetchLocal;
   await new Promise<void>((resolve, reject) => {
-    const deadlineMs = caller.client.deadlineOf(options.timeoutMs);
-    const call = new WaitCall(entries, numReturns, false, deadlineMs);
     call.resolve = resolve;
     call.reject = reject;
     call.start(caller, options.signal);
   });
-  return partition(refs as AnyObjectRef[], entries, numReturns);
+  const isReady = (entry: ObjectEntry): boolean => caller.client.core.isReady(entry, call);
+  return partition(refs as AnyObjectRef[], entries.map(isReady), numReturns);
 }
 
 function partition(
   refs: readonly AnyObjectRef[],
-  entries: readonly ObjectEntry[],
+  isReady: readonly boolean[],
   readyMax: number,
 ): [AnyObjectRef[], AnyObjectRef[]] {
   const ready: AnyObjectRef[] = [];
   const notReady: AnyObjectRef[] = [];
   for (let i = 0; i < refs.length; i++) {
-    const isReady = entries[i]?.state !== "PENDING" && ready.length < readyMax;
-    (isReady ? ready : notReady).push(refs[i] as AnyObjectRef);
+    const list = isReady[i] === true && ready.length < readyMax ? ready : notReady;
+    list.push(refs[i] as AnyObjectRef);
   }
   return [ready, notReady];
 }
@@ -174,8 +177,13 @@ async function* iterateCompleted(
       );
     }
     // All that have become ready meanwhile, in one pass over the list.
-    const done = pending.filter((ref) => ObjectRef.entryOf(ref).state !== "PENDING");
-    const isDone = new Set(done);
+    const { copies } = caller.client.core;
+    const isDone = new Set<AnyObjectRef>(ready);
+    for (const ref of pending) {
+      const entry = ObjectRef.entryOf(ref);
+      if (entry.state !== "PENDING" && copies.isReadable(entry)) isDone.add(ref);
+    }
+    const done = pending.filter((ref) => isDone.has(ref));
     pending = pending.filter((ref) => !isDone.has(ref));
     yield* done;
   }
@@ -270,6 +278,7 @@ class GetCall extends WaitingCall {
 
   override onReady({ values }: Caller): void {
     const { entries } = this;
+    if (this.failure !== null) throw toError(this.failure, values);
     const value = this.isList
       ? valuesOf(entries, values)
       : valueOf(entries[0] as ObjectEntry, values);
@@ -283,6 +292,17 @@ class GetCall extends WaitingCall {
 
 /** Time or not, `wait` tells what is ready. */
 class WaitCall extends WaitingCall {
+  fetchLocal = true;
+
+  override get fetchPriority(): 1 | null {
+    return this.fetchLocal ? 1 : null;
+  }
+
+  /** It is there, though not here: a get of it will say why. */
+  override onNoRoom(): void {
+    this.fetchLocal = false;
+  }
+
   override onReady(): void {
     this.resolve(undefined as never);
   }
@@ -299,12 +319,15 @@ function timeoutError(
   timeoutMs: number | undefined,
   client: CoreWorkerClient,
 ): GetTimeoutError {
-  const pending = entries.filter((entry) => entry.state === "PENDING");
+  const { copies } = client.core;
+  const pending = entries.filter((one) => one.state === "PENDING" || !copies.isReadable(one));
   const [first] = pending;
   const isTask = first instanceof TaskRecord;
   const what = isTask ? `task ${first.template.definition.taskName}` : "an object of another task";
-  const known = isTask ? client.core.pendingReason(first) : "";
-  const reason = known === "" ? "it has not ended" : known;
+  const isFar = first?.state === "AVAILABLE";
+  const known = isTask && !isFar ? client.core.pendingReason(first) : "";
+  const unknown = isFar ? "its value is on its way from another node" : "it has not ended";
+  const reason = known === "" ? unknown : known;
   return new GetTimeoutError(
     `get: ${pending.length} of ${entries.length} objects were not ready within ${timeoutMs} ms; ` +
       `${what}: ${reason}`,
@@ -324,6 +347,10 @@ function checkGetOptions(options: GetOptions | undefined, verb: string): void {
     throw new TypeError(`${verb} has no option ${JSON.stringify(name)}; it has: ${list}`);
   }
   const { timeoutMs, signal } = options;
+  const { fetchLocal } = options as WaitOptions;
+  if (fetchLocal !== undefined && typeof fetchLocal !== "boolean") {
+    throw new TypeError(`fetchLocal must be a boolean, got ${describe(fetchLocal)}`);
+  }
   if (timeoutMs !== undefined && typeof timeoutMs !== "number") {
     throw new TypeError(`timeoutMs must be a number, got ${describe(timeoutMs)}`);
   }

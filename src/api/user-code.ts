@@ -183,11 +183,11 @@ export class ApiUserCode implements UserCode {
   /** What cannot travel leaves its class, message and stack, and text where its fields were. */
   #encodeThrown(thrown: unknown, text: string): Encoded {
     try {
-      return this.#values.encodeBytes(thrown, "error");
+      return this.#values.encodeInline(thrown, "error");
     } catch (notEncodable) {
       if (!(notEncodable instanceof SerializationError)) throw notEncodable;
       const error = thrown instanceof Error ? thrown : new Error(text, { cause: notEncodable });
-      return this.#values.encodeBytes(portableError(error, isSpecial), "error");
+      return this.#values.encodeInline(portableError(error, isSpecial), "error");
     }
   }
 }

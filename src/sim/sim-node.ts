@@ -70,7 +70,7 @@ export class SimNode {
     this.#host = new Host(world.hostClock(this.life), true);
     this.#effect = new WorldEffect(world, this.life);
     const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
-    this.#endpoint = network.join(this.life, addresses, this.#host);
+    this.#endpoint = network.join(this.life, addresses, this.#host, this.#arena);
     this.#host.connect(this.#endpoint);
   }
 
@@ -98,6 +98,7 @@ export class SimNode {
         stop: (workerId) => this.endWorker(workerId, { type: "stopped" }),
         close: () => Promise.resolve(),
       },
+      arena: this.#arena,
       driverId,
       isHead,
       onExit: onDeclaredDead,

@@ -77,7 +77,7 @@ class Run {
     const clusterId = id();
     const namespace = options.init?.namespace ?? id();
     const plans = nodes.map((node, number) => ({
-      ...planOf(node, options, nodes.length),
+      ...planOf(node, options),
       nodeId: nodeIds[number] as NodeId,
       clusterId,
       namespace,
@@ -288,15 +288,12 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
   checkChaos(options.chaos, hostile === true);
 }
 
-function planOf(node: NodeSpec, options: SimOptions, nodeCount: number): NodePlan {
-  const plan = planNode({
+function planOf(node: NodeSpec, options: SimOptions): NodePlan {
+  return planNode({
     objectStoreMemory: defaults.objectStoreBytes,
     numCpus: 2,
     ...options.init,
     ...node,
     localMode: true,
   });
-  if (nodeCount === 1) return plan;
-  // Objects do not move between nodes yet: with several every value travels inside its message.
-  return { ...plan, config: { ...plan.config, inlineBytesMax: 2 ** 30 } };
 }

@@ -11,12 +11,14 @@ import {
   messageNumbers,
   wireVersion,
 } from "#engine/protocol/codec/codec.ts";
+import { FrameBytes } from "#engine/protocol/arena.ts";
 import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
 
 const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
+const farNode = "ffeeddccbbaa99887766554433221100" as NodeId;
 const workerId = `${nodeId}00000001` as WorkerId;
 const otherId = `${nodeId}00000002` as WorkerId;
 const actorId = `${workerId}000000000005` as ActorId;
@@ -85,6 +87,7 @@ const taskReply: Message = {
 };
 
 const from = workerId;
+const copy = { serial: 7, index: 1, version: 2 };
 type Examples = { readonly [T in MessageType]: Extract<Message, { readonly type: T }> };
 const examples: Examples = {
   pushTask,
@@ -139,6 +142,53 @@ const examples: Examples = {
     error: null,
   },
   freeArena: { type: "freeArena", from, extents: [{ segment: 1, offset: 64, size: 4096 }] },
+  objectSealed: {
+    type: "objectSealed",
+    from,
+    requestId: 3,
+    objects: [{ ...copy, owner: otherId, extent: { segment: 1, offset: 64, size: 4096 } }],
+  },
+  objectsKept: { type: "objectsKept", from: nodeId, requestId: 3 },
+  pullObject: {
+    type: "pullObject",
+    from,
+    requestId: 3,
+    owner: otherId,
+    object: { serial: 7, index: 1 },
+    priority: 2,
+  },
+  objectLocal: { type: "objectLocal", from: nodeId, requestId: 3, outcome: stored },
+  unpinObjects: { type: "unpinObjects", from, requestIds: [3, 4] },
+  locateObject: { type: "locateObject", from: nodeId, object: { serial: 7, index: 1 } },
+  objectLocations: {
+    type: "objectLocations",
+    from,
+    object: { serial: 7, index: 1 },
+    nodes: [nodeId],
+    outcome: new StoredValue(1, 64, 4096, noSpecials, farNode, 2),
+  },
+  copyAdded: { type: "copyAdded", from: nodeId, copy },
+  copyGone: { type: "copyGone", from: nodeId, copy, nodeId: farNode, cause: "it died" },
+  pinCopy: { type: "pinCopy", from, copy },
+  copyPinned: { type: "copyPinned", from: nodeId, copy, isHere: true },
+  freeObjects: { type: "freeObjects", from, objects: [copy] },
+  segmentFreed: { type: "segmentFreed", from: nodeId, segment: 65_536 },
+  pullChunk: {
+    type: "pullChunk",
+    from: nodeId,
+    requestId: 4,
+    owner: otherId,
+    copy,
+    offset: 4096,
+    size: 64,
+  },
+  chunk: {
+    type: "chunk",
+    from: nodeId,
+    requestId: 4,
+    bytes: new FrameBytes(Uint8Array.of(9, 1, 2, 3, 9), 1, 3),
+  },
+  notHere: { type: "notHere", from: nodeId, requestId: 4 },
   registerNode: {
     type: "registerNode",
     from: nodeId,
@@ -242,6 +292,28 @@ const golden: Readonly<Record<MessageType, string>> = {
   allocateArena: "1312028120",
   arenaAllocated: "14120203812000",
   freeArena: "15120101000000400000000000001000000000",
+  objectSealed:
+    "4012030000000000011400112233445566778899aabbccddeeff0000000207000000000001000200000001" +
+    "000000400000000000001000000000",
+  objectsKept: "4112030000000000",
+  pullObject: "42120300000000001400112233445566778899aabbccddeeff00000002070000000000010002",
+  objectLocal: "43120300000000000801000000400000000000001000000000ff0000",
+  unpinObjects: "441202030000000000040000000000",
+  locateObject: "45120700000000000100",
+  objectLocations:
+    "46120700000000000100011000112233445566778899aabbccddeeff080100000040000000000000100000" +
+    "000010ffeeddccbbaa998877665544332211000200",
+  copyAdded: "4712070000000000010002000000",
+  copyGone: "481207000000000001000200000010ffeeddccbbaa998877665544332211000e69742064696564",
+  pinCopy: "4912070000000000010002000000",
+  copyPinned: "4a1207000000000001000200000001",
+  freeObjects: "4b1201070000000000010002000000",
+  segmentFreed: "4c1200000100",
+  pullChunk:
+    "4d120400000000001400112233445566778899aabbccddeeff000000020700000000000100020000000010" +
+    "00000000400000000000",
+  chunk: "4e1204000000000003010203",
+  notHere: "4f12040000000000",
   registerNode:
     "20121000112233445566778899aabbccddeeff086865726508686f73740106435055914e01087a6f6e650261",
   registerActor:
@@ -285,7 +357,7 @@ const golden: Readonly<Record<MessageType, string>> = {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(2);
+    expect(wireVersion).toBe(3);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

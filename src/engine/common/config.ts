@@ -42,6 +42,14 @@ export interface Config {
   readonly resourceReportMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
+  /** Objects go from node to node in pieces of this size. */
+  readonly pullChunkBytes: number;
+  /** Asked of other nodes and not yet here, all pulls of a node together; one chunk may exceed it. */
+  readonly pullBytesInFlightMax: number;
+  /** A pull that finds no room in the store for so long fails. */
+  readonly pullRoomTimeoutMs: number;
+  /** A process keeps a pulled copy for so long after its last use. */
+  readonly copyLingerMs: number;
 }
 
 export const defaultConfig: Config = {
@@ -62,6 +70,10 @@ export const defaultConfig: Config = {
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
   arenaChunkBytes: 4 * 1024 * 1024,
+  pullChunkBytes: 5 * 1024 * 1024,
+  pullBytesInFlightMax: 64 * 1024 * 1024,
+  pullRoomTimeoutMs: 10_000,
+  copyLingerMs: 1000,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

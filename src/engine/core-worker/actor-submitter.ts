@@ -295,6 +295,7 @@ export class ActorSubmitter {
       this.#streams.delete(stream.stream);
       for (const { task } of [...stream.inFlight()]) {
         stream.remove(task.seq);
+        this.#references.giveUp(task, stream.workerId);
         this.#manager.finish(task, death, null, out);
       }
     }

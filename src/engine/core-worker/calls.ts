@@ -5,12 +5,14 @@
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
+import type { CopyMessage } from "#engine/protocol/copy.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorClient } from "./actor-submitter.ts";
+import type { CopyUser, LocalCopy } from "./local-copies.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
@@ -59,6 +61,12 @@ export interface RemoveRefs {
 export interface ReleaseViews {
   readonly type: "releaseViews";
   readonly entries: readonly ObjectEntry[];
+}
+
+/** A view on a pulled copy: it stays here until the view was collected. */
+export interface ReleaseCopies {
+  readonly type: "releaseCopies";
+  readonly uses: readonly { readonly copy: LocalCopy; readonly user: CopyUser }[];
 }
 
 export interface KillActorCall {
@@ -120,6 +128,7 @@ export type CoreWorkerCall =
   | PutObject
   | RemoveRefs
   | ReleaseViews
+  | ReleaseCopies
   | KillActorCall
   | GetActorByNameCall
   | AllocateCall
@@ -133,6 +142,7 @@ export type CoreWorkerEvent =
   | LeaseMessage
   | TaskMessage
   | ObjectMessage
+  | CopyMessage
   | GcsMessage
   | Deadline
   | Writable;

@@ -19,15 +19,20 @@ import type {
   ReleaseHolds,
   SubscribeObject,
 } from "#engine/protocol/object.ts";
+import type { ObjectLocal } from "#engine/protocol/copy.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { ArgumentPull } from "./argument-pulls.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
-import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
-import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { LocalCopies } from "./local-copies.ts";
+import { addWaiter, GetRequest, MemoryStore } from "./memory-store.ts";
+import { type ObjectEntry, RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { ObjectSeals } from "./object-seals.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -42,12 +47,18 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
-  readonly #memoryStore = new MemoryStore();
+  /** What is read through the raylet. */
+  readonly copies: LocalCopies;
+  readonly seals: ObjectSeals;
+  readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
 
   constructor(context: ProcessContext) {
     this.context = context;
-    this.references = new ReferenceCounter(context);
+    this.copies = new LocalCopies(context);
+    this.seals = new ObjectSeals(context);
+    this.#memoryStore = new MemoryStore(this.copies);
+    this.references = new ReferenceCounter(context, this.seals);
     this.tasks = new TaskManager(context, this.references, this.#memoryStore);
     this.#dependencies = new DependencyResolver(this.references);
     const streamNumbers = new SerialCounter();
@@ -56,7 +67,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const parts = { context, manager, references, dependencies, streamNumbers };
     this.submitter = new TaskSubmitter(parts);
     this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, references);
+    const { copies, seals } = this;
+    this.receiver = new TaskReceiver({ context, references, copies, seals });
   }
 
   /**
@@ -73,6 +85,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.#memoryStore.waiting();
   }
 
+  /** Whether a call of get or wait may have the object. */
+  isReady(entry: ObjectEntry, request: GetRequest): boolean {
+    return this.#memoryStore.isReady(entry, request);
+  }
+
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
     if (task.unresolvedCount > 0) return "waits for its arguments";
@@ -84,6 +101,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   waitingReasons(): string[] {
     return this.#memoryStore.pendingEntries().map((entry) => {
       const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
+      if (entry.state === "AVAILABLE") return `object ${subject} on another node: it is on its way`;
       if (!(entry instanceof TaskRecord)) return `object ${subject} of another process`;
       const reason = this.pendingReason(entry) || "runs, or is on its way to a worker";
       return `task ${entry.template.definition.taskName} (${subject}): ${reason}`;
@@ -97,14 +115,17 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       this.#onResolved(task, nowMs, out);
     }
     this.references.flush(out);
+    this.copies.flush(nowMs, out);
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    return Math.min(ofCalls, this.copies.nextDeadlineMs());
   }
 
   checkInvariants(): void {
     this.references.checkInvariants();
+    this.copies.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
   }
@@ -172,6 +193,31 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "writable":
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
+      default:
+        return this.#routeCopies(event, out);
+    }
+  }
+
+  #routeCopies(event: CoreWorkerEvent, out: Out): void {
+    const { directory } = this.references;
+    switch (event.type) {
+      case "objectLocal":
+        return this.#onObjectLocal(event, out);
+      case "objectsKept":
+        return this.seals.onObjectsKept(event, out);
+      case "locateObject":
+        return directory.onLocateObject(event, out);
+      case "copyAdded":
+        return directory.onCopyAdded(event);
+      case "copyGone":
+        return directory.onCopyGone(event, out);
+      case "copyPinned":
+        return directory.onCopyPinned(event, out);
+      case "segmentFreed":
+        return out.instruct({ type: "dropSegment", segment: event.segment });
+      case "releaseCopies":
+        for (const { copy, user } of event.uses) this.copies.letGo(copy, user);
+        return;
       default:
         return this.#routeActors(event, out);
     }
@@ -293,6 +339,27 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
   }
 
+  /** A copy is here, or never will be: told to all who wait for it. */
+  #onObjectLocal(event: ObjectLocal, out: Out): void {
+    const arrival = this.copies.onObjectLocal(event);
+    if (arrival === undefined) return;
+    const { copy, outcome } = arrival;
+    const entry = this.references.find(copy.owner, copy);
+    const noRoom = outcome instanceof FailedValue && outcome.error.type === "OBJECT_STORE_FULL";
+    const isStored = outcome instanceof StoredValue;
+    if (entry?.outcome instanceof StoredValue && !isStored && !noRoom) {
+      this.references.revise(entry, outcome, out);
+    }
+    for (const [user, count] of [...copy.users]) {
+      if (user instanceof ArgumentPull) this.receiver.onArgument(user, copy, outcome, out);
+      if (!(user instanceof GetRequest) || entry === undefined) continue;
+      for (let i = 0; i < count; i++) {
+        if (noRoom) this.#memoryStore.noRoom(user, entry, outcome, out);
+        else this.#memoryStore.wake(user, entry, out);
+      }
+    }
+  }
+
   #onReleaseHolds({ objects, from }: ReleaseHolds): void {
     for (const name of objects) this.references.dropHolder(name, from as WorkerId);
   }
@@ -317,6 +384,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (!this.references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);
     for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, out);
+    this.references.directory.onNodeDied(nodeId, reason, out);
     this.actors.onNodeDied(nodeId);
     this.submitter.onNodeDied(nodeId, error, nowMs, out);
   }
@@ -332,6 +400,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
+    this.copies.onDeadline(nowMs);
     this.submitter.onDeadline(nowMs, out);
   }
 }

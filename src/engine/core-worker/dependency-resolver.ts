@@ -51,6 +51,10 @@ export class DependencyResolver {
    */
   exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
     const { refs } = task;
+    if (task.args instanceof StoredValue) {
+      const isNear = executor !== null && this.#references.isOfThisNode(executor);
+      if (!isNear) this.#references.nameArguments(task);
+    }
     if (refs === null) return null;
     return refs.map((entry, i) => {
       if (entry === null) return undefined;

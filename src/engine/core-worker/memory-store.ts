@@ -2,13 +2,17 @@
  * Who waits for which object in this process: wakes them when an outcome comes, ends them when
  * their time is up.
  *
- * State:  waiters hang on the entries; deadlines in one heap.
+ * State:  waiters hang on the entries, or on copies that are brought here; deadlines in one heap.
  * In/out: get and wait requests, outcomes of entries → Settle.
  * Bounds: as many waiters as the program has pending calls of get and wait; settled ones are swept.
  * Errors: a request past its deadline settles with `timedOut`; the fetch of others goes on.
  * Source: Ray memory_store; protocols §2.8.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import type { PullPriority } from "#engine/protocol/copy.ts";
+import type { FailedValue } from "#engine/protocol/outcome.ts";
+import { specialsOf } from "./contained-refs.ts";
+import type { LocalCopies } from "./local-copies.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 
@@ -25,6 +29,8 @@ export class GetRequest {
   missingCount: number;
   settled = false;
   timedOut = false;
+  /** This node has no room for an object that it needs. */
+  failure: FailedValue | null = null;
   /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
   newer: GetRequest | null = null;
   older: GetRequest | null = null;
@@ -40,17 +46,32 @@ export class GetRequest {
     this.failsEarly = failsEarly;
     this.deadlineMs = deadlineMs;
   }
+
+  /** How urgently it needs bytes that lie on another node; null when to know of them is enough. */
+  get fetchPriority(): PullPriority | null {
+    return 0;
+  }
+
+  /** Ends a get; a wait may do with knowing of it. */
+  onNoRoom(failure: FailedValue): void {
+    this.failure = failure;
+  }
 }
 
 /** Settled waiters that an entry, or the heap of deadlines, may carry before they are swept. */
 const sweepAtLength = 16;
 
 export class MemoryStore {
+  readonly #copies: LocalCopies;
   readonly #deadlines = new DeadlineQueue<GetRequest>();
   #newest: GetRequest | null = null;
   #waitingCount = 0;
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
+
+  constructor(copies: LocalCopies) {
+    this.#copies = copies;
+  }
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
@@ -64,7 +85,7 @@ export class MemoryStore {
 
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, out: Out): void {
-    if (isMet(request)) {
+    if (this.#isMet(request)) {
       request.settled = true;
       out.instruct(request);
       return;
@@ -73,17 +94,40 @@ export class MemoryStore {
       // Its ref may go while the caller waits; what the caller waits for may not.
       entry.uses += 1;
       if (entry.state === "PENDING") addWaiter(entry, request);
+      else if (!this.isReady(entry, request)) this.#fetch(entry, request, out);
     }
     if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
     this.#link(request);
   }
 
-  /** Called for each request that waits on an entry whose outcome has just come. */
+  /** Whether the request may have it: there is an outcome, and its bytes are within reach. */
+  isReady(entry: ObjectEntry, request: GetRequest): boolean {
+    if (entry.state === "PENDING") return false;
+    return request.fetchPriority === null || this.#copies.isReadable(entry);
+  }
+
+  /** Called for each request that waits on an entry whose outcome, or copy, has just come. */
   wake(request: GetRequest, entry: ObjectEntry, out: Out): void {
     if (request.settled) return;
+    if (!this.isReady(entry, request)) {
+      this.#fetch(entry, request, out);
+      return;
+    }
     request.missingCount -= 1;
     const failed = request.failsEarly && entry.state !== "AVAILABLE";
     if (request.missingCount > 0 && !failed) return;
+    out.instruct(request);
+    this.#settle(request, out);
+  }
+
+  /** There is no room on this node for what the request needs. */
+  noRoom(request: GetRequest, entry: ObjectEntry, failure: FailedValue, out: Out): void {
+    if (request.settled) return;
+    request.onNoRoom(failure);
+    if (request.failure === null) {
+      this.wake(request, entry, out);
+      return;
+    }
     out.instruct(request);
     this.#settle(request, out);
   }
@@ -96,8 +140,9 @@ export class MemoryStore {
   /** What the requests wait for, each once. */
   pendingEntries(): ObjectEntry[] {
     const pending = new Set<ObjectEntry>();
-    for (const { entries } of this.waiting()) {
-      for (const entry of entries) if (entry.state === "PENDING") pending.add(entry);
+    for (const request of this.waiting()) {
+      const { entries } = request;
+      for (const entry of entries) if (!this.isReady(entry, request)) pending.add(entry);
     }
     return [...pending];
   }
@@ -119,6 +164,23 @@ export class MemoryStore {
       out.instruct(request);
       this.#settle(request, out);
     }
+  }
+
+  #fetch(entry: ObjectEntry, request: GetRequest, out: Out): void {
+    const { owner, outcome } = entry;
+    const priority = request.fetchPriority ?? 0;
+    const specials = specialsOf(outcome);
+    this.#copies.want({ owner, name: entry, specials, priority }, request, out);
+  }
+
+  #isMet(request: GetRequest): boolean {
+    for (const entry of request.entries) {
+      if (!this.isReady(entry, request)) continue;
+      request.missingCount -= 1;
+      if (request.missingCount <= 0) return true;
+      if (request.failsEarly && entry.state !== "AVAILABLE") return true;
+    }
+    return request.missingCount <= 0;
   }
 
   #link(request: GetRequest): void {
@@ -151,25 +213,22 @@ export class MemoryStore {
     this.#settledEarlyCount = 0;
   }
 
+  /** The copy stays for a while: the caller reads it when this event is over. */
+  #letGo(entry: ObjectEntry, request: GetRequest): void {
+    const copy = this.#copies.find(entry.owner, entry);
+    if (copy !== undefined) this.#copies.letGo(copy, request);
+  }
+
   /** The caller reads the values when this event is over: until then nothing may be freed. */
   #release(request: GetRequest, out: Out): void {
     let later: ObjectEntry[] | null = null;
     for (const entry of request.entries) {
+      if (this.#copies.size > 0) this.#letGo(entry, request);
       if (entry.localRefs > 0) entry.uses -= 1;
       else (later ??= []).push(entry);
     }
     if (later !== null) out.instruct({ type: "releaseLater", entries: later });
   }
-}
-
-function isMet(request: GetRequest): boolean {
-  for (const entry of request.entries) {
-    if (entry.state === "PENDING") continue;
-    request.missingCount -= 1;
-    if (request.missingCount <= 0) return true;
-    if (request.failsEarly && entry.state !== "AVAILABLE") return true;
-  }
-  return request.missingCount <= 0;
 }
 
 export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {

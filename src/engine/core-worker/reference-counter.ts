@@ -19,14 +19,30 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import {
+  argumentsIndex,
+  type NodeId,
+  nodeIdOf,
+  objectKey,
+  type WorkerId,
+} from "#engine/common/ids.ts";
+import type { CopyName } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
-import { type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
+import {
+  FailedValue,
+  noSpecials,
+  type Outcome,
+  type Special,
+  StoredValue,
+} from "#engine/protocol/outcome.ts";
+import { ownOutcome } from "#engine/protocol/own-value.ts";
 import { specialsOf, storedIn } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
-import { ObjectEntry } from "./object-entry.ts";
+import { ObjectDirectory } from "./object-directory.ts";
+import { ObjectEntry, type TaskRecord } from "./object-entry.ts";
+import { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
@@ -40,10 +56,16 @@ export class ReferenceCounter {
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
+  /** By executor on another node: returns of attempts whose replies are not taken. */
+  readonly #givenUp = new Map<WorkerId, CopyName[]>();
+  /** Where the copies of own objects lie. */
+  readonly directory: ObjectDirectory;
 
-  constructor(context: ProcessContext) {
+  constructor(context: ProcessContext, seals = new ObjectSeals(context)) {
     this.#context = context;
-    this.#batch = new ReleaseBatch(context);
+    const batch = new ReleaseBatch(context);
+    this.#batch = batch;
+    this.directory = new ObjectDirectory({ context, seals, batch, owner: this });
   }
 
   get registeredCount(): number {
@@ -201,7 +223,9 @@ export class ReferenceCounter {
       return;
     }
     if (entry.state === "PENDING" || (entry.holders !== null && entry.holders.size > 0)) return;
-    if (entry.outcome instanceof StoredValue) this.freeEncoded(entry.outcome);
+    if (entry.outcome instanceof StoredValue && !this.directory.free(entry)) {
+      this.freeEncoded(entry.outcome);
+    }
     if (entry.registered) this.#unlist(entry);
     this.#freeValue(entry);
   }
@@ -217,9 +241,13 @@ export class ReferenceCounter {
     out.send(raylet, { type: "watchWorker", from: self, workerId: peer });
   }
 
+  isOfThisNode(peer: WorkerId): boolean {
+    return peer.startsWith(this.#context.raylet);
+  }
+
   /** As `watch`, for one that counts on us: those of this node are told of anyway. */
   watchIfFar(peer: WorkerId, out: Out): void {
-    if (!peer.startsWith(this.#context.raylet)) this.watch(peer, out);
+    if (!this.isOfThisNode(peer)) this.watch(peer, out);
   }
 
   /** Processes of a node that anything here depends on. */
@@ -244,6 +272,7 @@ export class ReferenceCounter {
       lost.push(entry);
     }
     this.#batch.dropHolds(workerId);
+    this.#freeGivenUp(workerId);
     this.#watched.delete(workerId);
     return lost;
   }
@@ -268,13 +297,59 @@ export class ReferenceCounter {
     this.freeExtent({ segment, offset, size });
   }
 
-  /** A result that nobody takes. */
+  /** A result that nobody takes. On another node its raylet is told by name: `giveUp`. */
   discard(outcome: Outcome): void {
-    this.freeEncoded(storedIn(outcome));
+    const stored = storedIn(outcome);
+    if (stored?.node === null || stored?.node === this.#context.raylet) this.freeEncoded(stored);
+  }
+
+  /**
+   * No reply of this attempt is taken any more. What the executor stored for us on its node is let
+   * go of once its end is known: until then it may store more.
+   */
+  giveUp(task: TaskRecord, executor: WorkerId): void {
+    if (this.isOfThisNode(executor)) return;
+    const { serial, attempt: version, moreReturns } = task;
+    const names = this.#givenUp.get(executor) ?? [];
+    const count = 1 + (moreReturns?.length ?? 0);
+    for (let index = 1; index <= count; index++) names.push({ serial, index, version });
+    this.#givenUp.set(executor, names);
+    if (this.ended.has(executor)) this.#freeGivenUp(executor);
+  }
+
+  /** The stored arguments of a task that goes to another node: found by a name until it ends. */
+  nameArguments({ serial, args }: TaskRecord): void {
+    if (!(args instanceof StoredValue)) return;
+    const { self } = this.#context;
+    if (this.find(self, { serial, index: argumentsIndex }) !== undefined) return;
+    const entry = new ObjectEntry(self, serial, argumentsIndex);
+    const { segment, offset, size } = args;
+    // What they name is counted with the task.
+    entry.outcome = new StoredValue(segment, offset, size, noSpecials);
+    entry.state = "AVAILABLE";
+    entry.uses = 1;
+    this.name(entry);
+  }
+
+  /** The task has ended: the bytes of its arguments go. */
+  freeArguments({ serial, args }: TaskRecord): void {
+    if (!(args instanceof StoredValue)) return;
+    const named = this.find(this.#context.self, { serial, index: argumentsIndex });
+    if (named === undefined) this.freeEncoded(args);
+    else this.dropUse(named);
+  }
+
+  /** What was told of the object is no longer so: it is lost, or was made anew. */
+  revise(entry: ObjectEntry, outcome: Outcome, out: Out): void {
+    this.#dropContained(entry.outcome);
+    entry.outcome = ownOutcome(outcome);
+    entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
+    this.addContained(specialsOf(outcome), out);
   }
 
   checkInvariants(): void {
     assert(this.#doubtful.length === 0, "an event ended before its drops were settled");
+    this.directory.checkInvariants();
     for (const [owner, entries] of this.#byOwner) {
       assert(entries.size > 0, "an owner without entries is not listed");
       for (const [key, entry] of entries) {
@@ -291,6 +366,14 @@ export class ReferenceCounter {
     }
   }
 
+  #freeGivenUp(executor: WorkerId): void {
+    const node = nodeIdOf(executor);
+    for (const name of this.#givenUp.get(executor) ?? []) {
+      if (!this.ended.has(node)) this.#batch.addFree(node, name);
+    }
+    this.#givenUp.delete(executor);
+  }
+
   /** One more hold at the owner is ours; one is all that is needed. */
   #gainHold(entry: ObjectEntry): void {
     if (entry.registered) this.#batch.addHold(entry.owner, entry);
@@ -305,11 +388,15 @@ export class ReferenceCounter {
   }
 
   #freeValue(entry: ObjectEntry): void {
-    const specials = specialsOf(entry.outcome);
+    const { outcome } = entry;
     entry.registered = false;
     entry.outcome = undefined;
     entry.state = "FREED";
-    for (const special of specials) {
+    this.#dropContained(outcome);
+  }
+
+  #dropContained(outcome: Outcome): void {
+    for (const special of specialsOf(outcome)) {
       if (special.type !== "ref") continue;
       const inner = this.find(special.owner, special);
       if (inner === undefined) continue;

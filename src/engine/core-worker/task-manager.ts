@@ -72,6 +72,7 @@ export class TaskManager {
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials, out);
+    this.#references.directory.onSettled(entry, out);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
@@ -137,7 +138,7 @@ export class TaskManager {
   #releaseArguments(task: TaskRecord): void {
     const { refs } = task;
     task.refs = null;
-    this.#references.freeEncoded(task.args);
+    this.#references.freeArguments(task);
     task.args = noArguments;
     if (refs === null) return;
     for (const entry of refs) {

@@ -10,15 +10,20 @@
  * Source: Ray task_receiver; protocols §4; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
+import type { SealedObject } from "#engine/protocol/copy.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
 import { InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
+import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
+import type { LocalCopies, LocalCopy } from "./local-copies.ts";
+import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -33,12 +38,14 @@ export class IncomingTask {
   readonly attempt: number;
   readonly depth: number;
   readonly definition: FunctionDefinition;
-  readonly args: Encoded;
-  readonly values: readonly Outcome[] | null;
+  args: Encoded;
+  values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
   /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
   readonly covered: readonly RefSpecial[] | null;
   waiting = false;
+  /** Set when its arguments had to be brought here. */
+  pull: ArgumentPull | null = null;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
     this.owner = message.from as WorkerId;
@@ -57,9 +64,10 @@ export class IncomingTask {
 
 /** The actor that this worker hosts for the rest of its life. */
 export class IncomingActor {
-  readonly spec: ActorSpec;
+  spec: ActorSpec;
   readonly incarnation: number;
   readonly gpuIds: readonly number[];
+  pull: ArgumentPull | null = null;
   /** 0 until it is constructed. */
   maxConcurrency = 0;
 
@@ -79,6 +87,8 @@ interface Peer {
 export class TaskReceiver {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
+  readonly #arguments: ArgumentPulls;
+  readonly #seals: ObjectSeals;
   readonly #peers = new Map<Address, Peer>();
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
@@ -86,9 +96,16 @@ export class TaskReceiver {
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
-  constructor(context: ProcessContext, references: ReferenceCounter) {
-    this.#context = context;
-    this.#references = references;
+  constructor(parts: {
+    context: ProcessContext;
+    references: ReferenceCounter;
+    copies: LocalCopies;
+    seals: ObjectSeals;
+  }) {
+    this.#context = parts.context;
+    this.#references = parts.references;
+    this.#arguments = new ArgumentPulls(parts.copies);
+    this.#seals = parts.seals;
   }
 
   /** True when a frame taken from the transport would start now, or be sent back. */
@@ -121,7 +138,18 @@ export class TaskReceiver {
     }
     const task = new IncomingTask(message, definition);
     this.#running.add(task);
-    out.instruct({ type: "runTask", task });
+    const pull = this.#arguments.begin(message, this.actor !== null, out);
+    if (pull === null) out.instruct({ type: "runTask", task });
+    else this.#onIncomplete(task, pull, out);
+  }
+
+  /** A copy that arguments wait for has come, or never will. */
+  onArgument(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome, out: Out): void {
+    const { target } = pull;
+    if (!this.#arguments.onArrival(pull, copy, outcome) || target === null) return;
+    if (target instanceof IncomingActor) this.#construct(target, pull, out);
+    else if (this.actor === null) this.#start(target, pull, out);
+    else this.#startInOrder(target.owner, out);
   }
 
   onConstructActor(message: ConstructActor, out: Out): void {
@@ -129,13 +157,22 @@ export class TaskReceiver {
       assert(this.actor.spec.actorId === message.spec.actorId, "a worker hosts one actor");
       return;
     }
-    this.actor = new IncomingActor(message);
-    out.instruct({ type: "runConstructor", actor: this.actor });
+    const actor = new IncomingActor(message);
+    this.actor = actor;
+    const pull = this.#arguments.begin(givenToActor(actor.spec), false, out);
+    if (pull === null) {
+      out.instruct({ type: "runConstructor", actor });
+      return;
+    }
+    pull.target = actor;
+    actor.pull = pull;
+    if (pull.isReady) this.#construct(actor, pull, out);
   }
 
   onConstructorFinished({ actor, failure, maxConcurrency }: ConstructorFinished, out: Out): void {
     assert(this.actor === actor, "a constructor ends once");
     if (failure === null) actor.maxConcurrency = maxConcurrency;
+    if (actor.pull !== null) this.#arguments.end(actor.pull);
     out.send(this.#context.raylet, {
       type: "actorConstructed",
       from: this.#context.self,
@@ -146,9 +183,12 @@ export class TaskReceiver {
   }
 
   onTaskFinished(event: TaskFinished, out: Out): void {
-    const { task, durationMs, outcome, outcomes } = event;
+    const { task } = event;
+    const outcome = madeBy(task, event.outcome);
+    const outcomes = task.attempt === 0 ? event.outcomes : madeAll(task, event.outcomes);
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
+    if (task.pull !== null) this.#arguments.end(task.pull);
     if (this.#references.ended.has(task.owner)) {
       this.#discard(outcome, outcomes);
       return;
@@ -157,6 +197,14 @@ export class TaskReceiver {
     for (const value of outcomes ?? noOutcomes) {
       this.#references.exportContained(value, task.owner);
     }
+    const ended = task.attempt === 0 ? event : { ...event, outcome, outcomes };
+    const sealed = this.#farResults(ended);
+    if (sealed === null) this.#reply(ended, out);
+    else this.#seals.seal(sealed, (later) => this.#reply(ended, later), out);
+  }
+
+  #reply({ task, durationMs, outcome, outcomes }: TaskFinished, out: Out): void {
+    if (this.#references.ended.has(task.owner)) return;
     out.send(task.owner, {
       type: "taskReply",
       from: this.#context.self,
@@ -195,9 +243,70 @@ export class TaskReceiver {
   }
 
   checkInvariants(): void {
+    this.#arguments.checkInvariants();
     for (const task of this.#waitingTasks) {
       assert(this.#running.has(task) && task.waiting, "a waiting task runs");
     }
+  }
+
+  /** Its arguments must come first, or those of calls before it. */
+  #onIncomplete(task: IncomingTask, pull: ArgumentPull, out: Out): void {
+    pull.target = task;
+    task.pull = pull;
+    task.args = pull.args;
+    task.values = pull.values;
+    if (this.actor !== null) this.#startInOrder(task.owner, out);
+    else if (pull.isReady) this.#start(task, pull, out);
+    else this.onTaskWaiting({ type: "taskWaiting", task, waiting: true }, out);
+  }
+
+  #startInOrder(owner: WorkerId, out: Out): void {
+    for (let pull = this.#arguments.takeReady(owner); pull; ) {
+      assert(pull.target instanceof IncomingTask, "calls stand in line");
+      this.#start(pull.target, pull, out);
+      pull = this.#arguments.takeReady(owner);
+    }
+  }
+
+  #start(task: IncomingTask, pull: ArgumentPull, out: Out): void {
+    this.onTaskWaiting({ type: "taskWaiting", task, waiting: false }, out);
+    const { failed } = pull;
+    if (failed !== null) {
+      const ended = { task, durationMs: 0, outcome: failed, outcomes: null };
+      this.onTaskFinished({ type: "taskFinished", ...ended }, out);
+      return;
+    }
+    task.args = pull.args;
+    task.values = pull.values;
+    out.instruct({ type: "runTask", task });
+  }
+
+  #construct(actor: IncomingActor, pull: ArgumentPull, out: Out): void {
+    const { failed, args, values } = pull;
+    if (failed === null) {
+      actor.spec = { ...actor.spec, args, values };
+      out.instruct({ type: "runConstructor", actor });
+      return;
+    }
+    const { actorId, descriptor } = actor.spec;
+    const text = `an argument of its constructor failed: ${failed.error.message}`;
+    const error = engineError("ACTOR_DIED", text, actorId, descriptor.displayName);
+    const failure = { error, cause: failed.cause ?? undefined };
+    const ended = { actor, failure, maxConcurrency: 0 };
+    this.onConstructorFinished({ type: "constructorFinished", ...ended }, out);
+  }
+
+  /** Results in this node's arena for an owner on another. */
+  #farResults({ task, outcome, outcomes }: TaskFinished): SealedObject[] | null {
+    const { owner, serial } = task;
+    const mayBeStored = outcome instanceof StoredValue || outcomes !== null;
+    if (!mayBeStored || owner.startsWith(this.#context.raylet)) return null;
+    const sealed = [outcome, ...(outcomes ?? noOutcomes)].flatMap((value, i) => {
+      if (!(value instanceof StoredValue)) return [];
+      const { segment, offset, size, version } = value;
+      return [{ owner, serial, index: i + 1, version, extent: { segment, offset, size } }];
+    });
+    return sealed.length === 0 ? null : sealed;
   }
 
   #peerOf(address: Address): Peer {
@@ -249,6 +358,17 @@ export class TaskReceiver {
     const encoded = cause instanceof InlineValue || cause instanceof StoredValue ? cause : null;
     return { error: failure.error, cause: encoded };
   }
+}
+
+function madeAll(task: IncomingTask, outcomes: readonly Outcome[] | null) {
+  return outcomes?.map((value) => madeBy(task, value)) ?? null;
+}
+
+/** Attempts are told apart by the version of what they stored. */
+function madeBy({ attempt }: IncomingTask, outcome: Outcome): Outcome {
+  if (attempt === 0 || !(outcome instanceof StoredValue)) return outcome;
+  const { segment, offset, size, specials, node } = outcome;
+  return new StoredValue(segment, offset, size, specials, node, attempt);
 }
 
 /**

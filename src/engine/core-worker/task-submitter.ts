@@ -149,8 +149,12 @@ export class TaskSubmitter {
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
-      else this.#manager.finish(task, this.#failure(task, error), null, out);
+      if (isNear && out.retract(lease.workerId, framePosition)) {
+        unstarted.push(task);
+        continue;
+      }
+      this.#references.giveUp(task, lease.workerId);
+      this.#manager.finish(task, this.#failure(task, error), null, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);

@@ -10,7 +10,6 @@
  *         that ended.
  * Source: Ray node_manager; protocols §4 Lease.
  */
-import { unreachable } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
@@ -34,16 +33,18 @@ import type {
 } from "#engine/protocol/lease.ts";
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
-import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
 import { Membership } from "./membership.ts";
+import { ObjectManager, type ObjectManagerMessage } from "./object-manager.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import type { RayletInstruction, RayletOut } from "./placement-queue.ts";
 import { Placement } from "./placement.ts";
 import { describeExit, exitError } from "./worker-exit.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { PooledWorker } from "./worker-pool.ts";
+
+const nodeIdLength = 32;
 
 export type { RayletInstruction } from "./placement-queue.ts";
 
@@ -60,7 +61,8 @@ export type RayletMessage =
   | StopActorWorker
   | ActorConstructed
   | AllocateArena
-  | FreeArena;
+  | FreeArena
+  | ObjectManagerMessage;
 
 export type RayletEvent =
   | RayletMessage
@@ -94,7 +96,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #placement: Placement;
   readonly #leases: LeaseManager;
   readonly #actors: LocalActors;
-  readonly #objectStore: ObjectStore;
+  readonly #objects: ObjectManager;
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
   #reportedVersion = 0;
@@ -118,7 +120,14 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       peers: this.#peers,
     });
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
-    this.#objectStore = new ObjectStore(nodeId, segments);
+    this.#objects = new ObjectManager({
+      nodeId,
+      config,
+      segments,
+      peers: this.#peers,
+      hasEnded: (process) => this.#hasEnded(process),
+      deathOf: (id) => this.#membership.deathOf(id),
+    });
   }
 
   /** For status and tests. */
@@ -129,8 +138,13 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       infeasible: this.#placement.infeasibleCount,
       actors: this.#actors.actorCount,
       workers: this.#pool.size,
-      arenaFreeBytes: this.#objectStore.freeBytes,
+      arenaFreeBytes: this.#objects.store.freeBytes,
     };
+  }
+
+  /** Copies of objects, pulls and pushes; for status and tests. */
+  get objects(): ObjectManager {
+    return this.#objects;
   }
 
   /** In fixed point; CPU may be below 0 for a while. */
@@ -148,6 +162,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#membership.onAvailableChanged(nowMs);
     }
     this.#membership.settle(nowMs, out);
+    this.#objects.settle(nowMs, out);
   }
 
   nextDeadlineMs(): number {
@@ -155,6 +170,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#pool.nextDeadlineMs(),
       this.#placement.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
+      this.#objects.nextDeadlineMs(),
     );
   }
 
@@ -163,7 +179,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#placement.checkInvariants();
     this.#leases.checkInvariants();
     this.#actors.checkInvariants();
-    this.#objectStore.checkInvariants();
+    this.#objects.checkInvariants();
     this.#membership.checkInvariants();
     this.#peers.checkInvariants();
   }
@@ -188,9 +204,9 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "actorConstructed":
         return this.#actors.onActorConstructed(event, out);
       case "allocateArena":
-        return this.#objectStore.onAllocateArena(event, out);
+        return this.#objects.store.onAllocateArena(event, out);
       case "freeArena":
-        return this.#objectStore.onFreeArena(event);
+        return this.#objects.store.onFreeArena(event);
       case "workerReady":
         return this.#onWorkerReady(event.workerId);
       case "workerExited":
@@ -212,7 +228,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "writable":
         return;
       default:
-        unreachable(event, "event of a raylet");
+        this.#objects.handle(event, out);
     }
   }
 
@@ -250,7 +266,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
-    this.#objectStore.forget(workerId);
+    this.#objects.onProcessEnded(workerId, error.message, out);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
     out.send(gcsAddress, died);
@@ -275,7 +291,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { workerId, error } = message;
     if (!this.#peers.onWorkerDied(message)) return;
     this.#leases.onWorkerExited(workerId, error, out);
-    this.#objectStore.forget(workerId);
+    this.#objects.onProcessEnded(workerId, error.message, out);
     this.#tellProcesses(this.#workerDied(workerId, error), out);
   }
 
@@ -283,6 +299,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
+    this.#objects.onNodeDied(nodeId, reason, out);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
   }
@@ -301,6 +318,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
 
   #onDeadline(nowMs: number, out: RayletOut): void {
     this.#placement.onDeadline(nowMs);
+    this.#objects.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {
       const worker = this.#pool.stopOverdue(nowMs, out);
@@ -318,6 +336,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   #hasEnded(process: Address): boolean {
     if (process === gcsAddress || process === this.#options.nodeId) return false;
     const id = process as WorkerId;
+    // Another raylet.
+    if (process.length === nodeIdLength) {
+      return this.#membership.deathOf(process as NodeId) !== undefined;
+    }
     if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }

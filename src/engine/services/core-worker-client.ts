@@ -13,6 +13,7 @@ import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import type { CopyUser, LocalCopy } from "#engine/core-worker/local-copies.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -80,6 +81,7 @@ export class CoreWorkerClient {
   #openRequestCount = 0;
   #droppedRefs: ObjectEntry[] = [];
   #droppedViews: ObjectEntry[] = [];
+  #droppedCopies: { copy: LocalCopy; user: CopyUser }[] = [];
   #reclaimIsDue = false;
 
   constructor(options: ClientOptions) {
@@ -200,6 +202,12 @@ export class CoreWorkerClient {
     this.#reclaimSoon();
   }
 
+  /** A view on a copy that was pulled: of another node, or of an owner there. */
+  dropCopy(copy: LocalCopy, user: CopyUser): void {
+    this.#droppedCopies.push({ copy, user });
+    this.#reclaimSoon();
+  }
+
   taskWaiting(task: IncomingTask, waiting: boolean): void {
     this.dispatch({ type: "taskWaiting", task, waiting });
   }
@@ -303,10 +311,13 @@ export class CoreWorkerClient {
       this.#reclaimIsDue = false;
       const refs = this.#droppedRefs;
       const views = this.#droppedViews;
+      const uses = this.#droppedCopies;
       this.#droppedRefs = [];
       this.#droppedViews = [];
+      this.#droppedCopies = [];
       if (refs.length > 0) this.dispatch({ type: "removeRefs", entries: refs });
       if (views.length > 0) this.dispatch({ type: "releaseViews", entries: views });
+      if (uses.length > 0) this.dispatch({ type: "releaseCopies", uses });
     });
   }
 

@@ -8,7 +8,7 @@ import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, InlineValue, type Outcome } from "#engine/protocol/outcome.ts";
 import type { SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle } from "./oracle.ts";
+import { type Digest, Oracle, readableIn } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 /** Parts of one value that are looked at for sharing. */
@@ -41,12 +41,13 @@ export class ObjectOracle extends Oracle {
     }
   }
 
-  override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, by: SimProcess, digest: Digest): void {
     for (const entry of entries) {
-      if (entry.state === "PENDING") continue;
+      const read = readableIn(by, entry);
+      if (read === null) continue;
       if (entry.state === "FREED") {
         this.violate({ entity: idOf(entry), message: "it was freed while a call waited for it" });
-      } else this.#compare(idOf(entry), entry.outcome, digest);
+      } else this.#compare(idOf(entry), read.outcome, digest);
     }
   }
 

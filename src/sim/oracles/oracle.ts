@@ -22,6 +22,13 @@ export type Violate = (violated: Violated) => void;
 /** Digest of an outcome as this process sees it: equal for equal values. */
 export type Digest = (outcome: Outcome) => string;
 
+/** The object as the process may read it now; null while it has no value, or none within reach. */
+export function readableIn({ client }: SimProcess, entry: ObjectEntry): { outcome: Outcome } | null {
+  const { copies } = client.core;
+  if (entry.state === "PENDING" || !copies.isReadable(entry)) return null;
+  return { outcome: copies.readable(entry) };
+}
+
 export abstract class Oracle {
   /** `<number> <name>` as in docs/internals/simulation.md. */
   abstract readonly name: string;

@@ -6,8 +6,9 @@ import { nodeIdOf, objectIdHex, objectKey, taskIdHex, type WorkerId } from "#eng
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import { FailedValue, type Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle } from "./oracle.ts";
+import { type Digest, Oracle, readableIn } from "./oracle.ts";
 
 /** Nothing is retried yet. */
 const startsMax = 1;
@@ -59,15 +60,19 @@ export class TaskOracle extends Oracle {
     if (start !== undefined) start.running -= 1;
   }
 
-  override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, by: SimProcess, digest: Digest): void {
     for (const entry of entries) {
-      if (entry.state === "PENDING") {
-        if (this.#told.has(entry)) this.#contradicted(entry, "pending");
+      const read = readableIn(by, entry);
+      if (read === null) {
+        if (entry.state === "PENDING" && this.#told.has(entry)) {
+          this.#contradicted(entry, "pending");
+        }
         continue;
       }
-      const now = digest(entry.outcome);
+      const now = digest(read.outcome);
       const first = this.#told.get(entry);
-      if (first === undefined) this.#told.set(entry, now);
+      // What was there may be lost, whatever was told of it: oracle 4 asks whether that is true.
+      if (first === undefined || isLoss(read.outcome)) this.#told.set(entry, now);
       else if (first !== now) this.#contradicted(entry, now);
     }
   }
@@ -87,6 +92,11 @@ export class TaskOracle extends Oracle {
     const first = this.#told.get(entry);
     this.violate({ entity: idOf(entry), message: `its outcome was ${first} and then ${now}` });
   }
+}
+
+function isLoss(outcome: Outcome): boolean {
+  if (!(outcome instanceof FailedValue)) return false;
+  return outcome.error.type === "OBJECT_LOST" || outcome.error.type === "OWNER_DIED";
 }
 
 /** What fits no node waits, with that as its reason. */

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 2;
+export const wireVersion = 3;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -44,6 +44,22 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   allocateArena: 19,
   arenaAllocated: 20,
   freeArena: 21,
+  objectSealed: 64,
+  objectsKept: 65,
+  pullObject: 66,
+  objectLocal: 67,
+  unpinObjects: 68,
+  locateObject: 69,
+  objectLocations: 70,
+  copyAdded: 71,
+  copyGone: 72,
+  pinCopy: 73,
+  copyPinned: 74,
+  freeObjects: 75,
+  segmentFreed: 76,
+  pullChunk: 77,
+  chunk: 78,
+  notHere: 79,
   registerNode: 32,
   registerActor: 33,
   actorRegistered: 34,

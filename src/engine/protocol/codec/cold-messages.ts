@@ -12,9 +12,8 @@ import type {
   NodeState,
 } from "#engine/protocol/gcs.ts";
 import type { Message } from "#engine/protocol/message.ts";
-import type { ArenaExtent } from "#engine/protocol/object.ts";
-import type { ObjectName } from "#engine/protocol/task.ts";
-import type { Field } from "./field.ts";
+import { copyMessages, extentField, objectName } from "./copy-messages.ts";
+import type { Field, MessageFields } from "./field.ts";
 import {
   anyNumber,
   bool,
@@ -26,8 +25,6 @@ import {
   oneOf,
   record,
   text,
-  u16,
-  u32,
   u48,
 } from "./field.ts";
 import { causeField, encodedField, outcomeField } from "./outcome-codec.ts";
@@ -50,20 +47,11 @@ export type HotMessageType =
 
 export type ColdMessage = Exclude<Message, { readonly type: HotMessageType }>;
 
-/** A field for each message of a union. */
-export type MessageFields<M extends Message> = {
-  readonly [T in M["type"]]: Field<Extract<M, { readonly type: T }>>;
-};
-
 const nodeId = id<NodeId>();
 const workerId = id<WorkerId>();
 const actorId = id<ActorId>();
 const error = errorField;
 const nullableError = nullable(errorField);
-
-const objectName = record<ObjectName>({ serial: u48, index: u16 });
-
-const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
 
 const lifeState = oneOf<ActorLifeState>({
   DEPENDENCIES_UNREADY: 0,
@@ -187,6 +175,7 @@ export const coldMessages: MessageFields<ColdMessage> = {
     offset: anyNumber,
     error: nullableError,
   }),
-  freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
+  freeArena: messageOf("freeArena", { extents: list(extentField, 16) }),
+  ...copyMessages,
   ...gcsMessages,
 };
