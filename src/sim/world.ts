@@ -201,9 +201,17 @@ export class World implements NetworkWorld {
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
-    const isUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
+    // What waits behind a heartbeat is no less on its way for that.
+    const isUpkeep = (): boolean => {
+      for (const load of flight.behind()) if (!isUpkeepFrame(load.type, load.text)) return false;
+      return true;
+    };
     const isLive = (): boolean => !flight.isDropped();
-    const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
+    const mayBeUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
+    const step = {
+      ...{ kind, where, what, atMs, causeId, isLive, run },
+      isUpkeep: mayBeUpkeep ? isUpkeep : false,
+    };
     this.#schedule.add(step, this.#nowMs);
   }
 

@@ -28,6 +28,7 @@ export class Lane {
   readonly #underWay = new Deque<UnderWay>();
   #isClosed = false;
   readonly #isDropped = (): boolean => this.#isClosed;
+  readonly #behind = (): Iterable<Load> => this.#loads();
 
   constructor(world: NetworkWorld, from: Place, to: Place, stall: () => number = () => 0) {
     this.#world = world;
@@ -49,6 +50,7 @@ export class Lane {
       sizeBytes,
       causeId: world.stepId,
       isDropped: this.#isDropped,
+      behind: this.#behind,
     };
     this.#underWay.push({ atMs, flight, load });
     if (this.#underWay.size === 1) this.#deliverFirst(0);
@@ -57,6 +59,10 @@ export class Lane {
   /** Nothing of it arrives any more. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  *#loads(): Iterable<Load> {
+    for (const { load } of this.#underWay) yield load;
   }
 
   #deliverFirst(notBeforeMs: number): void {

@@ -24,6 +24,8 @@ export interface Flight {
   readonly causeId: number;
   /** The link under it has been cut: it does not arrive. */
   isDropped(): boolean;
+  /** What comes behind it on the same way, and has no time of its own yet. */
+  behind(): Iterable<Pick<Flight, "type" | "text">>;
 }
 
 /** What becomes of a frame that is put on a link between nodes. */
