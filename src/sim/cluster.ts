@@ -77,6 +77,13 @@ export class Cluster {
     for (const node of this.nodes) this.#startNode(node);
   }
 
+  /** Nothing of the program looks at stored bytes any more. */
+  collectViews(): void {
+    for (const { reclaimer, life } of [this.driver, ...this.workers]) {
+      if (life.isAlive) reclaimer.collectViews();
+    }
+  }
+
   async close(): Promise<void> {
     for (const node of this.nodes) node.end();
     this.driver.client.host.close();

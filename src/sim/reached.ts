@@ -6,12 +6,18 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "copyEvicted"
+  | "copyLost"
+  | "copyRepinned"
   | "driverCrashed"
   | "leaseRevoked"
   | "leaseSpilled"
   | "nodeCrashed"
   | "nodeDied"
   | "nodeRestarted"
+  | "pulled"
+  | "pullRetried"
+  | "secondaryCopy"
   | "sessionResumed"
   | "takenBack"
   | "workerCrashedWhileRunning"
@@ -20,6 +26,9 @@ export type RareState =
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["chunk", "pulled"],
+  ["copyAdded", "secondaryCopy"],
+  ["pinCopy", "copyRepinned"],
   ["leaseRevoked", "leaseRevoked"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],

@@ -78,6 +78,15 @@ export class SimNode {
     return this.#options.plan.nodeId;
   }
 
+  get arenaBytes(): number {
+    return this.#options.plan.objectStoreBytes;
+  }
+
+  /** One of its processes has ended while the node went on. */
+  get hasLostProcess(): boolean {
+    return this.#processes.some(({ life }) => !life.isAlive);
+  }
+
   get totals(): ResourceRequest {
     return this.#options.plan.totals;
   }

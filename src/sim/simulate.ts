@@ -90,6 +90,7 @@ class Run {
       cluster: () => this.#cluster,
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
+      reach: (state) => this.#world.mark(state),
       note: (entity) => this.#world.note(entity),
     });
     this.#cluster = new Cluster(this.#world, plans, this.#oracles);
@@ -165,6 +166,8 @@ class Run {
     if (this.#cluster.hasVerdictToCome) {
       await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
     }
+    await this.#world.run(() => false, limitMs, settleMs);
+    this.#cluster.collectViews();
     const end = await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);

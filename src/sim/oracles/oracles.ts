@@ -8,9 +8,11 @@ import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster, SimProcess } from "#sim/cluster.ts";
+import type { RareState } from "#sim/reached.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
 import { AgreementOracle } from "./agreement.ts";
+import { CopyOracle } from "./copies.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { ObjectOracle } from "./objects.ts";
@@ -27,6 +29,8 @@ export interface OracleOptions {
   /** Whether a fault of the run may stop the machine for a while. */
   mayStandStill(node: number): boolean;
   violate(oracle: string, violated: Violated): void;
+  /** A rare state was reached. */
+  reach(state: RareState): void;
   /** Something happened to the task, object or process. */
   note(entity: string): void;
 }
@@ -47,6 +51,7 @@ export class Oracles implements NetworkWatch {
       of((violate) => new ObjectOracle(violate)),
       of((violate) => new LossOracle(violate, cluster)),
       of((violate) => new ReferenceOracle(violate)),
+      of((violate) => new CopyOracle(violate, (state) => options.reach(state))),
       of((violate) => new ResourceOracle(violate)),
       of((violate) => new AgreementOracle(violate)),
       of((violate) => new TimeOracle(violate, mayStandStill)),

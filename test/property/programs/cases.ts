@@ -22,6 +22,9 @@ const settings = fc.record({
   pendingLeaseRequestsMax: fc.constantFrom(10, 1),
   idleLeaseMs: fc.constantFrom(500, 5),
   leaseTurnMs: fc.constantFrom(500, 10, 1),
+  pullChunkBytes: fc.constantFrom(5 << 20, 1_000, 100),
+  pullBytesInFlightMax: fc.constantFrom(64 << 20, 2_000),
+  copyLingerMs: fc.constantFrom(1_000, 5),
 });
 
 /** Most programs are over in so many virtual milliseconds. */

@@ -3,7 +3,9 @@ import { kill } from "#api/actors.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
+import { requireClient } from "#api/runtime.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
+import { SimReclaimer } from "#sim/reclaimer.ts";
 import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
@@ -48,7 +50,10 @@ class Keeper {
     this.#lastSeqs.set(caller, seq);
     this.#kept.set(`${caller}/${seq}`, keep ? nested : []);
     if (!keep) dispose(nested);
-    for (const value of direct) dispose(refsIn(value));
+    for (const value of direct) {
+      dispose(refsIn(value));
+      letGo(value);
+    }
     if (ms > 0) await sleep(ms);
     return numberOfCall(direct.map(numberIn), nested.length);
   }
@@ -75,7 +80,10 @@ const runTaskOfTwo = remote(
 
 const runShortTask = remote(
   (n: number, ms: number, ...direct: Value[]): number | Promise<number> => {
-    for (const value of direct) dispose(refsIn(value));
+    for (const value of direct) {
+      dispose(refsIn(value));
+      letGo(value);
+    }
     const result = numberOfBody(n, direct.map(numberIn));
     return ms === 0 ? result : sleep(ms).then(() => result);
   },
@@ -105,7 +113,10 @@ class Running {
     this.#head = head;
     this.#isDriver = direct === null;
     for (const ref of head.nested) this.#slots.push({ ref });
-    for (const value of direct ?? []) this.#addValue(value);
+    for (const value of direct ?? []) {
+      this.#addValue(value);
+      letGo(value);
+    }
   }
 
   async toLastStep(): Promise<Ref[]> {
@@ -208,8 +219,11 @@ class Running {
     const startMs = performance.now();
     try {
       const values = await get(refs, timeoutMs === null ? {} : { timeoutMs });
-      if (this.#isDriver || timeoutMs !== null) values.forEach((value) => dispose(refsIn(value)));
-      else for (const value of values) this.#addValue(value);
+      for (const value of values) {
+        if (this.#isDriver || timeoutMs !== null) dispose(refsIn(value));
+        else this.#addValue(value);
+        letGo(value);
+      }
     } catch (error) {
       if (timeoutMs === null) throw error;
       if (error instanceof GetTimeoutError) checkNotEarly(startMs, timeoutMs);
@@ -245,7 +259,9 @@ async function waitFor(refs: Ref[], count: number, timeoutMs: number | null): Pr
   }
   for (const ref of ready) {
     try {
-      dispose(refsIn(await get(ref, { timeoutMs: 0 })));
+      const value = await get(ref, { timeoutMs: 0 });
+      dispose(refsIn(value));
+      letGo(value);
     } catch (error) {
       if (!(error instanceof MobulaError)) throw error;
       if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
@@ -268,9 +284,11 @@ async function outcomeOf(ref: Ref): Promise<Outcome> {
     return failureOf(error);
   }
   const refs = refsIn(value);
+  const bytes = typeof value === "number" ? 0 : bytesIn(value);
+  letGo(value);
   const inner = await Promise.all(refs.map(outcomeOf));
   dispose(refs);
-  return { n: numberIn(value), refs: inner, bytes: typeof value === "number" ? 0 : bytesIn(value) };
+  return { n: numberIn(value), refs: inner, bytes };
 }
 
 function failureOf(error: unknown): Outcome {
@@ -297,6 +315,13 @@ function refsIn(value: Value): readonly Ref[] {
 /** -1 when they are not what they were. */
 function bytesIn({ n, pad }: Rich): number {
   return pad.every((byte) => byte === (n & 255)) ? pad.length : -1;
+}
+
+/** Its bytes are not looked at any more: a simulated collector may take them. */
+function letGo(value: Value): void {
+  if (typeof value === "number") return;
+  const reclaimer = requireClient("get")?.client.reclaimer;
+  if (reclaimer instanceof SimReclaimer) reclaimer.drop(value.pad.buffer);
 }
 
 function dispose(refs: readonly Ref[]): void {
