@@ -24,6 +24,7 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
+  ...["pulled", "pullRetried", "secondaryCopy", "copyEvicted", "copyRepinned", "copyLost"],
 ];
 const seedsForRareStates = 300;
 

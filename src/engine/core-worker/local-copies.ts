@@ -104,7 +104,15 @@ export class LocalCopies {
   readable(entry: ObjectEntry): Outcome {
     const { outcome, owner } = entry;
     if (!(outcome instanceof StoredValue) || this.isNear(owner, outcome)) return outcome;
-    return this.find(owner, entry)?.value ?? outcome;
+    const value = this.find(owner, entry)?.value ?? null;
+    assert(value !== null, "what lies elsewhere is read once it is here");
+    return value;
+  }
+
+  /** `user` needs the object, which is here, for longer than this event. */
+  hold(entry: ObjectEntry, user: CopyUser): void {
+    const copy = this.find(entry.owner, entry);
+    if (copy !== undefined && !copy.users.has(user)) copy.users.set(user, 1);
   }
 
   /** `user` waits for it, once more. The copy may be here already. */

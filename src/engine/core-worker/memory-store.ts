@@ -95,6 +95,7 @@ export class MemoryStore {
       entry.uses += 1;
       if (entry.state === "PENDING") addWaiter(entry, request);
       else if (!this.isReady(entry, request)) this.#fetch(entry, request, out);
+      else if (this.#copies.size > 0) this.#copies.hold(entry, request);
     }
     if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
     this.#link(request);
@@ -113,6 +114,8 @@ export class MemoryStore {
       this.#fetch(entry, request, out);
       return;
     }
+    // Its other objects may take longer than this one stays by itself.
+    if (this.#copies.size > 0) this.#copies.hold(entry, request);
     request.missingCount -= 1;
     const failed = request.failsEarly && entry.state !== "AVAILABLE";
     if (request.missingCount > 0 && !failed) return;
