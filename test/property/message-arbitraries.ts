@@ -156,12 +156,10 @@ const sealed = of<SealedObject>({
   version: u32,
   extent,
 });
-const chunkBytes = fc
-  .tuple(fc.uint8Array({ maxLength: 90 }), fc.nat(90))
-  .map(([bytes, skip]) => {
-    const start = Math.min(skip, bytes.length);
-    return new FrameBytes(bytes, start, bytes.length - start);
-  });
+const chunkBytes = fc.tuple(fc.uint8Array({ maxLength: 90 }), fc.nat(90)).map(([bytes, skip]) => {
+  const start = Math.min(skip, bytes.length);
+  return new FrameBytes(bytes, start, bytes.length - start);
+});
 const registration = of<ActorRegistration>({
   actorId,
   className: strings,

@@ -44,7 +44,7 @@ export interface Config {
   readonly arenaChunkBytes: number;
   /** Objects go from node to node in pieces of this size. */
   readonly pullChunkBytes: number;
-  /** Asked of other nodes and not yet here, all pulls of a node together; one chunk may exceed it. */
+  /** Of all pulls of a node: asked of others and not yet here; one chunk alone may be more. */
   readonly pullBytesInFlightMax: number;
   /** A pull that finds no room in the store for so long fails. */
   readonly pullRoomTimeoutMs: number;

@@ -3,9 +3,9 @@
  *
  * A worker (driver included) numbers what it makes with one rising counter, its *serial*: a task or
  * an actor is (maker, serial), an object is (owner, key) with key = serial × 65,536 + index. Index
- * 0 is a `put` or an actor, 1..n are the returns of a task, the last one its arguments. A worker's id is never given out again,
- * so a re-run parent, which runs later or elsewhere, cannot mint the ids of its dead attempt's
- * children.
+ * 0 is a `put` or an actor, 1..n are the returns of a task, the last one its arguments. A worker's
+ * id is never given out again, so a re-run parent, which runs later or elsewhere, cannot mint the
+ * ids of its dead attempt's children.
  */
 
 declare const brand: unique symbol;

@@ -19,7 +19,7 @@ import type {
   ReleaseHolds,
   SubscribeObject,
 } from "#engine/protocol/object.ts";
-import type { ObjectLocal } from "#engine/protocol/copy.ts";
+import type { ObjectLocal, SegmentFreed } from "#engine/protocol/copy.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
@@ -214,7 +214,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "copyPinned":
         return directory.onCopyPinned(event, out);
       case "segmentFreed":
-        return out.instruct({ type: "dropSegment", segment: event.segment });
+        return this.#onSegmentFreed(event, out);
       case "releaseCopies":
         for (const { copy, user } of event.uses) this.copies.letGo(copy, user);
         return;
@@ -339,9 +339,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
   }
 
+  #onSegmentFreed({ segment }: SegmentFreed, out: Out): void {
+    out.instruct({ type: "dropSegment", segment });
+  }
+
   /** A copy is here, or never will be: told to all who wait for it. */
   #onObjectLocal(event: ObjectLocal, out: Out): void {
-    const arrival = this.copies.onObjectLocal(event);
+    const arrival = this.copies.arrive(event);
     if (arrival === undefined) return;
     const { copy, outcome } = arrival;
     const entry = this.references.find(copy.owner, copy);

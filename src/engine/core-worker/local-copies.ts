@@ -139,7 +139,7 @@ export class LocalCopies {
   }
 
   /** Undefined when nobody waits for it any more. */
-  onObjectLocal({ requestId, outcome }: ObjectLocal): Arrival | undefined {
+  arrive({ requestId, outcome }: ObjectLocal): Arrival | undefined {
     const copy = this.#byRequest.get(requestId);
     if (copy === undefined || copy.value !== null) return undefined;
     if (!(outcome instanceof StoredValue)) {

@@ -261,7 +261,7 @@ export class TaskReceiver {
   }
 
   #startInOrder(owner: WorkerId, out: Out): void {
-    for (let pull = this.#arguments.takeReady(owner); pull; ) {
+    for (let pull = this.#arguments.takeReady(owner); pull;) {
       assert(pull.target instanceof IncomingTask, "calls stand in line");
       this.#start(pull.target, pull, out);
       pull = this.#arguments.takeReady(owner);

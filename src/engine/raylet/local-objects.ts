@@ -150,16 +150,20 @@ export class LocalObjects {
   evict(out: RayletOut): boolean {
     for (const copy of this.#idle) {
       this.#leave(copy, out);
-      out.send(copy.owner, {
-        type: "copyGone",
-        from: this.#self,
-        copy: nameOf(copy),
-        nodeId: this.#self,
-        cause: "its room was needed",
-      });
+      this.tellGone(copy, { nodeId: this.#self, cause: "its room was needed" }, out);
       return true;
     }
     return false;
+  }
+
+  /** That node has no copy, this one or another. */
+  tellGone(
+    object: CopyName & { readonly owner: WorkerId },
+    where: { readonly nodeId: NodeId; readonly cause: string },
+    out: RayletOut,
+  ): void {
+    const copy = nameOf(object);
+    out.send(object.owner, { type: "copyGone", from: this.#self, copy, ...where });
   }
 
   checkInvariants(): void {
@@ -189,7 +193,10 @@ export class LocalObjects {
     }
     const key = objectKey(copy.serial, copy.index);
     const list = copies.get(key) ?? [];
-    assert(list.every(({ version }) => version !== copy.version), "a version is made once");
+    assert(
+      list.every(({ version }) => version !== copy.version),
+      "a version is made once",
+    );
     list.push(copy);
     list.sort((a, b) => a.version - b.version);
     copies.set(key, list);

@@ -147,4 +147,3 @@ export class ObjectManager {
     return ownerDiedError(name, `process ${owner} has ended`);
   }
 }
-

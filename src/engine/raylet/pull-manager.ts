@@ -200,7 +200,11 @@ export class PullManager {
   }
 
   /** The owner has freed it, so nobody should wait: whoever does hears that from the owner. */
-  onFreed(owner: WorkerId, name: { serial: number; index: number; version: number }, out: RayletOut) {
+  onFreed(
+    owner: WorkerId,
+    name: { serial: number; index: number; version: number },
+    out: RayletOut,
+  ) {
     const pull = this.#pullOf(owner, name);
     if (pull === undefined || pull.state === "locating" || pull.version > name.version) return;
     pull.sources = [];
@@ -396,8 +400,7 @@ export class PullManager {
   }
 
   #tellGone(pull: Pull, nodeId: NodeId, cause: string, out: RayletOut): void {
-    const copy = nameOf(pull);
-    out.send(pull.owner, { type: "copyGone", from: this.#self, copy, nodeId, cause });
+    this.#objects.tellGone(pull, { nodeId, cause }, out);
   }
 
   // ------------------------------------------------------------ room and chunks
@@ -464,4 +467,3 @@ function localValue({ extent, version }: Copy, self: NodeId): StoredValue {
   const { segment, offset, size } = extent;
   return new StoredValue(segment, offset, size, noSpecials, self, version);
 }
-

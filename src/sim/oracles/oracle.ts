@@ -23,7 +23,10 @@ export type Violate = (violated: Violated) => void;
 export type Digest = (outcome: Outcome) => string;
 
 /** The object as the process may read it now; null while it has no value, or none within reach. */
-export function readableIn({ client }: SimProcess, entry: ObjectEntry): { outcome: Outcome } | null {
+export function readableIn(
+  { client }: SimProcess,
+  entry: ObjectEntry,
+): { outcome: Outcome } | null {
   const { copies } = client.core;
   if (entry.state === "PENDING" || !copies.isReadable(entry)) return null;
   return { outcome: copies.readable(entry) };

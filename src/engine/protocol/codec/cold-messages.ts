@@ -13,7 +13,7 @@ import type {
 } from "#engine/protocol/gcs.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import { copyMessages, extentField, objectName } from "./copy-messages.ts";
-import type { Field, MessageFields } from "./field.ts";
+import type { MessageFields } from "./field.ts";
 import {
   anyNumber,
   bool,

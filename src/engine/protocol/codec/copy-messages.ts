@@ -5,8 +5,13 @@
 import { assert } from "#engine/common/assert.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
-import type { Chunk, CopyMessage, CopyName, SealedObject } from "#engine/protocol/copy.ts";
-import type { PullPriority } from "#engine/protocol/copy.ts";
+import type {
+  Chunk,
+  CopyMessage,
+  CopyName,
+  PullPriority,
+  SealedObject,
+} from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Field, MessageFields } from "./field.ts";
