@@ -421,6 +421,102 @@ const nodes: readonly Mutant[] = [
   },
 ];
 
+const copies: readonly Mutant[] = [
+  {
+    name: "reply ahead of its bytes",
+    why: "a result is told to its owner before its node's raylet can serve it",
+    edits: [
+      {
+        file: `${coreWorker}/task-receiver.ts`,
+        find: "    if (sealed === null) this.#reply(ended, out);\n    else this",
+        replace: "    this.#reply(ended, out);\n    if (sealed !== null) this",
+      },
+      {
+        file: `${coreWorker}/task-receiver.ts`,
+        find: "(later) => this.#reply(ended, later)",
+        replace: "() => {}",
+      },
+    ],
+  },
+  {
+    name: "secondaries not freed",
+    why: "an owner that frees an object forgets the copies that came to be on other nodes",
+    edits: [
+      {
+        file: `${coreWorker}/object-directory.ts`,
+        find: "    for (const node of secondaries) this.#batch.addFree(node, { serial, index, version });\n",
+        replace: "    void secondaries;\n",
+      },
+    ],
+  },
+  {
+    name: "copy added too late stays",
+    why: "a copy that is there only once its object is freed is not told to go",
+    edits: [
+      {
+        file: `${coreWorker}/object-directory.ts`,
+        find: "this.#batch.addFree(node, copy);",
+        replace: "void node;",
+      },
+    ],
+  },
+  {
+    name: "calls overtake one that pulls",
+    why: "a call whose arguments lie on another node starts after a later one of its caller",
+    edits: [
+      {
+        file: `${coreWorker}/argument-pulls.ts`,
+        find: "const waits = ordered && this.#inOrder.size > 0 && this.#inOrder.has(owner);",
+        replace: "const waits = false;",
+      },
+    ],
+  },
+  {
+    name: "second source forgotten",
+    why: "a pull that loses one source does not ask the others for what that one owed",
+    edits: [
+      {
+        file: `${raylet}/pull-manager.ts`,
+        find: "      pull?.askAgain({ offset, size });\n",
+        replace: "      void [offset, size, pull];\n",
+      },
+    ],
+  },
+  {
+    name: "pull waits for a dead source",
+    why: "the death of a node is not told to the pulls that use it",
+    edits: [
+      {
+        file: `${raylet}/object-manager.ts`,
+        find: "    this.pulls.onNodeDied(nodeId, reason, out);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "chunk at the wrong place",
+    why: "every chunk is copied to the beginning of the object",
+    edits: [
+      {
+        file: `${raylet}/pull-manager.ts`,
+        find: "to: { segment, offset: extent.offset + offset, size },",
+        replace: "to: { segment, offset: extent.offset, size },",
+      },
+    ],
+  },
+  {
+    name: "directory forgets the dead",
+    why: "an owner goes on believing in copies on a node that died",
+    edits: [
+      {
+        file: `${coreWorker}/core-worker.ts`,
+        find: "    this.references.directory.onNodeDied(nodeId, reason, out);\n",
+        replace: "",
+      },
+    ],
+  },
+];
+
 export const mutants: readonly Mutant[] = [
   ...planted,
   ...examples,
@@ -428,4 +524,5 @@ export const mutants: readonly Mutant[] = [
   ...references,
   ...actors,
   ...nodes,
+  ...copies,
 ];
