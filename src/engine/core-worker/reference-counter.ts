@@ -14,8 +14,7 @@
  * Errors: a borrower's object whose owner died fails with OWNER_DIED.
  * Source: protocols §6. A borrowed ref that is sent on to others than its owner is kept until this
  *         process ends (`escaped`): the acknowledged hold that would let it go earlier comes with
- *         the ownership protocol. So are the stored bytes of an error, which all its dependents
- *         share.
+ *         the ownership protocol.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
