@@ -61,7 +61,7 @@ async function oneRound(sim: Simulation, kept: Kept[]): Promise<void> {
   const twice = made.map((ref) => [digest.remote(ref, 1), digest.remote(ref, 5)]);
   const inside = digestInside.remote(made);
   const relayed = relay.remote(made[0] as ObjectRef<Uint8Array>);
-  const keeper = Keeper.remote(made[1] as ObjectRef<Uint8Array>);
+  const keeper = Keeper.options(spread).remote(made[1] as ObjectRef<Uint8Array>);
   const second = keeper.keep.remote(own);
   await valueOf(wait(made, { numReturns: 2, timeoutMs: Math.random() * 20 }));
   await sim.sleep(Math.random() * 30);

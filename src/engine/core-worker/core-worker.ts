@@ -115,7 +115,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       this.#onResolved(task, nowMs, out);
     }
     this.references.flush(out);
-    this.copies.flush(nowMs, out);
+    if (this.copies.hasNews) this.copies.flush(nowMs, out);
   }
 
   nextDeadlineMs(): number {

@@ -59,6 +59,8 @@ export interface Arrival {
 }
 
 export class LocalCopies {
+  /** Something was let go of: `flush` is due. */
+  hasNews = false;
   readonly #context: ProcessContext;
   readonly #byOwner = new Map<WorkerId, Map<number, LocalCopy>>();
   readonly #byRequest = new Map<number, LocalCopy>();
@@ -134,6 +136,7 @@ export class LocalCopies {
   /** `user` is done with it, or waits no longer. */
   letGo(copy: LocalCopy, user: CopyUser): void {
     if (!copy.users.delete(user) || copy.users.size > 0) return;
+    this.hasNews = true;
     if (copy.value === null) this.#drop(copy);
     else this.#newlyIdle.push(copy);
   }
@@ -158,12 +161,15 @@ export class LocalCopies {
   onDeadline(nowMs: number): void {
     for (let copy = this.#idle.takeDue(nowMs); copy; copy = this.#idle.takeDue(nowMs)) {
       if (copy.users.size > 0 || copy.idleUntilMs > nowMs) continue;
-      if (this.#byRequest.get(copy.requestId) === copy) this.#drop(copy);
+      if (this.#byRequest.get(copy.requestId) !== copy) continue;
+      this.hasNews = true;
+      this.#drop(copy);
     }
   }
 
   /** Ends an event: tells what it let go of. */
   flush(nowMs: number, out: Out): void {
+    this.hasNews = false;
     if (this.#newlyIdle.length > 0) this.#keepForAWhile(nowMs);
     if (this.#unpinned.length === 0) return;
     const { self, raylet } = this.#context;

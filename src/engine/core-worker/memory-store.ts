@@ -10,7 +10,7 @@
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
-import type { FailedValue } from "#engine/protocol/outcome.ts";
+import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { LocalCopies } from "./local-copies.ts";
 import type { ObjectEntry, Waiter } from "./object-entry.ts";
@@ -104,6 +104,7 @@ export class MemoryStore {
   /** Whether the request may have it: there is an outcome, and its bytes are within reach. */
   isReady(entry: ObjectEntry, request: GetRequest): boolean {
     if (entry.state === "PENDING") return false;
+    if (!(entry.outcome instanceof StoredValue)) return true;
     return request.fetchPriority === null || this.#copies.isReadable(entry);
   }
 

@@ -89,6 +89,7 @@ export class ObjectDirectory {
       this.#owner.name(entry);
       this.#locations.set(entry, new Locations(outcome.version, outcome.node as NodeId, "done"));
     }
+    if (this.#unsettled.size === 0) return;
     const waiting = this.#unsettled.get(entry);
     if (waiting === undefined) return;
     this.#unsettled.delete(entry);

@@ -184,8 +184,8 @@ export class TaskReceiver {
 
   onTaskFinished(event: TaskFinished, out: Out): void {
     const { task } = event;
-    const outcome = madeBy(task, event.outcome);
-    const outcomes = task.attempt === 0 ? event.outcomes : madeAll(task, event.outcomes);
+    const ended = task.attempt === 0 ? event : madeBy(event);
+    const { outcome, outcomes } = ended;
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
     if (task.pull !== null) this.#arguments.end(task.pull);
@@ -197,7 +197,6 @@ export class TaskReceiver {
     for (const value of outcomes ?? noOutcomes) {
       this.#references.exportContained(value, task.owner);
     }
-    const ended = task.attempt === 0 ? event : { ...event, outcome, outcomes };
     const sealed = this.#farResults(ended);
     if (sealed === null) this.#reply(ended, out);
     else this.#seals.seal(sealed, (later) => this.#reply(ended, later), out);
@@ -360,15 +359,16 @@ export class TaskReceiver {
   }
 }
 
-function madeAll(task: IncomingTask, outcomes: readonly Outcome[] | null) {
-  return outcomes?.map((value) => madeBy(task, value)) ?? null;
-}
-
 /** Attempts are told apart by the version of what they stored. */
-function madeBy({ attempt }: IncomingTask, outcome: Outcome): Outcome {
-  if (attempt === 0 || !(outcome instanceof StoredValue)) return outcome;
-  const { segment, offset, size, specials, node } = outcome;
-  return new StoredValue(segment, offset, size, specials, node, attempt);
+function madeBy(event: TaskFinished): TaskFinished {
+  const { attempt } = event.task;
+  const versioned = (outcome: Outcome): Outcome => {
+    if (!(outcome instanceof StoredValue)) return outcome;
+    const { segment, offset, size, specials, node } = outcome;
+    return new StoredValue(segment, offset, size, specials, node, attempt);
+  };
+  const outcomes = event.outcomes?.map(versioned) ?? null;
+  return { ...event, outcome: versioned(event.outcome), outcomes };
 }
 
 /**

@@ -109,6 +109,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
     nested: places,
     cpus: fc.constantFrom(1 as const, 0.5 as const, 2 as const, 0 as const),
     returns: fc.constantFrom(1 as const, 1 as const, 2 as const),
+    spread: fc.boolean(),
   });
   return fc.oneof({ weight: 8, arbitrary: task }, ...small);
 }

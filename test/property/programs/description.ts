@@ -27,6 +27,8 @@ export type Step =
       readonly nested: readonly number[];
       readonly cpus: 0 | 0.5 | 1 | 2;
       readonly returns: 1 | 2;
+      /** To whichever node is next, though there be room here. */
+      readonly spread?: boolean;
     }
   /** As many short tasks of one kind, with the numbers n, n + 1 … of their own. */
   | {

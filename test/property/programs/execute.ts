@@ -91,7 +91,9 @@ const runShortTask = remote(
 
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
-  const actors = Array.from({ length: program.actorCount }, () => KeeperActor.remote());
+  // Away from the driver's node, where there are others: their arguments and results travel.
+  const spread = KeeperActor.options({ schedulingStrategy: "SPREAD" });
+  const actors = Array.from({ length: program.actorCount }, () => spread.remote());
   const { body } = program;
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
   const refs = await running.toLastStep();
@@ -188,7 +190,8 @@ class Running {
     const { caller, actors } = this.#head;
     const child = `${caller}.${this.#childCount++}`;
     const head = { caller: child, body: step.body, nested, actors };
-    const options = { numCpus: step.cpus };
+    const schedulingStrategy = step.spread === true ? "SPREAD" : "DEFAULT";
+    const options = { numCpus: step.cpus, schedulingStrategy } as const;
     if (step.returns === 1) {
       this.#add(runTask.options(options).remote(head, ...direct) as Ref);
     } else {
