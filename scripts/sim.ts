@@ -24,7 +24,7 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
-  ...["pulled", "pullRetried", "secondaryCopy", "copyEvicted", "copyRepinned", "copyLost"],
+  ...["pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
 ];
 const seedsForRareStates = 300;
 

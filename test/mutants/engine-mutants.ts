@@ -444,8 +444,8 @@ const copies: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/object-directory.ts`,
-        find: "    for (const node of secondaries) this.#batch.addFree(node, { serial, index, version });\n",
-        replace: "    void secondaries;\n",
+        find: "for (const node of secondaries) this.#batch.addFree(node, { serial,",
+        replace: "for (const node of secondaries.slice(9)) this.#batch.addFree(node, { serial,",
       },
     ],
   },
@@ -461,39 +461,6 @@ const copies: readonly Mutant[] = [
     ],
   },
   {
-    name: "calls overtake one that pulls",
-    why: "a call whose arguments lie on another node starts after a later one of its caller",
-    edits: [
-      {
-        file: `${coreWorker}/argument-pulls.ts`,
-        find: "const waits = ordered && this.#inOrder.size > 0 && this.#inOrder.has(owner);",
-        replace: "const waits = false;",
-      },
-    ],
-  },
-  {
-    name: "second source forgotten",
-    why: "a pull that loses one source does not ask the others for what that one owed",
-    edits: [
-      {
-        file: `${raylet}/pull-manager.ts`,
-        find: "      pull?.askAgain({ offset, size });\n",
-        replace: "      void [offset, size, pull];\n",
-      },
-    ],
-  },
-  {
-    name: "pull waits for a dead source",
-    why: "the death of a node is not told to the pulls that use it",
-    edits: [
-      {
-        file: `${raylet}/object-manager.ts`,
-        find: "    this.pulls.onNodeDied(nodeId, reason, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
     name: "chunk at the wrong place",
     why: "every chunk is copied to the beginning of the object",
     edits: [
@@ -501,17 +468,6 @@ const copies: readonly Mutant[] = [
         file: `${raylet}/pull-manager.ts`,
         find: "to: { segment, offset: extent.offset + offset, size },",
         replace: "to: { segment, offset: extent.offset, size },",
-      },
-    ],
-  },
-  {
-    name: "directory forgets the dead",
-    why: "an owner goes on believing in copies on a node that died",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "    this.references.directory.onNodeDied(nodeId, reason, out);\n",
-        replace: "",
       },
     ],
   },

@@ -4,8 +4,13 @@
  * nothing but what a dead node had. At the end all that can happen does.
  */
 import { type Config, defaultConfig } from "#engine/common/config.ts";
-import { type Address, gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
-import type { WorkerId } from "#engine/common/ids.ts";
+import {
+  type Address,
+  gcsAddress,
+  type NodeId,
+  type WorkerId,
+  workerIdOf,
+} from "#engine/common/ids.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";

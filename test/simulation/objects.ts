@@ -124,6 +124,18 @@ function options(seed: number): Partial<SimOptions> {
 async function objects(sim: Simulation): Promise<void> {
   const kept: Kept[] = [];
   await inRounds(sim, () => oneRound(sim, kept));
+  await loseNode(sim, kept);
+}
+
+/** A node dies while its values are wanted: they come from other copies, or are lost for all. */
+async function loseNode(sim: Simulation, kept: readonly Kept[]): Promise<void> {
+  const wanted = kept.flatMap(({ ref, expected }) => {
+    return [1, 1, 1].map((ms) => settle(digest.remote(ref, ms), expected));
+  });
+  await sim.sleep(Math.random() * 10);
+  sim.crash(1);
+  await settleAll(wanted);
+  await settleAll(kept.map(({ ref, expected }) => settle(digest.remote(ref, 0), expected)));
 }
 
 export default { program: objects, options } satisfies SimProgram;
