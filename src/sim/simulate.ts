@@ -112,28 +112,30 @@ class Run {
     process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
+    /** Real IO may end it after all, while the world comes to rest: too late. */
+    let isStuck = false;
+    const end = (ended: typeof outcome): void => {
+      if (isStuck) return;
+      outcome = ended;
+      isOver = true;
+    };
     try {
       this.#cluster.start();
       this.#faults.arm();
       const body = (): Promise<R> => program(this.#simulation());
       const started = insideWorld(new ProgramContext(this.#world), async () => body());
       started.then(
-        (result) => {
-          outcome = { result };
-          isOver = true;
-        },
-        (error: unknown) => {
-          outcome = { error };
-          isOver = true;
-        },
+        (result) => end({ result }),
+        (error: unknown) => end({ error }),
       );
       await turn();
       const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
-      const end = await this.#world.run(over, limitMs, stuckMs);
-      if (!isOver) outcome = { error: this.#stuck(end) };
+      const why = await this.#world.run(over, limitMs, stuckMs);
+      isStuck = !isOver;
+      if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
-      await this.#quiet(isOver || end === "over");
+      await this.#quiet(isOver || why === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
     } catch (error) {
