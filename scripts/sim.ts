@@ -27,6 +27,7 @@ const rareStates = [
   ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
+  ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
 ];
 const seedsForRareStates = 1_000;
 

@@ -29,6 +29,7 @@ interface LocalProcess {
 export interface LocalDriverParts {
   readonly process: Process;
   readonly launcher: ColdLauncher;
+  readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
   stop(): void;
   /** When all has ended: throws what the oracles saw and no call has told. */
@@ -87,7 +88,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     useStorageAlways(false);
   };
   const verify = (): void => oracles?.verify();
-  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop, verify };
+  const segmentBytes = segments.map((s) => s.byteLength);
+  return { process, launcher, arena, segmentBytes, stop, verify };
 }
 
 function launcherOf(parts: {

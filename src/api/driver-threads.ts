@@ -27,6 +27,7 @@ const idleTurnsMax = 30;
 export interface DriverParts {
   readonly process: Process;
   readonly launcher: ThreadLauncher;
+  readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
   /** Nothing is read or sent any more. */
   stop(): void;
@@ -99,7 +100,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     host.close();
   };
   poller.kick();
-  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
+  return { process, launcher, arena, segmentBytes: segments.map((s) => s.byteLength), stop };
 }
 
 function appOf({ namespace, clusterId }: NodePlan): WorkerApp {

@@ -74,7 +74,7 @@ function valuesOf(entries: readonly ObjectEntry[], values: Values): unknown {
 }
 
 function valueOf(entry: ObjectEntry, values: Values): unknown {
-  const { outcome } = entry;
+  const outcome = values.readable(entry);
   if (outcome instanceof FailedValue) throw toError(outcome, values);
   if (outcome instanceof StoredValue && !values.isMapped(outcome)) {
     return values.whenMapped(outcome).then(() => values.decode(outcome, entry));
@@ -108,8 +108,8 @@ async function waitFor(
         `got ${numReturns}`,
     );
   }
-  await untilReady(caller, entries, numReturns, options);
-  return partition(refs as AnyObjectRef[], entries, numReturns);
+  const call = await untilReady(caller, entries, numReturns, options);
+  return partition(refs as AnyObjectRef[], call.isReady, numReturns);
 }
 
 /** Until so many are ready, or the time is up. */
@@ -117,10 +117,11 @@ function untilReady(
   caller: Caller,
   entries: readonly ObjectEntry[],
   count: number,
-  { timeoutMs, signal }: GetOptions,
-): Promise<void> {
+  { timeoutMs, signal, fetchLocal = true }: WaitOptions,
+): Promise<WaitCall> {
   return new Promise((resolve, reject) => {
     const call = new WaitCall(entries, count, false, caller.client.deadlineOf(timeoutMs));
+    call.fetchLocal = fetchLocal;
     call.resolve = resolve;
     call.reject = reject;
     call.start(caller, signal);
@@ -129,14 +130,14 @@ function untilReady(
 
 function partition(
   refs: readonly AnyObjectRef[],
-  entries: readonly ObjectEntry[],
+  isReady: readonly boolean[],
   readyMax: number,
 ): [AnyObjectRef[], AnyObjectRef[]] {
   const ready: AnyObjectRef[] = [];
   const notReady: AnyObjectRef[] = [];
   for (let i = 0; i < refs.length; i++) {
-    const isReady = entries[i]?.state !== "PENDING" && ready.length < readyMax;
-    (isReady ? ready : notReady).push(refs[i] as AnyObjectRef);
+    const list = isReady[i] === true && ready.length < readyMax ? ready : notReady;
+    list.push(refs[i] as AnyObjectRef);
   }
   return [ready, notReady];
 }
@@ -174,20 +175,18 @@ async function* iterateCompleted(call: Completing): AsyncIterableIterator<AnyObj
     const leftMs =
       timeoutMs === undefined ? Infinity : Math.max(0, timeoutMs - (host.nowMs - startMs));
     const limit = signal === undefined ? {} : { signal };
-    await untilReady(
-      caller,
-      pending.map(({ entry }) => entry),
-      1,
-      { ...limit, timeoutMs: leftMs },
-    );
+    const waitingFor = pending.map(({ entry }) => entry);
+    const ready = await untilReady(caller, waitingFor, 1, { ...limit, timeoutMs: leftMs });
     // All that have become ready meanwhile, in one pass over the list.
-    const done = pending.filter(({ entry }) => entry.state !== "PENDING");
+    const { core } = caller.client;
+    const isDone = waitingFor.map((one, i) => ready.isReady[i] || core.isReady(one, ready));
+    const done = pending.filter((_, i) => isDone[i]);
     if (done.length === 0) {
       throw new GetTimeoutError(
         `asCompleted: ${pending.length} refs were not ready within ${timeoutMs} ms`,
       );
     }
-    pending = pending.filter(({ entry }) => entry.state === "PENDING");
+    pending = pending.filter((_, i) => !isDone[i]);
     for (const { ref } of done) yield ref;
   }
 }
@@ -317,12 +316,26 @@ class GetCall extends WaitingCall {
 
 /** Time or not, `wait` tells what is ready. */
 class WaitCall extends WaitingCall {
-  override onReady(): void {
-    this.resolve(undefined as never);
+  fetchLocal = true;
+  /** As it was when the call was settled: what is ready may be lost again. */
+  isReady: readonly boolean[] = [];
+
+  override get fetchPriority(): 1 | null {
+    return this.fetchLocal ? 1 : null;
   }
 
-  override onTimedOut(): void {
-    this.resolve(undefined as never);
+  /** It is there, though not here: a get of it will say why. */
+  override onNoRoom(): void {
+    this.fetchLocal = false;
+  }
+
+  override onReady({ client }: Caller): void {
+    this.isReady = this.entries.map((entry) => client.core.isReady(entry, this));
+    this.resolve(this as never);
+  }
+
+  override onTimedOut(caller: Caller): void {
+    this.onReady(caller);
   }
 }
 
@@ -333,7 +346,8 @@ function timeoutError(
   timeoutMs: number | undefined,
   client: CoreWorkerClient,
 ): GetTimeoutError {
-  const pending = entries.filter((entry) => entry.state === "PENDING");
+  const { copies } = client.core;
+  const pending = entries.filter((one) => one.state === "PENDING" || !copies.isReadable(one));
   const [first] = pending;
   const why = first === undefined ? "" : `; ${client.core.whyPending(first)}`;
   const count = `${pending.length} of ${entries.length}`;

@@ -4,6 +4,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
@@ -94,10 +95,11 @@ export function installAutoInit(): void {
 function start(plan: NodePlan, startedBy: string): DriverRuntime {
   const { mode, nodeId } = plan;
   const parts = mode === "local" ? buildLocalDriver(plan) : buildThreadsDriver(plan);
-  const { process, launcher } = parts;
+  const { process, launcher, arena } = parts;
   const node = startNode(plan, parts.segmentBytes, {
     host: process.client.host,
     launcher,
+    arena,
     driverId: process.client.workerId,
   });
   let ending: Promise<void> | undefined;
@@ -148,6 +150,7 @@ async function startNode(
   parts: {
     host: DriverRuntime["client"]["host"];
     launcher: ColdLauncher;
+    arena: ArenaBytes;
     driverId: WorkerId;
   },
 ): Promise<{ close(): Promise<void> }> {

@@ -127,12 +127,20 @@ export function wrapperFor(
   client: CoreWorkerClient,
 ): SharedArrayBuffer {
   const { reclaimer } = client;
-  const known = reclaimer.recall(entry);
+  const { copies } = client.core;
+  // What was pulled stays on this node for as long as a view on it lives.
+  const copy = copies.size === 0 ? undefined : copies.find(entry.owner, entry);
+  const known = reclaimer.recall(copy ?? entry);
   if (known instanceof SharedArrayBuffer) return known;
   const wrapper = structuredClone(buffer);
-  reclaimer.remember(entry, wrapper);
+  reclaimer.remember(copy ?? entry, wrapper);
   entry.uses += 1;
-  reclaimer.watch(wrapper, () => client.dropView(entry));
+  const user = {};
+  copy?.users.set(user, 1);
+  reclaimer.watch(wrapper, () => {
+    client.dropView(entry);
+    if (copy !== undefined) client.dropCopy(copy, user);
+  });
   if (entry.outcome instanceof StoredValue) reclaimer.weigh?.(wrapper, entry.outcome.size);
   return wrapper;
 }

@@ -14,7 +14,6 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
-import { ObjectStoreFullError } from "./errors.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import { portableError } from "./serialization/portable-error.ts";
@@ -185,12 +184,11 @@ export class ApiUserCode implements UserCode {
   #encodeThrown(thrown: unknown, text: string): Encoded {
     const values = this.#values;
     try {
-      return values.encodeBytes(thrown, "error");
+      return values.encodeInline(thrown, "error");
     } catch (notEncodable) {
-      if (notEncodable instanceof ObjectStoreFullError) throw notEncodable;
       const error = isInstance(thrown, Error) ? thrown : new Error(text, { cause: notEncodable });
       const whyNot = (value: unknown): string | undefined => values.whyNotEncodable(value);
-      return values.encodeBytes(portableError(error, whyNot), "error");
+      return values.encodeInline(portableError(error, whyNot), "error");
     }
   }
 }

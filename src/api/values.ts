@@ -94,11 +94,7 @@ export class Values {
 
   /** For `put` and for results that need no waiting; throws ObjectStoreFullError. */
   encode(value: unknown, path: string): Outcome {
-    return isPrimitive(value) ? value : this.encodeBytes(value, path);
-  }
-
-  /** As `encode`, primitives too. */
-  encodeBytes(value: unknown, path: string): Encoded {
+    if (isPrimitive(value)) return value;
     const encoder = this.#takeEncoder();
     try {
       encoder.encode(value, path);
@@ -117,6 +113,17 @@ export class Values {
       return undefined;
     } catch (error) {
       return error instanceof SerializationError ? reasonOf(error) : thrownText(error);
+    } finally {
+      this.#giveBack(encoder);
+    }
+  }
+
+  /** Inside a message, however large: errors go further than anybody counts. */
+  encodeInline(value: unknown, path: string): InlineValue {
+    const encoder = this.#takeEncoder();
+    try {
+      encoder.encode(value, path);
+      return this.#inline(encoder, encoder.byteLength, this.#specialsOf(encoder.specials));
     } finally {
       this.#giveBack(encoder);
     }
@@ -169,6 +176,11 @@ export class Values {
 
   revive(special: Special): unknown {
     return this.#revive(special);
+  }
+
+  /** The outcome with its bytes in this node's arena, where they have been brought. */
+  readable(entry: ObjectEntry): Outcome {
+    return this.#client.core.copies.readable(entry);
   }
 
   /** True when the bytes of a stored value are mapped in this thread. */

@@ -115,6 +115,12 @@ export const farMethods = [
   "registerActor",
   "createActor",
   "actorState",
+  "locateObject",
+  "objectLocations",
+  "pullChunk",
+  "chunk",
+  "copyAdded",
+  "freeObjects",
 ] as const satisfies readonly MessageType[];
 
 export const rpcInstants = ["beforeSend", "whileHandled", "replyLost"] as const;

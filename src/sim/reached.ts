@@ -16,6 +16,9 @@ export type RareState =
   | "cancelledRecursively"
   | "cancelledRunning"
   | "deadlockFound"
+  | "copyEvicted"
+  | "copyLost"
+  | "copyRepinned"
   | "driverCrashed"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
@@ -25,6 +28,10 @@ export type RareState =
   | "nodeCrashed"
   | "nodeDied"
   | "nodeRestarted"
+  | "objectRecovered"
+  | "pulled"
+  | "pullRetried"
+  | "secondaryCopy"
   | "retried"
   | "retriedException"
   | "sessionResumed"
@@ -48,6 +55,9 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["abandonHolds", "holdReleasedUnconfirmed"],
   ["createHolds", "borrowerOfBorrower"],
   ["queryHolds", "holdMakerDied"],
+  ["chunk", "pulled"],
+  ["copyAdded", "secondaryCopy"],
+  ["pinCopy", "copyRepinned"],
   ["leaseRevoked", "leaseRevoked"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],

@@ -11,6 +11,7 @@ export type CollectOrder = "oldest" | "newest" | "random";
 export class SimReclaimer implements Reclaimer {
   readonly #watched = new Map<object, () => void>();
   readonly #remembered = new Map<object, object>();
+  readonly #keys = new Map<object, object>();
   /** What the program says it no longer uses. */
   readonly #dropped = new Set<object>();
 
@@ -25,10 +26,14 @@ export class SimReclaimer implements Reclaimer {
 
   remember(key: object, target: object): void {
     this.#remembered.set(key, target);
+    this.#keys.set(target, key);
   }
 
   recall(key: object): object | undefined {
-    return this.#remembered.get(key);
+    const target = this.#remembered.get(key);
+    // In use again, as if it had never been dropped.
+    if (target !== undefined) this.#dropped.delete(target);
+    return target;
   }
 
   /** The program gives this up: from now on it may be collected. */
@@ -42,12 +47,25 @@ export class SimReclaimer implements Reclaimer {
     if (order === "newest") targets.reverse();
     if (order === "random") shuffle(targets, random);
     this.#dropped.clear();
-    for (const target of targets) {
-      const collected = this.#watched.get(target);
-      this.#watched.delete(target);
-      collected?.();
-    }
+    for (const target of targets) this.#collect(target);
     return targets.length;
+  }
+
+  /** The program is over: nobody looks at stored bytes any more. */
+  collectViews(): void {
+    for (const target of [...this.#watched.keys()]) {
+      if (target instanceof SharedArrayBuffer) this.#collect(target);
+    }
+  }
+
+  #collect(target: object): void {
+    const collected = this.#watched.get(target);
+    const key = this.#keys.get(target);
+    this.#watched.delete(target);
+    this.#dropped.delete(target);
+    this.#keys.delete(target);
+    if (key !== undefined) this.#remembered.delete(key);
+    collected?.();
   }
 }
 

@@ -70,12 +70,21 @@ export class SimNode {
     this.#host = new Host(world.hostClock(this.life), true);
     this.#effect = new WorldEffect(world, this.life);
     const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
-    this.#endpoint = network.join(this.life, addresses, this.#host);
+    this.#endpoint = network.join(this.life, addresses, this.#host, this.#arena);
     this.#host.connect(this.#endpoint);
   }
 
   get nodeId(): NodeId {
     return this.#options.plan.nodeId;
+  }
+
+  get arenaBytes(): number {
+    return this.#options.plan.objectStoreBytes;
+  }
+
+  /** One of its processes has ended while the node went on. */
+  get hasLostProcess(): boolean {
+    return this.#processes.some(({ life }) => !life.isAlive);
   }
 
   get totals(): ResourceRequest {
@@ -98,6 +107,7 @@ export class SimNode {
         stop: (workerId) => this.endWorker(workerId, { type: "stopped" }),
         close: () => Promise.resolve(),
       },
+      arena: this.#arena,
       driverId,
       isHead,
       onExit: onDeclaredDead,

@@ -94,7 +94,7 @@ class Run {
     const clusterId = id();
     const namespace = options.init?.namespace ?? id();
     const plans = nodes.map((node, number) => ({
-      ...planOf(node, options, nodes.length),
+      ...planOf(node, options),
       nodeId: nodeIds[number] as NodeId,
       clusterId,
       namespace,
@@ -132,28 +132,30 @@ class Run {
     process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
+    /** Real IO may end it after all, while the world comes to rest: too late. */
+    let isStuck = false;
+    const end = (ended: typeof outcome): void => {
+      if (isStuck) return;
+      outcome = ended;
+      isOver = true;
+    };
     try {
       this.#cluster.start();
       this.#faults.arm();
       const body = (): Promise<R> => program(this.#simulation());
       const started = insideWorld(new ProgramContext(this.#world), async () => body());
       started.then(
-        (result) => {
-          outcome = { result };
-          isOver = true;
-        },
-        (error: unknown) => {
-          outcome = { error };
-          isOver = true;
-        },
+        (result) => end({ result }),
+        (error: unknown) => end({ error }),
       );
       await turn();
       const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
-      const end = await this.#world.run(over, limitMs, stuckMs);
-      if (!isOver) outcome = { error: this.#stuck(end) };
+      const why = await this.#world.run(over, limitMs, stuckMs);
+      isStuck = !isOver;
+      if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
-      await this.#quiet(isOver || end === "over");
+      await this.#quiet(isOver || why === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
     } catch (error) {
@@ -186,6 +188,7 @@ class Run {
       for (const [name, state] of rareCounts) {
         if (client.core.retries.counts[name] > 0) this.#world.mark(state);
       }
+      if (client.core.recovery.counts.recovered > 0) this.#world.mark("objectRecovered");
     }
   }
 
@@ -196,6 +199,8 @@ class Run {
     if (this.#cluster.hasVerdictToCome) {
       await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
     }
+    await this.#world.run(() => false, limitMs, settleMs);
+    this.#cluster.collectViews();
     const end = await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
@@ -322,15 +327,12 @@ function checkSimOptions(options: SimOptions, nodeCount: number): void {
   checkChaos(options.chaos, hostile === true);
 }
 
-function planOf(node: NodeSpec, options: SimOptions, nodeCount: number): NodePlan {
-  const plan = planNode({
+function planOf(node: NodeSpec, options: SimOptions): NodePlan {
+  return planNode({
     objectStoreMemory: defaults.objectStoreBytes,
     numCpus: 2,
     ...options.init,
     ...node,
     localMode: true,
   });
-  if (nodeCount === 1) return plan;
-  // Objects do not move between nodes yet: with several every value travels inside its message.
-  return { ...plan, config: { ...plan.config, inlineBytesMax: 2 ** 30 } };
 }

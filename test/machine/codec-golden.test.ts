@@ -11,6 +11,7 @@ import {
   messageNumbers,
   wireVersion,
 } from "#engine/protocol/codec/codec.ts";
+import { FrameBytes } from "#engine/protocol/arena.ts";
 import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
@@ -23,8 +24,10 @@ import {
   type ObjectRow,
   type TaskRow,
 } from "#engine/protocol/state.ts";
+import { golden } from "./golden-bytes.ts";
 
 const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
+const farNode = "ffeeddccbbaa99887766554433221100" as NodeId;
 const workerId = `${nodeId}00000001` as WorkerId;
 const otherId = `${nodeId}00000002` as WorkerId;
 const actorId = `${workerId}000000000005` as ActorId;
@@ -148,6 +151,7 @@ const taskReply: Message = {
 };
 
 const from = workerId;
+const copy = { serial: 7, index: 1, version: 2 };
 type Examples = { readonly [T in MessageType]: Extract<Message, { readonly type: T }> };
 const examples: Examples = {
   pushTask,
@@ -249,6 +253,53 @@ const examples: Examples = {
     error: null,
   },
   freeArena: { type: "freeArena", from, extents: [{ segment: 1, offset: 64, size: 4096 }] },
+  objectSealed: {
+    type: "objectSealed",
+    from,
+    requestId: 3,
+    objects: [{ ...copy, owner: otherId, extent: { segment: 1, offset: 64, size: 4096 } }],
+  },
+  objectsKept: { type: "objectsKept", from: nodeId, requestId: 3 },
+  pullObject: {
+    type: "pullObject",
+    from,
+    requestId: 3,
+    owner: otherId,
+    object: { serial: 7, index: 1 },
+    priority: 2,
+  },
+  objectLocal: { type: "objectLocal", from: nodeId, requestId: 3, outcome: stored },
+  unpinObjects: { type: "unpinObjects", from, requestIds: [3, 4] },
+  locateObject: { type: "locateObject", from: nodeId, object: { serial: 7, index: 1 } },
+  objectLocations: {
+    type: "objectLocations",
+    from,
+    object: { serial: 7, index: 1 },
+    nodes: [nodeId],
+    outcome: new StoredValue(1, 64, 4096, noSpecials, farNode, 2),
+  },
+  copyAdded: { type: "copyAdded", from: nodeId, copy },
+  copyGone: { type: "copyGone", from: nodeId, copy, nodeId: farNode, cause: "it died" },
+  pinCopy: { type: "pinCopy", from, copy },
+  copyPinned: { type: "copyPinned", from: nodeId, copy, isHere: true },
+  freeObjects: { type: "freeObjects", from, objects: [copy] },
+  segmentFreed: { type: "segmentFreed", from: nodeId, segment: 65_536 },
+  pullChunk: {
+    type: "pullChunk",
+    from: nodeId,
+    requestId: 4,
+    owner: otherId,
+    copy,
+    offset: 4096,
+    size: 64,
+  },
+  chunk: {
+    type: "chunk",
+    from: nodeId,
+    requestId: 4,
+    bytes: new FrameBytes(Uint8Array.of(9, 1, 2, 3, 9), 1, 3),
+  },
+  notHere: { type: "notHere", from: nodeId, requestId: 4 },
   registerNode: {
     type: "registerNode",
     from: nodeId,
@@ -341,120 +392,9 @@ function hexOf(message: Message): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-const golden: Readonly<Record<MessageType, string>> = {
-  pushTask:
-    "01120f010000000000020000000000000000000200010000000300000004000000070201020401ff07000000" +
-    "00000100001400112233445566778899aabbccddeeff000000020000000000010000021a0011223344556677" +
-    "8899aabbccddeeff000000010000000000050e436f756e746572031866696c653a2f2f2f612e6a7302000003" +
-    "ad020673756d0301020300011866696c653a2f2f2f612e6a7302000003ad020673756d000673756d02010643" +
-    "5055914e01050004010000000500000000000000800603c00308010000004000000000000010000000000002" +
-    "0001011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
-  taskReply:
-    "021207010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
-    "030204ffffffff059a9999999999b93f0602e9010700000000000100011400112233445566778899aabbccdd" +
-    "eeff000000010700000000000100030000000000",
-  takenBack: "031201000000000002020000000000030000000000",
-  requestWorkerLease: "041201000000000002000000010673756d0106435055914e0401087a6f6e65026100",
-  leaseSpilled: "0e120100000000001000112233445566778899aabbccddeeff",
-  heartbeat: "3212040106435055914e",
-  heartbeatAck: "33120401",
-  resourceView:
-    "341205011000112233445566778899aabbccddeeff0106435055914e0106435055914e01087a6f6e650261",
-  nodeDied: "35121000112233445566778899aabbccddeeff08676f6e65",
-  leaseGranted: "05120100000000001400112233445566778899aabbccddeeff000000010103",
-  releaseLease: "0612010000000000",
-  taskBlocked: "0712010000000000020000000000011400112233445566778899aabbccddeeff00000002",
-  leasePending: "08120100000000000c6e6f2043505501",
-  leaseRefused: "0912010000000000020c65786974203104616200",
-  leaseRevoked: "0a12010000000000020c65786974203104616200",
-  leaseDemand: "0b120301",
-  workerDied: "0c121400112233445566778899aabbccddeeff00000001020c65786974203104616200",
-  watchWorker: "0d121400112233445566778899aabbccddeeff00000001",
-  subscribeObject: "10120700000000000100",
-  objectState: "1112070000000000010008010000004000000000000010000000000000",
-  releaseHolds: "1212010700000000000100",
-  listState: "4212040164000000",
-  collectState: "4312040007000000",
-  stateCollected:
-    "441204011400112233445566778899aabbccddeeff0000000204000000000001001400112233445566778899" +
-    "aabbccddeeff00000001640201000c612e74733a31000000",
-  stateListed:
-    "45120400011400112233445566778899aabbccddeeff000000020400000000000673756d0501000000fe1400" +
-    "112233445566778899aabbccddeeff000000010106435055914e00011400112233445566778899aabbccddee" +
-    "ff00000001010001010277",
-  listCluster: "4612040109000000",
-  clusterListed:
-    "471204011a00112233445566778899aabbccddeeff000000010000000000050e436f756e74657200026e0401" +
-    "1000112233445566778899aabbccddeefffe027800011000112233445566778899aabbccddeeff0101026c02" +
-    "680106435055914e000001",
-  probeObject:
-    "401207000000000001001400112233445566778899aabbccddeeff0000000209000000000003000000010114" +
-    "00112233445566778899aabbccddeeff0000000102000000000000021a6120776169747320666f7220620262",
-  probeTask:
-    "41120700000000000500000000000000000002001400112233445566778899aabbccddeeff00000002090000" +
-    "0000000300000001011400112233445566778899aabbccddeeff0000000102000000000000021a6120776169" +
-    "747320666f7220620262",
-  createHolds: "1a120107000000000001000300000000001400112233445566778899aabbccddeeff00000002",
-  holdsCreated: "1b120103000000000002040000000000050000000000",
-  confirmHolds: "1c12011400112233445566778899aabbccddeeff00000002030000000000",
-  abandonHolds: "1d1201030000000000",
-  queryHolds: "1e121400112233445566778899aabbccddeeff00000002020c65786974203104616200",
-  holdsQueried: "1f121400112233445566778899aabbccddeeff00000002",
-  allocateArena: "1312028120",
-  arenaAllocated: "14120203812000",
-  freeArena: "15120101000000400000000000001000000000",
-  registerNode:
-    "20121000112233445566778899aabbccddeeff086865726508686f7374010106435055914e01087a6f6e6502" +
-    "61",
-  registerActor:
-    "21121a00112233445566778899aabbccddeeff000000010000000000050e436f756e7465720263000100",
-  actorRegistered:
-    "22121a00112233445566778899aabbccddeeff000000010000000000051a00112233445566778899aabbccdd" +
-    "eeff0000000100000000000500",
-  startActor:
-    "23121a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73020e" +
-    "636f756e7465720103ad020673756d026300070301020300000106435055914e000310001122334455667788" +
-    "99aabbccddeeff00000000000000f07f",
-  abandonActor:
-    "24121a00112233445566778899aabbccddeeff00000001000000000005020c65786974203104616200070301" +
-    "020300",
-  subscribeActor: "25121a00112233445566778899aabbccddeeff00000001000000000005",
-  actorState:
-    "26121a00112233445566778899aabbccddeeff000000010000000000050402021400112233445566778899aa" +
-    "bbccddeeff00000001000000",
-  createActor:
-    "2712021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
-    "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
-    "8899aabbccddeeff00000000000000f07f",
-  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f2043505501",
-  constructActor:
-    "29120201031a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73" +
-    "020e636f756e7465720103ad020673756d026300070301020300000106435055914e00031000112233445566" +
-    "778899aabbccddeeff00000000000000f07f",
-  actorConstructed:
-    "2a121a00112233445566778899aabbccddeeff000000010000000000050201020c6578697420310461620001",
-  actorCreated:
-    "2b121a00112233445566778899aabbccddeeff0000000100000000000502fe01020c65786974203104616200" +
-    "01",
-  actorWorkerDied:
-    "2c121a00112233445566778899aabbccddeeff0000000100000000000502020c65786974203104616200",
-  stopActorWorker: "2d121a00112233445566778899aabbccddeeff0000000100000000000502",
-  killActor: "2e12021a00112233445566778899aabbccddeeff000000010000000000050c6b696c6c2829",
-  actorKilled: "2f1202",
-  getActorByName: "301202026300",
-  actorByName: "311202fe00",
-  cancelTask: "50120100000000000200000000000100",
-  taskStarted: "5112010000000000020000000000",
-  cancelObject: "52120207000000000001000001",
-  cancelTaken: "53120201",
-  stopLeasedWorker: "54120100000000000673756d",
-  doomLease: "55121400112233445566778899aabbccddeeff00000001",
-  doomedEnded: "56121400112233445566778899aabbccddeeff00000001",
-};
-
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(3);
+    expect(wireVersion).toBe(4);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -194,7 +194,7 @@ export class RayletHarness {
 
   #instructed(type: RayletInstruction["type"]): WorkerId[] {
     return this.out.instructions.flatMap((i) =>
-      i.type === type && i.type !== "exitNode" ? [i.workerId] : [],
+      i.type === type && "workerId" in i ? [i.workerId] : [],
     );
   }
 }

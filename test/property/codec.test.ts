@@ -15,6 +15,7 @@ import {
 } from "#engine/protocol/codec/codec.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
+import { FrameBytes } from "#engine/protocol/arena.ts";
 import { InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
 import { addresses, messageTypes, messages, messagesOf, strings } from "./message-arbitraries.ts";
 
@@ -54,6 +55,9 @@ function comparable(value: unknown): unknown {
     const bytes = value.bytes.slice(value.start, value.start + value.length);
     return { inline: Array.from(bytes), specials: comparable(value.specials) };
   }
+  if (value instanceof FrameBytes) {
+    return { chunk: Array.from(value.bytes.slice(value.start, value.start + value.size)) };
+  }
   if (Array.isArray(value)) return value.map(comparable);
   if (value instanceof Map) return [...value];
   if (typeof value !== "object" || value === null) return value;
@@ -88,6 +92,11 @@ function expectInside(value: unknown, bytes: Uint8Array): void {
     expect(value.bytes).toBe(bytes);
     expect(value.start).toBeGreaterThanOrEqual(guardBytes);
     expect(value.start + value.length).toBeLessThanOrEqual(bytes.length - guardBytes);
+  }
+  if (value instanceof FrameBytes && value.size > 0) {
+    expect(value.bytes).toBe(bytes);
+    expect(value.start).toBeGreaterThanOrEqual(guardBytes);
+    expect(value.start + value.size).toBeLessThanOrEqual(bytes.length - guardBytes);
   }
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
   for (const field of Object.values(value)) expectInside(field, bytes);
@@ -129,6 +138,20 @@ describe("round trip", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("copies a chunk out of the arena of its sender", () => {
+    const arena = Uint8Array.from({ length: 100 }, (_, i) => i);
+    const writer = new FrameWriter(new Uint8Array(200));
+    writer.arena = { bytes: () => arena };
+    const from = "00112233445566778899aabbccddeeff" as Address;
+    const bytes = { segment: 2, offset: 10, size: 80 };
+    const message: Message = { type: "chunk", from, requestId: 1, bytes };
+    encodeMessage(message, 0, writer);
+    expect(writer.at).toBeLessThanOrEqual(frameBytesMax(message));
+    const decoded = decodeMessage(writer.bytes, writer.view, 0, writer.at, from);
+    const expected = new FrameBytes(arena, 10, 80);
+    expectSame(decoded, { ...message, bytes: expected });
   });
 
   it("reserves enough for the barest task", () => {

@@ -319,6 +319,7 @@ export class EngineWorld {
 
   #launch(instruction: RayletInstruction): void {
     check(instruction.type !== "exitNode", "the only node stays");
+    check(instruction.type !== "storeChunk", "there is no other node to bring anything from");
     const { type, workerId } = instruction;
     if (type === "startWorker") this.#starting.push(workerId);
     else if (this.processes.has(workerId)) this.#crash(workerId, { type: "stopped" });

@@ -3,8 +3,11 @@ import fc from "fast-check";
 import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
+import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
+import { FrameBytes } from "#engine/protocol/arena.ts";
+import type { CopyName, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type {
   ActorLifeState,
   ActorRegistration,
@@ -138,12 +141,18 @@ const inlineOf = (from: Address, depth: number): Arb<InlineValue> =>
       return new InlineValue(bytes, start, Math.min(cut, bytes.length - start), specials);
     });
 
+/** The sender's own node takes one byte. */
+const homeOf = (from: Address): Arb<[NodeId, number]> =>
+  fc.tuple(fc.oneof(fc.constant(nodeIdOf(from as WorkerId)), nodeId), count);
+
 const encodedOf = (from: Address): Arb<Encoded> =>
   fc.oneof(
     inlineOf(from, 2),
     fc
-      .tuple(u32, u48, u48, few(specialOf(from, 1)))
-      .map(([segment, offset, size, specials]) => new StoredValue(segment, offset, size, specials)),
+      .tuple(u32, u48, u48, few(specialOf(from, 1)), homeOf(from))
+      .map(([segment, offset, size, specials, [node, version]]) => {
+        return new StoredValue(segment, offset, size, specials, node, version);
+      }),
   );
 
 const outcomeOf = (from: Address): Arb<Outcome> =>
@@ -219,6 +228,19 @@ const nodeListing = of<NodeListing>({
 });
 const clusterRows = of<ClusterRows>({ actors: few(actorListing), nodes: few(nodeListing) });
 const listedKind = fc.constantFrom("objects" as const, "tasks" as const, "workers" as const);
+const copy = of<CopyName>({ serial: u48, index: u16, version: u32 });
+const extent = of<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
+const sealed = of<SealedObject>({
+  owner: workerId,
+  serial: u48,
+  index: u16,
+  version: u32,
+  extent,
+});
+const chunkBytes = fc.tuple(fc.uint8Array({ maxLength: 90 }), fc.nat(90)).map(([bytes, skip]) => {
+  const start = Math.min(skip, bytes.length);
+  return new FrameBytes(bytes, start, bytes.length - start);
+});
 const registration = of<ActorRegistration>({
   actorId,
   className: strings,
@@ -334,6 +356,27 @@ function fieldsFrom(from: Address): AllFields {
       resources,
       labels,
     },
+    objectSealed: { requestId: u48, objects: few(sealed) },
+    objectsKept: { requestId: u48 },
+    pullObject: {
+      requestId: u48,
+      owner: workerId,
+      object: objectName,
+      priority: fc.constantFrom<PullPriority>(0, 1, 2),
+    },
+    objectLocal: { requestId: u48, outcome },
+    unpinObjects: { requestIds: few(u48) },
+    locateObject: { object: objectName },
+    objectLocations: { object: objectName, nodes: few(nodeId), outcome },
+    copyAdded: { copy },
+    copyGone: { copy, nodeId, cause: strings },
+    pinCopy: { copy },
+    copyPinned: { copy, isHere: fc.boolean() },
+    freeObjects: { objects: few(copy) },
+    segmentFreed: { segment: u32 },
+    pullChunk: { requestId: u48, owner: workerId, copy, offset: u48, size: u48 },
+    chunk: { requestId: u48, bytes: chunkBytes },
+    notHere: { requestId: u48 },
     heartbeat: { seq: count, available: resources },
     heartbeatAck: { seq: count, nodeIsDead: fc.boolean() },
     resourceView: {

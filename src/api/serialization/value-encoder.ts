@@ -107,6 +107,8 @@ export class ValueEncoder extends ByteWriter {
     let end = this.length;
     for (const buffer of this.buffers) {
       const start = alignUp(end);
+      // What was there before is nobody's business: these bytes go to other nodes.
+      target.fill(0, offset + end, offset + start);
       target.set(buffer, offset + start);
       end = start + buffer.length;
     }

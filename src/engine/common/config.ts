@@ -56,6 +56,14 @@ export interface Config {
   readonly stateTimeoutMs: number;
   /** 1: `mobula/state` tells where each object was made. Costs a stack trace a ref. */
   readonly recordRefCreationSites: number;
+  /** Objects go from node to node in pieces of this size. */
+  readonly pullChunkBytes: number;
+  /** Of all pulls of a node: asked of others and not yet here; one chunk alone may be more. */
+  readonly pullBytesInFlightMax: number;
+  /** A pull that finds no room in the store for so long fails. */
+  readonly pullRoomTimeoutMs: number;
+  /** A process keeps a pulled copy for so long after its last use. */
+  readonly copyLingerMs: number;
 }
 
 export const defaultConfig: Config = {
@@ -83,6 +91,10 @@ export const defaultConfig: Config = {
   deadlockProbeMs: 200,
   stateTimeoutMs: 2000,
   recordRefCreationSites: 0,
+  pullChunkBytes: 5 * 1024 * 1024,
+  pullBytesInFlightMax: 64 * 1024 * 1024,
+  pullRoomTimeoutMs: 10_000,
+  copyLingerMs: 1000,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

@@ -3,9 +3,9 @@
  *
  * A worker (driver included) numbers what it makes with one rising counter, its *serial*: a task or
  * an actor is (maker, serial), an object is (owner, key) with key = serial × 65,536 + index. Index
- * 0 is a `put` or an actor, 1..n are the returns of a task. A worker's id is never given out again,
- * so a re-run parent, which runs later or elsewhere, cannot mint the ids of its dead attempt's
- * children.
+ * 0 is a `put` or an actor, 1..n are the returns of a task, the last one its arguments. A worker's
+ * id is never given out again, so a re-run parent, which runs later or elsewhere, cannot mint the
+ * ids of its dead attempt's children.
  */
 
 declare const brand: unique symbol;
@@ -24,7 +24,9 @@ export type Address = WorkerId | NodeId | typeof gcsAddress;
 export const gcsAddress = "gcs" as Brand<"Gcs">;
 
 const indexRange = 65_536;
-export const returnsMax = indexRange - 1;
+/** Index of a task's own arguments, where their bytes must be found by a name. */
+export const argumentsIndex = indexRange - 1;
+export const returnsMax = argumentsIndex - 1;
 
 export function workerIdOf(node: NodeId, counter: number): WorkerId {
   return (node + counter.toString(16).padStart(8, "0")) as WorkerId;
@@ -44,6 +46,12 @@ export function serialOf(key: number): number {
 
 export function taskIdHex(owner: WorkerId, serial: number): string {
   return owner + serial.toString(16).padStart(12, "0");
+}
+
+/** Who made the task or actor of such an id, and its serial. */
+export function makerOf(actorId: ActorId): { readonly maker: WorkerId; readonly serial: number } {
+  const maker = actorId.slice(0, 40) as WorkerId;
+  return { maker, serial: Number.parseInt(actorId.slice(40), 16) };
 }
 
 export function actorIdOf(maker: WorkerId, serial: number): ActorId {

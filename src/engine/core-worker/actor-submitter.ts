@@ -178,7 +178,7 @@ export class ActorSubmitter {
       return;
     }
     // Until it is constructed we cover them; then it has holds of its own on what it keeps.
-    const values = this.#dependencies.exportArguments(task);
+    const values = this.#dependencies.exportArguments(task, null);
     const { args } = task;
     const { actorId } = client;
     out.send(this.#context.gcs, {
@@ -337,7 +337,7 @@ export class ActorSubmitter {
       functionNumber: template.functionNumber,
       definition: known ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task),
+      values: this.#dependencies.exportArguments(task, stream.workerId),
       gpuIds: null,
       holds,
     });
@@ -390,6 +390,7 @@ export class ActorSubmitter {
       this.#streams.delete(stream.stream);
       for (const { task } of [...stream.inFlight()]) {
         stream.remove(task.seq);
+        this.#references.giveUp(task, stream.workerId);
         this.#manager.finish(task, death, null, out);
       }
     }

@@ -6,6 +6,7 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { CancelMessage } from "#engine/protocol/cancel.ts";
+import type { CopyMessage } from "#engine/protocol/copy.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
@@ -22,6 +23,7 @@ import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
 import type { CancelCause } from "./cancelled-outcome.ts";
+import type { CopyUser, LocalCopy } from "./local-copies.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
@@ -77,6 +79,12 @@ export interface RemoveRefs {
 export interface ReleaseViews {
   readonly type: "releaseViews";
   readonly entries: readonly ObjectEntry[];
+}
+
+/** A view on a pulled copy: it stays here until the view was collected. */
+export interface ReleaseCopies {
+  readonly type: "releaseCopies";
+  readonly uses: readonly { readonly copy: LocalCopy; readonly user: CopyUser }[];
 }
 
 export interface KillActorCall {
@@ -185,6 +193,7 @@ export type CoreWorkerCall =
   | LastCopyLost
   | RemoveRefs
   | ReleaseViews
+  | ReleaseCopies
   | KillActorCall
   | GetActorByNameCall
   | ListStateCall
@@ -205,6 +214,7 @@ export type CoreWorkerEvent =
   | TaskMessage
   | ObjectMessage
   | HoldMessage
+  | CopyMessage
   | GcsMessage
   | CancelMessage
   | ProbeMessage

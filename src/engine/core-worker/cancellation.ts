@@ -144,7 +144,7 @@ export class Cancellation {
 
   /** At the executor. */
   onCancelTask(message: CancelTask, nowMs: number, out: Out): void {
-    const task = this.#receiver.cancel(message);
+    const task = this.#receiver.cancel(message, out);
     if (task !== undefined) this.#endRunning(task, message, { nowMs, out });
   }
 
@@ -159,7 +159,7 @@ export class Cancellation {
 
   /** Its tasks here are doomed; it answers nothing any more, and has nothing left to cancel. */
   onWorkerDied(workerId: WorkerId, nowMs: number, out: Out): void {
-    for (const task of this.#receiver.doom(workerId)) {
+    for (const task of this.#receiver.doom(workerId, out)) {
       this.#endRunning(task, { force: false, recursive: true }, { nowMs, out });
     }
     for (const [requestId, owner] of this.#asked) {

@@ -11,15 +11,10 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { type EngineError, engineError } from "#engine/common/error-type.ts";
-import type { ActorByName, ActorKilled, NodeDied } from "#engine/protocol/gcs.ts";
+import type { NodeDied } from "#engine/protocol/gcs.ts";
 import type { QueryHolds } from "#engine/protocol/hold.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
-import type {
-  ArenaAllocated,
-  ObjectState,
-  ReleaseHolds,
-  SubscribeObject,
-} from "#engine/protocol/object.ts";
+import type { ObjectState, ReleaseHolds, SubscribeObject } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
@@ -30,16 +25,20 @@ import { Cancellation } from "./cancellation.ts";
 import { specialsOf } from "./contained-refs.ts";
 import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
+import { CopyArrivals } from "./copy-arrivals.ts";
 import { HoldGrants } from "./hold-grants.ts";
 import { HoldMaker } from "./hold-maker.ts";
 import type { HoldWait } from "./hold-wait.ts";
+import { LocalCopies } from "./local-copies.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
 import { ObjectRecovery } from "./object-recovery.ts";
+import { ObjectSeals } from "./object-seals.ts";
 import { ObjectTable } from "./object-table.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
+import { routeRequests } from "./requests.ts";
 import { StateReader } from "./state-rows.ts";
 import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -63,22 +62,33 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #cancellation: Cancellation;
   readonly deadlocks: DeadlockDetector;
   readonly objects = new ObjectTable();
-  readonly #memoryStore = new MemoryStore();
+  /** What is read through the raylet. */
+  readonly copies: LocalCopies;
+  readonly seals: ObjectSeals;
+  readonly arrivals: CopyArrivals;
+  readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
     this.context = context;
-    const references = new ReferenceCounter(context);
+    const copies = new LocalCopies(context);
+    const seals = new ObjectSeals(context);
+    this.copies = copies;
+    this.seals = seals;
+    const references = new ReferenceCounter(context, seals);
     const holds = new HoldMaker(context, references);
     this.references = references;
     this.holds = holds;
     this.grants = new HoldGrants(context, references);
     const { objects } = this;
-    const memoryStore = this.#memoryStore;
+    const memoryStore = new MemoryStore(copies);
+    this.#memoryStore = memoryStore;
+    const arrivals = new CopyArrivals({ context, references, copies, memoryStore });
+    this.arrivals = arrivals;
     const lineage = new TaskLineage(context, references);
     this.lineage = lineage;
-    const tables = { references, holds, memoryStore, lineage, objects };
+    const tables = { references, holds, memoryStore, lineage, objects, arrivals };
     const manager = new TaskManager({ context, ...tables });
     this.tasks = manager;
     const dependencies = new DependencyResolver(references, holds);
@@ -87,11 +97,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.retries = retries;
     const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
     this.recovery = recovery;
+    references.directory.onLastCopyLost = (entry, why, out) =>
+      recovery.onLastCopyLost({ type: "lastCopyLost", entry, why }, out);
     const streamNumbers = new SerialCounter();
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
     const actors = new ActorSubmitter(parts);
-    const receiver = new TaskReceiver(context, references, holds);
+    const receiver = new TaskReceiver({ context, references, holds, copies, seals });
+    arrivals.receiver = receiver;
     this.submitter = submitter;
     this.actors = actors;
     this.receiver = receiver;
@@ -117,12 +130,17 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.#memoryStore.waiting();
   }
 
+  /** Whether a call of get or wait may have the object. */
+  isReady(entry: ObjectEntry, request: GetRequest): boolean {
+    return this.#memoryStore.isReady(entry, request);
+  }
+
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
     return pendingReason(task, this);
   }
 
-  /** What an object without an outcome waits for, for a person. */
+  /** What an object without an outcome, or without a copy here, waits for, for a person. */
   whyPending(entry: ObjectEntry): string {
     return whyPending(entry, this);
   }
@@ -140,18 +158,21 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#goOn(nowMs, out);
     this.holds.flush(out);
     this.references.flush(out);
+    if (this.copies.hasNews) this.copies.flush(nowMs, out);
   }
 
   nextDeadlineMs(): number {
-    const { submitter, retries, deadlocks } = this;
+    const { submitter, retries, deadlocks, copies } = this;
     const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
     const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());
-    return Math.min(ofTasks, ofCalls, this.#cancellation.nextDeadlineMs());
+    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), copies.nextDeadlineMs());
+    return Math.min(ofTasks, ofCalls, ofRest);
   }
 
   checkInvariants(): void {
     this.references.checkInvariants();
     this.grants.checkInvariants();
+    this.copies.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
     this.lineage.checkInvariants();
@@ -243,8 +264,27 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       default:
-        if (this.#routeCancels(event, nowMs, out)) return;
+        if (this.#routeCopies(event, out) || this.#routeCancels(event, nowMs, out)) return;
         return this.#routeActors(event, out);
+    }
+  }
+
+  #routeCopies(event: CoreWorkerEvent, out: Out): boolean {
+    switch (event.type) {
+      case "objectLocal":
+        this.arrivals.onObjectLocal(event, out);
+        return true;
+      case "objectsKept":
+        this.seals.onObjectsKept(event, out);
+        return true;
+      case "segmentFreed":
+        out.instruct({ type: "dropSegment", segment: event.segment });
+        return true;
+      case "releaseCopies":
+        for (const { copy, user } of event.uses) this.copies.letGo(copy, user);
+        return true;
+      default:
+        return this.references.directory.route(event, out);
     }
   }
 
@@ -282,7 +322,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #routeActors(event: CoreWorkerEvent, out: Out): void {
-    const from = this.context.self;
     switch (event.type) {
       case "createActorCall":
         return this.actors.create(event.actor, out);
@@ -294,37 +333,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.receiver.onConstructActor(event, out);
       case "constructorFinished":
         return this.receiver.onConstructorFinished(event, out);
-      case "killActorCall": {
-        const { requestId, actorId, reason } = event;
-        return out.send(this.context.gcs, { type: "killActor", from, requestId, actorId, reason });
-      }
-      case "actorKilled":
-        return this.#onActorKilled(event, out);
-      case "getActorByNameCall": {
-        const { requestId, name, namespace } = event;
-        return out.send(this.context.gcs, {
-          type: "getActorByName",
-          from,
-          requestId,
-          name,
-          namespace,
-        });
-      }
-      case "actorByName":
-        return this.#onActorByName(event, out);
-      case "allocateCall": {
-        const { requestId, size } = event;
-        return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
-      }
-      case "listStateCall": {
-        const { requestId, kind, limit } = event;
-        const { raylet } = this.context;
-        return out.send(raylet, { type: "listState", from, requestId, kind, limit });
-      }
-      case "listClusterCall": {
-        const { requestId, kind, limit } = event;
-        return out.send(this.context.gcs, { type: "listCluster", from, requestId, kind, limit });
-      }
       case "collectState":
         return this.#state.onCollectState(event, out);
       case "stateListed":
@@ -333,9 +341,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#state.onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
-      case "arenaAllocated":
-        return this.#onArenaAllocated(event, out);
       default:
+        if (routeRequests(event, this.context, out)) return;
         assert(false, `a core worker got a message for another role: ${event.type}`);
     }
   }
@@ -355,7 +362,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const { send } = wait;
     switch (send.type) {
       case "reply":
-        return this.receiver.onReplyHeld(wait, send.finished, out);
+        return this.receiver.replies.onHeld(wait, send.finished, out);
       case "constructed":
         return this.receiver.onActorHeld(send.finished, out);
       case "objectState":
@@ -450,18 +457,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     out.send(from, { type: "holdsQueried", from: this.context.self, maker });
   }
 
-  #onActorKilled({ requestId }: ActorKilled, out: Out): void {
-    out.instruct({ type: "killed", requestId });
-  }
-
-  #onActorByName({ requestId, actorId, className }: ActorByName, out: Out): void {
-    out.instruct({ type: "found", requestId, actorId, className });
-  }
-
-  #onArenaAllocated({ requestId, segment, offset, error }: ArenaAllocated, out: Out): void {
-    out.instruct({ type: "allocated", requestId, segment, offset, error });
-  }
-
   #onWorkerDied({ workerId, error }: WorkerDied, nowMs: number, out: Out): void {
     if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, nowMs, out);
   }
@@ -470,6 +465,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (!this.references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);
     for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, nowMs, out);
+    this.references.directory.onNodeDied(nodeId, reason, out);
     this.actors.onNodeDied(nodeId);
     this.submitter.onNodeDied(nodeId, error, nowMs, out);
   }
@@ -478,7 +474,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const lost = this.references.onWorkerDied(workerId, error);
     this.holds.onWorkerDied(workerId);
     this.grants.onWorkerDied(workerId, error, out);
-    for (const entry of lost) this.tasks.wakeWaiters(entry, out);
+    for (const entry of lost) {
+      this.arrivals.onSettled(entry, out);
+      this.tasks.wakeWaiters(entry, out);
+    }
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
     this.actors.onWorkerDied(workerId);
@@ -488,6 +487,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
+    this.copies.onDeadline(nowMs);
     this.submitter.onDeadline(nowMs, out);
     this.#cancellation.onDeadline(nowMs, out);
     this.deadlocks.onDeadline(nowMs, out);

@@ -17,6 +17,7 @@ import { addWaiter } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { nameArguments } from "./stored-arguments.ts";
 
 export class DependencyResolver {
   readonly #references: ReferenceCounter;
@@ -65,10 +66,14 @@ export class DependencyResolver {
   /**
    * What pushTask carries beside the encoded arguments: by position, the value of each top-level
    * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply,
-   * which says what the executor goes on using.
+   * which says what the executor goes on using. `executor`: null while nobody knows.
    */
-  exportArguments(task: TaskRecord): Outcome[] | null {
+  exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
     const { refs } = task;
+    if (task.args instanceof StoredValue) {
+      const isNear = executor !== null && this.#references.isOfThisNode(executor);
+      if (!isNear) nameArguments(task, this.#references);
+    }
     if (refs === null) return null;
     return refs.map((entry, i) => {
       if (entry === null) return undefined;

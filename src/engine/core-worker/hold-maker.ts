@@ -95,6 +95,13 @@ export class HoldMaker {
     for (const { owner, hold } of wait.made.splice(0)) addTo(this.#abandoned, owner, hold);
   }
 
+  /** Something else that the message waited for is done. */
+  oneLess(wait: HoldWait): void {
+    wait.missingCount -= 1;
+    if (wait.abandoned) this.abandon(wait);
+    else if (wait.missingCount === 0) this.#ready.push(wait);
+  }
+
   /** The next message whose holds are all there, or undefined. */
   takeReady(): HoldWait | undefined {
     return this.#ready.size === 0 ? undefined : this.#ready.shift();
@@ -155,9 +162,7 @@ export class HoldMaker {
         const { owner, serial, index } = entry;
         wait.made.push({ owner, serial, index, hold });
       }
-      wait.missingCount -= 1;
-      if (wait.abandoned) this.abandon(wait);
-      else if (wait.missingCount === 0) this.#ready.push(wait);
+      this.oneLess(wait);
     }
   }
 }

@@ -2,7 +2,7 @@
  * Who waits for which object in this process: wakes them when an outcome comes, ends them when
  * their time is up.
  *
- * State:  waiters hang on the entries; deadlines in one heap.
+ * State:  waiters hang on the entries, or on copies that are brought here; deadlines in one heap.
  * In/out: get and wait requests, outcomes of entries → Settle.
  * Bounds: as many waiters as the program has pending calls of get and wait; settled ones are swept.
  * Errors: a request past its deadline settles with `timedOut`; the fetch of others goes on.
@@ -10,6 +10,9 @@
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
+import type { PullPriority } from "#engine/protocol/copy.ts";
+import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { LocalCopies } from "./local-copies.ts";
 import { type ObjectEntry, TaskRecord, type Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { IncomingTask } from "./task-receiver.ts";
@@ -27,7 +30,7 @@ export class GetRequest {
   missingCount: number;
   settled = false;
   timedOut = false;
-  /** Why it ends without an outcome: what it waits for waits for it. */
+  /** Why it ends without an outcome: what it waits for waits for it, or has no room here. */
   failure: EngineError | null = null;
   /** The task that waits; null for the driver and for a constructor. */
   waiter: IncomingTask | null = null;
@@ -48,17 +51,32 @@ export class GetRequest {
     this.failsEarly = failsEarly;
     this.deadlineMs = deadlineMs;
   }
+
+  /** How urgently it needs bytes that lie on another node; null when to know of them is enough. */
+  get fetchPriority(): PullPriority | null {
+    return 0;
+  }
+
+  /** Ends a get; a wait may do with knowing of it. */
+  onNoRoom({ error }: FailedValue): void {
+    this.failure = error;
+  }
 }
 
 /** Settled waiters that an entry, or the heap of deadlines, may carry before they are swept. */
 const sweepAtLength = 16;
 
 export class MemoryStore {
+  readonly #copies: LocalCopies;
   readonly #deadlines = new DeadlineQueue<GetRequest>();
   #newest: GetRequest | null = null;
   #waitingCount = 0;
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
+
+  constructor(copies: LocalCopies) {
+    this.#copies = copies;
+  }
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
@@ -72,7 +90,7 @@ export class MemoryStore {
 
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, out: Out): void {
-    if (isMet(request)) {
+    if (this.#isMet(request)) {
       request.settled = true;
       out.instruct(request);
       return;
@@ -81,17 +99,44 @@ export class MemoryStore {
       // Its ref may go while the caller waits; what the caller waits for may not.
       entry.uses += 1;
       if (entry.state === "PENDING") addWaiter(entry, request);
+      else if (!this.isReady(entry, request)) this.#fetch(entry, request, out);
+      else if (this.#copies.size > 0) this.#copies.hold(entry, request);
     }
     if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
     this.#link(request);
   }
 
-  /** Called for each request that waits on an entry whose outcome has just come. */
+  /** Whether the request may have it: there is an outcome, and its bytes are within reach. */
+  isReady(entry: ObjectEntry, request: GetRequest): boolean {
+    if (entry.state === "PENDING") return false;
+    if (!(entry.outcome instanceof StoredValue)) return true;
+    return request.fetchPriority === null || this.#copies.isReadable(entry);
+  }
+
+  /** Called for each request that waits on an entry whose outcome, or copy, has just come. */
   wake(request: GetRequest, entry: ObjectEntry, out: Out): void {
     if (request.settled) return;
+    if (!this.isReady(entry, request)) {
+      this.#fetch(entry, request, out);
+      return;
+    }
+    // Its other objects may take longer than this one stays by itself.
+    if (this.#copies.size > 0) this.#copies.hold(entry, request);
     request.missingCount -= 1;
     const failed = request.failsEarly && entry.state !== "AVAILABLE";
     if (request.missingCount > 0 && !failed) return;
+    out.instruct(request);
+    this.#settle(request, out);
+  }
+
+  /** There is no room on this node for what the request needs. */
+  noRoom(request: GetRequest, entry: ObjectEntry, failure: FailedValue, out: Out): void {
+    if (request.settled) return;
+    request.onNoRoom(failure);
+    if (request.failure === null) {
+      this.wake(request, entry, out);
+      return;
+    }
     out.instruct(request);
     this.#settle(request, out);
   }
@@ -128,6 +173,23 @@ export class MemoryStore {
     }
   }
 
+  #fetch(entry: ObjectEntry, request: GetRequest, out: Out): void {
+    const { owner, outcome } = entry;
+    if (!(outcome instanceof StoredValue)) return;
+    const priority = request.fetchPriority ?? 0;
+    this.#copies.want({ owner, name: entry, value: outcome, priority }, request, out);
+  }
+
+  #isMet(request: GetRequest): boolean {
+    for (const entry of request.entries) {
+      if (!this.isReady(entry, request)) continue;
+      request.missingCount -= 1;
+      if (request.missingCount <= 0) return true;
+      if (request.failsEarly && entry.state !== "AVAILABLE") return true;
+    }
+    return request.missingCount <= 0;
+  }
+
   #link(request: GetRequest): void {
     request.older = this.#newest;
     if (this.#newest !== null) this.#newest.newer = request;
@@ -158,25 +220,22 @@ export class MemoryStore {
     this.#settledEarlyCount = 0;
   }
 
+  /** The copy stays for a while: the caller reads it when this event is over. */
+  #letGo(entry: ObjectEntry, request: GetRequest): void {
+    const copy = this.#copies.find(entry.owner, entry);
+    if (copy !== undefined) this.#copies.letGo(copy, request);
+  }
+
   /** The caller reads the values when this event is over: until then nothing may be freed. */
   #release(request: GetRequest, out: Out): void {
     let later: ObjectEntry[] | null = null;
     for (const entry of request.entries) {
+      if (this.#copies.size > 0) this.#letGo(entry, request);
       if (entry.localRefs > 0) entry.uses -= 1;
       else (later ??= []).push(entry);
     }
     if (later !== null) out.instruct({ type: "releaseLater", entries: later });
   }
-}
-
-function isMet(request: GetRequest): boolean {
-  for (const entry of request.entries) {
-    if (entry.state === "PENDING") continue;
-    request.missingCount -= 1;
-    if (request.missingCount <= 0) return true;
-    if (request.failsEarly && entry.state !== "AVAILABLE") return true;
-  }
-  return request.missingCount <= 0;
 }
 
 export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {

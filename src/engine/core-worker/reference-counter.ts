@@ -17,14 +17,18 @@
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
+import { ownOutcome } from "#engine/protocol/own-value.ts";
 import { specialsOf, storedIn } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
+import { ObjectDirectory } from "./object-directory.ts";
 import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
+import { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
@@ -49,10 +53,16 @@ export class ReferenceCounter {
   lineage: LineageWatch | null = null;
   /** Entry that shows the stored error of another → that one. */
   readonly #errorOrigins = new Map<ObjectEntry, ObjectEntry>();
+  /** By executor on another node: returns of attempts whose replies are not taken. */
+  readonly #givenUp = new Map<WorkerId, CopyName[]>();
+  /** Where the copies of own objects lie. */
+  readonly directory: ObjectDirectory;
 
-  constructor(context: ProcessContext) {
+  constructor(context: ProcessContext, seals = new ObjectSeals(context)) {
     this.#context = context;
-    this.#batch = new ReleaseBatch(context);
+    const batch = new ReleaseBatch(context);
+    this.#batch = batch;
+    this.directory = new ObjectDirectory({ context, seals, batch, owner: this });
   }
 
   get registeredCount(): number {
@@ -268,9 +278,13 @@ export class ReferenceCounter {
     out.send(raylet, { type: "watchWorker", from: self, workerId: peer });
   }
 
+  isOfThisNode(peer: WorkerId): boolean {
+    return peer.startsWith(this.#context.raylet);
+  }
+
   /** As `watch`, for one that counts on us: those of this node are told of anyway. */
   watchIfFar(peer: WorkerId, out: Out): void {
-    if (!peer.startsWith(this.#context.raylet)) this.watch(peer, out);
+    if (!this.isOfThisNode(peer)) this.watch(peer, out);
   }
 
   /** Processes of a node that anything here depends on. */
@@ -296,6 +310,7 @@ export class ReferenceCounter {
       lost.push(entry);
     }
     this.#batch.dropHolds(workerId);
+    this.#freeGivenUp(workerId);
     this.#watched.delete(workerId);
     return lost;
   }
@@ -336,13 +351,46 @@ export class ReferenceCounter {
     }
   }
 
-  /** A result that nobody takes. */
+  /** A result that nobody takes. On another node its raylet is told by name: `giveUp`. */
   discard(outcome: Outcome): void {
-    this.freeEncoded(storedIn(outcome));
+    const stored = storedIn(outcome);
+    if (stored?.node === null || stored?.node === this.#context.raylet) this.freeEncoded(stored);
+  }
+
+  /** … of a task of ours, wherever it lies. No other version of the return goes with it. */
+  discardReturn({ serial, index }: ObjectName, value: Outcome): void {
+    this.discard(value);
+    const node = value instanceof StoredValue ? value.node : null;
+    if (node === null || node === this.#context.raylet || this.ended.has(node)) return;
+    const { version } = value as StoredValue;
+    this.#batch.addFree(node, { serial, index, version });
+  }
+
+  /**
+   * No reply of this attempt is taken any more. What the executor stored for us on its node is let
+   * go of once its end is known: until then it may store more.
+   */
+  giveUp(task: TaskRecord, executor: WorkerId): void {
+    if (this.isOfThisNode(executor)) return;
+    const { serial, attempt: version, moreReturns } = task;
+    const names = this.#givenUp.get(executor) ?? [];
+    const count = 1 + (moreReturns?.length ?? 0);
+    for (let index = 1; index <= count; index++) names.push({ serial, index, version });
+    this.#givenUp.set(executor, names);
+    if (this.ended.has(executor)) this.#freeGivenUp(executor);
+  }
+
+  /** What was told of a borrowed object is no longer so: it is lost for good. */
+  fail(entry: ObjectEntry, failed: FailedValue): void {
+    this.dropContained(entry.outcome);
+    entry.outcome = ownOutcome(failed);
+    entry.state = "FAILED";
+    this.addContained(specialsOf(failed));
   }
 
   checkInvariants(): void {
     assert(this.#doubtful.length === 0, "an event ended before its drops were settled");
+    this.directory.checkInvariants();
     for (const [owner, entries] of this.#byOwner) {
       assert(entries.size > 0, "an owner without entries is not listed");
       for (const [key, entry] of entries) {
@@ -358,6 +406,14 @@ export class ReferenceCounter {
         }
       }
     }
+  }
+
+  #freeGivenUp(executor: WorkerId): void {
+    const node = nodeIdOf(executor);
+    for (const name of this.#givenUp.get(executor) ?? []) {
+      if (!this.ended.has(node)) this.#batch.addFree(node, name);
+    }
+    this.#givenUp.delete(executor);
   }
 
   /** One more hold at the owner is ours; whether anything here needs it is not known yet. */
@@ -389,7 +445,7 @@ export class ReferenceCounter {
   /** An error's are its task's own, if it came from there. */
   #freeBytes(entry: ObjectEntry): void {
     const { outcome } = entry;
-    if (outcome instanceof StoredValue) this.freeEncoded(outcome);
+    if (outcome instanceof StoredValue && !this.directory.free(entry)) this.freeEncoded(outcome);
     if (!(outcome instanceof FailedValue) || outcome.error.type !== "TASK_ERROR") return;
     if (!this.#errorOrigins.has(entry)) this.freeEncoded(outcome.cause);
   }

@@ -1,9 +1,10 @@
 /**
- * What one event let go of, told when it is over: bytes to the object store, holds to their owners;
- * and the holds that came with it, which are confirmed first.
+ * What one event let go of, told when it is over: bytes to the object store, copies to the raylets
+ * that keep them, holds to their owners; and the holds that came with it, which are confirmed first.
  */
-import type { WorkerId } from "#engine/common/ids.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef, HoldId } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
@@ -13,6 +14,7 @@ export class ReleaseBatch {
   readonly #context: ProcessContext;
   readonly #extents: ArenaExtent[] = [];
   readonly #confirmed = new Map<WorkerId, HoldId[]>();
+  readonly #frees = new Map<NodeId, CopyName[]>();
   readonly #holds = new Map<WorkerId, ObjectName[]>();
 
   constructor(context: ProcessContext) {
@@ -29,10 +31,22 @@ export class ReleaseBatch {
     this.#confirmed.set(owner, holds);
   }
 
+  /** A copy of an object of ours that a raylet keeps for us. */
+  addFree(node: NodeId, { serial, index, version }: CopyName): void {
+    const objects = this.#frees.get(node) ?? [];
+    objects.push({ serial, index, version });
+    this.#frees.set(node, objects);
+  }
+
   addHold(owner: WorkerId, { serial, index }: ObjectName): void {
     const objects = this.#holds.get(owner) ?? [];
     objects.push({ serial, index });
     this.#holds.set(owner, objects);
+  }
+
+  /** The node has died: nothing is left there. */
+  dropFrees(node: NodeId): void {
+    this.#frees.delete(node);
   }
 
   /** The owner has died: nobody is left to tell. */
@@ -44,6 +58,7 @@ export class ReleaseBatch {
   flush(out: Out): void {
     if (this.#extents.length > 0) this.#freeExtents(this.#extents.splice(0), out);
     if (this.#confirmed.size > 0) this.#confirm(out);
+    if (this.#frees.size > 0) this.#freeObjects(out);
     if (this.#holds.size === 0) return;
     for (const [owner, objects] of this.#holds) {
       out.send(owner, { type: "releaseHolds", from: this.#context.self, objects });
@@ -56,6 +71,13 @@ export class ReleaseBatch {
       out.send(owner, { type: "confirmHolds", from: this.#context.self, holds });
     }
     this.#confirmed.clear();
+  }
+
+  #freeObjects(out: Out): void {
+    for (const [node, objects] of this.#frees) {
+      out.send(node, { type: "freeObjects", from: this.#context.self, objects });
+    }
+    this.#frees.clear();
   }
 
   #freeExtents(freed: readonly ArenaExtent[], out: Out): void {

@@ -18,6 +18,7 @@ import { isTopLevel } from "./dependency-resolver.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { freeArguments } from "./stored-arguments.ts";
 
 /** What a kept spec costs beside its bytes, about. */
 const specBytes = 256;
@@ -48,7 +49,8 @@ export class TaskLineage {
   readonly #doubtful: KeptSpec[] = [];
   #bytes = 0;
   /** Bytes in the arena of this node go with this process only. */
-  mayBeLost: (value: StoredValue) => boolean = () => false;
+  mayBeLost: (value: StoredValue) => boolean = ({ node }) =>
+    node !== null && node !== this.#context.raylet;
 
   constructor(context: ProcessContext, references: ReferenceCounter) {
     this.#context = context;
@@ -183,7 +185,7 @@ export class TaskLineage {
     spec.bytes = 0;
     const refs = task.refs ?? [];
     task.refs = null;
-    this.#references.freeEncoded(task.args);
+    freeArguments(task, this.#references);
     task.args = noArguments;
     for (const [i, entry] of refs.entries()) {
       if (entry === null) continue;

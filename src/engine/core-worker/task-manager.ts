@@ -18,6 +18,7 @@ import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/prot
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import { ownOutcome, ownSpecials } from "#engine/protocol/own-value.ts";
 import { specialsOf } from "./contained-refs.ts";
+import type { CopyArrivals } from "./copy-arrivals.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { heldRefs, HoldWait } from "./hold-wait.ts";
 import type { MemoryStore } from "./memory-store.ts";
@@ -26,6 +27,7 @@ import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./objec
 import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { freeArguments } from "./stored-arguments.ts";
 import type { TaskLineage } from "./task-lineage.ts";
 
 export class TaskManager {
@@ -35,6 +37,7 @@ export class TaskManager {
   readonly #memoryStore: MemoryStore;
   readonly #lineage: TaskLineage;
   readonly #objects: ObjectTable;
+  readonly #arrivals: CopyArrivals;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
@@ -47,6 +50,7 @@ export class TaskManager {
     memoryStore: MemoryStore;
     lineage: TaskLineage;
     objects: ObjectTable;
+    arrivals: CopyArrivals;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
@@ -54,6 +58,7 @@ export class TaskManager {
     this.#memoryStore = parts.memoryStore;
     this.#lineage = parts.lineage;
     this.#objects = parts.objects;
+    this.#arrivals = parts.arrivals;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -76,7 +81,7 @@ export class TaskManager {
    */
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
-    if (task.isCancelled) this.#refuse(outcome, outcomes);
+    if (task.isCancelled) this.#refuse(task, outcome, outcomes);
     else this.#end(task, outcome, outcomes, out);
     // Last: what the returns name may be kept by the arguments only.
     if (!this.#lineage.keep(task)) this.#releaseArguments(task);
@@ -106,9 +111,12 @@ export class TaskManager {
   }
 
   /** The holds that came with it go by themselves: nothing here names what it names. */
-  #refuse(outcome: Outcome, outcomes: readonly Outcome[] | null): void {
-    this.#references.discard(outcome);
-    for (const value of outcomes ?? []) this.#references.discard(value);
+  #refuse(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null): void {
+    const { serial } = task;
+    this.#references.discardReturn(task, outcome);
+    for (const [i, value] of (outcomes ?? []).entries()) {
+      this.#references.discardReturn({ serial, index: i + 2 }, value);
+    }
   }
 
   /**
@@ -123,12 +131,14 @@ export class TaskManager {
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials);
     if (outcome instanceof StoredValue) this.#objects.add(entry);
+    this.#references.directory.onSettled(entry, out);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
       }
       entry.unwatched = null;
     }
+    this.#arrivals.onSettled(entry, out);
     if (entry.waiters !== null) this.wakeWaiters(entry, out);
     this.#references.collect(entry);
   }
@@ -180,7 +190,7 @@ export class TaskManager {
   /** A return that was not lost keeps its value when its task has run again. */
   #settleReturn(entry: ObjectEntry, value: Outcome, out: Out): void {
     if (entry.state === "PENDING") this.settle(entry, value, out);
-    else if (!(value instanceof FailedValue)) this.#references.discard(value);
+    else if (!(value instanceof FailedValue)) this.#references.discardReturn(entry, value);
   }
 
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {
@@ -216,7 +226,7 @@ export class TaskManager {
   #releaseArguments(task: TaskRecord): void {
     const { refs } = task;
     task.refs = null;
-    this.#references.freeEncoded(task.args);
+    freeArguments(task, this.#references);
     task.args = noArguments;
     if (refs === null) return;
     for (const entry of refs) {

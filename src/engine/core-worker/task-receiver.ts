@@ -10,23 +10,27 @@
  * Source: Ray task_receiver; protocols §4; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
-import type { HeldRef } from "#engine/protocol/hold.ts";
 import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
-import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
+import type { PushTask } from "#engine/protocol/task.ts";
+import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import type { ChildTasks } from "./child-tasks.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { HoldMaker } from "./hold-maker.ts";
-import { heldRefs, HoldWait } from "./hold-wait.ts";
-import { isUsed, type ObjectEntry } from "./object-entry.ts";
+import { HoldWait } from "./hold-wait.ts";
+import type { LocalCopies, LocalCopy } from "./local-copies.ts";
+import type { ObjectEntry } from "./object-entry.ts";
+import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { TaskReplies } from "./task-replies.ts";
 
 const streamsRemembered = 256;
 const noOutcomes: readonly Outcome[] = [];
@@ -39,14 +43,16 @@ export class IncomingTask {
   readonly attempt: number;
   readonly depth: number;
   readonly definition: FunctionDefinition;
-  readonly args: Encoded;
-  readonly values: readonly Outcome[] | null;
+  args: Encoded;
+  values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
   /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
   readonly covered: readonly RefSpecial[] | null;
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   waiting = false;
+  /** Set when its arguments had to be brought here. */
+  pull: ArgumentPull | null = null;
   /** Its refs have ended at the owner: its result is for nobody. */
   isCancelled = false;
   /** Its calls are cancelled with it, also those to come. */
@@ -73,9 +79,10 @@ export class IncomingTask {
 
 /** The actor that this worker hosts for the rest of its life. */
 export class IncomingActor {
-  readonly spec: ActorSpec;
+  spec: ActorSpec;
   readonly incarnation: number;
   readonly gpuIds: readonly number[];
+  pull: ArgumentPull | null = null;
   /** Refs that the constructor was given, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   /** 0 until it is constructed. */
@@ -100,6 +107,8 @@ export class TaskReceiver {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  readonly #arguments: ArgumentPulls;
+  readonly replies: TaskReplies;
   readonly #peers = new Map<Address, Peer>();
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
@@ -109,10 +118,18 @@ export class TaskReceiver {
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
-  constructor(context: ProcessContext, references: ReferenceCounter, holds: HoldMaker) {
-    this.#context = context;
-    this.#references = references;
-    this.#holds = holds;
+  constructor(parts: {
+    context: ProcessContext;
+    references: ReferenceCounter;
+    holds: HoldMaker;
+    copies: LocalCopies;
+    seals: ObjectSeals;
+  }) {
+    this.#context = parts.context;
+    this.#references = parts.references;
+    this.#holds = parts.holds;
+    this.#arguments = new ArgumentPulls(parts.copies);
+    this.replies = new TaskReplies(parts);
   }
 
   /** True when a frame taken from the transport would start now, or be sent back. */
@@ -165,11 +182,26 @@ export class TaskReceiver {
     if (holds !== null) this.#references.onReceivedHeld(holds, task.owner, out);
     if (args.specials.length > 0) task.pins = this.#pin(args, values, message.from);
     this.#running.add(task);
-    if (definition.timeoutMs > 0) {
-      const { stream, seq, from } = message;
-      out.send(from, { type: "taskStarted", from: this.#context.self, stream, seq });
+    const pull = this.#arguments.begin(message, this.actor !== null, out);
+    if (pull === null) this.#run(task, out);
+    else this.#onIncomplete(task, pull, out);
+  }
+
+  #run(task: IncomingTask, out: Out): void {
+    if (task.definition.timeoutMs > 0) {
+      const { stream, seq, owner } = task;
+      out.send(owner, { type: "taskStarted", from: this.#context.self, stream, seq });
     }
     out.instruct({ type: "runTask", task });
+  }
+
+  /** A copy that arguments wait for has come, or never will. */
+  onArgument(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome, out: Out): void {
+    const { target } = pull;
+    if (!this.#arguments.onArrival(pull, copy, outcome) || target === null) return;
+    if (target instanceof IncomingActor) this.#construct(target, pull, out);
+    else if (this.actor === null) this.#start(target, pull, out);
+    else this.#startInOrder(target.owner, out);
   }
 
   onConstructActor(message: ConstructActor, out: Out): void {
@@ -177,21 +209,30 @@ export class TaskReceiver {
       assert(this.actor.spec.actorId === message.spec.actorId, "a worker hosts one actor");
       return;
     }
-    this.actor = new IncomingActor(message);
-    const { args, values } = this.actor.spec;
-    if (args.specials.length > 0) this.actor.pins = this.#pin(args, values, message.from);
-    out.instruct({ type: "runConstructor", actor: this.actor });
+    const actor = new IncomingActor(message);
+    this.actor = actor;
+    const { args, values } = actor.spec;
+    if (args.specials.length > 0) actor.pins = this.#pin(args, values, message.from);
+    const pull = this.#arguments.begin(givenToActor(actor.spec), false, out);
+    if (pull === null) {
+      out.instruct({ type: "runConstructor", actor });
+      return;
+    }
+    pull.target = actor;
+    actor.pull = pull;
+    if (pull.isReady) this.#construct(actor, pull, out);
   }
 
   onConstructorFinished(finished: ConstructorFinished, out: Out): void {
     const { actor, failure, maxConcurrency } = finished;
     assert(this.actor === actor, "a constructor ends once");
     if (failure === null) actor.maxConcurrency = maxConcurrency;
+    if (actor.pull !== null) this.#arguments.end(actor.pull);
     const { pins } = actor;
     if (pins !== null) {
       actor.pins = null;
       const wait = new HoldWait({ type: "constructed", finished });
-      this.#unpin(pins, wait);
+      this.replies.unpin(pins, wait);
       if (wait.missingCount > 0) return;
     }
     this.onActorHeld(finished, out);
@@ -212,63 +253,9 @@ export class TaskReceiver {
     const { task } = event;
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
-    const isForNobody = task.isCancelled || this.#references.ended.has(task.owner);
-    this.#answer(isForNobody ? this.#withoutResult(event) : event, out);
+    if (task.pull !== null) this.#arguments.end(task.pull);
+    this.replies.onFinished(event, out);
     if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
-  }
-
-  /** At once, or when what the reply names and the task goes on using is held. */
-  #answer(finished: TaskFinished, out: Out): void {
-    const { task, outcome, outcomes } = finished;
-    this.#references.exportContained(outcome, task.owner);
-    for (const value of outcomes ?? noOutcomes) {
-      this.#references.exportContained(value, task.owner);
-    }
-    if (task.pins === null && outcomes === null && specialsOf(outcome).length === 0) {
-      this.#reply(finished, null, out);
-      return;
-    }
-    const wait = new HoldWait({ type: "reply", finished });
-    const values = outcomes === null ? [outcome] : [outcome, ...outcomes];
-    if (!this.#references.ended.has(task.owner)) {
-      for (const value of values) this.#holds.askInside(value, task.owner, wait);
-    }
-    const { pins } = task;
-    task.pins = null;
-    if (pins !== null) this.#unpin(pins, wait);
-    if (wait.missingCount === 0) this.#reply(finished, null, out);
-    else wait.pins = this.#references.pinInside(values, task.owner);
-  }
-
-  #withoutResult(finished: TaskFinished): TaskFinished {
-    this.#discard(finished.outcome, finished.outcomes);
-    return { ...finished, outcome: undefined, outcomes: null };
-  }
-
-  /** What the reply names and the task goes on using is held: its owner may let go. */
-  onReplyHeld(wait: HoldWait, finished: TaskFinished, out: Out): void {
-    if (this.#references.ended.has(finished.task.owner)) this.#holds.abandon(wait);
-    this.#references.unpin(wait.pins);
-    this.#reply(finished, heldRefs(wait), out);
-  }
-
-  #reply(finished: TaskFinished, holds: readonly HeldRef[] | null, out: Out): void {
-    const { task, durationMs, outcome, outcomes } = finished;
-    if (this.#references.ended.has(task.owner)) {
-      this.#discard(outcome, outcomes);
-      return;
-    }
-    out.send(task.owner, {
-      type: "taskReply",
-      from: this.#context.self,
-      stream: task.stream,
-      seq: task.seq,
-      durationMs,
-      outcome,
-      outcomes,
-      keptRefs: task.covered === null ? null : this.#keep(task.covered),
-      holds,
-    });
   }
 
   /** It was cancelled before it came: for its owner it is over, whatever the answer. */
@@ -296,12 +283,12 @@ export class TaskReceiver {
   }
 
   /** The task, if it runs. One that has not come yet never starts. */
-  cancel({ from, stream, seq, recursive }: CancelTask): IncomingTask | undefined {
+  cancel({ from, stream, seq, recursive }: CancelTask, out: Out): IncomingTask | undefined {
     for (const task of this.#running) {
       if (task.seq !== seq || task.stream !== stream || task.owner !== from) continue;
       task.isCancelled = true;
       if (recursive) task.refusesCalls = true;
-      return task;
+      return this.#withdraw(task, out) ? undefined : task;
     }
     const peer = this.#peerOf(from);
     if (seq <= (peer.lastSeqs.get(stream) ?? -1)) return undefined;
@@ -334,14 +321,14 @@ export class TaskReceiver {
   }
 
   /** Of an owner that has died, on a thread that it had leased; they are told to end. */
-  doom(owner: WorkerId): IncomingTask[] {
+  doom(owner: WorkerId, out: Out): IncomingTask[] {
     if (this.actor !== null) return [];
     const doomed = [...this.#running].filter((task) => task.owner === owner);
     for (const task of doomed) {
       task.isCancelled = true;
       task.refusesCalls = true;
     }
-    return doomed;
+    return doomed.filter((task) => !this.#withdraw(task, out));
   }
 
   onDoomLease({ owner }: DoomLease, out: Out): void {
@@ -354,6 +341,7 @@ export class TaskReceiver {
   }
 
   checkInvariants(): void {
+    this.#arguments.checkInvariants();
     for (const task of this.#waitingTasks) {
       assert(this.#running.has(task) && task.waiting, "a waiting task runs");
     }
@@ -363,6 +351,69 @@ export class TaskReceiver {
     for (const task of this.#running) if (task.owner === owner) return;
     this.#doomedOwners.delete(owner);
     out.send(this.#context.raylet, { type: "doomedEnded", from: this.#context.self, owner });
+  }
+
+  /** Its arguments must come first, or those of calls before it. */
+  #onIncomplete(task: IncomingTask, pull: ArgumentPull, out: Out): void {
+    pull.target = task;
+    task.pull = pull;
+    task.args = pull.args;
+    task.values = pull.values;
+    if (this.actor !== null) this.#startInOrder(task.owner, out);
+    else if (pull.isReady) this.#start(task, pull, out);
+    else this.onTaskWaiting({ type: "taskWaiting", task, waiting: true }, out);
+  }
+
+  #startInOrder(owner: WorkerId, out: Out): void {
+    for (let pull = this.#arguments.takeReady(owner); pull;) {
+      assert(pull.target instanceof IncomingTask, "calls stand in line");
+      this.#start(pull.target, pull, out);
+      pull = this.#arguments.takeReady(owner);
+    }
+  }
+
+  #start(task: IncomingTask, pull: ArgumentPull, out: Out): void {
+    pull.hasStarted = true;
+    const { failed } = pull;
+    if (failed !== null) {
+      this.#endUnrun(task, failed, out);
+      return;
+    }
+    this.onTaskWaiting({ type: "taskWaiting", task, waiting: false }, out);
+    task.args = pull.args;
+    task.values = pull.values;
+    this.#run(task, out);
+  }
+
+  /** It ends without having run. */
+  #endUnrun(task: IncomingTask, outcome: Outcome, out: Out): void {
+    this.onTaskWaiting({ type: "taskWaiting", task, waiting: false }, out);
+    const ended = { task, durationMs: 0, outcome, outcomes: null };
+    this.onTaskFinished({ type: "taskFinished", ...ended }, out);
+  }
+
+  /** True for one that still waited for its arguments: it never starts. */
+  #withdraw(task: IncomingTask, out: Out): boolean {
+    if (task.pull === null || task.pull.hasStarted) return false;
+    task.pull.hasStarted = true;
+    this.#endUnrun(task, undefined, out);
+    if (this.actor !== null) this.#startInOrder(task.owner, out);
+    return true;
+  }
+
+  #construct(actor: IncomingActor, pull: ArgumentPull, out: Out): void {
+    const { failed, args, values } = pull;
+    if (failed === null) {
+      actor.spec = { ...actor.spec, args, values };
+      out.instruct({ type: "runConstructor", actor });
+      return;
+    }
+    const { actorId, descriptor } = actor.spec;
+    const text = `an argument of its constructor failed: ${failed.error.message}`;
+    const error = engineError("ACTOR_DIED", text, actorId, descriptor.displayName);
+    const failure = { error, cause: failed.cause ?? undefined };
+    const ended = { actor, failure, maxConcurrency: 0 };
+    this.onConstructorFinished({ type: "constructorFinished", ...ended }, out);
   }
 
   #peerOf(address: Address): Peer {
@@ -419,31 +470,6 @@ export class TaskReceiver {
     entry.uses += 1;
     pins.push(entry);
     this.#holds.askForSelf(entry);
-  }
-
-  /** What is used on must be ours before the cover may go. */
-  #unpin(pins: readonly ObjectEntry[], wait: HoldWait): void {
-    this.#references.unpin(pins);
-    for (const entry of pins) {
-      if (isUsed(entry) && !entry.held) this.#holds.awaitOwn(entry, wait);
-    }
-  }
-
-  /** What user code goes on using, though the owner's cover for it ends with the reply. */
-  #keep(covered: readonly RefSpecial[]): ObjectName[] | null {
-    let kept: ObjectName[] | null = null;
-    for (const { owner, serial, index } of covered) {
-      const entry = this.#references.find(owner, { serial, index });
-      if (entry === undefined || !this.#references.keepCovered(entry)) continue;
-      (kept ??= []).push({ serial, index });
-    }
-    return kept;
-  }
-
-  /** The owner has died: nobody will ever ask for the results. */
-  #discard(outcome: Outcome, outcomes: readonly Outcome[] | null): void {
-    this.#references.discard(outcome);
-    for (const value of outcomes ?? noOutcomes) this.#references.discard(value);
   }
 
   #creationFailure(failure: NonNullable<ConstructorFinished["failure"]>): FailedCreation {

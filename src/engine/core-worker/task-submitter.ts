@@ -153,8 +153,13 @@ export class TaskSubmitter {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
       const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
-      if (isUnstarted && !task.isCancelled) unstarted.push(task);
-      else this.#retries.onWorkerLost(task, error, nowMs, out);
+      if (isUnstarted && !task.isCancelled) {
+        unstarted.push(task);
+        continue;
+      }
+      // First: the next attempt stores under another version.
+      this.#references.giveUp(task, lease.workerId);
+      this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);
@@ -352,7 +357,7 @@ export class TaskSubmitter {
       functionNumber: template.functionNumber,
       definition: lease.definitionKnown ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task),
+      values: this.#dependencies.exportArguments(task, lease.workerId),
       gpuIds: lease.gpuIds,
       holds: null,
     });

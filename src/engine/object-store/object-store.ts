@@ -4,9 +4,9 @@
  *
  * State:  the allocator; per process its last answers, so that a repeated request gets the same
  *         extent.
- * In/out: allocateArena, freeArena, the end of a process → arenaAllocated.
+ * In/out: allocateArena, freeArena, the end of a process → arenaAllocated; when it is full, evict.
  * Bounds: `answersMax` answers a process, none for processes that ended.
- * Errors: no room → OBJECT_STORE_FULL in the answer, at once; nothing queues here.
+ * Errors: no room, and nothing to evict → OBJECT_STORE_FULL in the answer, at once.
  * Limits: what a dead worker had stays allocated until shutdown, because views on it may live in
  *         other threads; giving it back needs the pins of the object-store protocol.
  * Source: Ray plasma's create request queue; decisions on memory, 1.
@@ -16,8 +16,13 @@ import { engineError } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
-import type { AllocateArena, ArenaAllocated, FreeArena } from "#engine/protocol/object.ts";
-import { Allocator, extentAlignment } from "./allocator.ts";
+import type {
+  AllocateArena,
+  ArenaAllocated,
+  ArenaExtent,
+  FreeArena,
+} from "#engine/protocol/object.ts";
+import { Allocator, extentAlignment, type Placed } from "./allocator.ts";
 
 const answersMax = 64;
 
@@ -27,13 +32,38 @@ export class ObjectStore {
   /** Process → requestId → answer, oldest first; an inner map is never empty. */
   readonly #answers = new Map<Address, Map<number, ArenaAllocated>>();
 
-  constructor(self: Address, segmentSizes: readonly number[]) {
+  /** Gives up something that is here for convenience only; false when there is nothing. */
+  readonly #evict: (out: Outbox<never>) => boolean;
+
+  constructor(
+    self: Address,
+    segmentSizes: readonly number[],
+    evict: (out: Outbox<never>) => boolean = () => false,
+  ) {
+    this.#evict = evict;
     this.#self = self;
     this.#allocator = new Allocator(segmentSizes);
   }
 
   get freeBytes(): number {
     return this.#allocator.freeBytes;
+  }
+
+  /** One object may have so many. */
+  get largestBytes(): number {
+    return this.#allocator.largestSegmentBytes();
+  }
+
+  /** Room for an object that comes from another node; null when there is none. */
+  reserve(size: number, out: Outbox<never>): ArenaExtent | null {
+    const placed = this.#allocate(size, out);
+    return placed === null ? null : { ...placed, size };
+  }
+
+  free({ segment, offset, size }: ArenaExtent): void {
+    // Segments beyond are a thread's own, made for one object: nothing to give out again.
+    if (segment >= this.#allocator.segmentCount) return;
+    this.#allocator.free(segment, offset, wholeUnits(size));
   }
 
   onAllocateArena(message: AllocateArena, out: Outbox<never>): void {
@@ -43,7 +73,7 @@ export class ObjectStore {
       out.send(from, known);
       return;
     }
-    const placed = this.#allocator.allocate(wholeUnits(size));
+    const placed = this.#allocate(size, out);
     const answer: ArenaAllocated = {
       type: "arenaAllocated",
       from: this.#self,
@@ -57,12 +87,7 @@ export class ObjectStore {
   }
 
   onFreeArena(message: FreeArena): void {
-    for (const { segment, offset, size } of message.extents) {
-      // Segments beyond are a thread's own, made for one object: there is nothing to give out
-      // again.
-      if (segment < this.#allocator.segmentCount)
-        this.#allocator.free(segment, offset, wholeUnits(size));
-    }
+    for (const extent of message.extents) this.free(extent);
   }
 
   /** The process has ended and repeats nothing. */
@@ -74,6 +99,13 @@ export class ObjectStore {
     this.#allocator.checkInvariants();
     for (const answers of this.#answers.values()) {
       assert(answers.size > 0 && answers.size <= answersMax, "answers kept for a process");
+    }
+  }
+
+  #allocate(size: number, out: Outbox<never>): Placed | null {
+    for (;;) {
+      const placed = this.#allocator.allocate(wholeUnits(size));
+      if (placed !== null || !this.#evict(out)) return placed;
     }
   }
 

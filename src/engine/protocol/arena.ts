@@ -14,3 +14,19 @@ export interface Arena {
   /** The whole segment; a view costs an object, so callers index into this one. */
   bytes(segment: number): Uint8Array;
 }
+
+/** Bytes inside a frame: lent until the handler of its message returns, instructions included. */
+export class FrameBytes {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly size: number;
+
+  constructor(bytes: Uint8Array, start: number, size: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.size = size;
+  }
+}
+
+/** The arena of a process that serves chunks: what the codec copies them out of. */
+export type ArenaBytes = Pick<Arena, "bytes">;

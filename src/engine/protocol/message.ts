@@ -1,5 +1,6 @@
 /** Everything one process may say to another. A message never changes after it was sent. */
 import type { CancelMessage } from "./cancel.ts";
+import type { CopyMessage } from "./copy.ts";
 import type { GcsMessage } from "./gcs.ts";
 import type { HoldMessage } from "./hold.ts";
 import type { LeaseMessage } from "./lease.ts";
@@ -12,6 +13,7 @@ export type Message =
   | LeaseMessage
   | TaskMessage
   | ObjectMessage
+  | CopyMessage
   | HoldMessage
   | GcsMessage
   | ProbeMessage

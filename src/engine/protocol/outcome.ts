@@ -2,7 +2,7 @@
  * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded
  * bytes inside a frame (inline), bytes in the node's arena (stored), or an error.
  */
-import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 
@@ -52,18 +52,32 @@ export class InlineValue {
   }
 }
 
-/** Bytes of one encoded value in the arena of this node. */
+/** Bytes of one encoded value in the arena of a node. */
 export class StoredValue {
   readonly segment: number;
   readonly offset: number;
   readonly size: number;
   readonly specials: readonly Special[];
+  /** Whose arena; null for the node of the process that has this. */
+  readonly node: NodeId | null;
+  /** The attempt that made it; 0 for what no task made. */
+  readonly version: number;
 
-  constructor(segment: number, offset: number, size: number, specials: readonly Special[]) {
+  // oxlint-disable-next-line max-params -- the place is four numbers, and most lie here.
+  constructor(
+    segment: number,
+    offset: number,
+    size: number,
+    specials: readonly Special[],
+    node: NodeId | null = null,
+    version = 0,
+  ) {
     this.segment = segment;
     this.offset = offset;
     this.size = size;
     this.specials = specials;
+    this.node = node;
+    this.version = version;
   }
 }
 

@@ -37,8 +37,8 @@ function ownInline(value: InlineValue): InlineValue {
 }
 
 function ownStored(value: StoredValue): StoredValue {
-  const { segment, offset, size } = value;
-  return new StoredValue(segment, offset, size, ownSpecials(value.specials));
+  const { segment, offset, size, node, version } = value;
+  return new StoredValue(segment, offset, size, ownSpecials(value.specials), node, version);
 }
 
 /** Only a remote function carries bytes of its own: its options. */

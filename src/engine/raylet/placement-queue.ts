@@ -15,7 +15,9 @@ import type { Address } from "#engine/common/ids.ts";
 import { requestKey } from "#engine/common/resources.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
+import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { Allocation } from "./local-resources.ts";
 import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
 
@@ -25,7 +27,14 @@ export interface PendingReason {
   readonly text: string;
 }
 
-export type RayletInstruction = WorkerInstruction | ExitNode;
+/** Copy what has come from another node into the arena. */
+export interface StoreChunk {
+  readonly type: "storeChunk";
+  readonly bytes: FrameBytes;
+  readonly to: ArenaExtent;
+}
+
+export type RayletInstruction = WorkerInstruction | ExitNode | StoreChunk;
 export type RayletOut = Outbox<RayletInstruction>;
 
 /** Notices of a changed reason that one claim may cause. */

@@ -10,7 +10,6 @@
  *         that ended.
  * Source: Ray node_manager; protocols §4 Lease.
  */
-import { unreachable } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
@@ -36,10 +35,10 @@ import type {
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
 import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/state.ts";
-import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
 import { Membership } from "./membership.ts";
+import { ObjectManager, type ObjectManagerMessage } from "./object-manager.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import type { RayletInstruction, RayletOut } from "./placement-queue.ts";
 import { Placement } from "./placement.ts";
@@ -47,6 +46,8 @@ import { StateCollector } from "./state-collector.ts";
 import { describeExit, exitError } from "./worker-exit.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { PooledWorker } from "./worker-pool.ts";
+
+const nodeIdLength = 32;
 
 export type { RayletInstruction } from "./placement-queue.ts";
 
@@ -64,6 +65,7 @@ export type RayletMessage =
   | ActorConstructed
   | AllocateArena
   | FreeArena
+  | ObjectManagerMessage
   | ListState
   | StateCollected
   | StopLeasedWorker
@@ -101,7 +103,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #placement: Placement;
   readonly #leases: LeaseManager;
   readonly #actors: LocalActors;
-  readonly #objectStore: ObjectStore;
+  readonly #objects: ObjectManager;
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
   readonly #state: StateCollector;
@@ -127,7 +129,14 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       peers: this.#peers,
     });
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
-    this.#objectStore = new ObjectStore(nodeId, segments);
+    this.#objects = new ObjectManager({
+      nodeId,
+      config,
+      segments,
+      peers: this.#peers,
+      hasEnded: (process) => this.#hasEnded(process),
+      deathOf: (id) => this.#membership.deathOf(id),
+    });
     this.#state = new StateCollector({
       nodeId,
       stateTimeoutMs: config.stateTimeoutMs,
@@ -144,8 +153,13 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       infeasible: this.#placement.infeasibleCount,
       actors: this.#actors.actorCount,
       workers: this.#pool.size,
-      arenaFreeBytes: this.#objectStore.freeBytes,
+      arenaFreeBytes: this.#objects.store.freeBytes,
     };
+  }
+
+  /** Copies of objects, pulls and pushes; for status and tests. */
+  get objects(): ObjectManager {
+    return this.#objects;
   }
 
   /** In fixed point; CPU may be below 0 for a while. */
@@ -163,6 +177,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#membership.onAvailableChanged(nowMs);
     }
     this.#membership.settle(nowMs, out);
+    this.#objects.settle(nowMs, out);
   }
 
   nextDeadlineMs(): number {
@@ -172,6 +187,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#leases.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
       this.#state.nextDeadlineMs(),
+      this.#objects.nextDeadlineMs(),
     );
   }
 
@@ -180,7 +196,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#placement.checkInvariants();
     this.#leases.checkInvariants();
     this.#actors.checkInvariants();
-    this.#objectStore.checkInvariants();
+    this.#objects.checkInvariants();
     this.#membership.checkInvariants();
     this.#peers.checkInvariants();
   }
@@ -209,9 +225,9 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "actorConstructed":
         return this.#actors.onActorConstructed(event, out);
       case "allocateArena":
-        return this.#objectStore.onAllocateArena(event, out);
+        return this.#objects.store.onAllocateArena(event, out);
       case "freeArena":
-        return this.#objectStore.onFreeArena(event);
+        return this.#objects.store.onFreeArena(event);
       case "listState":
         return this.#state.onListState(event, nowMs, out);
       case "stateCollected":
@@ -237,7 +253,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "writable":
         return;
       default:
-        unreachable(event, "event of a raylet");
+        this.#objects.handle(event, out);
     }
   }
 
@@ -277,7 +293,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
-    this.#objectStore.forget(workerId);
+    this.#objects.onProcessEnded(workerId, error.message, out);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
     this.#leases.tellDoomed(nowMs, out);
@@ -304,7 +320,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { workerId, error } = message;
     if (!this.#peers.onWorkerDied(message)) return;
     this.#leases.onWorkerExited(workerId, error, out);
-    this.#objectStore.forget(workerId);
+    this.#objects.onProcessEnded(workerId, error.message, out);
     this.#tellProcesses(this.#workerDied(workerId, error), out);
     this.#leases.tellDoomed(nowMs, out);
   }
@@ -313,6 +329,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
+    this.#objects.onNodeDied(nodeId, reason, out);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
     this.#leases.tellDoomed(nowMs, out);
@@ -334,6 +351,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#placement.onDeadline(nowMs);
     this.#leases.onDeadline(nowMs, out);
     this.#state.onDeadline(nowMs, out);
+    this.#objects.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {
       const worker = this.#pool.stopOverdue(nowMs, out);
@@ -351,6 +369,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   #hasEnded(process: Address): boolean {
     if (process === gcsAddress || process === this.#options.nodeId) return false;
     const id = process as WorkerId;
+    // Another raylet.
+    if (process.length === nodeIdLength) {
+      return this.#membership.deathOf(process as NodeId) !== undefined;
+    }
     if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }

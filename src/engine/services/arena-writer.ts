@@ -55,6 +55,11 @@ export class ArenaWriter {
     this.#options = options;
   }
 
+  /** Of the chunks that were granted: what no object lies in. For status and tests. */
+  get unusedBytes(): number {
+    return this.#chunk.size - this.#used + (this.#nextChunk?.size ?? 0);
+  }
+
   /** Asks for the first chunk ahead of its use. */
   warmUp(): void {
     this.#requestChunk();

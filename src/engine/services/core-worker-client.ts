@@ -21,6 +21,7 @@ import type {
 } from "#engine/core-worker/calls.ts";
 import { ChildTasks } from "#engine/core-worker/child-tasks.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import type { CopyUser, LocalCopy } from "#engine/core-worker/local-copies.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -132,6 +133,7 @@ export class CoreWorkerClient {
   #openRequestCount = 0;
   #droppedRefs: ObjectEntry[] = [];
   #droppedViews: ObjectEntry[] = [];
+  #droppedCopies: { copy: LocalCopy; user: CopyUser }[] = [];
   #reclaimIsDue = false;
 
   constructor(options: ClientOptions) {
@@ -274,6 +276,12 @@ export class CoreWorkerClient {
 
   dropView(entry: ObjectEntry): void {
     this.#droppedViews.push(entry);
+    this.#reclaimSoon();
+  }
+
+  /** A view on a copy that was pulled: of another node, or of an owner there. */
+  dropCopy(copy: LocalCopy, user: CopyUser): void {
+    this.#droppedCopies.push({ copy, user });
     this.#reclaimSoon();
   }
 
@@ -439,10 +447,13 @@ export class CoreWorkerClient {
       this.#reclaimIsDue = false;
       const refs = this.#droppedRefs;
       const views = this.#droppedViews;
+      const uses = this.#droppedCopies;
       this.#droppedRefs = [];
       this.#droppedViews = [];
+      this.#droppedCopies = [];
       if (refs.length > 0) this.dispatch({ type: "removeRefs", entries: refs });
       if (views.length > 0) this.dispatch({ type: "releaseViews", entries: views });
+      if (uses.length > 0) this.dispatch({ type: "releaseCopies", uses });
     });
   }
 

@@ -143,7 +143,9 @@ export class Host implements TransportReceiver {
 
   onMessage(to: Address, message: Message): void {
     this.dispatch(to, message);
-    if (message.type === "pushTask") this.#tasks?.runAccepted();
+    // A task that waited for its arguments starts when the last of them is here.
+    const { type } = message;
+    if (type === "pushTask" || type === "objectLocal") this.#tasks?.runAccepted();
   }
 
   onWritable(peer: Address): void {

@@ -10,6 +10,7 @@ import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { OwnedLauncher } from "./owned-launcher.ts";
 import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { Raylet, RayletOptions } from "#engine/raylet/raylet.ts";
@@ -22,6 +23,8 @@ export interface NodeOptions {
   readonly host: Host;
   readonly launcher: OwnedLauncher;
   readonly raylet: RayletOptions;
+  /** The node's memory: chunks of objects are copied into it. */
+  readonly arena: ArenaBytes;
   /** A driver that lives on this node, if any. */
   readonly driverId: WorkerId | null;
   /** The head hosts the GCS. */
@@ -56,9 +59,9 @@ export function startNode(options: NodeOptions): RunningNode {
 }
 
 function layerOf(options: NodeOptions): Layer.Layer<Scheduler> {
-  const { host, launcher, raylet, driverId, isHead, onExit } = options;
+  const { host, launcher, raylet, arena, driverId, isHead, onExit } = options;
   const ports = Layer.merge(Layer.succeed(NodeHost, host), Layer.succeed(WorkerLauncher, launcher));
-  const scheduler = Scheduler.layer(raylet, driverId, onExit);
+  const scheduler = Scheduler.layer(raylet, arena, driverId, onExit);
   // The head's raylet registers at the GCS as its first act: that is there before it.
   const gcs = GcsService.layer(raylet.config);
   const services = isHead ? scheduler.pipe(Layer.provideMerge(gcs)) : scheduler;

@@ -6,7 +6,9 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import { storeChunk } from "./store-chunk.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
 
 export class Scheduler extends Context.Service<Scheduler, { readonly machine: Raylet }>()(
@@ -15,6 +17,7 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
   /** Registers the node and its driver, starts the first workers; ends them all with the scope. */
   static layer(
     options: RayletOptions,
+    arena: ArenaBytes,
     driverId: WorkerId | null,
     onExit: (reason: string) => void,
   ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
@@ -29,6 +32,7 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
         host.attach(nodeId, machine, (instruction: RayletInstruction) => {
           if (instruction.type === "startWorker") launcher.start(instruction.workerId);
           else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
+          else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
           else onExit(instruction.reason);
         });
         if (driverId !== null) {

@@ -2,6 +2,7 @@
 import { AgreementOracle } from "./agreement.ts";
 import type { RareState } from "#sim/reached.ts";
 import { CancelOracle } from "./cancel.ts";
+import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
@@ -37,6 +38,7 @@ export function allOracles({
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
     (violate) => new ReferenceOracle(violate, processes),
+    (violate) => new CopyOracle(violate, mark),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new TimeOracle(violate, mayStandStill),

@@ -15,6 +15,7 @@ import { Recent } from "./recent.ts";
 import { idOf, mayWaitForEver } from "./tasks.ts";
 
 const workerIdLength = 40;
+const taskIdLength = 52;
 
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
@@ -89,7 +90,7 @@ export class LossOracle extends Oracle {
   }
 
   /** "" for an error that tells the truth. */
-  #whyUntrue({ type, message, subject }: EngineError): string {
+  #whyUntrue({ type, message, subject, detail }: EngineError): string {
     const fates = this.#fates();
     switch (type) {
       case "TASK_ERROR":
@@ -114,6 +115,11 @@ export class LossOracle extends Oracle {
       case "OBJECT_LOST":
         // Whoever held it for another may have ended before the owner knew of the other.
         return fates.hasLostProcess ? "" : "every process lives";
+      case "OBJECT_RECONSTRUCTION_FAILED":
+        if (!fates.hasLostNode) return "every node lives";
+        if (detail === "PUT") return "what was put lies on its owner's node";
+        if (detail !== "MAX_ATTEMPTS_EXCEEDED") return "";
+        return this.#hasRetryLeft(subject.slice(0, taskIdLength)) ? "it had a retry left" : "";
       case "ACTOR_DIED":
         return this.#hasDied(subject as ActorId) ? "" : "nothing has happened to that actor";
       default:

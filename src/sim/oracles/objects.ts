@@ -14,7 +14,14 @@ import {
   StoredValue,
 } from "#engine/protocol/outcome.ts";
 import { WaitingCall } from "#api/get.ts";
-import { type Digest, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
+import {
+  type Digest,
+  Oracle,
+  readableIn,
+  type Scope,
+  type Violate,
+  type WatchedProcess,
+} from "./oracle.ts";
 import { Recent } from "./recent.ts";
 import { idOf, type ObjectName } from "./tasks.ts";
 
@@ -86,18 +93,19 @@ export class ObjectOracle extends Oracle {
 
   override onSettled(request: GetRequest, by: WatchedProcess, digest: Digest): void {
     for (const entry of request.entries) {
-      if (entry.state === "PENDING") continue;
+      const read = readableIn(by, entry);
+      if (read === null) continue;
       if (entry.state === "FREED") {
         this.violate({ entity: idOf(entry), message: "it was freed while a call waited for it" });
         continue;
       }
       // A call of wait gives no value.
-      const { outcome } = entry;
+      const { outcome } = read;
       const givesView = outcome instanceof StoredValue && request.failsEarly && !request.timedOut;
       this.#look(entry, outcome, {
         digest,
         viewer: givesView ? callerOf(request, by) : "",
-        attempt: entry instanceof TaskRecord ? entry.attempt : null,
+        attempt: attemptOf(entry, outcome),
       });
     }
   }
@@ -179,6 +187,12 @@ function suspect(made: Made, name: string): void {
   const [oldest] = suspects;
   suspects.delete(oldest as string);
   made.hasMoreSuspects = true;
+}
+
+/** Which one its owner waited for; null for who cannot know, or of whom several may count. */
+function attemptOf(entry: ObjectEntry, outcome: Outcome): number | null {
+  if (outcome instanceof StoredValue) return outcome.version;
+  return entry instanceof TaskRecord && entry.moreReturns === null ? entry.attempt : null;
 }
 
 function callerOf(request: GetRequest, { life }: WatchedProcess): string {

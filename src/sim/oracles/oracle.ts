@@ -48,6 +48,16 @@ export interface Scope {
   readonly rememberedMax: number;
 }
 
+/** The object as the process may read it now; null while it has no value, or none within reach. */
+export function readableIn(
+  { client }: WatchedProcess,
+  entry: ObjectEntry,
+): { outcome: Outcome } | null {
+  const { copies } = client.core;
+  if (entry.state === "PENDING" || !copies.isReadable(entry)) return null;
+  return { outcome: copies.readable(entry) };
+}
+
 export abstract class Oracle {
   /** `<number> <name>` as in docs/internals/simulation.md. */
   abstract readonly name: string;

@@ -7,12 +7,13 @@ import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import { StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import {
   type Digest,
   type Fates,
   Oracle,
+  readableIn,
   type Scope,
   type Violate,
   type WatchedProcess,
@@ -106,19 +107,23 @@ export class TaskOracle extends Oracle {
     if (attempt !== undefined) attempt.task = null;
   }
 
-  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
+  override onSettled({ entries }: GetRequest, by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
-      const { outcome } = entry;
       const first = this.#told.get(entry);
-      if (entry.state === "PENDING") {
-        if (first !== undefined) this.#contradicted(entry, first, "pending");
+      const read = readableIn(by, entry);
+      if (read === null) {
+        const isBack = entry.state === "PENDING" && first !== undefined;
+        if (isBack && !this.#mayBeLost(first)) this.#contradicted(entry, first, "pending");
         continue;
       }
+      const { outcome } = read;
       const now = { digest: digest(outcome), isStored: outcome instanceof StoredValue };
-      if (first === undefined) this.#told.set(entry, now);
+      // Whether a loss is true is the question of oracle 4.
+      if (first === undefined || isLoss(outcome)) this.#told.set(entry, now);
       // Bytes that change where they lie are the business of immutability.
       else if (first.digest !== now.digest && !(first.isStored && now.isStored)) {
-        this.#contradicted(entry, first, now.digest);
+        if (this.#mayBeLost(first)) this.#told.set(entry, now);
+        else this.#contradicted(entry, first, now.digest);
       }
     }
   }
@@ -158,10 +163,25 @@ export class TaskOracle extends Oracle {
     this.violate({ entity: taskIdHex(owner, serial), message });
   }
 
+  /** Bytes in an arena go with their node, and may be made anew. */
+  #mayBeLost({ isStored }: Told): boolean {
+    return isStored && this.#fates().hasLostNode;
+  }
+
   #contradicted(entry: ObjectEntry, first: Told, now: string): void {
     const message = `its outcome was ${first.digest} and then ${now}`;
     this.violate({ entity: idOf(entry), message });
   }
+}
+
+const losses: ReadonlySet<string> = new Set([
+  "OBJECT_LOST",
+  "OBJECT_RECONSTRUCTION_FAILED",
+  "OWNER_DIED",
+]);
+
+function isLoss(outcome: Outcome): boolean {
+  return outcome instanceof FailedValue && losses.has(outcome.error.type);
 }
 
 /** What fits no node waits, with that as its reason. */

@@ -6,6 +6,7 @@ import {
   frameBytesMax,
   FrameWriter,
 } from "#engine/protocol/codec/codec.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 
 /** Frames lie one behind the other in memory that is never written twice. */
@@ -36,7 +37,7 @@ const writer = new FrameWriter(new Uint8Array(0));
 let current = new Slab(0);
 let usedBytes = 0;
 
-export function frameOf(to: Address, message: Message): Frame {
+export function frameOf(to: Address, message: Message, arena: ArenaBytes | null): Frame {
   const sizeMax = frameBytesMax(message);
   if (usedBytes + sizeMax > current.bytes.length) {
     current = new Slab(Math.max(slabBytes, sizeMax));
@@ -44,6 +45,7 @@ export function frameOf(to: Address, message: Message): Frame {
   }
   const [slab, start] = [current, usedBytes];
   writer.pointAt(slab.bytes, slab.view, start);
+  writer.arena = arena;
   encodeMessage(message, 0, writer);
   usedBytes = writer.at;
   const sizeBytes = usedBytes - start;

@@ -8,6 +8,7 @@
  */
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
@@ -38,8 +39,14 @@ export class Network {
     this.watch = watch;
   }
 
-  join(place: Omit<Place, "isClosed">, addresses: readonly Address[], to: TransportReceiver) {
-    const endpoint = new Endpoint(this, place, to);
+  /** `arena`: of a raylet, which sends chunks out of it. */
+  join(
+    place: Omit<Place, "isClosed">,
+    addresses: readonly Address[],
+    to: TransportReceiver,
+    arena: ArenaBytes | null = null,
+  ): Endpoint {
+    const endpoint = new Endpoint(this, place, to, arena);
     for (const address of addresses) this.#endpoints.set(address, endpoint);
     return endpoint;
   }
@@ -125,6 +132,7 @@ export class Endpoint implements Transport, Place {
   readonly channels = new Map<Endpoint, Channel>();
   readonly #network: Network;
   readonly #receiver: TransportReceiver;
+  readonly #arena: ArenaBytes | null;
   readonly #control = new Deque<Frame>();
   readonly #tasks = new Deque<TaskFrame>();
   /** Task frames in rings to us that have not been taken, by frame. */
@@ -132,8 +140,14 @@ export class Endpoint implements Transport, Place {
   #nextPosition = 0;
   isClosed = false;
 
-  constructor(network: Network, { name, node }: Omit<Place, "isClosed">, to: TransportReceiver) {
+  constructor(
+    network: Network,
+    { name, node }: Omit<Place, "isClosed">,
+    to: TransportReceiver,
+    arena: ArenaBytes | null,
+  ) {
     this.#network = network;
+    this.#arena = arena;
     this.name = name;
     this.node = node;
     this.#receiver = to;
@@ -150,13 +164,13 @@ export class Endpoint implements Transport, Place {
   send(to: Address, message: Message): void {
     const target = this.#network.endpointOf(to);
     if (target === undefined || this.isClosed) return;
-    this.#network.carry(this, target, frameOf(to, message));
+    this.#network.carry(this, target, frameOf(to, message, this.#arena));
   }
 
   sendTask(to: Address, message: PushTask): number {
     const target = this.#network.endpointOf(to);
     if (target === undefined || this.isClosed) return -1;
-    const frame = frameOf(to, message);
+    const frame = frameOf(to, message, null);
     const position = target.#nextPosition++;
     if (target.node === this.node) {
       this.#network.watch.onSent(frame, { from: this, to: target });

@@ -138,6 +138,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
       "class" as const,
       "other" as const,
     ),
+    spread: fc.boolean(),
   });
   const relay = { weight: 2, arbitrary: relays(bytes) };
   return fc.oneof({ weight: 8, arbitrary: task }, relay, ...small);

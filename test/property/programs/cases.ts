@@ -24,6 +24,9 @@ const settings = fc.record({
   leaseTurnMs: fc.constantFrom(500, 10, 1),
   forceGraceMs: fc.constantFrom(100, 10, 0),
   deadlockProbeMs: fc.constantFrom(200, 1),
+  pullChunkBytes: fc.constantFrom(5 << 20, 1_000, 100),
+  pullBytesInFlightMax: fc.constantFrom(64 << 20, 2_000),
+  copyLingerMs: fc.constantFrom(1_000, 5),
 });
 
 /** Most programs are over in so many virtual milliseconds. */

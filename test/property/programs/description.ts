@@ -30,6 +30,8 @@ export type Step =
       readonly maxRetries: 0 | 1 | 3;
       /** `matching` and `class` match what bodies throw themselves, `other` does not. */
       readonly retryExceptions: boolean | "matching" | "class" | "other";
+      /** To whichever node is next, though there be room here. */
+      readonly spread?: boolean;
     }
   /**
    * As many short tasks of one kind, with the numbers n, n + 1 … of their own. The last one waits

@@ -5,7 +5,9 @@ import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
+import { requireClient } from "#api/runtime.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
+import { SimReclaimer } from "#sim/reclaimer.ts";
 import {
   type Body,
   notKept,
@@ -57,7 +59,10 @@ class Keeper {
     this.#lastSeqs.set(caller, seq);
     this.#kept.set(`${caller}/${seq}`, keep ? nested : []);
     if (!keep) dispose(nested);
-    for (const value of direct) dispose(refsIn(value));
+    for (const value of direct) {
+      dispose(refsIn(value));
+      letGo(value);
+    }
     if (ms > 0) await sleep(ms);
     return numberOfCall(direct.map(numberIn), nested.length);
   }
@@ -96,7 +101,10 @@ interface ShortHead {
 
 const runShortTask = remote(
   ({ n, ms, awaited }: ShortHead, ...direct: Value[]): number | Promise<number> => {
-    for (const value of direct) dispose(refsIn(value));
+    for (const value of direct) {
+      dispose(refsIn(value));
+      letGo(value);
+    }
     const result = numberOfBody(n, direct.map(numberIn));
     if (awaited.length > 0) return addAwaited(result, awaited);
     return ms === 0 ? result : sleep(ms).then(() => result);
@@ -115,9 +123,12 @@ async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
 
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
+  // Away from the driver's node, where there are others: their arguments and results travel.
+  const far = { schedulingStrategy: "SPREAD" } as const;
+  const [Many, One] = [KeeperActor.options(far), OneCallKeeper.options(far)];
   const actors = Array.from({ length: program.actorCount }, (_, i) =>
     // Every other one has calls that wait at the actor itself.
-    (i % 2 === 0 ? KeeperActor : OneCallKeeper).remote(),
+    (i % 2 === 0 ? Many : One).remote(),
   );
   const { body } = program;
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
@@ -143,7 +154,10 @@ class Running {
     this.#isDriver = direct === null;
     this.#caller = this.#isDriver ? head.caller : `${head.caller}#${attemptNumber()}`;
     for (const ref of head.nested) this.#slots.push({ ref });
-    for (const value of direct ?? []) this.#addValue(value);
+    for (const value of direct ?? []) {
+      this.#addValue(value);
+      letGo(value);
+    }
   }
 
   async toLastStep(): Promise<Ref[]> {
@@ -226,7 +240,8 @@ class Running {
     const head = { caller: child, body: step.body, nested, actors };
     const { cpus, maxRetries, retryExceptions: given } = step;
     const retryExceptions = typeof given === "boolean" ? given : exceptions[given];
-    const options = { numCpus: cpus, maxRetries, retryExceptions };
+    const schedulingStrategy = step.spread === true ? "SPREAD" : "DEFAULT";
+    const options = { numCpus: cpus, maxRetries, retryExceptions, schedulingStrategy } as const;
     if (step.returns === 1) {
       this.#add(runTask.options(options).remote(head, ...direct) as Ref);
     } else {
@@ -259,8 +274,11 @@ class Running {
     const startMs = performance.now();
     try {
       const values = await get(refs, timeoutMs === null ? {} : { timeoutMs });
-      if (this.#isDriver || timeoutMs !== null) values.forEach((value) => dispose(refsIn(value)));
-      else for (const value of values) this.#addValue(value);
+      for (const value of values) {
+        if (this.#isDriver || timeoutMs !== null) dispose(refsIn(value));
+        else this.#addValue(value);
+        letGo(value);
+      }
     } catch (error) {
       if (timeoutMs === null) throw error;
       if (error instanceof GetTimeoutError) checkNotEarly(startMs, timeoutMs);
@@ -308,7 +326,9 @@ async function waitFor(refs: Ref[], count: number, timeoutMs: number | null): Pr
   }
   for (const ref of ready) {
     try {
-      dispose(refsIn(await get(ref, { timeoutMs: 0 })));
+      const value = await get(ref, { timeoutMs: 0 });
+      dispose(refsIn(value));
+      letGo(value);
     } catch (error) {
       if (!(error instanceof MobulaError)) throw error;
       if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
@@ -331,9 +351,11 @@ async function outcomeOf(ref: Ref): Promise<Outcome> {
     return failureOf(error);
   }
   const refs = refsIn(value);
+  const bytes = typeof value === "number" ? 0 : bytesIn(value);
+  letGo(value);
   const inner = await Promise.all(refs.map(outcomeOf));
   dispose(refs);
-  return { n: numberIn(value), refs: inner, bytes: typeof value === "number" ? 0 : bytesIn(value) };
+  return { n: numberIn(value), refs: inner, bytes };
 }
 
 function failureOf(error: unknown): Outcome {
@@ -360,6 +382,13 @@ function refsIn(value: Value): readonly Ref[] {
 /** -1 when they are not what they were. */
 function bytesIn({ n, pad }: Rich): number {
   return pad.every((byte) => byte === (n & 255)) ? pad.length : -1;
+}
+
+/** Its bytes are not looked at any more: a simulated collector may take them. */
+function letGo(value: Value): void {
+  if (typeof value === "number") return;
+  const reclaimer = requireClient("get")?.client.reclaimer;
+  if (reclaimer instanceof SimReclaimer) reclaimer.drop(value.pad.buffer);
 }
 
 function dispose(refs: readonly Ref[]): void {

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 3;
+export const wireVersion = 4;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -87,6 +87,22 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   stopLeasedWorker: 84,
   doomLease: 85,
   doomedEnded: 86,
+  objectSealed: 96,
+  objectsKept: 97,
+  pullObject: 98,
+  objectLocal: 99,
+  unpinObjects: 100,
+  locateObject: 101,
+  objectLocations: 102,
+  copyAdded: 103,
+  copyGone: 104,
+  pinCopy: 105,
+  copyPinned: 106,
+  freeObjects: 107,
+  segmentFreed: 108,
+  pullChunk: 109,
+  chunk: 110,
+  notHere: 111,
 };
 
 const headBytes = 2;

@@ -13,10 +13,9 @@ import type {
 import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { HoldId, HoldMessage, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Message } from "#engine/protocol/message.ts";
-import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
-import type { ObjectName } from "#engine/protocol/task.ts";
-import type { Field } from "./field.ts";
+import { copyMessages, extentField, objectName } from "./copy-messages.ts";
+import type { MessageFields } from "./field.ts";
 import {
   anyNumber,
   bool,
@@ -54,18 +53,11 @@ export type HotMessageType =
 
 export type ColdMessage = Exclude<Message, { readonly type: HotMessageType }>;
 
-/** A field for each message of a union. */
-export type MessageFields<M extends Message> = {
-  readonly [T in M["type"]]: Field<Extract<M, { readonly type: T }>>;
-};
-
 const nodeId = id<NodeId>();
 const workerId = id<WorkerId>();
 const actorId = id<ActorId>();
 const error = errorField;
 const nullableError = nullable(errorField);
-
-const objectName = record<ObjectName>({ serial: u48, index: u16 });
 
 const waitStamp = record<WaitStamp>({ workerId, blockSeq: u48 });
 
@@ -78,8 +70,6 @@ const probe = record<WaitProbe>({
   expected: list(waitStamp, 7),
   lines: list(text),
 });
-
-const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
 
 const registration = record<ActorRegistration>({
   actorId,
@@ -234,9 +224,10 @@ export const coldMessages: MessageFields<ColdMessage> = {
     offset: anyNumber,
     error: nullableError,
   }),
-  freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
+  freeArena: messageOf("freeArena", { extents: list(extentField, 16) }),
   probeObject: messageOf("probeObject", { object: objectName, probe }),
   probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
+  ...copyMessages,
   ...stateMessages,
   ...holdMessages,
   ...gcsMessages,

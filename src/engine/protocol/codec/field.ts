@@ -14,6 +14,11 @@ export interface Field<T> {
   read(reader: FrameReader): T;
 }
 
+/** A field for each message of a union. */
+export type MessageFields<M extends Message> = {
+  readonly [T in M["type"]]: Field<Extract<M, { readonly type: T }>>;
+};
+
 type Fields<T> = { readonly [K in keyof T]-?: Field<T[K]> };
 
 export const anyNumber: Field<number> = {

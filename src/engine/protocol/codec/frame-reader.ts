@@ -4,7 +4,7 @@
  * The frame may be written by anybody: no field reads beyond the frame's end, no count promises
  * more items than the rest of the frame can hold, and what cannot have been written is a WireError.
  */
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, NodeId } from "#engine/common/ids.ts";
 import { gcsAddress } from "#engine/common/ids.ts";
 import { WireError } from "./wire-error.ts";
 import { idAbsent, idAsString, idHexBytesMax, idOfSender } from "./wire-marks.ts";
@@ -119,6 +119,11 @@ export class FrameReader {
   idOrSender(): string {
     const mark = this.u8();
     return mark === idOfSender ? this.sender : this.#idMarked(mark);
+  }
+
+  nodeOrSenders(): NodeId {
+    const mark = this.u8();
+    return (mark === idOfSender ? this.sender.slice(0, 32) : this.#idMarked(mark)) as NodeId;
   }
 
   #idMarked(mark: number): string {

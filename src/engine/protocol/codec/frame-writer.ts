@@ -5,8 +5,9 @@
  * What a field cannot hold is an assertion, for the numbers are the engine's own.
  */
 import { assert } from "#engine/common/assert.ts";
-import type { Address } from "#engine/common/ids.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
+import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { idAbsent, idAsString, idHexBytesMax, idOfSender } from "./wire-marks.ts";
 
 export const varintBytesMax = 8;
@@ -37,6 +38,8 @@ export class FrameWriter {
   sender: Address = gcsAddress;
   /** Values in functions in values around the next field. */
   nesting = 0;
+  /** Where chunks of objects are copied from; null in a process that serves none. */
+  arena: ArenaBytes | null = null;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -166,6 +169,12 @@ export class FrameWriter {
   idOrSender(id: string): void {
     if (id === this.sender) this.u8(idOfSender);
     else this.id(id);
+  }
+
+  /** Null stands for the node of the sender. */
+  nodeOrSenders(node: NodeId | null): void {
+    if (node === null || node === nodeIdOf(this.sender as WorkerId)) this.u8(idOfSender);
+    else this.id(node);
   }
 
   /** A part of other memory, without its length. */

@@ -36,7 +36,7 @@ const specialTopLevelRef = 1;
 const specialActor = 2;
 const specialFunction = 3;
 
-const storedBytes = 16;
+const storedBytes = 16 + varintBytesMax;
 
 export const encodedField: Field<Encoded> = {
   bytesMax: encodedBytesMax,
@@ -66,7 +66,8 @@ export function outcomeBytesMax(outcome: Outcome): number {
 
 export function encodedBytesMax(value: Encoded): number {
   if (value instanceof InlineValue) return 1 + inlineBytesMax(value);
-  return 1 + storedBytes + specialsBytesMax(value.specials);
+  const nodeBytes = value.node === null ? 1 : idBytesMax(value.node);
+  return 1 + storedBytes + nodeBytes + specialsBytesMax(value.specials);
 }
 
 export function writeOutcome(writer: FrameWriter, outcome: Outcome): void {
@@ -105,6 +106,8 @@ export function writeEncoded(writer: FrameWriter, value: Encoded): void {
   writer.u32(value.segment);
   writer.u48(value.offset);
   writer.u48(value.size);
+  writer.nodeOrSenders(value.node);
+  writer.varint(value.version);
   writeSpecials(writer, value.specials);
 }
 
@@ -165,7 +168,9 @@ function readMarked(reader: FrameReader, mark: number): Encoded {
   const segment = reader.u32();
   const offset = reader.u48();
   const size = reader.u48();
-  return new StoredValue(segment, offset, size, readSpecials(reader));
+  const node = reader.nodeOrSenders();
+  const version = reader.varint();
+  return new StoredValue(segment, offset, size, readSpecials(reader), node, version);
 }
 
 function inlineBytesMax(value: InlineValue): number {

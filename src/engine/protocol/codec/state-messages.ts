@@ -13,7 +13,7 @@ import type {
   TaskRow,
   WorkerRow,
 } from "#engine/protocol/state.ts";
-import type { MessageFields } from "./cold-messages.ts";
+import type { MessageFields } from "./field.ts";
 import {
   anyNumber,
   bool,

@@ -1,0 +1,178 @@
+/**
+ * Arguments whose bytes are not within reach of this process: a task, or an actor's constructor,
+ * starts when they are all here. Calls of an actor by one caller start in order, so those behind
+ * one that waits, wait too.
+ *
+ * State:  what each waits for; per caller of this worker's actor the calls that may not start yet.
+ * In/out: tasks and constructors that arrive, copies that are here → those that may start.
+ * Bounds: tasks under way to this worker.
+ * Errors: an argument that failed, or whose bytes are lost, is the outcome of the task.
+ * Source: Ray dependency waiter and actor scheduling queue; protocols §4 PULLING, at the executor.
+ */
+import { assert } from "#engine/common/assert.ts";
+import { Deque } from "#engine/common/deque.ts";
+import { type Address, argumentsIndex, makerOf, type WorkerId } from "#engine/common/ids.ts";
+import type { ActorSpec } from "#engine/protocol/gcs.ts";
+import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
+import type { LocalCopies, LocalCopy } from "./local-copies.ts";
+import type { ObjectEntry } from "./object-entry.ts";
+import type { Out } from "./process-context.ts";
+import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
+
+/** Arguments of a call, as its message brought them. */
+export interface Given {
+  readonly from: Address;
+  /** Of the task or actor. */
+  readonly serial: number;
+  readonly args: Encoded;
+  readonly values: readonly Outcome[] | null;
+}
+
+/** What one task or constructor waits for. */
+export class ArgumentPull {
+  /** What starts then. */
+  target: IncomingTask | IncomingActor | null = null;
+  /** Bytes of its message are its own. */
+  args: Encoded;
+  values: Outcome[] | null;
+  missingCount = 0;
+  failed: FailedValue | null = null;
+  /** It waits no more. */
+  hasStarted = false;
+  readonly copies = new Map<LocalCopy, number[]>();
+
+  constructor({ args, values }: Given) {
+    this.args = ownEncoded(args);
+    this.values = values?.map(ownOutcome) ?? null;
+  }
+
+  get isReady(): boolean {
+    return this.missingCount === 0 || this.failed !== null;
+  }
+
+  /** For as long as the task runs: what its value names is kept with it. */
+  keep(entry: ObjectEntry): void {
+    const { target } = this;
+    if (target === null) return;
+    entry.uses += 1;
+    target.pins = [...(target.pins ?? []), entry];
+  }
+}
+
+/** Position of the arguments themselves among what a call needs. */
+const ofArguments = -1;
+
+export class ArgumentPulls {
+  readonly #copies: LocalCopies;
+  /** Calls of one caller that have not started, oldest first; a queue in the map is never empty. */
+  readonly #inOrder = new Map<WorkerId, Deque<ArgumentPull>>();
+
+  constructor(copies: LocalCopies) {
+    this.#copies = copies;
+  }
+
+  /** Null when it may start at once, as nearly all may. `ordered`: behind calls of its caller. */
+  begin(given: Given, ordered: boolean, out: Out): ArgumentPull | null {
+    const owner = given.from as WorkerId;
+    const waits = ordered && this.#inOrder.size > 0 && this.#inOrder.has(owner);
+    if (!waits && !this.#needsPull(given)) return null;
+    const pull = new ArgumentPull(given);
+    this.#pull(pull, given, out);
+    if (ordered) this.#stand(owner, pull);
+    return pull;
+  }
+
+  /** A copy has come, or will not. True when that was the last that was missing. */
+  onArrival(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome): boolean {
+    const positions = pull.copies.get(copy) ?? [];
+    if (pull.isReady) return false;
+    pull.missingCount -= positions.length;
+    for (const position of positions) this.#set(pull, position, outcome);
+    return pull.isReady;
+  }
+
+  /** The next of its caller that may start, taken out; those without an order start when ready. */
+  takeReady(owner: WorkerId): ArgumentPull | undefined {
+    const queue = this.#inOrder.get(owner);
+    let first = queue?.peek();
+    // Cancelled ones stand in line until it is their turn.
+    for (; first?.hasStarted; first = queue?.peek()) queue?.shift();
+    if (queue?.size === 0) this.#inOrder.delete(owner);
+    if (queue === undefined || first === undefined || !first.isReady) return undefined;
+    queue.shift();
+    if (queue.size === 0) this.#inOrder.delete(owner);
+    return first;
+  }
+
+  /** The task has ended, or will never start. */
+  end(pull: ArgumentPull): void {
+    for (const copy of pull.copies.keys()) this.#copies.letGo(copy, pull);
+    pull.copies.clear();
+  }
+
+  checkInvariants(): void {
+    for (const queue of this.#inOrder.values()) assert(queue.size > 0, "nobody stands in line");
+  }
+
+  #isFar(owner: WorkerId, value: Outcome): boolean {
+    return value instanceof StoredValue && !this.#copies.isNear(owner, value);
+  }
+
+  #needsPull({ from, args, values }: Given): boolean {
+    if (this.#isFar(from as WorkerId, args)) return true;
+    if (values === null) return false;
+    return values.some((value, i) => {
+      if (value instanceof FailedValue) return true;
+      const special = args.specials[i];
+      return special?.type === "ref" && this.#isFar(special.owner, value);
+    });
+  }
+
+  #pull(pull: ArgumentPull, { from, serial }: Given, out: Out): void {
+    const { args, values } = pull;
+    const owner = from as WorkerId;
+    if (args instanceof StoredValue && this.#isFar(owner, args)) {
+      this.#want(pull, ofArguments, { owner, serial, index: argumentsIndex, value: args }, out);
+    }
+    for (const [i, value] of (values ?? []).entries()) {
+      const special = args.specials[i];
+      if (value instanceof FailedValue) pull.failed ??= value;
+      if (special?.type !== "ref" || !(value instanceof StoredValue)) continue;
+      if (this.#isFar(special.owner, value)) this.#want(pull, i, { ...special, value }, out);
+    }
+  }
+
+  #want(
+    pull: ArgumentPull,
+    position: number,
+    object: { owner: WorkerId; serial: number; index: number; value: StoredValue },
+    out: Out,
+  ): void {
+    const { owner, serial, index, value } = object;
+    const name = { serial, index };
+    const copy = this.#copies.want({ owner, name, value, priority: 2 }, pull, out);
+    const positions = pull.copies.get(copy) ?? [];
+    pull.copies.set(copy, [...positions, position]);
+    if (copy.value === null) pull.missingCount += 1;
+    else this.#set(pull, position, copy.value);
+  }
+
+  #set(pull: ArgumentPull, position: number, outcome: Outcome): void {
+    if (outcome instanceof FailedValue) pull.failed ??= ownOutcome(outcome) as FailedValue;
+    else if (position !== ofArguments && pull.values !== null) {
+      pull.values[position] = ownOutcome(outcome);
+    } else if (outcome instanceof StoredValue) pull.args = outcome;
+  }
+
+  #stand(owner: WorkerId, pull: ArgumentPull): void {
+    const queue = this.#inOrder.get(owner) ?? new Deque<ArgumentPull>();
+    queue.push(pull);
+    this.#inOrder.set(owner, queue);
+  }
+}
+
+export function givenToActor({ actorId, args, values }: ActorSpec): Given {
+  const { maker, serial } = makerOf(actorId);
+  return { from: maker, serial, args, values };
+}

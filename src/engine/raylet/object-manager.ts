@@ -1,0 +1,149 @@
+/**
+ * The raylet's part of objects: which copies are here, what is brought here, what others are sent.
+ * Routes; the state is in the parts.
+ */
+import type { Config } from "#engine/common/config.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { type Address, type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ObjectOf, ownerDiedError } from "#engine/common/lost-object.ts";
+import type {
+  Chunk,
+  FreeObjects,
+  NotHere,
+  ObjectLocations,
+  ObjectSealed,
+  PinCopy,
+  PullChunk,
+  PullObject,
+  UnpinObjects,
+} from "#engine/protocol/copy.ts";
+import type { Outbox } from "#engine/protocol/machine.ts";
+import { ObjectStore } from "#engine/object-store/object-store.ts";
+import { LocalObjects } from "./local-objects.ts";
+import type { PeerWatch } from "./peer-watch.ts";
+import type { RayletOut } from "./placement-queue.ts";
+import { PullManager } from "./pull-manager.ts";
+import { PushManager } from "./push-manager.ts";
+
+/** Messages of processes and other raylets that are for this part. */
+export type ObjectManagerMessage =
+  | ObjectSealed
+  | PullObject
+  | UnpinObjects
+  | ObjectLocations
+  | PinCopy
+  | FreeObjects
+  | PullChunk
+  | Chunk
+  | NotHere;
+
+export class ObjectManager {
+  readonly store: ObjectStore;
+  readonly objects: LocalObjects;
+  readonly pulls: PullManager;
+  readonly pushes: PushManager;
+  readonly #self: NodeId;
+  readonly #peers: PeerWatch;
+  /** Of a process, wherever. */
+  readonly #hasEnded: (process: Address) => boolean;
+
+  constructor(parts: {
+    nodeId: NodeId;
+    config: Config;
+    segments: readonly number[];
+    peers: PeerWatch;
+    hasEnded: (process: Address) => boolean;
+    deathOf: (nodeId: NodeId) => string | undefined;
+  }) {
+    const { nodeId, config, segments, deathOf } = parts;
+    this.#self = nodeId;
+    this.#peers = parts.peers;
+    this.#hasEnded = parts.hasEnded;
+    const evict = (out: Outbox<never>): boolean => this.objects.evict(out as RayletOut);
+    this.store = new ObjectStore(nodeId, segments, evict);
+    const { store } = this;
+    this.objects = new LocalObjects(nodeId, store);
+    const { objects } = this;
+    this.pulls = new PullManager({ nodeId, config, store, objects, deathOf });
+    this.pushes = new PushManager(nodeId, config, objects);
+  }
+
+  handle(event: ObjectManagerMessage, out: RayletOut): void {
+    switch (event.type) {
+      case "objectSealed":
+        for (const { owner } of event.objects) this.#watch(owner, out);
+        this.objects.onObjectSealed(event, this.#hasEnded);
+        return this.objects.kept(event, out);
+      case "pullObject":
+        this.#watch(event.owner, out);
+        return this.pulls.onPullObject(event, this.#endOf(event.owner, event), out);
+      case "unpinObjects":
+        return this.pulls.onUnpinObjects(event, out);
+      case "objectLocations":
+        return this.pulls.onObjectLocations(event, out);
+      case "pinCopy":
+        return this.objects.onPinCopy(event, out);
+      case "freeObjects":
+        this.objects.onFreeObjects(event, out);
+        for (const name of event.objects) this.pulls.onFreed(event.from as WorkerId, name, out);
+        return;
+      case "pullChunk":
+        return this.pushes.onPullChunk(event);
+      case "chunk":
+        return this.pulls.onChunk(event, out);
+      case "notHere":
+        return this.pulls.onNotHere(event, out);
+    }
+  }
+
+  onDeadline(nowMs: number, out: RayletOut): void {
+    this.pulls.onDeadline(nowMs, out);
+  }
+
+  nextDeadlineMs(): number {
+    return Math.min(this.pulls.nextDeadlineMs(), this.pushes.nextDeadlineMs());
+  }
+
+  /** Ends every event of the raylet. */
+  settle(nowMs: number, out: RayletOut): void {
+    this.pulls.settle(nowMs, out);
+    this.pushes.settle(out);
+  }
+
+  /** Of this node, or of another. */
+  onProcessEnded(process: WorkerId, why: string, out: RayletOut): void {
+    this.pulls.onProcessEnded(process, out);
+    this.pulls.onOwnerEnded(process, (pull) => ownerDiedError(pull, why), out);
+    this.objects.onOwnerEnded(process, out);
+    this.store.forget(process);
+  }
+
+  onNodeDied(nodeId: NodeId, reason: string, out: RayletOut): void {
+    this.pushes.onNodeDied(nodeId);
+    const owners = new Set<WorkerId>();
+    for (const { owner } of this.pulls.pulls()) owners.add(owner);
+    for (const { owner } of this.objects.all()) owners.add(owner);
+    for (const owner of owners) {
+      if (nodeIdOf(owner) === nodeId) this.onProcessEnded(owner, reason, out);
+    }
+    this.pulls.onNodeDied(nodeId, reason, out);
+  }
+
+  checkInvariants(): void {
+    this.store.checkInvariants();
+    this.objects.checkInvariants();
+    this.pulls.checkInvariants();
+    this.pushes.checkInvariants();
+  }
+
+  /** What we keep of an owner goes when it ends, so we must hear of that. */
+  #watch(owner: WorkerId, out: RayletOut): void {
+    if (nodeIdOf(owner) !== this.#self) this.#peers.watchRemote(owner, this.#self, out);
+  }
+
+  #endOf(owner: WorkerId, { object }: PullObject): EngineError | null {
+    if (!this.#hasEnded(owner)) return null;
+    const name: ObjectOf = { owner, ...object };
+    return ownerDiedError(name, `process ${owner} has ended`);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Life of one pull: LOCATING at the owner → WAITING for room in the store → FETCHING chunks → over.
+ * One serves all who wait for the object on this node, and goes on at the next node with a copy of
+ * the same version when its source is lost.
+ */
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { PullPriority } from "#engine/protocol/copy.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { Copy } from "./local-objects.ts";
+
+/** What one process asked for, until it lets go of it. */
+export interface CopyRequest {
+  readonly process: WorkerId;
+  readonly requestId: number;
+  priority: PullPriority;
+  /** While it waits. */
+  pull: Pull | null;
+  /** Once it is here: pinned. */
+  copy: Copy | null;
+}
+
+export class Pull {
+  readonly owner: WorkerId;
+  readonly serial: number;
+  readonly index: number;
+  /** Rises with every pull of the node: first come, first served. */
+  readonly order: number;
+  readonly requests = new Set<CopyRequest>();
+  state: "locating" | "waiting" | "fetching" | "over" = "locating";
+  version = 0;
+  size = 0;
+  /** Nodes with a copy of the version. */
+  sources: NodeId[] = [];
+  extent: ArenaExtent | null = null;
+  receivedBytes = 0;
+  /** When it gives up waiting for room. */
+  roomDeadlineMs = Infinity;
+  #turn = 0;
+  #askedThrough = 0;
+  /** Asked of a source that was lost. */
+  #again: { readonly offset: number; readonly size: number }[] = [];
+
+  constructor(owner: WorkerId, name: { serial: number; index: number }, order: number) {
+    this.owner = owner;
+    this.serial = name.serial;
+    this.index = name.index;
+    this.order = order;
+  }
+
+  /** Of the most urgent of its requests. */
+  get priority(): PullPriority {
+    let least: PullPriority = 2;
+    for (const { priority } of this.requests) if (priority < least) least = priority;
+    return least;
+  }
+
+  /** Nothing of another version, or of none, is kept. */
+  begin(version: number, size: number): void {
+    this.version = version;
+    this.size = size;
+    this.receivedBytes = 0;
+    this.#askedThrough = 0;
+    this.#again = [];
+  }
+
+  /** The next part to ask for, and of whom; null when all has been asked for. */
+  takeNext(chunkBytes: number): { source: NodeId; offset: number; size: number } | null {
+    const source = this.sources[this.#turn % Math.max(1, this.sources.length)];
+    if (source === undefined) return null;
+    const again = this.#again.pop();
+    const offset = again?.offset ?? this.#askedThrough;
+    const size = again?.size ?? Math.min(chunkBytes, this.size - this.#askedThrough);
+    if (size === 0) return null;
+    if (again === undefined) this.#askedThrough += size;
+    this.#turn += 1;
+    return { source, offset, size };
+  }
+
+  askAgain(part: { readonly offset: number; readonly size: number }): void {
+    this.#again.push({ offset: part.offset, size: part.size });
+  }
+}

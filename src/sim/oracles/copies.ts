@@ -1,0 +1,141 @@
+/**
+ * 5 References, as far as copies go: at quiet every copy is one that its living owner lists, and
+ * the other way round; nothing is brought or waited for; and a node's arena has back all bytes that
+ * no object holds.
+ */
+import { extentAlignment } from "#engine/object-store/allocator.ts";
+import { type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { subjectOf } from "#engine/common/lost-object.ts";
+import type { GetRequest } from "#engine/core-worker/memory-store.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import type { Copy } from "#engine/raylet/local-objects.ts";
+import { type Frame, messageOf } from "#transports/simulated/frame.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import type { RareState } from "#sim/reached.ts";
+import type { SimNode } from "#sim/sim-node.ts";
+import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
+import { idOf } from "./tasks.ts";
+
+export class CopyOracle extends Oracle {
+  readonly name = "5 references";
+  readonly #reach: (state: RareState) => void;
+  /** Everything that a process owns, whether it is still there or not. */
+  readonly #owned = new Map<WatchedProcess, Set<ObjectEntry>>();
+
+  constructor(violate: Violate, reach: (state: RareState) => void) {
+    super(violate);
+    this.#reach = reach;
+  }
+
+  override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
+    const owned = this.#owned.get(by) ?? new Set();
+    this.#owned.set(by, owned);
+    for (const entry of entries) {
+      owned.add(entry);
+      if (entry instanceof TaskRecord) for (const more of entry.moreReturns ?? []) owned.add(more);
+    }
+  }
+
+  override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
+    this.onSubmitted([entry], by);
+  }
+
+  override onSettled({ entries }: GetRequest): void {
+    for (const { outcome } of entries) {
+      const error = outcome instanceof FailedValue ? outcome.error : null;
+      if (error?.type === "OBJECT_RECONSTRUCTION_FAILED") this.#reach("copyLost");
+    }
+  }
+
+  override onSent(frame: Frame): void {
+    if (frame.type !== "copyGone") return;
+    const message = messageOf(frame);
+    if (message.type !== "copyGone") return;
+    this.#reach(message.nodeId === message.from ? "copyEvicted" : "pullRetried");
+  }
+
+  override atQuiet(cluster: Cluster): void {
+    const processes = new Map<WorkerId, WatchedProcess>();
+    for (const process of [cluster.driver, ...cluster.liveWorkers]) {
+      if (process.life.isAlive) processes.set(process.client.workerId, process);
+    }
+    for (const node of cluster.liveNodes) {
+      this.#checkIdle(node);
+      for (const copy of node.running.raylet.objects.objects.all()) {
+        this.#checkCopy(copy, node, processes.get(copy.owner));
+      }
+      if (!node.hasLostProcess) this.#checkArena(node, processes);
+    }
+    for (const process of processes.values()) this.#checkDirectory(process, cluster);
+  }
+
+  /** Nothing is on its way to a node, or from it. */
+  #checkIdle({ nodeId, running }: SimNode): void {
+    const { pulls, pushes } = running.raylet.objects;
+    const pullCount = [...pulls.pulls()].length;
+    const { chunksInFlight } = pulls;
+    if (pullCount + chunksInFlight + pushes.waitingCount === 0) return;
+    const message =
+      `${pullCount} pulls, ${chunksInFlight} chunks asked for and ${pushes.waitingCount} to be ` +
+      "sent are left";
+    this.violate({ entity: nodeId, message });
+  }
+
+  #checkCopy(copy: Copy, { nodeId }: SimNode, owner: WatchedProcess | undefined): void {
+    const { references } = owner?.client.core ?? {};
+    const entry = references?.find(copy.owner, copy);
+    const locations = entry === undefined ? undefined : references?.directory.locationsOf(entry);
+    const isListed = locations !== undefined && locations.version === copy.version;
+    const listed = copy.isPrimary ? [locations?.primary] : (locations?.secondaries ?? []);
+    if (isListed && listed.includes(nodeId)) return;
+    const kind = copy.isPrimary ? "primary" : "secondary";
+    const message = `node ${nodeId} has a ${kind} copy of it that its owner does not list`;
+    this.violate({ entity: subjectOf(copy), message });
+  }
+
+  #checkDirectory(process: WatchedProcess, { liveNodes }: Cluster): void {
+    const nodes = new Map<NodeId, SimNode>(liveNodes.map((node) => [node.nodeId, node]));
+    for (const [entry, locations] of process.client.core.references.directory.all()) {
+      const { primary, secondaries, version } = locations;
+      for (const nodeId of [primary, ...secondaries]) {
+        const objects = nodes.get(nodeId)?.running.raylet.objects.objects;
+        if (objects?.find(entry.owner, entry, version) !== undefined) continue;
+        const message = `its owner believes in a copy on node ${nodeId}, which has none`;
+        this.violate({ entity: idOf(entry), message });
+      }
+    }
+  }
+
+  /** Of a node none of whose processes has died: what a dead one had written stays. */
+  #checkArena(node: SimNode, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
+    const { raylet } = node.running;
+    let accounted = 0;
+    for (const { extent, isOwners } of raylet.objects.objects.all()) {
+      if (!isOwners) accounted += unitsOf(extent.size);
+    }
+    for (const process of processes.values()) {
+      if (nodeIdOf(process.client.workerId) !== node.nodeId) continue;
+      accounted += process.client.arena.unusedBytes;
+      for (const entry of this.#owned.get(process) ?? []) {
+        accounted += bytesHere(entry.outcome, node.nodeId);
+        // Of a task that may have to run again.
+        if (entry instanceof TaskRecord) accounted += bytesHere(entry.args, node.nodeId);
+      }
+    }
+    const used = node.arenaBytes - raylet.counts.arenaFreeBytes;
+    if (used === accounted) return;
+    const message = `${used} bytes of its arena are in use, and ${accounted} are accounted for`;
+    this.violate({ entity: node.nodeId, message });
+  }
+}
+
+function bytesHere(value: Outcome, nodeId: NodeId): number {
+  if (!(value instanceof StoredValue) || value.segment >= ownSegmentsFrom) return 0;
+  return value.node === null || value.node === nodeId ? unitsOf(value.size) : 0;
+}
+
+function unitsOf(size: number): number {
+  return Math.ceil(size / extentAlignment) * extentAlignment;
+}
