@@ -78,7 +78,7 @@ export class LossOracle extends Oracle {
         return isGone(cluster, owner) ? "" : "its owner lives";
       }
       case "OBJECT_LOST":
-        // The owner of a task covers its arguments: when that dies they may be gone before the task.
+        // The owner of a task covers its arguments: when it dies they may be gone before the task.
         return cluster.hasLostProcess ? "" : "every process lives";
       case "ACTOR_DIED":
         return this.#hasDied(subject as ActorId) ? "" : "nothing has happened to that actor";
