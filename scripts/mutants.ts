@@ -13,7 +13,7 @@ import type { Mutant } from "../test/mutants/mutant.ts";
 import { MutatedTree } from "../test/mutants/mutated-tree.ts";
 
 const seedsDefault = 2_000;
-const timeoutMs = 180_000;
+const timeoutMs = 120_000;
 const none: Mutant = { name: "none", why: "the sources as they are", edits: [] };
 
 interface Result extends Hunted {

@@ -87,6 +87,14 @@ export const layers: readonly Layer[] = [
     node: true,
     packages: true,
   },
+  // Where a local runtime is put together: with oracles, which are the simulator's.
+  {
+    files: ["src/api/driver-local.ts"],
+    engine: engineFolders,
+    others: ["transports", "api", "sim"],
+    node: true,
+    packages: true,
+  },
   {
     files: effectApi.map((name) => `src/api/${name}.ts`),
     engine: engineFolders,

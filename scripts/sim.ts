@@ -23,10 +23,12 @@ const seedsFull = 10_000;
 /** A set of this many seeds that never gets there tests less than it says. */
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
+  ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
+  ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
 ];
-const seedsForRareStates = 300;
+const seedsForRareStates = 1_000;
 
 const usage = `npm run sim -- [--seeds N] [--seed S] [--full | --ci] [--check-determinism]
                [--only PROGRAM] [--minutes M] [--workers W] [--json FILE]

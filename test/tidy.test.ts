@@ -72,6 +72,11 @@ describe("tidy", () => {
   test("a worker loads no effect", () => {
     expect(rules.workersLoadNoEffect(files, "src/api/worker-main.ts")).toEqual([]);
   });
+  test("neither a worker nor a program loads the oracles unasked", () => {
+    // Workers import our package too, with the user's modules.
+    const entries = ["src/api/worker-main.ts", "src/api/index.ts"];
+    expect(rules.nothingLoadsTheSimulator(files, entries)).toEqual([]);
+  });
   test(".oxlintrc.json is what the generator writes", () => {
     expect(readFileSync(join(projectRoot, ".oxlintrc.json"), "utf8")).toBe(oxlintConfigText());
   });

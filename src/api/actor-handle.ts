@@ -2,12 +2,13 @@
  * Handles of actors: every string property is a method with `.remote()`; what it was told apart by
  * is hidden.
  */
-import { nodeIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import { checkMethodOptions, methodShape, type Options } from "./call-shape.ts";
-import { refsOf } from "./object-ref.ts";
-import { inert, requireClient } from "./runtime.ts";
+import { checkMethodOptions, methodShape } from "./call-shape.ts";
+import { type CreationCall, refsOf } from "./object-ref.ts";
+import type { Options } from "./option-checks.ts";
+import { inert, isOfRuntime, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { AnyActorHandle } from "./types.ts";
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");
@@ -26,7 +27,7 @@ export function handleInternals(value: object): HandleInternals | undefined {
 
 /** In local mode a closure may carry a handle to another worker, but none outlives its runtime. */
 export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWorkerClient): void {
-  if (owner === user || nodeIdOf(owner.workerId) === nodeIdOf(user.workerId)) return;
+  if (isOfRuntime(owner, user)) return;
   throw new TypeError(
     `the handle of ${actor.className} ${actor.actorId} belongs to another runtime: an actor ends ` +
       "with the runtime that it was created in",
@@ -47,16 +48,22 @@ class ActorMethod {
     this.#shape = methodShape(handle.actor.className, method, options);
   }
 
-  remote(...args: unknown[]): unknown {
+  /** `calledFrom`: what user code called. */
+  remote(args: unknown[], calledFrom: CreationCall): unknown {
     const caller = requireClient("remote");
     if (caller === null) return inert;
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     checkSameRuntime(this.#handle, client);
     const { args: encoded, refs } = values.encodeArguments(args);
     const { actorId, className } = this.#handle.actor;
     const actor = client.core.actors.clientOf(actorId, className);
-    const call = { args: encoded, refs, depth };
-    return refsOf(client.submitActorTask(actor, this.#shape, call), client);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const signal = this.#options["signal"] as AbortSignal | undefined;
+    const task =
+      signal === undefined
+        ? client.submitActorTask(actor, this.#shape, call)
+        : submitWithSignal(client, signal, { actor, shape: this.#shape, made: call });
+    return refsOf(task, client, calledFrom);
   }
 
   options(options: Options): ActorMethod {
@@ -70,9 +77,10 @@ function callableMethod(method: ActorMethod, name: string): object {
   const callable = (): never => {
     throw new TypeError(`${name} is a method of an actor: call it by .remote(), not directly`);
   };
+  const remote = (...args: unknown[]): unknown => method.remote(args, remote);
   return Object.defineProperties(callable, {
     name: { value: name },
-    remote: { value: (...args: unknown[]) => method.remote(...args) },
+    remote: { value: remote },
     options: { value: (options: Options) => callableMethod(method.options(options), name) },
   });
 }

@@ -1,6 +1,6 @@
 /** `kill` and `getActor`. */
 import { checkSameRuntime, handleInternals } from "./actor-handle.ts";
-import { describe } from "./call-shape.ts";
+import { checkBoolean, checkOptions, describe } from "./option-checks.ts";
 import { getActor as findActor } from "./remote.ts";
 import { never, requireClient } from "./runtime.ts";
 import type { GetActorSignature, KillSignature } from "./signatures.ts";
@@ -14,6 +14,8 @@ export const kill: KillSignature = async (actor, options = {}) => {
   if (handle === undefined) {
     throw new TypeError(`kill() takes an actor's handle, got ${describe(actor)}`);
   }
+  checkOptions("kill", options, ["noRestart"]);
+  checkBoolean("kill: noRestart", options.noRestart);
   if (options.noRestart === false) {
     throw new TypeError(
       "kill: noRestart: false is part of the contract but this version does not restart actors yet",

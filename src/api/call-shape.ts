@@ -7,17 +7,26 @@ import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { returnsMax, type NodeId } from "#engine/common/ids.ts";
 import {
   cpuName,
-  fixedPointScale,
   gpuName,
   makeRequest,
   memoryName,
   type ResourceRequest,
   toFixedPoint,
 } from "#engine/common/resources.ts";
-import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
+import { noRetries, type SchedulingStrategy } from "#engine/common/task-spec.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
-
-export type Options = Readonly<Record<string, unknown>>;
+import {
+  checkAmount,
+  checkBoolean,
+  checkInteger,
+  checkNamespace,
+  checkOptions,
+  checkString,
+  kindError,
+  type Options,
+  recordOf,
+} from "./option-checks.ts";
+import { retryPolicyOf, whyNotRetryExceptions } from "./retry-exceptions.ts";
 
 const resourceNames = [
   "numCpus",
@@ -76,10 +85,7 @@ const notYet: Readonly<Record<string, unknown>> = {
   acceleratorType: undefined,
   runtimeEnv: undefined,
   maxCalls: 0,
-  maxRetries: undefined,
   retryExceptions: false,
-  signal: undefined,
-  timeoutMs: undefined,
   priority: 0,
   generatorBackpressureNumObjects: undefined,
   maxRestarts: 0,
@@ -93,31 +99,26 @@ const notYet: Readonly<Record<string, unknown>> = {
 };
 
 export function checkTaskOptions(options: unknown): Options {
-  return checkOptions(options, taskNames, "a remote function");
+  return checkCallOptions("a remote function", options, taskNames);
 }
 
 export function checkActorOptions(options: unknown): Options {
-  return checkOptions(options, actorNames, "a remote class");
+  return checkCallOptions("a remote class", options, actorNames);
 }
 
 export function checkMethodOptions(options: unknown): Options {
-  return checkOptions(options, methodNames, "a method");
+  return checkCallOptions("a method", options, methodNames);
 }
 
 /** Options that are checked when they are given, used when the call is made. */
-function checkOptions(options: unknown, known: readonly string[], of: string): Options {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`options of ${of} must be an object, got ${describe(options)}`);
-  }
+function checkCallOptions(of: string, given: unknown, known: readonly string[]): Options {
+  const options = checkOptions(of, given, known);
   for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) {
-      throw new TypeError(
-        `${of} has no option ${JSON.stringify(name)}; it has: ${known.join(", ")}`,
-      );
-    }
-    if (value !== undefined) checkOption(name, value);
+    if (value === undefined) continue;
+    if (name === "retryExceptions" && known === taskNames) checkRetryExceptions(value);
+    else checkOption(name, value);
   }
-  return options as Options;
+  return options;
 }
 
 function checkOption(name: string, value: unknown): void {
@@ -138,17 +139,24 @@ function checkOption(name: string, value: unknown): void {
       }
       return;
     case "name":
+      return checkString(name, value);
     case "namespace":
-      if (typeof value !== "string") throw kindError(name, "a string", value);
-      if (value === "" && name === "namespace") throw new RangeError("namespace must not be empty");
-      return;
+      return checkNamespace(name, value);
     case "numReturns":
       return checkInteger(name, value, 1, returnsMax);
+    case "maxRetries":
+      return checkInteger(name, value, -1, Number.MAX_SAFE_INTEGER);
     case "maxConcurrency":
       return checkInteger(name, value, 1, 1_000_000);
-    case "getIfExists":
-      if (typeof value !== "boolean") throw kindError(name, "a boolean", value);
+    case "timeoutMs":
+      if (typeof value !== "number") throw kindError(name, "a number", value);
+      if (!(value > 0)) throw new RangeError(`timeoutMs must be above 0, got ${value}`);
       return;
+    case "signal":
+      if (value instanceof AbortSignal) return;
+      throw kindError(name, "an AbortSignal", value);
+    case "getIfExists":
+      return checkBoolean(name, value);
     case "lifetime":
       if (value === "detached" || value === "nonDetached") return;
       throw kindError(name, '"detached" or "nonDetached"', value);
@@ -166,30 +174,14 @@ function checkOption(name: string, value: unknown): void {
 
 function checkNotYet(name: string, value: unknown): void {
   if (value === notYet[name]) return;
-  if (name === "maxRetries" && typeof value === "number") {
-    checkInteger(name, value, -1, Number.MAX_SAFE_INTEGER);
-    if (value === 0) return;
-  }
   throw new TypeError(
     `option ${name} is part of the contract but this version does not implement it yet`,
   );
 }
 
-function checkAmount(name: string, value: unknown): asserts value is number {
-  if (typeof value !== "number") throw kindError(name, "a number", value);
-  if (!Number.isFinite(value) || value < 0) {
-    throw new RangeError(`${name} must be a finite number of at least 0, got ${value}`);
-  }
-  if (value > 0 && value < 1 / fixedPointScale) {
-    throw new RangeError(`${name} must be 0 or at least ${1 / fixedPointScale}, got ${value}`);
-  }
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
-  if (typeof value !== "number") throw kindError(name, "an integer", value);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`${name} must be an integer from ${min} to ${max}, got ${value}`);
-  }
+function checkRetryExceptions(value: unknown): void {
+  const wanted = whyNotRetryExceptions(value);
+  if (wanted !== undefined) throw kindError("retryExceptions", wanted, value);
 }
 
 // ---------------------------------------------------------------- what the engine needs
@@ -227,9 +219,12 @@ export function strategyOf(options: Options): SchedulingStrategy {
     throw kindError("schedulingStrategy", kinds, strategy);
   }
   if ("placementGroup" in strategy) checkNotYet("schedulingStrategy.placementGroup", strategy);
-  if ("nodeId" in strategy) {
+  const isAffinity = "nodeId" in strategy;
+  checkOptions("schedulingStrategy", strategy, isAffinity ? ["nodeId", "soft"] : ["hard", "soft"]);
+  if (isAffinity) {
     const { nodeId, soft = false } = strategy as { nodeId: unknown; soft?: unknown };
     if (typeof nodeId !== "string") throw kindError("schedulingStrategy.nodeId", "an id", nodeId);
+    checkBoolean("schedulingStrategy.soft", soft);
     return { type: "nodeAffinity", nodeId: nodeId as NodeId, soft: soft === true };
   }
   const { hard = {}, soft = {} } = strategy as { hard?: unknown; soft?: unknown };
@@ -249,8 +244,10 @@ export function taskShape(descriptor: FunctionDescriptor, options: Options): Cal
       taskName: typeof name === "string" && name !== "" ? name : descriptor.displayName,
       numReturns: numberOr(options["numReturns"], 1),
       resources: requestOf(options, 1),
+      timeoutMs: timeoutOf(options),
     },
     strategy: strategyOf(options),
+    retry: retryPolicyOf(options),
   };
 }
 
@@ -263,38 +260,43 @@ export function methodShape(className: string, method: string, options: Options)
       taskName: typeof name === "string" && name !== "" ? name : `${className}.${method}`,
       numReturns: numberOr(options["numReturns"], 1),
       resources: makeRequest([]),
+      timeoutMs: timeoutOf(options),
     },
     strategy: { type: "default" },
+    retry: noRetries,
   };
+}
+
+/** 0: it may run for as long as it takes. */
+function timeoutOf(options: Options): number {
+  const timeoutMs = numberOr(options["timeoutMs"], 0);
+  return timeoutMs === Infinity ? 0 : timeoutMs;
 }
 
 function labelsOf(name: string, value: unknown): ReadonlyMap<string, string> {
   const labels = new Map<string, string>();
   for (const [label, wanted] of recordOf(name, value)) {
     if (typeof wanted !== "string") throw kindError(`${name}.${label}`, "a string", wanted);
+    checkSelector(`${name}.${label}`, wanted);
     labels.set(label, wanted);
   }
   return labels;
 }
 
-function recordOf(name: string, value: unknown): [string, unknown][] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw kindError(name, "an object", value);
+/** A selector that says more than one value would be taken for a value, and waited for for ever. */
+function checkSelector(name: string, selector: string): void {
+  if (!/^!?in\(|[!(),]/.test(selector)) return;
+  if (/^!?(in\([^!(),]+(,[^!(),]+)*\)|[^!(),]+)$/.test(selector)) {
+    throw new TypeError(
+      `${name}: ${JSON.stringify(selector)} is part of the contract but this version compares ` +
+        "labels with one value only",
+    );
   }
-  return Object.entries(value);
+  throw new RangeError(
+    `${name} must be "v", "!v", "in(a,b)" or "!in(a,b)", got ${JSON.stringify(selector)}`,
+  );
 }
 
 function numberOr(value: unknown, otherwise: number): number {
   return typeof value === "number" ? value : otherwise;
-}
-
-function kindError(name: string, wanted: string, value: unknown): TypeError {
-  return new TypeError(`${name} must be ${wanted}, got ${describe(value)}`);
-}
-
-export function describe(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return `an object of ${value.constructor?.name ?? "no class"}`;
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

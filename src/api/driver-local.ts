@@ -3,21 +3,25 @@
  * Values are still copied by the codec, so that what could not travel and what is shared by mistake
  * show up.
  */
-import { gcsAddress, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
+import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
+import type { UserCode } from "#engine/services/executor.ts";
+import type { Host } from "#engine/services/host.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
+import type { LocalOracles } from "#sim/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
-import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import type { NodePlan } from "./node-plan.ts";
+import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 import { outsideTasks, useStorageAlways } from "./task-context.ts";
+import type { ResolveRemote } from "./user-code.ts";
 
-interface LocalWorker {
+interface LocalProcess {
   readonly process: Process;
   readonly transport: InProcessTransport;
 }
@@ -27,26 +31,25 @@ export interface LocalDriverParts {
   readonly launcher: ColdLauncher;
   readonly segmentBytes: readonly number[];
   stop(): void;
+  /** When all has ended: throws what the oracles saw and no call has told. */
+  verify(): void;
 }
 
 export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
-  const { nodeId, config, checkInvariants } = plan;
+  const { nodeId, clusterId, config, checkInvariants } = plan;
+  // First, for it may fail.
+  const segments = reserveStore(plan);
   useStorageAlways(true);
   const network = new InProcessNetwork(soonInNobodysName);
-  const segments = reserveSegments(plan.objectStoreBytes);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
   const reclaimer = new GarbageCollection(plan.objectStoreBytes);
+  const common = { nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena };
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
+      ...common,
       workerId,
-      nodeId,
-      config,
-      checkInvariants,
-      clock: realClock,
-      reclaimer,
-      arena,
       // One thread, one arena: a number is taken by whoever needs it.
       ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
       ...oneThread,
@@ -58,25 +61,67 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     return { process, transport };
   };
   const driver = join(workerIdOf(nodeId, 0), [nodeId, gcsAddress]);
-  const { host } = driver.process.client;
+  const { process } = driver;
+  const { host } = process.client;
   host.expect([nodeId, gcsAddress]);
 
-  const workers = new Map<WorkerId, LocalWorker>();
-  const end = (workerId: WorkerId, worker: LocalWorker): void => {
+  let oracles: LocalOracles | null = null;
+  const watchFromNow = async (): Promise<LocalOracles | null> => {
+    if (!checkInvariants) return null;
+    // Worker threads import this module with the user's: only a local runtime loads the oracles.
+    const { LocalOracles } = await import("#sim/local-oracles.ts");
+    oracles = new LocalOracles(arena);
+    oracles.watch(process, "driver");
+    return oracles;
+  };
+  const launcher = launcherOf({
+    nodeId,
+    host,
+    network,
+    join: (workerId) => join(workerId, []),
+    watchFromNow,
+  });
+  const stop = (): void => {
+    keepAlive.set(false);
+    host.close();
+    useStorageAlways(false);
+  };
+  const verify = (): void => oracles?.verify();
+  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop, verify };
+}
+
+function launcherOf(parts: {
+  nodeId: NodeId;
+  /** Of the driver, and so of the raylet. */
+  host: Host;
+  network: InProcessNetwork;
+  join(workerId: WorkerId): LocalProcess;
+  watchFromNow(): Promise<LocalOracles | null>;
+}): ColdLauncher {
+  const { nodeId, host, network } = parts;
+  const workers = new Map<WorkerId, LocalProcess>();
+  let workerCount = 0;
+  let oracles: LocalOracles | null = null;
+  const end = (workerId: WorkerId, worker: LocalProcess): void => {
     workers.delete(workerId);
+    oracles?.ended(workerId);
     network.leave(worker.transport);
     worker.process.client.host.close();
   };
-  const launcher = {
+  return {
     start(workerId: WorkerId): void {
-      const worker = join(workerId, []);
+      const worker = parts.join(workerId);
+      const { process, transport } = worker;
       workers.set(workerId, worker);
-      addExecutor(worker.process, (descriptor) => {
-        const found = findRemote(descriptor);
-        return found ?? Promise.reject(notRegisteredError(descriptor));
-      });
-      worker.process.client.host.onIdleWork(() => {
-        if (worker.transport.hasTask) network.schedule(worker.transport);
+      const name = `worker${workerCount++}`;
+      oracles?.watch(process, name);
+      const resolve: ResolveRemote = (descriptor) =>
+        findRemote(descriptor) ?? Promise.reject(notRegisteredError(descriptor));
+      const watched = (userCode: UserCode): UserCode =>
+        oracles?.watchUserCode(process, name, userCode) ?? userCode;
+      addExecutor(process, resolve, watched);
+      process.client.host.onIdleWork(() => {
+        if (transport.hasTask) network.schedule(transport);
       });
       realClock.soon(() => host.dispatch(nodeId, { type: "workerReady", workerId }));
     },
@@ -87,19 +132,15 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
       const exit = { type: "stopped" } as const;
       realClock.soon(() => host.dispatch(nodeId, { type: "workerExited", workerId, exit }));
     },
-    prepare: () => Promise.resolve(),
+    /** There is no worker yet, so nobody but the driver can have been given a value. */
+    async prepare(): Promise<void> {
+      oracles = await parts.watchFromNow();
+    },
     close(): Promise<void> {
       for (const [workerId, worker] of [...workers]) end(workerId, worker);
       return Promise.resolve();
     },
   };
-  const stop = (): void => {
-    keepAlive.set(false);
-    host.close();
-    useStorageAlways(false);
-  };
-  const { process } = driver;
-  return { process, launcher, segmentBytes: segments.map((s) => s.byteLength), stop };
 }
 
 /** The engine's turns are nobody's, whoever's call set them off. */

@@ -5,13 +5,13 @@ import { gcsAddress, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
-import { reserveSegments, SharedArena } from "#transports/threads/shared-arena.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ThreadLauncher } from "#transports/threads/thread-launcher.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import type { NodePlan } from "./node-plan.ts";
+import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 
@@ -30,18 +30,21 @@ export interface DriverParts {
   readonly segmentBytes: readonly number[];
   /** Nothing is read or sent any more. */
   stop(): void;
+  /** Oracles watch in local mode only. */
+  readonly verify?: undefined;
 }
 
 export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const { nodeId, config, checkInvariants } = plan;
   const driverId = workerIdOf(nodeId, 0);
   const parkedWords = makeParkedWords();
-  const segments = reserveSegments(plan.objectStoreBytes);
+  const segments = reserveStore(plan);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
   const process = makeProcess({
     workerId: driverId,
     nodeId,
+    clusterId: plan.clusterId,
     config,
     checkInvariants,
     clock: realClock,

@@ -1,21 +1,26 @@
 /** The engine's errors as classes of the contract: the only place where one becomes the other. */
 import type { EngineError } from "#engine/common/error-type.ts";
-import type { FailedValue } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue } from "#engine/protocol/outcome.ts";
 import {
   ActorDiedError,
   ActorNameTakenError,
   ActorNotFoundError,
   ActorUnschedulableError,
+  DeadlockError,
   GetTimeoutError,
   MobulaError,
   NodeDiedError,
   ObjectLostError,
+  ObjectReconstructionFailedError,
   ObjectStoreFullError,
   OutOfMemoryError,
   OwnerDiedError,
   PendingCallsLimitExceededError,
+  type ReconstructionFailure,
   SerializationError,
+  TaskCancelledError,
   TaskError,
+  TaskTimeoutError,
   TaskUnschedulableError,
   WorkerCrashedError,
 } from "./errors.ts";
@@ -25,8 +30,16 @@ import type { Values } from "./values.ts";
 /** A new error object each time, so that its stack tells where it was asked for. */
 export function toError(failed: FailedValue, values: Values): MobulaError {
   const { error, cause } = failed;
-  const decoded = cause === null ? undefined : { cause: values.decode(cause, null) };
-  return toClass(error, decoded);
+  return toClass(error, cause === null ? undefined : { cause: causeOf(cause, values) });
+}
+
+/** What was thrown; where it cannot be made here again, why not: the failure itself stays told. */
+function causeOf(cause: Encoded, values: Values): unknown {
+  try {
+    return values.decode(cause, null);
+  } catch (notDecodable) {
+    return notDecodable;
+  }
 }
 
 export function toClass(error: EngineError, fields: { cause?: unknown } = {}): MobulaError {
@@ -56,11 +69,22 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
       return new OwnerDiedError(message, { objectId: subject as ObjectId, ...fields });
     case "OBJECT_LOST":
       return new ObjectLostError(message, { objectId: subject as ObjectId, ...fields });
+    case "OBJECT_RECONSTRUCTION_FAILED": {
+      const reason = detail as ReconstructionFailure;
+      const objectId = subject as ObjectId;
+      return new ObjectReconstructionFailedError(message, { objectId, reason, ...fields });
+    }
     case "OBJECT_STORE_FULL":
       return new ObjectStoreFullError(message, fields);
     case "SERIALIZATION":
       return new SerializationError(message, { path: detail, ...fields });
+    case "TASK_CANCELLED":
+      return new TaskCancelledError(message, { taskId: subject as TaskId, ...fields });
+    case "TASK_TIMEOUT":
+      return new TaskTimeoutError(message, { taskId: subject as TaskId, ...fields });
     case "GET_TIMEOUT":
       return new GetTimeoutError(message, fields);
+    case "DEADLOCK":
+      return new DeadlockError(message, { cycle: detail.split("\n"), ...fields });
   }
 }

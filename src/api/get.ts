@@ -1,22 +1,24 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import { TaskRecord, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
-import { describe } from "./call-shape.ts";
+import { refIn } from "./captured-refs.ts";
 import { GetTimeoutError } from "./errors.ts";
-import { toError } from "./failure.ts";
-import { firstRef, ObjectRef } from "./object-ref.ts";
+import { toClass, toError } from "./failure.ts";
+import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
+import { checkBoolean, checkDuration, checkOptions, describe, kindError } from "./option-checks.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
 import { remoteInternals } from "./remote-internals.ts";
-import { type Caller, inert, never, requireClient } from "./runtime.ts";
+import { type Caller, inert, never, park, requireClient } from "./runtime.ts";
 import type {
   AsCompletedSignature,
   GetSignature,
   PutSignature,
   WaitSignature,
 } from "./signatures.ts";
-import type { TaskContext } from "./task-context.ts";
+import { cancelledError, type TaskContext } from "./task-context.ts";
 import { startWaiting, stopWaiting } from "./waiting-tasks.ts";
 import type { Values } from "./values.ts";
 
@@ -37,11 +39,7 @@ function getValues(refs: unknown, options: GetOptions | undefined): Promise<unkn
       return awaitValue(caller, [entryOf(refs, caller, "get")], options, false);
     }
     if (!Array.isArray(refs)) throw notARef("get", refs);
-    const entries = refs.map((ref: unknown, i) => {
-      if (!ObjectRef.is(ref)) throw notARef(`get: item ${i} of the list`, ref);
-      return entryOf(ref, caller, "get");
-    });
-    return awaitValue(caller, entries, options, true);
+    return awaitValue(caller, entriesOf(refs, caller, "get"), options, true);
   } catch (error) {
     return Promise.reject(error);
   }
@@ -100,18 +98,9 @@ async function waitFor(
   if (!Array.isArray(refs)) {
     throw new TypeError(`wait() takes a list of refs, got ${describe(refs)}`);
   }
-  const entries = refs.map((ref: unknown, i) => {
-    if (!ObjectRef.is(ref)) throw notARef(`wait: item ${i} of the list`, ref);
-    return entryOf(ref, caller, "wait");
-  });
-  if (new Set(entries).size !== entries.length) {
-    const i = entries.findIndex((entry, at) => entries.indexOf(entry) !== at);
-    throw new TypeError(`wait() takes each ref once; item ${i} of the list is there already`);
-  }
+  const entries = distinctEntriesOf(refs, caller, "wait");
   const { numReturns = 1 } = options;
-  if (typeof numReturns !== "number") {
-    throw new TypeError(`numReturns must be an integer, got ${describe(numReturns)}`);
-  }
+  if (typeof numReturns !== "number") throw kindError("numReturns", "an integer", numReturns);
   if (entries.length === 0 && options.numReturns === undefined) return [[], []];
   if (!Number.isInteger(numReturns) || numReturns < 1 || numReturns > entries.length) {
     throw new RangeError(
@@ -119,14 +108,23 @@ async function waitFor(
         `got ${numReturns}`,
     );
   }
-  await new Promise<void>((resolve, reject) => {
-    const deadlineMs = caller.client.deadlineOf(options.timeoutMs);
-    const call = new WaitCall(entries, numReturns, false, deadlineMs);
+  await untilReady(caller, entries, numReturns, options);
+  return partition(refs as AnyObjectRef[], entries, numReturns);
+}
+
+/** Until so many are ready, or the time is up. */
+function untilReady(
+  caller: Caller,
+  entries: readonly ObjectEntry[],
+  count: number,
+  { timeoutMs, signal }: GetOptions,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = new WaitCall(entries, count, false, caller.client.deadlineOf(timeoutMs));
     call.resolve = resolve;
     call.reject = reject;
-    call.start(caller, options.signal);
+    call.start(caller, signal);
   });
-  return partition(refs as AnyObjectRef[], entries, numReturns);
 }
 
 function partition(
@@ -144,42 +142,64 @@ function partition(
 }
 
 export const asCompleted: AsCompletedSignature = function asCompleted(
-  refs: Iterable<unknown>,
-  options?: GetOptions,
-): never {
-  return iterateCompleted(refs, options) as never;
-};
-
-async function* iterateCompleted(
-  refs: Iterable<unknown>,
+  refs: unknown,
   options: GetOptions = {},
-): AsyncIterableIterator<AnyObjectRef> {
+): never {
+  const caller = requireClient("asCompleted");
+  if (caller === null) return parkedIteration as never;
+  checkGetOptions(options, "asCompleted");
   if (typeof refs !== "object" || refs === null || !(Symbol.iterator in refs)) {
     throw new TypeError(`asCompleted() takes an iterable of refs, got ${describe(refs)}`);
   }
-  checkGetOptions(options, "asCompleted");
-  let pending = [...refs] as AnyObjectRef[];
-  const { timeoutMs } = options;
-  const caller = requireClient("asCompleted");
-  if (caller === null) return never();
+  const list = [...(refs as Iterable<AnyObjectRef>)];
+  const entries = distinctEntriesOf(list, caller, "asCompleted");
+  return iterateCompleted({ caller, list, entries, options }) as never;
+};
+
+interface Completing {
+  readonly caller: Caller;
+  readonly list: readonly AnyObjectRef[];
+  /** Of the refs, in their order. */
+  readonly entries: readonly ObjectEntry[];
+  readonly options: GetOptions;
+}
+
+async function* iterateCompleted(call: Completing): AsyncIterableIterator<AnyObjectRef> {
+  const { caller, list, entries, options } = call;
+  const { timeoutMs, signal } = options;
   const { host } = caller.client;
   const startMs = host.nowMs;
+  let pending = list.map((ref, i) => ({ ref, entry: entries[i] as ObjectEntry }));
   while (pending.length > 0) {
-    const leftMs = timeoutMs === undefined ? undefined : timeoutMs - (host.nowMs - startMs);
-    const limit = leftMs === undefined ? options : { ...options, timeoutMs: Math.max(0, leftMs) };
-    const [ready] = await waitFor(pending, limit);
-    if (ready.length === 0) {
+    const leftMs =
+      timeoutMs === undefined ? Infinity : Math.max(0, timeoutMs - (host.nowMs - startMs));
+    const limit = signal === undefined ? {} : { signal };
+    await untilReady(
+      caller,
+      pending.map(({ entry }) => entry),
+      1,
+      { ...limit, timeoutMs: leftMs },
+    );
+    // All that have become ready meanwhile, in one pass over the list.
+    const done = pending.filter(({ entry }) => entry.state !== "PENDING");
+    if (done.length === 0) {
       throw new GetTimeoutError(
         `asCompleted: ${pending.length} refs were not ready within ${timeoutMs} ms`,
       );
     }
-    // All that have become ready meanwhile, in one pass over the list.
-    const done = pending.filter((ref) => ObjectRef.entryOf(ref).state !== "PENDING");
-    const isDone = new Set(done);
-    pending = pending.filter((ref) => !isDone.has(ref));
-    yield* done;
+    pending = pending.filter(({ entry }) => entry.state === "PENDING");
+    for (const { ref } of done) yield ref;
   }
 }
+
+/** In a module that a worker imports: the module ends where it asks for the first. */
+const parkedIteration: AsyncIterableIterator<never> = {
+  next() {
+    park("asCompleted().next");
+    return never();
+  },
+  [Symbol.asyncIterator]: () => parkedIteration,
+};
 
 // ---------------------------------------------------------------- put
 
@@ -198,7 +218,9 @@ export const put: PutSignature = function put(value: unknown): never {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
-  return firstRef(client.putObject(values.encode(value, "value")), client) as never;
+  const ref = firstRef(client.putObject(values.encode(value, "value")), client);
+  if (recordsSites(client)) recordSite(ObjectRef.entryOf(ref), client, put);
+  return ref as never;
 };
 
 // ---------------------------------------------------------------- waiting for entries
@@ -218,6 +240,10 @@ export abstract class WaitingCall extends PendingCall {
     return this.#caller?.context ?? null;
   }
 
+  override get task(): IncomingTask | null {
+    return this.#caller?.context?.task ?? null;
+  }
+
   abstract onReady(caller: Caller): void;
   abstract onTimedOut(caller: Caller): void;
 
@@ -227,6 +253,8 @@ export abstract class WaitingCall extends PendingCall {
       return;
     }
     this.#caller = caller;
+    this.waiter = caller.context?.task ?? null;
+    this.isAbortable = signal !== undefined;
     if (caller.context !== null) startWaiting(caller.context);
     caller.client.awaitObjects(this);
     if (signal === undefined || this.settled) return;
@@ -243,6 +271,7 @@ export abstract class WaitingCall extends PendingCall {
     const caller = this.#end();
     if (caller === null) return;
     try {
+      if (this.failure !== null) throw toClass(this.failure);
       if (this.timedOut) this.onTimedOut(caller);
       else this.onReady(caller);
     } catch (error) {
@@ -253,6 +282,11 @@ export abstract class WaitingCall extends PendingCall {
   override onClosed(error: Error): void {
     this.#end();
     this.reject(error);
+  }
+
+  override onTaskCancelled(): void {
+    const context = this.#end()?.context ?? null;
+    if (context !== null) this.reject(cancelledError(context));
   }
 
   #end(): Caller | null {
@@ -301,48 +335,41 @@ function timeoutError(
 ): GetTimeoutError {
   const pending = entries.filter((entry) => entry.state === "PENDING");
   const [first] = pending;
-  const isTask = first instanceof TaskRecord;
-  const what = isTask ? `task ${first.template.definition.taskName}` : "an object of another task";
-  const known = isTask ? client.core.pendingReason(first) : "";
-  const reason = known === "" ? "it has not ended" : known;
-  return new GetTimeoutError(
-    `get: ${pending.length} of ${entries.length} objects were not ready within ${timeoutMs} ms; ` +
-      `${what}: ${reason}`,
-  );
+  const why = first === undefined ? "" : `; ${client.core.whyPending(first)}`;
+  const count = `${pending.length} of ${entries.length}`;
+  return new GetTimeoutError(`get: ${count} objects were not ready within ${timeoutMs} ms${why}`);
 }
 
-function checkGetOptions(options: GetOptions | undefined, verb: string): void {
-  if (options === undefined) return;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${verb}: options must be an object, got ${describe(options)}`);
-  }
-  const known = ["timeoutMs", "signal", "numReturns", "fetchLocal"];
-  const allowed = verb === "wait" ? known : known.slice(0, 2);
-  for (const name of Object.keys(options)) {
-    if (allowed.includes(name)) continue;
-    const list = allowed.join(", ");
-    throw new TypeError(`${verb} has no option ${JSON.stringify(name)}; it has: ${list}`);
-  }
-  const { timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && typeof timeoutMs !== "number") {
-    throw new TypeError(`timeoutMs must be a number, got ${describe(timeoutMs)}`);
-  }
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
-    throw new RangeError(`timeoutMs must be at least 0, got ${timeoutMs}`);
-  }
+const getNames = ["timeoutMs", "signal"];
+const waitNames = [...getNames, "numReturns", "fetchLocal"];
+
+function checkGetOptions(options: GetOptions | WaitOptions, verb: string): void {
+  const given = checkOptions(verb, options, verb === "wait" ? waitNames : getNames);
+  checkDuration("timeoutMs", given["timeoutMs"]);
+  checkBoolean("fetchLocal", given["fetchLocal"]);
+  const signal = given["signal"];
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`signal must be an AbortSignal, got ${describe(signal)}`);
+    throw kindError("signal", "an AbortSignal", signal);
   }
 }
 
-function entryOf(ref: AnyObjectRef, caller: Caller, verb: string): ObjectEntry {
-  if (ObjectRef.clientOf(ref) !== caller.client) {
-    throw new TypeError(`${verb}: ref ${ref.id} belongs to another runtime or process`);
-  }
-  if (ObjectRef.isDisposed(ref)) {
-    throw new TypeError(`${verb}: ref ${ref.id} was disposed and cannot be used any more`);
-  }
-  return ObjectRef.entryOf(ref);
+function entriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
+  // Unlike map() it does not pass over holes.
+  return Array.from(refs, (ref, i) => {
+    if (!ObjectRef.is(ref)) throw notARef(`${verb}: item ${i} of the list`, ref);
+    return entryOf(ref, caller, verb);
+  });
+}
+
+function distinctEntriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
+  const entries = entriesOf(refs, caller, verb);
+  if (new Set(entries).size === entries.length) return entries;
+  const i = entries.findIndex((entry, at) => entries.indexOf(entry) !== at);
+  throw new TypeError(`${verb}() takes each ref once; item ${i} of the list is there already`);
+}
+
+function entryOf(ref: AnyObjectRef, { client }: Caller, verb: string): ObjectEntry {
+  return ObjectRef.entryOf(refIn(client, ref, `${verb}: `));
 }
 
 function notARef(where: string, value: unknown): TypeError {

@@ -7,6 +7,7 @@ import workerMain from "./worker-main.ts";
 
 export { init, isInitialized, shutdown } from "./init.ts";
 export { remote } from "./remote.ts";
+export { cancel } from "./cancel.ts";
 export { asCompleted, get, put, wait } from "./get.ts";
 export { getActor, kill } from "./actors.ts";
 export { getGpuIds, getRuntimeContext, WorkerMode } from "./runtime-context.ts";

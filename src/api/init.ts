@@ -5,7 +5,6 @@
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
-import { describe } from "./call-shape.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
 import { buildLocalDriver } from "./driver-local.ts";
 import { buildThreadsDriver } from "./driver-threads.ts";
@@ -13,6 +12,7 @@ import { captureCallSite, describeLocation } from "./identity/call-site.ts";
 import { markInitialized } from "./identity/remote-registry.ts";
 import type { ClusterId } from "./ids.ts";
 import { type NodePlan, planNode } from "./node-plan.ts";
+import { checkDuration, checkOptions } from "./option-checks.ts";
 import type { InitOptions, ShutdownOptions } from "./options.ts";
 import { type DriverRuntime, never, park, realmState } from "./runtime.ts";
 import { currentTask } from "./task-context.ts";
@@ -28,13 +28,18 @@ export function init(options?: InitOptions): Promise<Runtime> {
 
 async function initialize(options: InitOptions | undefined): Promise<Runtime> {
   const state = realmState();
-  if (currentTask() !== null) return (state.worker ?? state.driver ?? notInTask()).runtime;
-  if (state.worker !== null) {
+  const isInTask = currentTask() !== null;
+  if (state.worker !== null && !isInTask) {
     park("init");
     return never();
   }
+  // Also where it only joins: an option that is wrong is wrong everywhere.
+  const plan = planNode(options);
+  if (isInTask) return (state.worker ?? state.driver ?? notInTask()).runtime;
   const site = captureCallSite(init);
   const where = `init() at ${describeLocation(site)}`;
+  if (state.ending) markInitialized(site.moduleUrl);
+  while (state.ending) await state.ending;
   const { driver } = state;
   if (driver !== null) {
     if (options !== undefined && options.ignoreReinitError !== true) {
@@ -47,7 +52,7 @@ async function initialize(options: InitOptions | undefined): Promise<Runtime> {
     await driver.ready;
     return driver.runtime;
   }
-  const started = start(planNode(options), where);
+  const started = start(plan, where);
   markInitialized(site.moduleUrl);
   await started.ready;
   return started.runtime;
@@ -69,20 +74,10 @@ export async function shutdown(options: ShutdownOptions = {}): Promise<void> {
     park("shutdown");
     return never();
   }
-  checkShutdownOptions(options);
+  checkOptions("shutdown", options, ["graceMs"]);
+  checkDuration("shutdown: graceMs", options.graceMs);
   const { graceMs = 0 } = options;
-  if (typeof graceMs !== "number") throw new TypeError("shutdown: graceMs must be a number");
-  if (!(graceMs >= 0)) throw new RangeError(`shutdown: graceMs must be at least 0, got ${graceMs}`);
-  await state.driver?.shutdown(graceMs);
-}
-
-function checkShutdownOptions(options: ShutdownOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`shutdown: options must be an object, got ${describe(options)}`);
-  }
-  const unknown = Object.keys(options).find((name) => name !== "graceMs");
-  if (unknown === undefined) return;
-  throw new TypeError(`shutdown has no option ${JSON.stringify(unknown)}; it has: graceMs`);
+  await (state.driver?.shutdown(graceMs) ?? state.ending);
 }
 
 /** The first call before init(): the default runtime, whose workers come when they come. */
@@ -119,7 +114,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     runtime,
     startedBy,
     ready: node.then(() => {}),
-    shutdown: (graceMs) => (ending ??= stop(graceMs)),
+    shutdown: (graceMs) => (ending ??= untilEnded(stop(graceMs))),
   };
   const stop = async (graceMs: number): Promise<void> => {
     await drained(driver, graceMs);
@@ -131,9 +126,20 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
       new NotInitializedError("the runtime was shut down while this call was waiting"),
     );
     await (await node).close();
+    parts.verify?.();
   };
   realmState().driver = driver;
   return driver;
+}
+
+/** Whoever starts the next runtime waits for it. */
+function untilEnded(stopped: Promise<void>): Promise<void> {
+  const state = realmState();
+  const ending = stopped.finally(() => {
+    if (state.ending === ending) state.ending = null;
+  });
+  state.ending = ending;
+  return ending;
 }
 
 async function startNode(

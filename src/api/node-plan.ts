@@ -5,7 +5,17 @@ import type { Config } from "#engine/common/config.ts";
 import { withOverrides } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
-import { describe, requestOf } from "./call-shape.ts";
+import { reserveSegments } from "#transports/threads/shared-arena.ts";
+import { requestOf } from "./call-shape.ts";
+import {
+  checkAmount,
+  checkBoolean,
+  checkInteger,
+  checkNamespace,
+  checkOptions,
+  kindError,
+  recordOf,
+} from "./option-checks.ts";
 import type { InitOptions } from "./options.ts";
 
 export interface NodePlan {
@@ -62,6 +72,8 @@ const notYet: Readonly<Record<string, unknown>> = {
 
 const objectStoreShare = 0.3;
 const objectStoreBytesMin = 1 << 20;
+/** Address space is no limit that is found out in time: it takes minutes to run into it. */
+const objectStoreBytesMax = 2 ** 44;
 /** Every process keeps up to two chunks: together they must not be what fills a small store. */
 const chunksPerStoreMin = 64;
 const chunkBytesMin = 16 << 10;
@@ -69,7 +81,7 @@ const chunkBytesMin = 16 << 10;
 export function planNode(options: InitOptions = {}): NodePlan {
   checkNames(options);
   const { systemConfig = {} } = options;
-  checkRecord("systemConfig", systemConfig);
+  recordOf("init: systemConfig", systemConfig);
   const mode = options.localMode === true ? "local" : "threads";
   const numCpus = options.numCpus ?? availableParallelism();
   const objectStoreBytes = objectStoreBytesOf(options.objectStoreMemory);
@@ -97,77 +109,43 @@ function configOf(asked: NonNullable<InitOptions["systemConfig"]>, storeBytes: n
 }
 
 function checkNames(options: InitOptions): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`init() takes an object of options, got ${describe(options)}`);
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) {
-      throw new TypeError(
-        `init has no option ${JSON.stringify(name)}; it has: ${known.join(", ")}`,
-      );
-    }
+  for (const [name, value] of Object.entries(checkOptions("init", options, known))) {
     if (value === undefined || !Object.hasOwn(notYet, name) || value === notYet[name]) continue;
     throw new TypeError(
       `init: option ${name} is part of the contract but this version does not implement it yet`,
     );
   }
   for (const name of ["localMode", "ignoreReinitError", "checkInvariants"] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== "boolean") {
-      throw new TypeError(`init: ${name} must be a boolean, got ${describe(value)}`);
-    }
+    checkBoolean(`init: ${name}`, options[name]);
   }
 }
 
 function totalsOf(options: InitOptions): ResourceRequest {
   for (const name of ["numCpus", "numGpus", "memory"] as const) {
-    checkAmount(name, options[name]);
+    if (options[name] !== undefined) checkAmount(`init: ${name}`, options[name]);
   }
   const { resources = {} } = options;
-  checkRecord("resources", resources);
-  for (const [name, amount] of Object.entries(resources)) {
+  for (const [name, amount] of recordOf("init: resources", resources)) {
     if (["CPU", "GPU", "memory"].includes(name)) {
       throw new TypeError(`init: resources.${name}: use numCpus, numGpus or memory instead`);
     }
-    checkAmount(`resources.${name}`, amount);
+    checkAmount(`init: resources.${name}`, amount);
   }
   const { numCpus, numGpus, memory } = options;
   return requestOf({ numCpus, numGpus, memory, resources }, 0);
 }
 
-function checkRecord(name: string, value: unknown): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
-  throw new TypeError(`init: ${name} must be an object, got ${describe(value)}`);
-}
-
-function checkAmount(name: string, value: unknown): void {
-  if (value === undefined) return;
-  if (typeof value !== "number") {
-    throw new TypeError(`init: ${name} must be a number, got ${describe(value)}`);
-  }
-  if (!Number.isFinite(value) || value < 0) {
-    throw new RangeError(`init: ${name} must be a finite number of at least 0, got ${value}`);
-  }
-}
-
 function namespaceOf({ namespace }: InitOptions): string {
-  if (namespace === undefined) return randomBytes(16).toString("hex");
-  if (typeof namespace !== "string") {
-    throw new TypeError(`init: namespace must be a string, got ${describe(namespace)}`);
-  }
-  if (namespace === "") throw new RangeError("init: namespace must not be empty");
-  return namespace;
+  checkNamespace("init: namespace", namespace);
+  return namespace ?? randomBytes(16).toString("hex");
 }
 
-function labelsOf(labels: Readonly<Record<string, string>> = {}): ReadonlyMap<string, string> {
-  checkRecord("labels", labels);
-  const entries = Object.entries(labels);
+function labelsOf(labels: unknown = {}): ReadonlyMap<string, string> {
+  const entries = recordOf("init: labels", labels);
   for (const [name, value] of entries) {
-    if (typeof value !== "string") {
-      throw new TypeError(`init: labels.${name} must be a string, got ${describe(value)}`);
-    }
+    if (typeof value !== "string") throw kindError(`init: labels.${name}`, "a string", value);
   }
-  return new Map(entries);
+  return new Map(entries as [string, string][]);
 }
 
 function objectStoreBytesOf(asked: number | undefined): number {
@@ -177,14 +155,18 @@ function objectStoreBytesOf(asked: number | undefined): number {
     const usable = limit > 0 && limit < totalmem() ? limit : totalmem();
     return Math.floor(usable * objectStoreShare);
   }
-  if (typeof asked !== "number") {
-    throw new TypeError(`init: objectStoreMemory must be a number, got ${describe(asked)}`);
-  }
-  if (!Number.isInteger(asked) || asked < objectStoreBytesMin) {
+  checkInteger("init: objectStoreMemory", asked, objectStoreBytesMin, objectStoreBytesMax);
+  return asked;
+}
+
+/** The memory of the node's object store: reserved now, touched by use. */
+export function reserveStore({ objectStoreBytes }: NodePlan): SharedArrayBuffer[] {
+  try {
+    return reserveSegments(objectStoreBytes);
+  } catch (error) {
     throw new RangeError(
-      `init: objectStoreMemory must be an integer of at least ${objectStoreBytesMin} bytes, ` +
-        `got ${asked}`,
+      `init: objectStoreMemory: cannot reserve ${objectStoreBytes} bytes: ask for less`,
+      { cause: error },
     );
   }
-  return asked;
 }

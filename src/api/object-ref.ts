@@ -6,6 +6,7 @@ import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import { holdsSomething } from "#engine/core-worker/task-manager.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import { captureCallSite, describeLocation } from "./identity/call-site.ts";
 import type { ObjectId } from "./ids.ts";
 import type { ObjectRef as ObjectRefType, valueType } from "./types.ts";
 
@@ -76,6 +77,28 @@ function watchRef(ref: object, entry: ObjectEntry, client: CoreWorkerClient): vo
   client.reclaimer.watch(ref, () => client.dropRef(entry));
 }
 
+/** The function that user code called to make an object: its caller is where that was made. */
+export type CreationCall = (...args: never[]) => unknown;
+
+export function recordsSites(client: CoreWorkerClient): boolean {
+  return client.core.context.config.recordRefCreationSites > 0;
+}
+
+/** Where an object was made, for `mobula/state`: only when it was asked for, and not for free. */
+export function recordSite(
+  entry: ObjectEntry,
+  client: CoreWorkerClient,
+  calledFrom: CreationCall,
+): void {
+  client.core.objects.addWithSite(entry, describeLocation(captureCallSite(calledFrom)));
+}
+
+function recordSites(task: TaskRecord, client: CoreWorkerClient, calledFrom: CreationCall): void {
+  recordSite(task, client, calledFrom);
+  const site = client.core.objects.siteOf(task);
+  for (const entry of task.moreReturns ?? []) client.core.objects.addWithSite(entry, site);
+}
+
 /** A ref in this process to an entry that is known here. */
 export function newRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<unknown> {
   entry.localRefs += 1;
@@ -87,7 +110,9 @@ export function newRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<
 /** The first ref to an object that this process has just made; its count is raised. */
 export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<unknown> {
   const ref = new ObjectRef(entry, client);
-  if (entry.state === "PENDING") entry.unwatched = ref;
+  // Whoever lists all objects must hear of the end of each.
+  if (recordsSites(client)) ObjectRef.watch(ref);
+  else if (entry.state === "PENDING") entry.unwatched = ref;
   else if (holdsSomething(entry)) ObjectRef.watch(ref);
   return ref;
 }
@@ -113,8 +138,13 @@ export function wrapperFor(
 }
 
 /** The refs of a call just submitted, whose counts are raised: one, or one per return. */
-export function refsOf(task: TaskRecord, client: CoreWorkerClient): unknown {
+export function refsOf(
+  task: TaskRecord,
+  client: CoreWorkerClient,
+  calledFrom: CreationCall,
+): unknown {
   const first = firstRef(task, client);
+  if (recordsSites(client)) recordSites(task, client, calledFrom);
   if (task.moreReturns === null) return first;
   return [first, ...task.moreReturns.map((entry) => firstRef(entry, client))];
 }

@@ -4,11 +4,12 @@ import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import { ArenaWriter } from "#engine/services/arena-writer.ts";
-import { type ClientOptions, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { Executor, type UserCode } from "#engine/services/executor.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ObjectRef } from "./object-ref.ts";
+import { judgeException } from "./retry-exceptions.ts";
 import { addProcess, type Process } from "./runtime.ts";
 import { ApiUserCode, type ResolveRemote } from "./user-code.ts";
 import { Values } from "./values.ts";
@@ -16,6 +17,7 @@ import { Values } from "./values.ts";
 export interface ProcessOptions {
   readonly workerId: WorkerId;
   readonly nodeId: NodeId;
+  readonly clusterId: string;
   readonly config: Config;
   readonly checkInvariants: boolean;
   readonly clock: HostClock;
@@ -29,17 +31,6 @@ export interface ProcessOptions {
   keepAlive(needed: boolean): void;
 }
 
-/** What a process is made of, where it is not what every process is. */
-export interface ProcessParts {
-  makeClient(options: ClientOptions): CoreWorkerClient;
-  makeValues(client: CoreWorkerClient, arena: SharedArena): Values;
-}
-
-const usualParts: ProcessParts = {
-  makeClient: (options) => new CoreWorkerClient(options),
-  makeValues: (client, arena) => new Values(client, arena),
-};
-
 export const realClock: HostClock = {
   nowMs: () => performance.now(),
   wakeAt(atMs, wake) {
@@ -50,7 +41,7 @@ export const realClock: HostClock = {
   soon: (wake) => void setImmediate(wake),
 };
 
-export function makeProcess(options: ProcessOptions, parts = usualParts): Process {
+export function makeProcess(options: ProcessOptions): Process {
   const { workerId, nodeId, config, checkInvariants, arena } = options;
   const host = new Host(options.clock, checkInvariants);
   const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
@@ -71,7 +62,7 @@ export function makeProcess(options: ProcessOptions, parts = usualParts): Proces
   const watchRef = (ref: object): void => {
     if (ObjectRef.is(ref)) ObjectRef.watch(ref);
   };
-  const client: CoreWorkerClient = parts.makeClient({
+  const client: CoreWorkerClient = new CoreWorkerClient({
     host,
     core,
     arena: writer,
@@ -81,11 +72,12 @@ export function makeProcess(options: ProcessOptions, parts = usualParts): Proces
       options.announceDrop(segment);
     },
     watchRef,
+    judge: (matcher, failed) => judgeException(matcher, failed, process),
     forgetPeer,
     keepAlive,
   });
-  const process = { client, values: parts.makeValues(client, arena) };
-  addProcess(process);
+  const process: Process = { client, values: new Values(client, arena) };
+  addProcess(process, options.clusterId);
   return process;
 }
 

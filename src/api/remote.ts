@@ -7,9 +7,7 @@ import { makeHandle } from "./actor-handle.ts";
 import {
   checkActorOptions,
   checkTaskOptions,
-  describe,
   namesResources,
-  type Options,
   requestOf,
   strategyOf,
   taskShape,
@@ -24,16 +22,23 @@ import {
   whyNotOnThreads,
 } from "./identity/remote-registry.ts";
 import { refsOf } from "./object-ref.ts";
+import { checkNamespace, checkOptions, describe, type Options } from "./option-checks.ts";
 import { onRevive, setRemoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, realmState, requireClient } from "./runtime.ts";
+import { submitWithSignal } from "./signals.ts";
 import type { RemoteSignature } from "./signatures.ts";
 
 export const remote: RemoteSignature = function remote(first: unknown, second?: unknown): never {
-  const hasOptions = typeof first === "object" && first !== null;
+  const hasOptions = typeof first !== "function" && second !== undefined;
   const target = hasOptions ? second : first;
   if (typeof target !== "function") {
     throw new TypeError(
       `remote() takes a function or a class, or options and one; got ${describe(target)}`,
+    );
+  }
+  if (target === first && second !== undefined) {
+    throw new TypeError(
+      `remote(): options come first: remote(options, fn), got ${describe(second)} second`,
     );
   }
   const kind = isClass(target) ? "class" : "function";
@@ -59,6 +64,7 @@ function makeRemote(registered: RegisteredRemote, options: Options): unknown {
 
 function makeRemoteFunction(registered: RegisteredRemote, options: Options): unknown {
   let shape: CallShape | undefined;
+  const signal = options["signal"] as AbortSignal | undefined;
   const submit = (...args: unknown[]): unknown => {
     const caller = requireClient("remote");
     if (caller === null) return inert;
@@ -66,10 +72,15 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
       assertReachable(registered);
       shape = taskShape(registered.descriptor, options);
     }
-    const { client, values, depth } = caller;
+    const { client, values, depth, context } = caller;
     const { args: encoded, refs } = values.encodeArguments(args);
     if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
-    return refsOf(client.submitTask(shape, { args: encoded, refs, depth }), client);
+    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const task =
+      signal === undefined
+        ? client.submitTask(shape, call)
+        : submitWithSignal(client, signal, { actor: null, shape, made: call });
+    return refsOf(task, client, submit);
   };
   const remoteFunction = (): never => {
     const name = registered.descriptor.displayName;
@@ -161,6 +172,8 @@ export async function getActor(name: string, options: { namespace?: string } = {
       `an actor's name must be a string that is not empty, got ${describe(name)}`,
     );
   }
+  checkOptions("getActor", options, ["namespace"]);
+  checkNamespace("getActor: namespace", options.namespace);
   const namespace = options.namespace ?? namespaceOf(caller);
   const { actorId, className } = await caller.client.getActorByName(name, namespace);
   if (actorId === null) {

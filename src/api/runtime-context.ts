@@ -7,7 +7,7 @@ import type { ActorId, JobId, TaskId } from "./ids.ts";
 import { namespaceOf } from "./remote.ts";
 import { type Caller, realmState, requireClient } from "./runtime.ts";
 import type { GetRuntimeContextSignature } from "./signatures.ts";
-import type { TaskContext } from "./task-context.ts";
+import { cancelledError, insideTask, type TaskContext } from "./task-context.ts";
 import type { ActorHandle, RuntimeContext, WorkerModes } from "./types.ts";
 
 export const WorkerMode: WorkerModes = {
@@ -19,7 +19,7 @@ export const WorkerMode: WorkerModes = {
 };
 
 /** The driver's job is the first and only one of an embedded runtime. */
-const embeddedJobId = "00000001" as JobId;
+export const embeddedJobId = "00000001" as JobId;
 
 export const getRuntimeContext: GetRuntimeContextSignature = () => {
   const caller = requireClient("getRuntimeContext");
@@ -95,8 +95,15 @@ function acceleratorIds(context: TaskContext | null): Record<string, string[]> {
 
 function signalOf(context: TaskContext | null): AbortSignal {
   if (context === null) return driverController.signal;
-  context.abortController ??= new AbortController();
-  return context.abortController.signal;
+  if (context.abortController !== null) return context.abortController.signal;
+  const controller = new AbortController();
+  context.abortController = controller;
+  const { task } = context;
+  if (task === null) return controller.signal;
+  const abort = (): void => controller.abort(cancelledError(context));
+  if (task.isCancelled) abort();
+  else task.onAbort = () => insideTask(context, abort);
+  return controller.signal;
 }
 
 /** Nothing cancels the driver; it has a signal so that shared code can pass one on. */

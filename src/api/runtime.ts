@@ -18,6 +18,11 @@ export interface Process {
   readonly values: Values;
 }
 
+interface RegisteredProcess extends Process {
+  /** Of its runtime. */
+  readonly clusterId: string;
+}
+
 export interface DriverRuntime extends Process {
   readonly mode: "local" | "threads";
   readonly namespace: string;
@@ -38,11 +43,13 @@ export interface WorkerRuntime extends Process {
 interface RealmState {
   driver: DriverRuntime | null;
   worker: WorkerRuntime | null;
+  /** The last runtime is being shut down: the next one starts when it has ended. */
+  ending: Promise<void> | null;
   /** A runtime was shut down: nothing starts one by itself any more. */
   wasShutDown: boolean;
   /** Starts the default runtime; set by init.ts, absent in workers. */
   autoInit: ((verb: string) => DriverRuntime) | null;
-  readonly processes: WeakMap<CoreWorkerClient, Process>;
+  readonly processes: WeakMap<CoreWorkerClient, RegisteredProcess>;
 }
 
 const stateKey = Symbol.for("mobula.runtime");
@@ -52,6 +59,7 @@ export function realmState(): RealmState {
   return (realm[stateKey] ??= {
     driver: null,
     worker: null,
+    ending: null,
     wasShutDown: false,
     autoInit: null,
     processes: new WeakMap(),
@@ -64,8 +72,16 @@ export interface Caller extends Process {
   readonly context: TaskContext | null;
 }
 
-export function addProcess(process: Process): void {
-  realmState().processes.set(process.client, process);
+export function addProcess(process: Process, clusterId: string): void {
+  realmState().processes.set(process.client, { ...process, clusterId });
+}
+
+/** Whether two processes of this realm are of one runtime. */
+export function isOfRuntime(process: CoreWorkerClient, other: CoreWorkerClient): boolean {
+  if (process === other) return true;
+  const { processes } = realmState();
+  const clusterId = processes.get(process)?.clusterId;
+  return clusterId !== undefined && clusterId === processes.get(other)?.clusterId;
 }
 
 /**
@@ -118,14 +134,15 @@ function outsideTaskError(verb: string): NotInitializedError {
 // ---------------------------------------------------------------- parking
 
 let parkedCallCount = 0;
+/** What gives a promise that never settles stops the module; these let it go on. */
+const goingOn: ReadonlySet<string> = new Set(["remote", "put", "asCompleted"]);
 
 export function park(verb: string): void {
   parkedCallCount += 1;
   const [moduleUrl] = moduleUrlsOnStack(requireClient);
   noteParked(moduleUrl, verb);
   const context = currentContext();
-  // What gives a promise that never settles stops the module; `.remote()` and `put` let it go on.
-  if (context instanceof ImportContext && verb !== "remote" && verb !== "put") endImport(context);
+  if (context instanceof ImportContext && !goingOn.has(verb)) endImport(context);
 }
 
 /** A promise of a parked call: the module's evaluation ends here, in a worker. */

@@ -5,9 +5,12 @@
  * so a worker that runs one task at a time keeps it in a plain variable.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { taskIdHex } from "#engine/common/ids.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import { TaskCancelledError } from "./errors.ts";
+import type { TaskId } from "./ids.ts";
 
 export class TaskContext {
   readonly client: CoreWorkerClient;
@@ -38,6 +41,13 @@ export class TaskContext {
     const { actorId, descriptor } = this.actor.spec;
     return this.client.core.actors.clientOf(actorId, descriptor.displayName);
   }
+}
+
+/** What the body of a cancelled task is told, where it waits and by its signal. */
+export function cancelledError({ task }: TaskContext): TaskCancelledError {
+  const taskName = task?.definition.taskName ?? "";
+  const taskId = (task === null ? "" : taskIdHex(task.owner, task.serial)) as TaskId;
+  return new TaskCancelledError(`task ${taskName} (${taskId}) was cancelled`, { taskId });
 }
 
 /** A worker imports a module: what its top level says is not for a worker. */
@@ -86,6 +96,11 @@ export function enterTask<T>(context: TaskContext, body: () => T): T {
   }
   storedTaskCount += 1;
   return storage.run(context, body);
+}
+
+/** Runs code that the body has left behind, such as its listeners, while the body still runs. */
+export function insideTask<T>(context: TaskContext, body: () => T): T {
+  return lone === context ? body() : storage.run(context, body);
 }
 
 export function leaveTask(context: TaskContext): void {

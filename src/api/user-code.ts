@@ -5,6 +5,7 @@
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
+import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
@@ -13,11 +14,12 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
-import { SerializationError } from "./errors.ts";
+import { ObjectStoreFullError } from "./errors.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import { portableError } from "./serialization/portable-error.ts";
-import { isSpecial, type Values } from "./values.ts";
+import { refuseStream } from "./value-stream.ts";
+import type { Values } from "./values.ts";
 
 export type ResolveRemote = (
   descriptor: FunctionDescriptor,
@@ -90,7 +92,7 @@ export class ApiUserCode implements UserCode {
   }
 
   encodeError(error: unknown, taskName: string, subject: string): FailedValue {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = thrownText(error);
     const message = `${taskName} failed: ${text}`;
     const cause = this.#encodeThrown(error, text);
     return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), cause);
@@ -123,8 +125,7 @@ export class ApiUserCode implements UserCode {
   #encodeTaskError(error: unknown, task: IncomingTask): FailedValue {
     const { descriptor, taskName } = task.definition;
     const moduleUrl = descriptor?.moduleUrl ?? "";
-    const hint = explainTaskError(error, moduleUrl);
-    if (hint !== undefined && error instanceof Error) error.message += ` (${hint})`;
+    addHint(error, moduleUrl);
     return this.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
   }
 
@@ -182,14 +183,23 @@ export class ApiUserCode implements UserCode {
 
   /** What cannot travel leaves its class, message and stack, and text where its fields were. */
   #encodeThrown(thrown: unknown, text: string): Encoded {
+    const values = this.#values;
     try {
-      return this.#values.encodeBytes(thrown, "error");
+      return values.encodeBytes(thrown, "error");
     } catch (notEncodable) {
-      if (!(notEncodable instanceof SerializationError)) throw notEncodable;
-      const error = thrown instanceof Error ? thrown : new Error(text, { cause: notEncodable });
-      return this.#values.encodeBytes(portableError(error, isSpecial), "error");
+      if (notEncodable instanceof ObjectStoreFullError) throw notEncodable;
+      const error = isInstance(thrown, Error) ? thrown : new Error(text, { cause: notEncodable });
+      const whyNot = (value: unknown): string | undefined => values.whyNotEncodable(value);
+      return values.encodeBytes(portableError(error, whyNot), "error");
     }
   }
+}
+
+function addHint(error: unknown, moduleUrl: string): void {
+  const hint = explainTaskError(error, moduleUrl);
+  if (hint === undefined || !isInstance(error, Error)) return;
+  // A frozen error goes without.
+  Reflect.set(error, "message", `${error.message} (${hint})`);
 }
 
 /** The message's bytes are only lent. */
@@ -217,15 +227,4 @@ function hasAsyncMethod(instance: object): boolean {
     }
   }
   return false;
-}
-
-/** Generators stream in a later version; until then they must not vanish into an empty object. */
-function refuseStream(result: unknown, taskName: string): void {
-  if (typeof result !== "object" || result === null) return;
-  const { next } = result as { next?: unknown };
-  if (typeof next !== "function" && !(Symbol.asyncIterator in result)) return;
-  throw new SerializationError(
-    `${taskName} returned a generator, which this version does not stream yet: return an array`,
-    { path: "result" },
-  );
 }

@@ -3,7 +3,7 @@
  * arena of the node, refs, handles and remote functions as specials that the engine sees.
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
-
+import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import {
@@ -20,9 +20,12 @@ import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts";
-import { ObjectStoreFullError } from "./errors.ts";
+import { refIn } from "./captured-refs.ts";
+import { ObjectStoreFullError, SerializationError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
+import { portableOptions } from "./retry-exceptions.ts";
+import { reasonOf } from "./serialization/unserializable.ts";
 import { decodeValue } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
 
@@ -100,6 +103,20 @@ export class Values {
     try {
       encoder.encode(value, path);
       return this.#place(encoder);
+    } finally {
+      this.#giveBack(encoder);
+    }
+  }
+
+  /** Why a value cannot travel from here, without sending it; undefined when it can. */
+  whyNotEncodable(value: unknown): string | undefined {
+    const encoder = this.#takeEncoder();
+    try {
+      encoder.encode(value, "value");
+      this.#specialsOf(encoder.specials);
+      return undefined;
+    } catch (error) {
+      return error instanceof SerializationError ? reasonOf(error) : thrownText(error);
     } finally {
       this.#giveBack(encoder);
     }
@@ -248,7 +265,7 @@ export class Values {
     if (ObjectRef.is(value)) return this.#refSpecial(value, false);
     const remote = remoteInternals(value);
     if (remote !== undefined) {
-      const options = this.encode(remote.options, "options");
+      const options = this.encode(portableOptions(remote.options), "options");
       const encoded = options instanceof InlineValue ? options : noArguments;
       return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
     }
@@ -260,30 +277,21 @@ export class Values {
   }
 
   #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
-    const client = ObjectRef.clientOf(ref);
-    if (client !== this.#client) {
-      throw new TypeError(
-        `ref ${ref.id} belongs to another runtime: a ref is used where it was made, or travels ` +
-          "inside arguments and results",
-      );
-    }
-    if (ObjectRef.isDisposed(ref)) {
-      throw new TypeError(`ref ${ref.id} was disposed and cannot be used any more`);
-    }
+    const own = refIn(this.#client, ref);
     // Others are about to hear of it, so they must be told when it ends here.
-    ObjectRef.watch(ref);
-    const entry = ObjectRef.entryOf(ref);
+    ObjectRef.watch(own);
+    const entry = ObjectRef.entryOf(own);
     const { owner, serial, index } = entry;
     // Inside a value it is only a name: its owner must be able to find it by that.
-    if (!topLevel) client.core.references.name(entry);
+    if (!topLevel) this.#client.core.references.name(entry);
     return { type: "ref", owner, serial, index, topLevel };
   }
 
   #refsOf(values: readonly object[]): (ObjectEntry | null)[] | null {
     if (values.length === 0) return null;
     return values.map((value) => {
-      if (value instanceof TopLevelRef) return ObjectRef.entryOf(value.ref);
-      return ObjectRef.is(value) ? ObjectRef.entryOf(value) : null;
+      const ref = value instanceof TopLevelRef ? value.ref : value;
+      return ObjectRef.is(ref) ? ObjectRef.entryOf(refIn(this.#client, ref)) : null;
     });
   }
 

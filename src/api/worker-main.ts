@@ -26,6 +26,7 @@ const idleTurnsMax = 2;
 
 export default function workerMain(boot: BootData): void {
   const { workerId, nodeId, driverId, port, config, checkInvariants } = boot;
+  const app = boot.app as WorkerApp;
   const words = new Int32Array(boot.parkedWords);
   const arena = new SharedArena(boot.segments);
   const post = (message: PortMessage): void => port.postMessage(message);
@@ -33,6 +34,7 @@ export default function workerMain(boot: BootData): void {
   const process = makeProcess({
     workerId,
     nodeId,
+    clusterId: app.clusterId,
     config,
     checkInvariants,
     clock: realClock,
@@ -64,7 +66,6 @@ export default function workerMain(boot: BootData): void {
   const hostBell = new Bell(words, hostThreadIndex, port);
   transport.openLink([driverId, nodeId, gcsAddress], openLinkMemory(boot.memory, 1), hostBell);
 
-  const app = boot.app as WorkerApp;
   const loader = new ModuleLoader({
     importModule: (url) => importOutside(() => import(url)),
     // Every task that needs the module gets this error as its own.

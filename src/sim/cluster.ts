@@ -8,13 +8,14 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
+import type { Fates } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
 import { type SimProcess, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 export type { SimProcess } from "./sim-node.ts";
 
-export class Cluster {
+export class Cluster implements Fates {
   /** A process of its own on node 0's machine. */
   readonly driver: SimProcess;
   /** By number: the newest life of each. */
@@ -70,6 +71,21 @@ export class Cluster {
   get hasLostProcess(): boolean {
     const processes = [this.driver, ...this.workers];
     return this.hasLostNode || processes.some(({ life }) => !life.isAlive);
+  }
+
+  get goneWorkerCount(): number {
+    return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
+  }
+
+  hasBuried(nodeId: NodeId): boolean {
+    return this.gcs.hasBuried(nodeId);
+  }
+
+  isGone(workerId: WorkerId): boolean {
+    if (this.hasBuried(nodeIdOf(workerId))) return true;
+    const processes = [this.driver, ...this.workers];
+    const process = processes.find(({ client }) => client.workerId === workerId);
+    return process === undefined || !process.life.isAlive;
   }
 
   /** Raylets and GCS come up; from then on everything happens in steps. */

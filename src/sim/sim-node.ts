@@ -19,9 +19,9 @@ import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
 import { digestIn } from "./oracles/value-digest.ts";
-import { type ClientWatch, WatchedClient } from "./watched-client.ts";
-import { type UserCodeWatch, WatchedUserCode } from "./watched-user-code.ts";
-import { WatchedValues } from "./watched-values.ts";
+import { watchClient } from "./watch-client.ts";
+import { watchValues } from "./watch-values.ts";
+import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
 import type { Life, World } from "./world.ts";
 import { WorldEffect } from "./world-effect.ts";
 
@@ -156,19 +156,13 @@ export class SimNode {
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
-    const watch: ClientWatch = {
-      onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
-      onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
-      onKill: (actorId) => oracles.onKill(actorId),
-      onAwaited: (request) => oracles.onAwaited(request, simulated),
-      onSettled: (request) => oracles.onSettled(request, simulated, digest),
-    };
-    const options = {
+    const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
+      clusterId: plan.clusterId,
       config: plan.config,
       checkInvariants: true,
-      clock: world.hostClock(life),
+      clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
       ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
@@ -176,15 +170,25 @@ export class SimNode {
       announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: () => {},
-    };
-    const process = makeProcess(options, {
-      makeClient: (client) => new WatchedClient(client, watch),
-      makeValues: (client, arena) =>
-        new WatchedValues(client, arena, (value, outcome) => oracles.onGiven(value, outcome)),
     });
     const endpoint = network.join(life, [workerId], process.client.host);
     process.client.host.connect(endpoint);
     const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
+    watchClient(process.client, {
+      onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
+      onCalled: (task, parent) => oracles.onCalled(task, parent),
+      onCancelling: (entry, force) => oracles.onCancelling(entry, force),
+      onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
+      onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
+      onKill: (actorId) => oracles.onKill(actorId),
+      onAwaited: (request) => oracles.onAwaited(request, simulated),
+      onSettled: (request) => {
+        if (request.failure?.type === "DEADLOCK") world.mark("deadlockFound");
+        oracles.onSettled(request, simulated, digest);
+        return null;
+      },
+    });
+    watchValues(process.values, (value, outcome) => oracles.onGiven(value, outcome));
     this.#processes.push(simulated);
     return simulated;
   }
@@ -201,7 +205,7 @@ export class SimNode {
       onStarted: (task) => oracles.onStarted(task, worker, digest),
       onEnded: (task, outcomes) => oracles.onEnded(task, outcomes, digest),
       onThrown: (subject) => oracles.onThrown(subject),
-      onConstructing: (actor) => oracles.onConstructing(actor, worker),
+      onConstructing: (actor) => oracles.onConstructing(actor, worker, digest),
     };
     addExecutor(worker, resolve, (userCode) => new WatchedUserCode(userCode, watch));
     worker.client.host.onIdleWork(() => {

@@ -4,6 +4,7 @@
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
+import { checkBoolean, checkOptions } from "#api/option-checks.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
@@ -19,28 +20,44 @@ import { drawFaults } from "./chaos.ts";
 import { checkChaos, checkFaults } from "./check-faults.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
+import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
+import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
-import { World } from "./world.ts";
+import { type RunEnd, World } from "./world.ts";
 
 const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
+const optionNames = [
+  "seed",
+  "nodes",
+  "faults",
+  "choices",
+  "choicesOnly",
+  "chaos",
+  "hostile",
+  "maxVirtualMs",
+  "healAtMs",
+  "init",
+];
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
 const stuckMs = 40_000;
 /** … and a world is at rest. */
 const settleMs = 3_000;
+const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
 
 export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
+  checkOptions("simulate", options, optionNames);
   const nodes = nodesOf(options);
-  checkOptions(options, nodes.length);
+  checkSimOptions(options, nodes.length);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
@@ -86,9 +103,13 @@ class Run {
       ...(options.faults ?? []),
       ...drawFaults(options, this.#world.random, nodes.length),
     ];
-    this.#oracles = new Oracles({
-      cluster: () => this.#cluster,
+    const oracles = allOracles({
+      fates: () => this.#cluster,
+      processes: () => [this.#cluster.driver, ...this.#cluster.workers],
+      mark: (state) => this.#world.mark(state),
       mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+    });
+    this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
       note: (entity) => this.#world.note(entity),
     });
@@ -148,6 +169,7 @@ class Run {
       restore();
       await this.#cluster.close();
     }
+    this.#noteCounts();
     return new Report<R>({
       ...outcome,
       violations: this.#violations,
@@ -156,6 +178,15 @@ class Run {
       faultsFired: this.#faults.firedCount,
       options: this.#options,
     });
+  }
+
+  #noteCounts(): void {
+    const { driver, workers } = this.#cluster;
+    for (const { client } of [driver, ...workers]) {
+      for (const [name, state] of rareCounts) {
+        if (client.core.retries.counts[name] > 0) this.#world.mark(state);
+      }
+    }
   }
 
   /** Heals, lets everything come to rest, and asks the oracles. */
@@ -169,13 +200,15 @@ class Run {
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }
+    if (end === "livelock") this.#violate("16 liveness", "world", busy);
     if (!asksOracles) return;
     this.#oracles.atQuiet(this.#cluster);
   }
 
-  #stuck(end: "over" | "idle" | "limit"): Error {
+  #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
     if (end === "over") return new Error("the driver was crashed by a fault before it had ended");
+    if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
@@ -184,6 +217,8 @@ class Run {
   }
 
   #violate(oracle: string, entity: string, message: string): void {
+    // The story of what no step has named yet is that of the step which shows it.
+    if (this.#world.lastStepOf(entity) === 0) this.#world.note(entity);
     this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
   }
 
@@ -249,7 +284,8 @@ class Run {
     }
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const owner = this.#cluster.workers.find((worker) => worker.client === client);
+    const { driver, workers } = this.#cluster;
+    const owner = [driver, ...workers].find((process) => process.client === client);
     return owner === undefined ? null : this.#timersOf(owner);
   }
 
@@ -271,7 +307,7 @@ function nodesOf({ nodes = defaults.nodes }: SimOptions): readonly NodeSpec[] {
   return Array.from({ length: nodes }, () => ({}));
 }
 
-function checkOptions(options: SimOptions, nodeCount: number): void {
+function checkSimOptions(options: SimOptions, nodeCount: number): void {
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
@@ -281,9 +317,7 @@ function checkOptions(options: SimOptions, nodeCount: number): void {
       throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
     }
   }
-  if (hostile !== undefined && typeof hostile !== "boolean") {
-    throw new TypeError(`hostile must be a boolean, got ${String(hostile)}`);
-  }
+  checkBoolean("hostile", hostile);
   checkFaults(faults, nodeCount, hostile === true);
   checkChaos(options.chaos, hostile === true);
 }

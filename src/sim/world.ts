@@ -48,8 +48,10 @@ const slowLinkFactor = 40;
 /** One machine in so many is slow to everybody. */
 const slowNodeOneIn = 6;
 const slowNodeFactor = 8;
-/** Sent for ever, whatever the program does. */
+/** Sent for ever, whatever the program does, once there are several nodes. */
 const upkeepTypes: readonly (MessageType | null)[] = ["heartbeat", "heartbeatAck", "resourceView"];
+/** Sent for as long as tasks wait, which may be for ever. */
+const probeTypes: readonly (MessageType | null)[] = ["probeObject", "probeTask"];
 
 /** What a directed link draws from: its delays, and how its cuts go. */
 interface LinkChance {
@@ -65,7 +67,10 @@ export interface WorldOptions {
   readonly choicesOnly: boolean;
 }
 
-type RunEnd = "over" | "idle" | "limit";
+export type RunEnd = "over" | "idle" | "limit" | "livelock";
+
+/** So many steps within so much virtual time lead nowhere: no program has so much to do. */
+const livelock = { steps: 1_000_000, withinMs: 30_000 };
 
 export class World implements NetworkWorld {
   readonly random: Prng;
@@ -74,6 +79,8 @@ export class World implements NetworkWorld {
   readonly reached = new Set<RareState>();
   readonly links = new LinkRules();
   #nowMs = 0;
+  /** When it was last asked whether time goes on. */
+  #lookedAt = { stepId: 0, nowMs: 0 };
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
@@ -87,6 +94,7 @@ export class World implements NetworkWorld {
   readonly #linkChances = new Map<string, LinkChance>();
   readonly #nodeFactors: readonly number[];
   readonly #lastSteps = new Map<string, number>();
+  readonly #isNews = (flight: Flight): boolean => !this.#isUpkeep(flight);
   #choiceCount = 0;
   #stepId = 0;
   #userCodeMayRun = false;
@@ -153,7 +161,8 @@ export class World implements NetworkWorld {
     );
   }
 
-  hostClock(life: Life): HostClock {
+  /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
+  hostClock(life: Life, probes: () => boolean = () => false): HostClock {
     const clock = this.clocks[life.node] as NodeClock;
     let newestWake = 0;
     return {
@@ -165,7 +174,7 @@ export class World implements NetworkWorld {
         const isLive = (): boolean => wake === newestWake;
         const delayMs = Math.max(0, clock.worldMsAt(atMs) - this.#nowMs);
         // A raylet or the GCS: with several nodes they report and check for ever.
-        const isUpkeep = !life.hasUserCode && this.clocks.length > 1;
+        const isUpkeep = life.hasUserCode ? probes : this.clocks.length > 1;
         this.after(life, delayMs, { kind: "wake", what: "", run, isLive, isUpkeep });
       },
     };
@@ -201,7 +210,8 @@ export class World implements NetworkWorld {
     const kind = to.isClosed ? "lost" : "deliver";
     // A link outlives its processes: what is under way to a dead one passes and is dropped.
     const where = to.name;
-    const isUpkeep = this.clocks.length > 1 && isUpkeepFrame(type, text);
+    // Only the first of a link has a step: what it holds up behind it is to come as well.
+    const isUpkeep = this.#isUpkeep(flight) && ((): boolean => !flight.isFollowedBy(this.#isNews));
     const isLive = (): boolean => !flight.isDropped();
     const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
     this.#schedule.add(step, this.#nowMs);
@@ -282,8 +292,8 @@ export class World implements NetworkWorld {
   // ------------------------------------------------------------ the loop
 
   /**
-   * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, or the limit is
-   * reached.
+   * Steps until `isOver` says so, nothing is left but upkeep for `settleMs`, the limit is reached,
+   * or everybody is busy with getting nowhere.
    */
   async run(isOver: () => boolean, limitMs: number, settleMs: number): Promise<RunEnd> {
     this.#foregroundMs = this.#nowMs;
@@ -302,6 +312,11 @@ export class World implements NetworkWorld {
 
   /** Null when a step is due, now or once the time has come to it. */
   #whyNothing(limitMs: number, settleMs: number): RunEnd | null {
+    if (this.#stepId - this.#lookedAt.stepId >= livelock.steps) {
+      const passedMs = this.#nowMs - this.#lookedAt.nowMs;
+      this.#lookedAt = { stepId: this.#stepId, nowMs: this.#nowMs };
+      if (passedMs < livelock.withinMs) return "livelock";
+    }
     if (this.#schedule.dueCount() > 0) return null;
     const nextMs = this.#schedule.nextMs();
     if (nextMs === Infinity) return "idle";
@@ -328,6 +343,13 @@ export class World implements NetworkWorld {
     step.run();
   }
 
+  /** Probes look whether something goes on: they are no sign of it. */
+  #isUpkeep({ type, text }: Flight): boolean {
+    if (probeTypes.includes(type)) return true;
+    if (this.clocks.length === 1) return false;
+    return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
+  }
+
   #choose(count: number): number {
     if (count <= 1) return 0;
     const given = this.#choices[this.#choiceCount];
@@ -335,8 +357,4 @@ export class World implements NetworkWorld {
     if (given !== undefined) return given % count;
     return this.#choicesOnly ? 0 : this.#chooser.below(count);
   }
-}
-
-function isUpkeepFrame(type: MessageType | null, text: string): boolean {
-  return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
 }

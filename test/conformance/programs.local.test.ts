@@ -1,4 +1,4 @@
 /** The programs of every world, in local mode. */
-import { describePrograms } from "./programs.suite.ts";
+import { describePrograms, everywhere, localOnly } from "./programs.suite.ts";
 
-describePrograms("local");
+describePrograms("local", [...everywhere, ...localOnly]);

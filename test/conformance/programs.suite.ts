@@ -13,9 +13,11 @@ import { projectRoot } from "../tidy/source-files.ts";
 const sources = join(projectRoot, "test/fixtures/programs");
 const modules = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
 /** Where a worker is a thread of its own, and only there, it can end alone. */
-const threadsOnly = ["crashes"];
-const everywhere = modules.filter(
-  (name) => programsOf(name).length > 0 && !threadsOnly.includes(name),
+const threadsOnly = ["crashes", "lost-workers", "cancel-force"];
+/** Where the oracles watch. */
+export const localOnly = ["immutability"];
+export const everywhere = modules.filter(
+  (name) => programsOf(name).length > 0 && ![...threadsOnly, ...localOnly].includes(name),
 );
 const timeoutMs = 60_000;
 const allTimeoutMs = 180_000;

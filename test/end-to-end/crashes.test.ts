@@ -1,4 +1,4 @@
 /** Worker threads that end in the middle of their work. */
 import { describePrograms } from "../conformance/programs.suite.ts";
 
-describePrograms("threads", ["crashes"]);
+describePrograms("threads", ["crashes", "lost-workers", "cancel-force"]);

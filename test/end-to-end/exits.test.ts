@@ -73,6 +73,14 @@ const exits: readonly Exit[] = [
     prints: "done\n",
   },
   {
+    title: "that never waited for an actor which fits no node, or its calls",
+    code: `await init();
+      const counter = Counter.options({ numGpus: 64 }).remote();
+      counter.add.remote(1);
+      console.log("done");`,
+    prints: "done\n",
+  },
+  {
     title: "that calls shutdown() while a task never ends",
     code: `await init();
       never.remote();

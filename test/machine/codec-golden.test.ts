@@ -15,6 +15,14 @@ import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
+import type { WaitProbe } from "#engine/protocol/probe.ts";
+import {
+  type ActorListing,
+  type NodeListing,
+  noStateRows,
+  type ObjectRow,
+  type TaskRow,
+} from "#engine/protocol/state.ts";
 
 const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
 const workerId = `${nodeId}00000001` as WorkerId;
@@ -58,6 +66,59 @@ const spec: ActorSpec = {
   maxConcurrency: Infinity,
 };
 const failure = { error, cause: null };
+const objectRow: ObjectRow = {
+  owner: otherId,
+  serial: 4,
+  index: 1,
+  workerId,
+  sizeBytes: 99,
+  referenceType: "USED_BY_PENDING_TASK",
+  hasValue: true,
+  pendingReason: "",
+  callSite: "a.ts:1",
+};
+const taskRow: TaskRow = {
+  owner: otherId,
+  serial: 4,
+  name: "sum",
+  state: "RUNNING_IN_GET",
+  attempt: 1,
+  actorId: null,
+  workerId,
+  resources,
+  pendingReason: "",
+};
+const actorListing: ActorListing = {
+  actorId,
+  className: "Counter",
+  name: "",
+  namespace: "n",
+  state: "DEAD",
+  restartCount: 0,
+  nodeId,
+  workerId: null,
+  deathCause: "x",
+  pendingReason: "",
+};
+const nodeListing: NodeListing = {
+  nodeId,
+  isAlive: true,
+  isHead: true,
+  address: "l",
+  hostname: "h",
+  resources,
+  labels: new Map(),
+  deathReason: "",
+};
+const probe: WaitProbe = {
+  owner: otherId,
+  serial: 9,
+  round: 3,
+  yields: true,
+  path: [{ workerId, blockSeq: 2 }],
+  expected: [],
+  lines: ["a waits for b", "b"],
+};
 
 const pushTask: Message = {
   type: "pushTask",
@@ -68,7 +129,7 @@ const pushTask: Message = {
   attempt: 1,
   depth: 3,
   functionNumber: 4,
-  definition: { descriptor, method: "", taskName: "sum", numReturns: 1, resources },
+  definition: { descriptor, method: "", taskName: "sum", numReturns: 1, resources, timeoutMs: 0 },
   args: new InlineValue(Uint8Array.of(1, 2), 0, 2, specials),
   values: [undefined, 1, -0, "π", stored],
   gpuIds: [0, 1],
@@ -136,6 +197,37 @@ const examples: Examples = {
     outcome: stored,
     holds: null,
   },
+  listState: { type: "listState", from: workerId, requestId: 3, kind: "tasks", limit: 100 },
+  collectState: { type: "collectState", from: workerId, requestId: 3, kind: "objects", limit: 7 },
+  stateCollected: {
+    type: "stateCollected",
+    from: workerId,
+    requestId: 3,
+    rows: { ...noStateRows, objects: [objectRow] },
+    isLast: false,
+  },
+  stateListed: {
+    type: "stateListed",
+    from: workerId,
+    requestId: 3,
+    rows: {
+      ...noStateRows,
+      tasks: [taskRow],
+      workers: [{ workerId, isAlive: true, pendingReason: "" }],
+    },
+    isLast: true,
+    missing: ["w"],
+  },
+  listCluster: { type: "listCluster", from: workerId, requestId: 3, kind: "nodes", limit: 9 },
+  clusterListed: {
+    type: "clusterListed",
+    from: workerId,
+    requestId: 3,
+    rows: { actors: [actorListing], nodes: [nodeListing] },
+    isLast: true,
+  },
+  probeObject: { type: "probeObject", from: workerId, object: { serial: 7, index: 1 }, probe },
+  probeTask: { type: "probeTask", from: workerId, serial: 7, stream: 5, seq: 2 ** 33, probe },
   releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
   createHolds: {
     type: "createHolds",
@@ -163,6 +255,7 @@ const examples: Examples = {
     nodeId,
     address: "here",
     hostname: "host",
+    isHead: true,
     resources,
     labels: new Map([["zone", "a"]]),
   },
@@ -198,9 +291,17 @@ const examples: Examples = {
     workerId,
     death: null,
     pendingReason: "",
+    infeasible: false,
   },
   createActor: { type: "createActor", from: gcsAddress, incarnation: 1, spec },
-  actorPending: { type: "actorPending", from, actorId, incarnation: 1, reason: "no CPU" },
+  actorPending: {
+    type: "actorPending",
+    from,
+    actorId,
+    incarnation: 1,
+    reason: "no CPU",
+    infeasible: true,
+  },
   constructActor: { type: "constructActor", from, incarnation: 1, gpuIds: [2], spec },
   actorConstructed: { type: "actorConstructed", from, actorId, incarnation: 1, failure },
   actorCreated: {
@@ -217,6 +318,20 @@ const examples: Examples = {
   actorKilled: { type: "actorKilled", from, requestId: 1 },
   getActorByName: { type: "getActorByName", from, requestId: 1, name: "c", namespace: "" },
   actorByName: { type: "actorByName", from, requestId: 1, actorId: null, className: "" },
+  cancelTask: { type: "cancelTask", from, stream: 1, seq: 2, force: true, recursive: false },
+  taskStarted: { type: "taskStarted", from, stream: 1, seq: 2 },
+  cancelObject: {
+    type: "cancelObject",
+    from,
+    requestId: 1,
+    object: { serial: 7, index: 1 },
+    force: false,
+    recursive: true,
+  },
+  cancelTaken: { type: "cancelTaken", from, requestId: 1, refused: true },
+  stopLeasedWorker: { type: "stopLeasedWorker", from, leaseId: 1, reason: "sum" },
+  doomLease: { type: "doomLease", from, owner: workerId },
+  doomedEnded: { type: "doomedEnded", from, owner: workerId },
 };
 
 function hexOf(message: Message): string {
@@ -232,8 +347,8 @@ const golden: Readonly<Record<MessageType, string>> = {
     "00000100001400112233445566778899aabbccddeeff000000020000000000010000021a0011223344556677" +
     "8899aabbccddeeff000000010000000000050e436f756e746572031866696c653a2f2f2f612e6a7302000003" +
     "ad020673756d0301020300011866696c653a2f2f2f612e6a7302000003ad020673756d000673756d02010643" +
-    "5055914e050004010000000500000000000000800603c0030801000000400000000000001000000000000200" +
-    "01011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
+    "5055914e01050004010000000500000000000000800603c00308010000004000000000000010000000000002" +
+    "0001011400112233445566778899aabbccddeeff000000020700000000000100030000000000",
   taskReply:
     "021207010000000000020000000000000000000000e03f09000c657869742031046162000703010203000601" +
     "030204ffffffff059a9999999999b93f0602e9010700000000000100011400112233445566778899aabbccdd" +
@@ -258,6 +373,27 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeObject: "10120700000000000100",
   objectState: "1112070000000000010008010000004000000000000010000000000000",
   releaseHolds: "1212010700000000000100",
+  listState: "4212040164000000",
+  collectState: "4312040007000000",
+  stateCollected:
+    "441204011400112233445566778899aabbccddeeff0000000204000000000001001400112233445566778899" +
+    "aabbccddeeff00000001640201000c612e74733a31000000",
+  stateListed:
+    "45120400011400112233445566778899aabbccddeeff000000020400000000000673756d0501000000fe1400" +
+    "112233445566778899aabbccddeeff000000010106435055914e00011400112233445566778899aabbccddee" +
+    "ff00000001010001010277",
+  listCluster: "4612040109000000",
+  clusterListed:
+    "471204011a00112233445566778899aabbccddeeff000000010000000000050e436f756e74657200026e0401" +
+    "1000112233445566778899aabbccddeefffe027800011000112233445566778899aabbccddeeff0101026c02" +
+    "680106435055914e000001",
+  probeObject:
+    "401207000000000001001400112233445566778899aabbccddeeff0000000209000000000003000000010114" +
+    "00112233445566778899aabbccddeeff0000000102000000000000021a6120776169747320666f7220620262",
+  probeTask:
+    "41120700000000000500000000000000000002001400112233445566778899aabbccddeeff00000002090000" +
+    "0000000300000001011400112233445566778899aabbccddeeff0000000102000000000000021a6120776169" +
+    "747320666f7220620262",
   createHolds: "1a120107000000000001000300000000001400112233445566778899aabbccddeeff00000002",
   holdsCreated: "1b120103000000000002040000000000050000000000",
   confirmHolds: "1c12011400112233445566778899aabbccddeeff00000002030000000000",
@@ -268,7 +404,8 @@ const golden: Readonly<Record<MessageType, string>> = {
   arenaAllocated: "14120203812000",
   freeArena: "15120101000000400000000000001000000000",
   registerNode:
-    "20121000112233445566778899aabbccddeeff086865726508686f73740106435055914e01087a6f6e650261",
+    "20121000112233445566778899aabbccddeeff086865726508686f7374010106435055914e01087a6f6e6502" +
+    "61",
   registerActor:
     "21121a00112233445566778899aabbccddeeff000000010000000000050e436f756e7465720263000100",
   actorRegistered:
@@ -284,12 +421,12 @@ const golden: Readonly<Record<MessageType, string>> = {
   subscribeActor: "25121a00112233445566778899aabbccddeeff00000001000000000005",
   actorState:
     "26121a00112233445566778899aabbccddeeff000000010000000000050402021400112233445566778899aa" +
-    "bbccddeeff000000010000",
+    "bbccddeeff00000001000000",
   createActor:
     "2712021a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a7302" +
     "0e636f756e7465720103ad020673756d026300070301020300000106435055914e0003100011223344556677" +
     "8899aabbccddeeff00000000000000f07f",
-  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f20435055",
+  actorPending: "28121a00112233445566778899aabbccddeeff00000001000000000005020c6e6f2043505501",
   constructActor:
     "29120201031a00112233445566778899aabbccddeeff000000010000000000051866696c653a2f2f2f612e6a73" +
     "020e636f756e7465720103ad020673756d026300070301020300000106435055914e00031000112233445566" +
@@ -306,6 +443,13 @@ const golden: Readonly<Record<MessageType, string>> = {
   actorKilled: "2f1202",
   getActorByName: "301202026300",
   actorByName: "311202fe00",
+  cancelTask: "50120100000000000200000000000100",
+  taskStarted: "5112010000000000020000000000",
+  cancelObject: "52120207000000000001000001",
+  cancelTaken: "53120201",
+  stopLeasedWorker: "54120100000000000673756d",
+  doomLease: "55121400112233445566778899aabbccddeeff00000001",
+  doomedEnded: "56121400112233445566778899aabbccddeeff00000001",
 };
 
 describe("golden bytes", () => {

@@ -57,6 +57,7 @@ class ActorHarness extends CoreWorkerHarness {
       workerId: null,
       death: null,
       pendingReason: "",
+      infeasible: false,
       ...fields,
     });
   }

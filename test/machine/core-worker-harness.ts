@@ -2,7 +2,7 @@
 import { type Config, defaultConfig } from "#engine/common/config.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { type Address, gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import type { TaskTemplate } from "#engine/common/task-spec.ts";
+import { noRetries, type RetryPolicy, type TaskTemplate } from "#engine/common/task-spec.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
@@ -19,7 +19,7 @@ import type { ObjectName, PushTask, TaskReply } from "#engine/protocol/task.ts";
 import { driver, nodeId, resources } from "./raylet-harness.ts";
 import { RecordingOutbox } from "./recording-outbox.ts";
 
-export function template(functionNumber = 1, numReturns = 1): TaskTemplate {
+export function template(functionNumber = 1, numReturns = 1, retry = noRetries): TaskTemplate {
   const taskName = `work${functionNumber}`;
   return {
     definition: {
@@ -28,10 +28,12 @@ export function template(functionNumber = 1, numReturns = 1): TaskTemplate {
       taskName,
       numReturns,
       resources: resources({ CPU: 1 }),
+      timeoutMs: 0,
     },
     functionNumber,
     schedulingKey: taskName,
     strategy: { type: "default" },
+    retry,
   };
 }
 
@@ -110,6 +112,19 @@ export class CoreWorkerHarness {
     const task = this.task(args, options);
     this.handle({ type: "submitTask", task });
     return task;
+  }
+
+  /** A task that may run again. */
+  submitRetriable(retry: Partial<RetryPolicy>, args: readonly ObjectEntry[] = []): TaskRecord {
+    const shape = template(1, 1, { maxRetries: 3, retryExceptions: false, ...retry });
+    const task = this.task(args, { shape });
+    this.handle({ type: "submitTask", task });
+    return task;
+  }
+
+  /** The worker of the lease dies with all that it had started. */
+  revoke(leaseId = this.out.last("pushTask").stream, error = crashed): void {
+    this.handle({ type: "leaseRevoked", from: nodeId, leaseId, error });
   }
 
   put(outcome: Outcome = 1): ObjectEntry {

@@ -39,12 +39,31 @@ describe("leases on other nodes", () => {
     expect(h.core.submitter.leaseCount).toBe(0);
   });
 
-  it("pushes one task at a time there, however short they are", () => {
+  it("pushes one task at a time there, however short they are, when none may run again", () => {
     const h = new CoreWorkerHarness({ config: { pendingLeaseRequestsMax: 1 } });
     for (let i = 0; i < 5; i++) h.submit();
     h.grant(far, spilled(h));
     h.reply(1, { durationMs: 0.01 });
     expect(h.out.all("pushTask")).toHaveLength(2);
+  });
+
+  it("pushes ahead there what may run again, up to one that may not", () => {
+    const h = new CoreWorkerHarness({ config: { pendingLeaseRequestsMax: 1 } });
+    h.submitRetriable({ maxRetries: 0 });
+    const ahead = [h.submitRetriable({ maxRetries: 1 }), h.submitRetriable({ maxRetries: 1 })];
+    const last = h.submitRetriable({ maxRetries: 0 });
+    h.grant(far, spilled(h));
+    h.reply(1, { durationMs: 0.01 });
+    expect(
+      h.out
+        .all("pushTask")
+        .slice(1)
+        .map(({ serial }) => serial),
+    ).toEqual(ahead.map(({ serial }) => serial));
+    nodeDied(h);
+    // Whether they had started there nobody knows; the last one was not sent.
+    expect([...ahead, last].map(({ attempt }) => attempt)).toEqual([1, 1, 0]);
+    expect(h.core.tasks.unfinishedCount).toBe(3);
   });
 
   it("fails what ran on a node that died, and asks anew for what was wanted of it", () => {

@@ -243,6 +243,33 @@ describe("leases", () => {
     expect(new Set(receivers.map(({ to }) => to))).toEqual(new Set([executor]));
   });
 
+  it("keeps a lease with a full link, though others wait, until there is room", () => {
+    const h = new CoreWorkerHarness();
+    const task = h.submit();
+    h.handle({ type: "leaseDemand", from: nodeId, version: 1, waiting: true });
+    h.out.congested.add(executor);
+    h.grant(executor);
+    // Given back it would be granted again, for ever.
+    expect(h.out.all("releaseLease")).toEqual([]);
+    expect(h.out.all("requestWorkerLease")).toHaveLength(1);
+    h.out.congested.clear();
+    h.handle({ type: "writable", peer: executor });
+    expect(h.out.last("pushTask").serial).toBe(task.serial);
+  });
+
+  it("gives it back then, if its turn is over", () => {
+    const h = new CoreWorkerHarness({ config: { leaseTurnMs: 10 } });
+    h.submit();
+    h.handle({ type: "leaseDemand", from: nodeId, version: 1, waiting: true });
+    h.out.congested.add(executor);
+    h.grant(executor);
+    h.nowMs = 20;
+    h.out.congested.clear();
+    h.handle({ type: "writable", peer: executor });
+    expect(h.out.all("releaseLease")).toHaveLength(1);
+    expect(h.out.all("requestWorkerLease")).toHaveLength(2);
+  });
+
   it("forgets which functions a dead worker knew", () => {
     const h = new CoreWorkerHarness();
     h.submit();

@@ -31,6 +31,7 @@ export class GcsHarness {
       nodeId,
       address: "local",
       hostname: "host",
+      isHead: true,
       resources: resources({ CPU: 1 }),
       labels: new Map(),
     });
@@ -64,7 +65,8 @@ export class GcsHarness {
 
   pending(serial: number, reason: string, incarnation = 0): void {
     const actorId = actor(serial);
-    this.handle({ type: "actorPending", from: nodeId, actorId, incarnation, reason });
+    const place = { reason, infeasible: false };
+    this.handle({ type: "actorPending", from: nodeId, actorId, incarnation, ...place });
   }
 
   workerOfActorDied(serial: number, text: string, incarnation = 0): void {

@@ -349,6 +349,7 @@ describe("death", () => {
       });
     }
     expect(h.out.sent.some((sent) => sent.to === worker(1))).toBe(false);
+    h.doomedEnded(2, worker(1));
     expect(h.availableCpu()).toBe(2);
     expect(h.raylet.counts).toMatchObject({ leases: 0, workers: 1 });
     h.request(3);
@@ -375,6 +376,7 @@ describe("death", () => {
     h.request(2);
     h.exit(0, { type: "stopped" });
     expect(h.out.last("workerDied", worker(1)).workerId).toBe(driver);
+    h.doomedEnded(1);
     expect(h.raylet.counts).toMatchObject({ leases: 0, waiting: 0, workers: 1 });
     h.out.clear();
     h.request(3);

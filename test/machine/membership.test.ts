@@ -37,6 +37,7 @@ class GcsClock {
       nodeId: id,
       address: "",
       hostname: "",
+      isHead: false,
       resources: resources({ CPU: cpu }),
       labels: new Map(),
     });
@@ -214,9 +215,14 @@ describe("a raylet among others", () => {
     expect(h.out.sent.find(({ to }) => to === far)?.message.type).toBe("leaseGranted");
     h.out.clear();
     h.handle({ type: "nodeDied", from: gcsAddress, nodeId: other, reason: "gone" });
+    expect(h.out.sent.map(({ to, message }) => [to, message.type])).toEqual([
+      [driver, "nodeDied"],
+      [worker(1), "nodeDied"],
+      [worker(1), "doomLease"],
+    ]);
+    h.doomedEnded(1, far);
     expect(h.raylet.counts.leases).toBe(0);
     expect(h.availableCpu()).toBe(2);
-    expect(h.out.sent.map(({ to }) => to)).toEqual([driver, worker(1)]);
     // Nothing more of it counts.
     h.request(2, { from: far, noSpill: true });
     expect(h.raylet.counts.leases).toBe(0);

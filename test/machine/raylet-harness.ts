@@ -166,6 +166,11 @@ export class RayletHarness {
     });
   }
 
+  /** The worker says that no task of a dead owner runs on it any more. */
+  doomedEnded(counter: number, owner: WorkerId = driver): void {
+    this.handle({ type: "doomedEnded", from: worker(counter), owner });
+  }
+
   deadline(): void {
     this.handle({ type: "deadline" });
   }

@@ -35,6 +35,13 @@ export class RecordingOutbox<I> implements Outbox<I> {
     return true;
   }
 
+  /** No frame sent so far can be had back any more. */
+  startAll(): void {
+    for (let position = 1; position < this.#nextPosition; position++) {
+      this.startedFrames.add(position);
+    }
+  }
+
   isCongested(to: Address): boolean {
     return this.congested.has(to);
   }

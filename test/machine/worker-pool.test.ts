@@ -51,6 +51,17 @@ describe("starting workers", () => {
 });
 
 describe("choosing a worker", () => {
+  it("starts a thread before it shares a blocked one, while there are fewer than CPUs", () => {
+    const h = new RayletHarness({ totals: { CPU: 2 }, prestartCount: 2 }).withWorkers(2);
+    h.exit(2);
+    h.request(1);
+    h.block(worker(1), 1, 1);
+    h.request(1, { from: worker(1) });
+    expect(h.started()).toEqual([worker(3)]);
+    h.ready(3);
+    expect(h.out.last("leaseGranted", worker(1)).workerId).toBe(worker(3));
+  });
+
   it("prefers an idle one, then the blocked requester, then another blocked one", () => {
     const h = new RayletHarness({ totals: { CPU: 3 }, prestartCount: 3 }).withWorkers(3);
     for (const leaseId of [1, 2]) h.request(leaseId);

@@ -1,5 +1,9 @@
 /** Bugs of every part of the engine, as they might be written. */
+import { cancels } from "./cancel-mutants.ts";
+import { actors, nodes } from "./cluster-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
+import { references } from "./reference-mutants.ts";
+import { retries, tasks } from "./task-mutants.ts";
 
 const coreWorker = "src/engine/core-worker";
 const raylet = "src/engine/raylet";
@@ -103,377 +107,26 @@ const examples: readonly Mutant[] = [
 
 export const laterExamples: readonly LaterMutant[] = [
   { name: "actor created twice after a GCS restart", waitsFor: "a GCS that restarts" },
-  { name: "late first attempt overwrites the retry", waitsFor: "retries" },
   { name: "sequence numbers reused after an actor restart", waitsFor: "restarts of actors" },
   { name: "lease expiry on wall time", waitsFor: "anything in the engine that reads a wall clock" },
   { name: "WAL record acknowledged before fsync", waitsFor: "a GCS that writes to a disk" },
   { name: "generator takes items of a stale attempt", waitsFor: "generators" },
 ];
 
-const tasks: readonly Mutant[] = [
+const deadlocks: readonly Mutant[] = [
   {
-    name: "lost grant not returned",
-    why: "a grant for a request that was cancelled is dropped, not given back",
+    name: "whoever runs there is taken for the task",
+    why: "a probe for a task that has not started goes on through another one on its worker",
     edits: [
       {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "      this.#requests.release(leaseId, message.from, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "failed argument waits",
-    why: "a task with a failed argument waits for its other arguments",
-    edits: [
-      {
-        file: `${coreWorker}/dependency-resolver.ts`,
-        find: "if (hasFailed) task.unresolvedCount = 0;",
-        replace: "void hasFailed;",
-      },
-    ],
-  },
-  {
-    name: "blocked lease serves",
-    why: "tasks too short to share wait behind one that waits for them",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "leases.some(({ blocked }) => !blocked)",
-        replace: "leases.length > 0",
-      },
-    ],
-  },
-  {
-    name: "release forgotten",
-    why: "an idle lease is forgotten by its owner and never given back",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "    this.#requests.release(lease.stream, lease.raylet, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "taken-back task lost",
-    why: "a task that a blocked worker sends back is not queued again",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: `      queue.inFlightCount -= 1;
-      queue.tasks.unshift(task);
-    }
-    this.#dispatch`,
-        replace: `      queue.inFlightCount -= 1;
-    }
-    this.#dispatch`,
-      },
-    ],
-  },
-  {
-    name: "revoked lease ignored",
-    why: "what ran on a worker that died never ends",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "if (lease !== undefined) this.#endRevoked(lease, error, nowMs, out);",
-        replace: "void lease;",
-      },
-    ],
-  },
-  {
-    name: "request of a dead node not moved",
-    why: "a lease that was asked of a node that died is never asked for again",
-    edits: [
-      {
-        file: `${coreWorker}/lease-requests.ts`,
-        find: "      this.ask(queue, this.#context.raylet, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "wrong lease id",
-    why: "a worker tells that another lease is blocked",
-    edits: [
-      {
-        file: `${coreWorker}/task-receiver.ts`,
-        find: "leaseId: task.stream,",
-        replace: "leaseId: task.seq,",
-      },
-    ],
-  },
-  {
-    name: "the dead are believed",
-    why: "messages of a process that ended are taken though it is known",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "if (this.#isOfTheDead(event)) this.#refuse(event);",
-        replace: "if (event.type === 'dead') this.#refuse(event);",
-      },
-    ],
-  },
-  {
-    name: "time-out too early",
-    why: "a time-out is counted in units that are a tenth too short",
-    edits: [
-      {
-        file: "src/engine/services/core-worker-client.ts",
-        find: "this.host.nowMs + timeoutMs;",
-        replace: "this.host.nowMs + timeoutMs * 0.9;",
-      },
-    ],
-  },
-  {
-    name: "deadline off by one",
-    why: "> for >=: a call whose time is just up waits for the next deadline",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs())",
-        replace: "this.submitter.nextDeadlineMs()",
-      },
-    ],
-  },
-];
-
-const references: readonly Mutant[] = [
-  {
-    name: "borrowed ref sent on without a hold",
-    why: "a borrower sends a ref on, and its owner does not know of the receiver",
-    edits: [
-      {
-        file: `${coreWorker}/hold-maker.ts`,
-        find: "if (owner === self || owner === holder || holder === self) return;",
-        replace: "if (owner !== self || owner === holder || holder === self) return;",
-      },
-    ],
-  },
-  {
-    name: "let go before it is held for the next",
-    why: "the release of a ref that was sent on overtakes the hold for its receiver",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "    this.holds.flush(out);\n    this.references.flush(out);\n",
-        replace: "    this.references.flush(out);\n    this.holds.flush(out);\n",
-      },
-      { file: `${coreWorker}/hold-maker.ts`, find: "    entry.uses += 1;\n", replace: "" },
-      {
-        file: `${coreWorker}/hold-maker.ts`,
-        find: "      this.#references.dropUse(entry);\n",
-        replace: "      void entry;\n",
-      },
-    ],
-  },
-  {
-    name: "reply does not wait for its own holds",
-    why: "a task goes on using what its owner no longer covers",
-    edits: [
-      {
-        file: `${coreWorker}/task-receiver.ts`,
-        find: "if (isUsed(entry) && !entry.held) this.#holds.awaitOwn(entry, wait);",
-        replace: "void wait;",
-      },
-    ],
-  },
-  {
-    name: "holds of a dead maker that reached nobody stay",
-    why: "what a dead borrower had made for another is never deleted",
-    edits: [
-      {
-        file: `${coreWorker}/hold-grants.ts`,
-        find: "if (holder !== from) continue;",
-        replace: "if (holder === from) continue;",
-      },
-    ],
-  },
-  {
-    name: "held ref is not confirmed",
-    why: "the receiver of a held ref does not tell its owner",
-    edits: [
-      {
-        file: `${coreWorker}/reference-counter.ts`,
-        find: "      this.#batch.addConfirmed(maker, ref);\n",
-        replace: "      void maker;\n",
-      },
-    ],
-  },
-  {
-    name: "subscribe does not hold",
-    why: "whoever asks for an object does not count as one who holds it",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "this.references.addHolder(object, borrower) ??",
-        replace: "this.references.find(this.context.self, object) ??",
-      },
-    ],
-  },
-  {
-    name: "kept refs are not held",
-    why: "what a task goes on using after its reply does not count at its owner",
-    edits: [
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "for (const name of keptRefs) this.references.addHolder(name, from);",
-        replace: "void keptRefs;",
-      },
-    ],
-  },
-  {
-    name: "exported ref not counted",
-    why: "a ref inside a result that goes out is not held for its receiver",
-    edits: [
-      {
-        file: `${coreWorker}/reference-counter.ts`,
-        find: "        this.addHolder(special, receiver);\n",
-        replace: "        void receiver;\n",
-      },
-    ],
-  },
-  {
-    name: "result waits without its refs",
-    why: "a result that waits for room in the arena does not keep what it names",
-    edits: [
-      {
-        file: "src/api/values.ts",
-        find: "for (const entry of held) entry.localRefs += 1;",
-        replace: "",
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;",
+        replace: "void [owner, stream, seq];",
       },
       {
-        file: "src/api/values.ts",
-        find: "for (const entry of held) this.#client.dropRef(entry);",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "arguments let go first",
-    why: "what a task's arguments name is freed before the results that name it too are counted",
-    edits: [
-      {
-        file: `${coreWorker}/task-manager.ts`,
-        find: "    this.#unfinishedCount -= 1;\n",
-        replace: "    this.#unfinishedCount -= 1;\n    this.#releaseArguments(task);\n",
-      },
-    ],
-  },
-];
-
-const actors: readonly Mutant[] = [
-  {
-    name: "ready call overtakes",
-    why: "a call with its arguments at hand goes ahead of an earlier one that waits for its own",
-    edits: [
-      {
-        file: `${coreWorker}/actor-submitter.ts`,
-        find: "    client.calls.push(task);\n",
-        replace: "    if (ready) client.calls.unshift(task);\n    else client.calls.push(task);\n",
-      },
-    ],
-  },
-  {
-    name: "calls of a dead actor hang",
-    why: "what was under way to an actor that died never ends",
-    edits: [
-      {
-        file: `${coreWorker}/actor-submitter.ts`,
-        find: "        this.#manager.finish(task, death, null, out);\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "death of an actor not published",
-    why: "callers of an actor that died are not told",
-    edits: [
-      {
-        file: "src/engine/gcs/actors.ts",
-        find: "    row.spec = null;\n    this.#publish(row, out);\n",
-        replace: "    row.spec = null;\n",
-      },
-    ],
-  },
-];
-
-const nodes: readonly Mutant[] = [
-  {
-    name: "spillback to self",
-    why: "a node sends the owner of a request to itself",
-    edits: [
-      {
-        file: `${raylet}/lease-manager.ts`,
-        find: "    if (nodeId !== null && nodeId !== this.#self) {\n      this.#sendSpilled",
-        replace: "    if (nodeId !== null) {\n      this.#sendSpilled",
-      },
-    ],
-  },
-  {
-    name: "death of a node not told",
-    why: "a raylet that hears of a node's death does not tell its processes",
-    edits: [
-      {
-        file: `${raylet}/raylet.ts`,
-        find: 'this.#tellProcesses({ type: "nodeDied", from',
-        replace: 'void ({ type: "nodeDied", from',
-      },
-    ],
-  },
-  {
-    name: "death of a far worker not told",
-    why: "the raylets that asked for a process do not hear of its end",
-    edits: [
-      {
-        file: `${raylet}/peer-watch.ts`,
-        find: "      out.send(watcher, this.#workerDied(workerId, error));\n",
-        replace: "      void watcher;\n",
-      },
-    ],
-  },
-  {
-    name: "watch of an ended process unanswered",
-    why: "who asks too late for the end of a process never hears of it",
-    edits: [
-      {
-        file: `${raylet}/raylet.ts`,
-        find: "      out.send(from, this.#workerDied(workerId, error));\n",
-        replace: "",
-      },
-    ],
-  },
-  {
-    name: "leases of a dead owner stay",
-    why: "what a process that died had leased is not free again",
-    edits: [
-      {
-        file: `${raylet}/lease-manager.ts`,
-        find: "for (const lease of [...(own?.leases.values() ?? [])]) this.#end(lease);",
-        replace: "void own;",
-      },
-    ],
-  },
-  {
-    name: "two tasks on a far worker",
-    why: "> for >=: a lease of another node gets one task more than can be told apart",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "lease.inFlightCount >= this.#window(lease)",
-        replace: "lease.inFlightCount > this.#window(lease)",
-      },
-    ],
-  },
-  {
-    name: "unacknowledged frames forgotten",
-    why: "what was under way when a link was cut is not sent again",
-    edits: [
-      {
-        file: "src/transports/session/session.ts",
-        find: "    this.#drop(peerTakenThrough);\n    this.#link = link;",
-        replace: "    this.#drop(this.#sentThrough);\n    this.#link = link;",
+        file: `${coreWorker}/wait-probes.ts`,
+        find: "if (task.serial === serial) {",
+        replace: "if (serial > 0) {",
       },
     ],
   },
@@ -483,7 +136,10 @@ export const mutants: readonly Mutant[] = [
   ...planted,
   ...examples,
   ...tasks,
+  ...retries,
   ...references,
   ...actors,
   ...nodes,
+  ...cancels,
+  ...deadlocks,
 ];

@@ -73,12 +73,11 @@ async function shrink(seed: number): Promise<Shrunk> {
   });
   const { counterexample, counterexamplePath } = await fc.check(property, { seed, numRuns: 1 });
   const [smallest] = counterexample ?? fc.sample(casesOf(seed), { seed, numRuns: 1 });
-  const replayed = sameFailure();
   let replayedSignature = "";
   const again = fc.asyncProperty(casesOf(seed), async ({ options, program }) => {
-    const { failures } = await judge(options, program);
-    replayedSignature = failures[0] === undefined ? "" : signatureOf(failures[0]);
-    replayed(failures);
+    const signatures = (await judge(options, program)).failures.map(signatureOf);
+    replayedSignature = signatures.find((one) => one === signature) ?? signatures[0] ?? "";
+    return signatures.length === 0;
   });
   await fc.check(again, { seed, path: counterexamplePath ?? "0", endOnFailure: true });
   const { faults = [], choices = [] } = (smallest as Case).options;

@@ -83,7 +83,8 @@ describe("a cluster in one world", () => {
     const faults: Fault[] = [{ at: 300, kind: "crash", node: 1, restartAfterMs: 1_000 }];
     const report = await simulate({ seed: 2, nodes: 2, faults }, async (sim) => {
       await sim.sleep(100);
-      const refs = Array.from({ length: 4 }, () => whereAmI.remote(1_000));
+      const once = whereAmI.options({ maxRetries: 0 });
+      const refs = Array.from({ length: 4 }, () => once.remote(1_000));
       const first = await Promise.allSettled(refs.map((ref) => get(ref)));
       await sim.sleep(1_000);
       return [first, await get(Array.from({ length: 4 }, () => whereAmI.remote(1_000)))] as const;
@@ -95,6 +96,16 @@ describe("a cluster in one world", () => {
     expect(new Set(second).size).toBe(2);
     expect(report.violations).toEqual([]);
     expect(report.reached).toEqual(expect.arrayContaining(["nodeDied", "nodeRestarted"]));
+  });
+
+  test("what ran on a node that crashed runs again where there is room", async () => {
+    const faults: Fault[] = [{ at: 300, kind: "crash", node: 1 }];
+    const report = await simulate({ seed: 2, nodes: 2, faults }, async (sim) => {
+      await sim.sleep(100);
+      return get(Array.from({ length: 4 }, () => whereAmI.remote(1_000)));
+    });
+    expect(new Set(report.check()).size).toBe(1);
+    expect(report.reached).toEqual(expect.arrayContaining(["nodeDied", "retried"]));
   });
 
   test("a node that stood still for too long comes back as another", async () => {

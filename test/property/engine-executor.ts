@@ -20,7 +20,8 @@ export class EngineExecutor {
   /** A task begins in its worker: it must be what was submitted. */
   start(process: EngineProcess, task: IncomingTask): void {
     const name = nameOf({ owner: task.owner, serial: task.serial, index: 1 });
-    const submitted = this.#world.model.onStarted(name, process.id);
+    const submitted = this.#world.model.onStarted(name, task.attempt, process.id);
+    if (task.attempt > 0) this.#world.reached.add("another attempt");
     submitted.takenBy.add(process.id);
     check(isAlone(process, task), "two tasks of one lease run at once");
     this.#checkOrder(name);

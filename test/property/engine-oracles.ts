@@ -69,8 +69,8 @@ function checkArena(world: EngineWorld, kept: ReadonlySet<string>): void {
   const unusedCount = living(world).reduce((sum, { extents }) => sum + extents.length, 0);
   let storedCount = 0;
   for (const name of kept) {
-    const value = world.model.values.get(name);
-    if (value !== undefined && world.model.storedNumbers.has(value.n)) storedCount += 1;
+    const values = world.model.values.get(name) ?? [];
+    if (values.some(({ n }) => world.model.storedNumbers.has(n))) storedCount += 1;
   }
   check(usedCount >= unusedCount, "room in the arena was freed twice");
   check(usedCount <= unusedCount + storedCount, "room in the arena was not given back");

@@ -124,7 +124,7 @@ export class Await extends PendingCall {
 
   override onSettled(): void {
     this.context.awaits.delete(this);
-    const { process, task } = this.context;
+    const { process } = this.context;
     if (process.isDead) return;
     const { world } = process;
     if (this.timedOut) check(world.nowMs >= this.deadlineMs, "a call timed out too early");
@@ -139,13 +139,27 @@ export class Await extends PendingCall {
     }
     const isMet = settledCount >= this.neededCount || (this.failsEarly && hasFailed);
     check(isMet || this.timedOut, "a call settled before it was met");
-    if (!this.context.isDeclared || this.context.awaits.size > 0 || task === null) return;
-    this.context.isDeclared = false;
-    process.client.taskWaiting(task, false);
+    this.#leave();
+  }
+
+  override get task(): IncomingTask | null {
+    return this.context.task;
+  }
+
+  override onTaskCancelled(): void {
+    this.context.awaits.delete(this);
+    this.#leave();
   }
 
   override onClosed(): void {
     this.context.awaits.delete(this);
+  }
+
+  #leave(): void {
+    const { process, task } = this.context;
+    if (!this.context.isDeclared || this.context.awaits.size > 0 || task === null) return;
+    this.context.isDeclared = false;
+    process.client.taskWaiting(task, false);
   }
 
   #read(entry: ObjectEntry, name: string): void {
@@ -199,6 +213,7 @@ export class EngineProcess {
       },
       dropSegment: () => {},
       watchRef: () => {},
+      judge: () => ({ retries: world.pick(2) === 0, why: "" }),
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},
     });

@@ -1,10 +1,12 @@
 /** What a context of an engine world may do next: one user action, drawn by the world. */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
-import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { noRetries } from "#engine/common/task-spec.ts";
+import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
-import { type ActorModel, check, nameOf } from "./engine-model.ts";
+import { type ActorModel, check, nameOf, type ObjectName } from "./engine-model.ts";
 import { Await, type Context, type GivenPart, givenOf } from "./engine-process.ts";
 import { inlineValue, type Ref, thrownValue } from "./engine-values.ts";
 import type { EngineWorld } from "./engine-world.ts";
@@ -19,7 +21,8 @@ const descriptor: FunctionDescriptor = {
   displayName: "work",
 };
 
-function shape(name: string, cpus: number, numReturns: number): CallShape {
+// oxlint-disable-next-line max-params -- the fields of a shape, in a table.
+function shape(name: string, cpus: number, numReturns: number, retry = noRetries): CallShape {
   const resources = makeRequest([["CPU", toFixedPoint(cpus)]]);
   const definition = {
     descriptor: { ...descriptor, name },
@@ -27,11 +30,24 @@ function shape(name: string, cpus: number, numReturns: number): CallShape {
     taskName: name,
     numReturns,
     resources,
+    timeoutMs: 0,
   };
-  return { definition, strategy: { type: "default" } };
+  return { definition, strategy: { type: "default" }, retry };
 }
 
-const taskShapes = [shape("one", 1, 1), shape("half", 0.5, 1), shape("two", 1, 2)];
+const once = { maxRetries: 1, retryExceptions: false };
+const always = { maxRetries: 1, retryExceptions: true };
+const asked = { maxRetries: 3, retryExceptions: {} };
+/** Some share a scheduling key, and differ in how often they may run again. */
+const taskShapes = [
+  shape("one", 1, 1),
+  shape("one", 1, 1, once),
+  shape("one", 1, 1, always),
+  shape("half", 0.5, 1),
+  shape("half", 0.5, 1, asked),
+  shape("two", 1, 2),
+  shape("two", 1, 2, always),
+];
 const method: CallShape = {
   definition: {
     descriptor: null,
@@ -39,8 +55,10 @@ const method: CallShape = {
     taskName: "Actor.call",
     numReturns: 1,
     resources: makeRequest([]),
+    timeoutMs: 0,
   },
   strategy: { type: "default" },
+  retry: noRetries,
 };
 const actorClass = shape("Actor", 1, 1);
 
@@ -54,6 +72,7 @@ export const userActions = {
   callActor,
   createActor,
   killActor,
+  cancelSomething,
   keepForLater,
   takeKept,
   requestRoom,
@@ -137,11 +156,25 @@ function killActor(world: EngineWorld, context: Context): void {
   context.process.client.dispatch(event);
 }
 
+function cancelSomething(world: EngineWorld, context: Context): void {
+  if (context.refs.length === 0 || world.pick(2) > 0) return;
+  const { entry, name } = world.oneOf(context.refs);
+  const { model } = world;
+  const [force, recursive] = [world.pick(4) === 0, world.pick(3) > 0];
+  const [task, noted] = [taskOf(entry), model.taskOfReturn.get(name)];
+  if (noted !== undefined) model.cancelled.add(noted);
+  const isWaiting = entry.state === "PENDING" && task?.stream === null;
+  void context.process.client.cancel(entry, { force, recursive });
+  if (task === undefined || (force && task.actor !== null)) return;
+  check(entry.state !== "PENDING", `object ${name} was cancelled and goes on`);
+  if (isWaiting && noted !== undefined) noted.isOver = true;
+}
+
 function putValue(world: EngineWorld, context: Context): void {
   const { value, n, refs } = makeValue(world, context, "value");
   const entry = context.process.client.putObject(value);
   const ref = context.addRef(entry);
-  world.model.values.set(ref.name, { n, refs: refs.map(({ name }) => name) });
+  world.model.addValue(ref.name, { n, refs: refs.map(({ name }) => name) });
 }
 
 function awaitRefs(world: EngineWorld, context: Context): void {
@@ -185,23 +218,24 @@ export function finishTask(world: EngineWorld, context: Context, calmly: boolean
   check(task !== null, "only a task finishes");
   const { numReturns } = task.definition;
   const outcomes: Outcome[] = [];
-  const throws = !calmly && world.pick(6) === 0;
+  const first = nameOf({ owner: task.owner, serial: task.serial, index: 1 });
+  const known = world.model.tasks.get(first);
+  const mayRunAgain = known !== undefined && known.retry.retryExceptions !== false;
+  const throws = !calmly && world.pick(mayRunAgain ? 2 : 6) === 0;
+  if (throws && known !== undefined) known.throwCount += 1;
   for (let index = 1; index <= numReturns; index++) {
     const name = nameOf({ owner: task.owner, serial: task.serial, index });
     const made = makeValue(world, context, throws ? "error" : "value");
     if (made.value instanceof FailedValue) {
       // Of several returns every one carries the one error.
       for (const other of world.model.returnsOf(name)) {
-        world.model.thrown.set(other, made.value.error.message);
-        world.model.errorRefs.set(
-          other,
-          made.refs.map((ref) => ref.name),
-        );
+        const names = made.refs.map((ref) => ref.name);
+        world.model.addThrown(other, made.value.error.message, names);
       }
       outcomes.push(made.value);
       break;
     }
-    world.model.values.set(name, { n: made.n, refs: made.refs.map((ref) => ref.name) });
+    world.model.addValue(name, { n: made.n, refs: made.refs.map((ref) => ref.name) });
     outcomes.push(made.value);
   }
   process.finish(context, outcomes, world.pick(2) === 0 ? 0.01 : 20);
@@ -259,7 +293,14 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
     extent === undefined
       ? inlineValue(n, specials)
       : new StoredValue(extent.segment, extent.offset, extent.size, specials);
-  return { args, refs: refs.length === 0 ? null : refs, depth: context.depth, n, parts };
+  return {
+    args,
+    refs: refs.length === 0 ? null : refs,
+    depth: context.depth,
+    parent: context.task,
+    n,
+    parts,
+  };
 }
 
 function drawRefs(world: EngineWorld, context: Context, most: number, toAwait: boolean): Ref[] {
@@ -290,10 +331,18 @@ function noteTask(
     given: call.parts.map(givenOf),
     returns,
     actorOf: call.actorOf ?? null,
-    startedOn: null,
+    parent: context.task === null ? null : nameOf({ ...nameOfTask(context.task), index: 1 }),
+    isOver: false,
+    retry: task.template.retry,
+    startedOn: new Map(),
     takenBy: new Set(),
+    throwCount: 0,
   });
   for (const entry of [task, ...(task.moreReturns ?? [])]) context.addRef(entry);
+}
+
+function nameOfTask({ owner, serial }: IncomingTask): Pick<ObjectName, "owner" | "serial"> {
+  return { owner, serial };
 }
 
 function returnsOf(task: TaskRecord): string[] {

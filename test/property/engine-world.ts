@@ -49,7 +49,7 @@ const timerReachMs = 10_000;
 type Step = () => void;
 
 export class EngineWorld {
-  readonly model = new EngineModel();
+  readonly model: EngineModel;
   readonly executor = new EngineExecutor(this);
   /** What has happened that not every run sees. */
   readonly reached = new Set<string>();
@@ -76,6 +76,7 @@ export class EngineWorld {
     this.#options = options;
     this.#userActions = options.actions.map((name) => userActions[name]);
     this.#config = { ...defaultConfig, ...options.config };
+    this.model = new EngineModel(this.#config.taskOomRetriesMax);
     this.links = new Links(options.congestedAt, (to, message) => {
       this.#noteRare(to, message);
       // From here on its thread may end before it has begun.
@@ -164,7 +165,7 @@ export class EngineWorld {
     const tasks = actIn(acting.filter((context) => !context.isDriver));
     const { crashes } = this.#options;
     const workers = [...this.processes.values()].filter((p) => !p.isDead && p !== this.driver);
-    const mayCrash = crashes && workers.length > 0 && this.pick(20) === 0;
+    const mayCrash = crashes && workers.length > 0 && this.pick(8) === 0;
     const crash = mayCrash ? [() => this.#crash(this.oneOf(workers).id, this.#anyExit())] : [];
     return [
       this.#controlSteps(),
@@ -349,6 +350,7 @@ export class EngineWorld {
     process.isDead = true;
     process.host.close();
     this.model.dead.add(workerId);
+    if (exit.type === "outOfMemory") this.model.outOfMemory.add(workerId);
     this.#hosts.delete(workerId);
     this.#timers.delete(process.host);
     for (const due of this.#soon.filter(({ host }) => host === process.host)) {

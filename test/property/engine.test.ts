@@ -11,7 +11,7 @@ import { userActionNames } from "./engine-program.ts";
 import { EngineWorld, type WorldOptions } from "./engine-world.ts";
 
 const numRuns = Number(process.env["ENGINE_RUNS"] ?? 250);
-const timeoutMs = 10_000 + numRuns * 100;
+const timeoutMs = 240_000;
 
 /** A failure is shrunk for as long as there is time. */
 const limits = { interruptAfterTimeLimit: timeoutMs - 5_000, markInterruptAsFailure: true };
@@ -46,6 +46,12 @@ function run(options: WorldOptions): void {
   world.runToQuiet();
   checkEmpty(world, options.cpus);
   for (const state of world.reached) reached.add(state);
+  for (const { client } of world.processes.values()) {
+    const { counts } = client.core.retries;
+    if (counts.exhausted > 0) reached.add("retries used up");
+    if (counts.refused > 0) reached.add("a late reply");
+    if (counts.retriedExceptions > 0) reached.add("an exception looked at");
+  }
   if (world.links.takenBackCount > 0) reached.add("a retracted frame");
 }
 
@@ -65,9 +71,15 @@ describe("any order of events", () => {
       "a link with room again",
       "a peer's death",
       "a retracted frame",
+      "an exception looked at",
+      "another attempt",
+      "retries used up",
       "abandonActor",
+      "cancelObject",
+      "cancelTask",
       "confirmHolds",
       "createHolds",
+      "doomLease",
       "keptRefs",
       "leaseDemand",
       "leaseRevoked",

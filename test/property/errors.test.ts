@@ -1,6 +1,7 @@
 /** Errors: their words, their brand across two copies of the package, and how they travel. */
 import { afterEach, describe, expect, expectTypeOf, test, vi } from "vitest";
 import * as errors from "#api/errors.ts";
+import { inspectSerializability } from "#api/serialization/inspect-serializability.ts";
 import { portableError } from "#api/serialization/portable-error.ts";
 import { registerClass } from "#api/serialization/registered-classes.ts";
 import { roundTrip } from "./round-trip.ts";
@@ -19,6 +20,8 @@ const {
 const classes = Object.entries(errors).filter(
   ([name]) => name.endsWith("Error") && /^[A-Z]/.test(name),
 );
+
+const whyNot = (value: unknown): string | undefined => inspectSerializability(value)?.reason;
 
 afterEach(() => vi.resetModules());
 
@@ -211,12 +214,12 @@ describe("travel", () => {
     const inner = Object.assign(new RangeError("inner"), { request: (): void => undefined });
     const error = Object.assign(new TypeError("outer", { cause: inner }), { status: 500 });
     expect(() => roundTrip(error)).toThrow(SerializationError);
-    const arrived = roundTrip(portableError(error, () => false));
+    const arrived = roundTrip(portableError(error, whyNot));
     expect(arrived).toBeInstanceOf(TypeError);
     expect(arrived).toMatchObject({ message: "outer", status: 500, stack: error.stack });
     expect(arrived.cause).toBeInstanceOf(RangeError);
     expect((arrived.cause as typeof inner).request).toMatch(/not serializable: function/);
     inner.cause = error;
-    expect(roundTrip(portableError(error, () => false))).toBeInstanceOf(TypeError);
+    expect(roundTrip(portableError(error, whyNot))).toBeInstanceOf(TypeError);
   });
 });

@@ -14,6 +14,18 @@ import type {
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import { messageNumbers } from "#engine/protocol/codec/codec.ts";
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { WaitProbe } from "#engine/protocol/probe.ts";
+import type {
+  ActorListing,
+  ClusterRows,
+  LiveTaskState,
+  NodeListing,
+  ObjectRow,
+  ReferenceType,
+  StateRows,
+  TaskRow,
+  WorkerRow,
+} from "#engine/protocol/state.ts";
 import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
 
 type Arb<T> = fc.Arbitrary<T>;
@@ -67,7 +79,12 @@ const workerId = idOf(40) as Arb<WorkerId>;
 const actorId = idOf(52) as Arb<ActorId>;
 export const addresses: Arb<Address> = fc.oneof(workerId, nodeId, fc.constant(gcsAddress));
 
-const errorType = fc.constantFrom<ErrorType>("TASK_ERROR", "GET_TIMEOUT", "ACTOR_DIED");
+const errorType = fc.constantFrom<ErrorType>(
+  "TASK_ERROR",
+  "GET_TIMEOUT",
+  "ACTOR_DIED",
+  "OBJECT_RECONSTRUCTION_FAILED",
+);
 const error = of<EngineError>({
   type: errorType,
   message: strings,
@@ -97,6 +114,7 @@ const definition = of<FunctionDefinition>({
   taskName: strings,
   numReturns: anyNumber,
   resources,
+  timeoutMs: anyNumber,
 });
 
 /** Of the sender's own refs there are many: their owner is written in another way. */
@@ -139,6 +157,68 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
 
 const objectName = of({ serial: u48, index: u16 });
 const heldRef = of({ owner: workerId, serial: u48, index: u16, hold: u48 });
+const waitStamps = few(of({ workerId, blockSeq: u48 }));
+const probe = of<WaitProbe>({
+  owner: workerId,
+  serial: u48,
+  round: u32,
+  yields: fc.boolean(),
+  path: waitStamps,
+  expected: waitStamps,
+  lines: few(strings),
+});
+const objectRow = of<ObjectRow>({
+  owner: workerId,
+  serial: u48,
+  index: u16,
+  workerId,
+  sizeBytes: count,
+  referenceType: fc.constantFrom<ReferenceType>("LOCAL_REFERENCE", "ACTOR_HANDLE"),
+  hasValue: fc.boolean(),
+  pendingReason: strings,
+  callSite: strings,
+});
+const taskRow = of<TaskRow>({
+  owner: workerId,
+  serial: u48,
+  name: strings,
+  state: fc.constantFrom<LiveTaskState>("PENDING_ARGS_AVAIL", "RUNNING_IN_WAIT"),
+  attempt: u32,
+  actorId: orNull(actorId),
+  workerId: orNull(workerId),
+  resources,
+  pendingReason: strings,
+});
+const stateRows = of<StateRows>({
+  objects: few(objectRow),
+  tasks: few(taskRow),
+  workers: few(of<WorkerRow>({ workerId, isAlive: fc.boolean(), pendingReason: strings })),
+});
+const lifeStates = fc.constantFrom<ActorLifeState>("DEPENDENCIES_UNREADY", "ALIVE", "DEAD");
+const actorListing = of<ActorListing>({
+  actorId,
+  className: strings,
+  name: strings,
+  namespace: strings,
+  state: lifeStates,
+  restartCount: count,
+  nodeId: orNull(nodeId),
+  workerId: orNull(workerId),
+  deathCause: strings,
+  pendingReason: strings,
+});
+const nodeListing = of<NodeListing>({
+  nodeId,
+  isAlive: fc.boolean(),
+  isHead: fc.boolean(),
+  address: strings,
+  hostname: strings,
+  resources,
+  labels,
+  deathReason: strings,
+});
+const clusterRows = of<ClusterRows>({ actors: few(actorListing), nodes: few(nodeListing) });
+const listedKind = fc.constantFrom("objects" as const, "tasks" as const, "workers" as const);
 const registration = of<ActorRegistration>({
   actorId,
   className: strings,
@@ -147,7 +227,6 @@ const registration = of<ActorRegistration>({
   getIfExists: fc.boolean(),
   detached: fc.boolean(),
 });
-const lifeState = fc.constantFrom<ActorLifeState>("DEPENDENCIES_UNREADY", "ALIVE", "DEAD");
 
 const failureOf = (from: Address): Arb<FailedCreation> =>
   of<FailedCreation>({ error, cause: orNull(encodedOf(from)) });
@@ -198,6 +277,23 @@ function fieldsFrom(from: Address): AllFields {
       holds: orNull(few(heldRef)),
     },
     takenBack: { stream: u48, seqs: few(u48) },
+    listState: { requestId: count, kind: listedKind, limit: u32 },
+    collectState: { requestId: count, kind: listedKind, limit: u32 },
+    stateCollected: { requestId: count, rows: stateRows, isLast: fc.boolean() },
+    stateListed: {
+      requestId: count,
+      rows: stateRows,
+      isLast: fc.boolean(),
+      missing: few(strings),
+    },
+    listCluster: {
+      requestId: count,
+      kind: fc.constantFrom("actors" as const, "nodes" as const),
+      limit: u32,
+    },
+    clusterListed: { requestId: count, rows: clusterRows, isLast: fc.boolean() },
+    probeObject: { object: objectName, probe },
+    probeTask: { serial: u48, stream: u48, seq: u48, probe },
     requestWorkerLease: {
       leaseId: u48,
       taskName: strings,
@@ -230,7 +326,14 @@ function fieldsFrom(from: Address): AllFields {
     allocateArena: { requestId: count, size: count },
     arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
     freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },
-    registerNode: { nodeId, address: strings, hostname: strings, resources, labels },
+    registerNode: {
+      nodeId,
+      address: strings,
+      hostname: strings,
+      isHead: fc.boolean(),
+      resources,
+      labels,
+    },
     heartbeat: { seq: count, available: resources },
     heartbeatAck: { seq: count, nodeIsDead: fc.boolean() },
     resourceView: {
@@ -246,14 +349,15 @@ function fieldsFrom(from: Address): AllFields {
     actorState: {
       actorId,
       version: count,
-      state: lifeState,
+      state: lifeStates,
       incarnation,
       workerId: orNull(workerId),
       death: orNull(failure),
       pendingReason: strings,
+      infeasible: fc.boolean(),
     },
     createActor: { incarnation, spec },
-    actorPending: { actorId, incarnation, reason: strings },
+    actorPending: { actorId, incarnation, reason: strings, infeasible: fc.boolean() },
     constructActor: { incarnation, gpuIds: few(count), spec },
     actorConstructed: { actorId, incarnation, failure: orNull(failure) },
     actorCreated: { actorId, incarnation, workerId: orNull(workerId), failure: orNull(failure) },
@@ -263,6 +367,18 @@ function fieldsFrom(from: Address): AllFields {
     actorKilled: { requestId: count },
     getActorByName: { requestId: count, name: strings, namespace: strings },
     actorByName: { requestId: count, actorId: orNull(actorId), className: strings },
+    cancelTask: { stream: u48, seq: u48, force: fc.boolean(), recursive: fc.boolean() },
+    taskStarted: { stream: u48, seq: u48 },
+    cancelObject: {
+      requestId: count,
+      object: objectName,
+      force: fc.boolean(),
+      recursive: fc.boolean(),
+    },
+    cancelTaken: { requestId: count, refused: fc.boolean() },
+    stopLeasedWorker: { leaseId: u48, reason: strings },
+    doomLease: { owner: workerId },
+    doomedEnded: { owner: workerId },
   };
 }
 

@@ -7,9 +7,18 @@ import { describe, expect, test } from "vitest";
 import { sameFailure } from "#sim/fast-check.ts";
 import { cases } from "./programs/cases.ts";
 import { programs } from "./programs/arbitrary.ts";
-import { agrees, type Outcome, type Program, type Step } from "./programs/description.ts";
+import {
+  agrees,
+  type Outcome,
+  type Program,
+  type Result,
+  type Step,
+  tooEarly,
+} from "./programs/description.ts";
 import { interpret } from "./programs/interpreter.ts";
 import { judge } from "./programs/judge.ts";
+
+const reached = new Set<string>();
 
 describe("programs in simulated worlds", () => {
   test.each([
@@ -19,35 +28,49 @@ describe("programs in simulated worlds", () => {
   ])("$nodes nodes", async ({ nodes, numRuns }) => {
     const check = sameFailure();
     const property = fc.asyncProperty(cases(nodes), async ({ options, program }) => {
-      check((await judge(options, program)).failures);
+      const { report, failures } = await judge(options, program);
+      for (const state of report.reached) reached.add(state);
+      check(failures);
     });
     await fc.assert(property, { numRuns });
   });
 
+  test("among them some whose tasks run again", () => {
+    const states = ["maxRetriesExhausted", "retried", "retriedException"];
+    expect([...reached]).toEqual(expect.arrayContaining(states));
+  });
+
   test("without faults nothing is lost, whatever the seed", async () => {
-    const property = fc.asyncProperty(fc.nat(), programs(), async (seed, program) => {
-      const { report, failures } = await judge({ seed, nodes: 1 + (seed % 3) }, program);
-      expect(failures).toEqual([]);
-      expect(JSON.stringify(report.result)).not.toContain("system");
-    });
+    const property = fc.asyncProperty(
+      fc.nat(),
+      programs({ cancels: false }),
+      async (seed, program) => {
+        const { report, failures } = await judge({ seed, nodes: 1 + (seed % 3) }, program);
+        expect(failures).toEqual([]);
+        expect(JSON.stringify(report.result)).not.toContain("system");
+      },
+    );
     await fc.assert(property, { numRuns: 100 });
   });
 });
 
 describe("the sequential interpreter", () => {
+  const nothing = { returns: [], bytes: 0, firstGood: 0 };
   const put = (n: number, ...nested: number[]): Step => ({ op: "put", n, nested, bytes: 0 });
   const task = (direct: number[], nested: number[], result: object): Step => ({
     op: "task",
-    body: { steps: [], result: { type: "value", n: 1, returns: [], bytes: 0, ...result } },
+    body: { steps: [], result: { type: "value", n: 1, ...nothing, ...result } as Result },
     direct,
     nested,
     cpus: 1,
     returns: 1,
+    maxRetries: 1,
+    retryExceptions: true,
   });
   const program = (...steps: Step[]): Program => ({
     actorCount: 1,
     killsActors: false,
-    body: { steps, result: { type: "value", n: 0, returns: [], bytes: 0 } },
+    body: { steps, result: { type: "value", n: 0, ...nothing } },
   });
 
   test("values, refs inside values, errors", () => {
@@ -62,6 +85,14 @@ describe("the sequential interpreter", () => {
       { n: 36, refs: [{ n: 6, refs: [{ n: 5, refs: [], bytes: 0 }], bytes: 0 }], bytes: 0 },
       { errors: ["no"] },
       { errors: ["no"] },
+    ]);
+  });
+
+  test("an attempt that fails is followed by another while there is a retry left", () => {
+    const [once, twice] = [task([], [], { firstGood: 1 }), task([], [], { firstGood: 2 })];
+    expect(interpret(program(once, twice))).toEqual([
+      { n: 1, refs: [], bytes: 0 },
+      { errors: [tooEarly] },
     ]);
   });
 

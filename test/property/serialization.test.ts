@@ -34,7 +34,8 @@ const anything = fc.anything({
     fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }),
     fc.constantFrom<unknown>(null, undefined, -0, NaN, Infinity, 2 ** 31, -(2 ** 31), 2 ** 32),
     fc.constantFrom(2n ** 63n, 2n ** 63n - 1n, -(2n ** 63n), -(2n ** 63n) - 1n),
-    fc.date(),
+    // isDeepStrictEqual takes no two invalid dates for equal: they have a test of their own.
+    fc.date({ noInvalidDate: true }),
     fc.constantFrom(/a+/giu, /\//, /[^\u0100]/sy),
     fc.uint8Array({ maxLength: 400 }).map((bytes) => bytes.buffer),
     fc.uint8Array({ maxLength: 64 }).map((bytes) => new DataView(bytes.buffer)),

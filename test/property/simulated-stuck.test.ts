@@ -84,12 +84,20 @@ describe("the chain of who waits for whom", () => {
   }
   const Actor = remote(Caller).options({ maxConcurrency: 1 });
 
+  async function callEachOther(): Promise<string> {
+    const [one, two] = [Actor.remote(), Actor.remote()];
+    await get([one.meet.remote(two), two.meet.remote(one)]);
+    return get(one.call.remote());
+  }
+
   test("two actors that call each other and wait", async () => {
-    const message = await stuck(async () => {
-      const [one, two] = [Actor.remote(), Actor.remote()];
-      await get([one.meet.remote(two), two.meet.remote(one)]);
-      return get(one.call.remote());
-    });
+    const message = await stuck(callEachOther);
+    expect(message).toMatch(/^Caller.call failed: deadlock: these wait for each other/);
+  });
+
+  test("… with nobody to look for deadlocks", async () => {
+    const init = { systemConfig: { deadlockProbeMs: 0 } };
+    const message = await stuck(callEachOther, { init });
     const lines = message.split("\n");
     expect(lines[0]).toMatch(/^deadlock: nothing is left to happen/);
     expect(lines[1]).toMatch(/^ {2}the program waits for task Caller.call \(.*: it runs on worker/);

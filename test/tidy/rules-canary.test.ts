@@ -98,6 +98,20 @@ describe("each rule can fail", () => {
     expect(rules.workersLoadNoEffect(erased, entry)).toEqual([]);
     expect(rules.workersLoadNoEffect([], entry)).toHaveLength(1);
   });
+
+  test("the simulator, two imports away from a program", () => {
+    const graph = (last: string) => [
+      file("src/api/index.ts", `export { init } from "./init.ts";`),
+      file("src/api/init.ts", last),
+      file("src/sim/oracles.ts", ""),
+    ];
+    const rule = rules.nothingLoadsTheSimulator;
+    const entries = ["src/api/index.ts"];
+    expect(rule(graph(`import { Oracles } from "#sim/oracles.ts";`), entries)).toHaveLength(1);
+    expect(rule(graph(`import type { Oracles } from "#sim/oracles.ts";`), entries)).toEqual([]);
+    expect(rule(graph(`const a = await import("#sim/oracles.ts");`), entries)).toEqual([]);
+    expect(rule([], entries)).toHaveLength(1);
+  });
 });
 
 describe("messages", () => {
@@ -163,11 +177,11 @@ export * from "d";
 const e = await import("e");
 `;
     expect(importsOf(text)).toEqual([
-      { specifier: "a", typeOnly: false },
-      { specifier: "b", typeOnly: true },
-      { specifier: "c", typeOnly: false },
-      { specifier: "d", typeOnly: false },
-      { specifier: "e", typeOnly: false },
+      { specifier: "a", typeOnly: false, later: false },
+      { specifier: "b", typeOnly: true, later: false },
+      { specifier: "c", typeOnly: false, later: false },
+      { specifier: "d", typeOnly: false, later: false },
+      { specifier: "e", typeOnly: false, later: true },
     ]);
   });
 });

@@ -114,6 +114,25 @@ export function workersLoadNoEffect(files: readonly SourceFile[], entry: string)
   return problems;
 }
 
+/** What a program, or a worker, loads with our package whether it needs it or not. */
+export function nothingLoadsTheSimulator(
+  files: readonly SourceFile[],
+  entries: readonly string[],
+): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const problems = entries.filter((path) => !byPath.has(path)).map((p) => `${p}: does not exist`);
+  const reached = new Set(entries);
+  for (const path of reached) {
+    for (const { specifier, typeOnly, later } of importsOf(byPath.get(path)?.text ?? "")) {
+      const target = typeOnly || later ? null : targetOf(path, specifier);
+      if (target === null || !byPath.has(target)) continue;
+      if (target.startsWith("src/sim/")) problems.push(`${path}: ${specifier}`);
+      else reached.add(target);
+    }
+  }
+  return problems;
+}
+
 function targetOf(from: string, specifier: string): string | null {
   if (specifier.startsWith("#")) return `src/${specifier.slice(1)}`;
   if (!specifier.startsWith(".")) return null;

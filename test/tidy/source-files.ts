@@ -44,6 +44,8 @@ export interface Import {
   readonly specifier: string;
   /** Erased by the compiler. */
   readonly typeOnly: boolean;
+  /** Loaded when it is asked for. */
+  readonly later: boolean;
 }
 
 const declared = /^\s*(?:import|export)\s+(type\s+)?(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']/;
@@ -54,5 +56,6 @@ export function importsOf(text: string): Import[] {
   return [...text.matchAll(importPattern)].map((match) => ({
     specifier: match[2] ?? match[3] ?? "",
     typeOnly: match[1] !== undefined,
+    later: match[3] !== undefined,
   }));
 }

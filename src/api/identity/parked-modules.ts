@@ -2,6 +2,7 @@
  * The modules whose evaluation a worker has parked: from the call of `init()` or `get()` at their
  * top level, which never settles there, to the end of the thread.
  */
+import { thrownSummary } from "#engine/common/thrown.ts";
 import { moduleUrlsOnStack, shortModuleName } from "./call-site.ts";
 
 type ParkListener = (moduleUrls: ReadonlySet<string>) => void;
@@ -63,8 +64,8 @@ export function explainTaskError(error: unknown, moduleUrl: string): string | un
 }
 
 function uninitializedBinding(error: unknown): string | undefined {
-  if (!(error instanceof Error) || error.name !== "ReferenceError") return undefined;
-  return /^Cannot access '(.+)' before initialization$/.exec(error.message)?.[1];
+  const summary = thrownSummary(error);
+  return /^ReferenceError: Cannot access '(.+)' before initialization$/.exec(summary)?.[1];
 }
 
 function parkedRealm(): ParkedRealm {

@@ -2,6 +2,7 @@
  * Why a thread cannot find the function of a task, in words that say what to change in the program.
  */
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
+import { isInstance, thrownSummary } from "#engine/common/thrown.ts";
 import { shortModuleName } from "./call-site.ts";
 import { isSameSource } from "./code-transform.ts";
 import { describePark, explainTaskError } from "./parked-modules.ts";
@@ -78,12 +79,11 @@ export function importFailedError(
   cause: unknown,
   advice: string,
 ): RemoteResolutionError {
-  if (cause instanceof RemoteResolutionError) return cause;
-  const message = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  if (isInstance(cause, RemoteResolutionError)) return cause;
   const hint = explainTaskError(cause, moduleUrl) ?? advice;
   return new RemoteResolutionError(
     "importFailed",
-    `importing ${moduleUrl} in a worker failed: ${message} (${hint})`,
+    `importing ${moduleUrl} in a worker failed: ${thrownSummary(cause)} (${hint})`,
     { cause },
   );
 }

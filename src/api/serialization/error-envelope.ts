@@ -14,6 +14,9 @@ export interface ErrorFields {
   readonly hiddenCount: number;
 }
 
+/** Of errors whose own class is not known here: under which names they came. */
+const namesOfUnknown = new WeakMap<object, readonly string[]>();
+
 const builtInErrors = new Map<string, ErrorClass>();
 for (const name of [
   "Error",
@@ -33,7 +36,8 @@ for (const name of [
 const chainLengthMax = 32;
 
 export function errorClassNames(error: object): string[] {
-  const names: string[] = [];
+  const names: string[] = [...(namesOfUnknown.get(error) ?? [])];
+  if (names.length > 0) return names;
   let prototype: object | null = Object.getPrototypeOf(error);
   while (prototype !== null && prototype !== Object.prototype && names.length < chainLengthMax) {
     const name = mobulaErrorName(prototype) ?? ownConstructorName(prototype);
@@ -48,15 +52,14 @@ function ownConstructorName(prototype: object): string | undefined {
   return typeof constructor === "function" ? constructor.name : undefined;
 }
 
-/** Reads every field once. */
-export function errorFields(error: object): ErrorFields {
+/** Reads every field once, by `read`. */
+export function errorFields(error: object, read: (key: string) => unknown): ErrorFields {
   const keys: string[] = [];
   const values: unknown[] = [];
-  const fields = error as Record<string, unknown>;
   const visible = Object.keys(error);
   for (const key of ["name", "message", "stack"]) {
     if (visible.includes(key)) continue;
-    const value = fields[key];
+    const value = read(key);
     if (typeof value !== "string") continue;
     keys.push(key);
     values.push(value);
@@ -64,12 +67,12 @@ export function errorFields(error: object): ErrorFields {
   for (const key of ["cause", "errors", "error", "suppressed"]) {
     if (!Object.hasOwn(error, key) || visible.includes(key)) continue;
     keys.push(key);
-    values.push(fields[key]);
+    values.push(read(key));
   }
   const hiddenCount = keys.length;
   for (const key of visible) {
     keys.push(key);
-    values.push(fields[key]);
+    values.push(read(key));
   }
   return { keys, values, hiddenCount };
 }
@@ -79,7 +82,10 @@ export function reviveError(classNames: readonly string[]): Error {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
-    const error: Error = Reflect.construct(Error, [], firstKnownClass(classNames));
+    const cls = firstKnownClass(classNames);
+    const error: Error = Reflect.construct(Error, [], cls);
+    const [own] = classNames;
+    if (own !== undefined && own !== cls.name) namesOfUnknown.set(error, classNames);
     return error;
   } finally {
     Error.stackTraceLimit = limit;

@@ -97,7 +97,7 @@ function registeredKind(array: object): RegisteredClass | undefined {
 
 function inspect(value: object): ObjectKind {
   for (const [holds, kind] of checks) if (holds(value)) return kind;
-  const platform = platformClass(value);
+  const platform = platformClass(value) ?? nativeClass(value) ?? wrapperClass(value);
   if (platform === undefined) return "plain";
   return new Refusal(
     platform,
@@ -116,6 +116,47 @@ function platformClass(value: object): string | undefined {
   if (tag.startsWith("Intl.")) return tag;
   const constructor: unknown = (globalThis as Record<string, unknown>)[tag];
   return typeof constructor === "function" && value instanceof constructor ? tag : undefined;
+}
+
+/**
+ * Name of the first class in the chain that no JavaScript has written (WebAssembly.Module, a file
+ * handle): its instances hold what no field shows. The root of a chain says nothing: it is the
+ * Object of some realm.
+ */
+function nativeClass(value: object): string | undefined {
+  let prototype: object | null = Object.getPrototypeOf(value);
+  while (prototype !== null) {
+    const parent: object | null = Object.getPrototypeOf(prototype);
+    if (parent === null) return undefined;
+    const constructor = ownConstructor(prototype);
+    if (constructor?.prototype === prototype && isNative(constructor)) {
+      return nativeTag(value) ?? (constructor.name || "native object");
+    }
+    prototype = parent;
+  }
+  return undefined;
+}
+
+/** Name of a class that keeps native state under a symbol, as those of node:crypto do. */
+function wrapperClass(value: object): string | undefined {
+  for (const symbol of Object.getOwnPropertySymbols(value)) {
+    const held: unknown = Object.getOwnPropertyDescriptor(value, symbol)?.value;
+    if (typeof held !== "object" || held === null) continue;
+    if (checks.some(([holds]) => holds(held)) || Array.isArray(held)) continue;
+    if (nativeClass(held) !== undefined) return ownConstructor(Object.getPrototypeOf(value))?.name;
+  }
+  return undefined;
+}
+
+function ownConstructor(prototype: object): (Function & { prototype?: unknown }) | undefined {
+  const constructor: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
+  return typeof constructor === "function" ? constructor : undefined;
+}
+
+/** A Proxy on a class of the user reads like one. */
+function isNative(constructor: Function): boolean {
+  const source = Function.prototype.toString.call(constructor);
+  return source.endsWith("{ [native code] }") && !types.isProxy(constructor);
 }
 
 function nativeTag(value: object): string | undefined {

@@ -4,6 +4,7 @@
  * copies of this package in one thread share it.
  */
 import { types } from "node:util";
+import { checkOptions } from "#api/option-checks.ts";
 
 export type AnyClass = abstract new (...args: never[]) => object;
 
@@ -81,6 +82,8 @@ export function registeredByName(name: string): RegisteredClass | undefined {
 }
 
 function checkCodec(name: string, codec: object): void {
+  const names = ["serialize", "deserialize"];
+  checkOptions(`registerClass(${name}): the codec`, codec, names);
   const { serialize, deserialize } = codec as Partial<ClassCodec>;
   if (typeof serialize === "function" && typeof deserialize === "function") return;
   throw new TypeError(`registerClass(${name}): a codec has serialize() and deserialize()`);

@@ -4,6 +4,7 @@
  * referred to afterwards, except by views when `zeroCopy`.
  */
 import { SerializationError } from "#api/errors.ts";
+import { thrownText } from "#engine/common/thrown.ts";
 import { BufferTable } from "./buffer-table.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { reviveError, setErrorField } from "./error-envelope.ts";
@@ -234,8 +235,7 @@ class ValueDecoder extends ByteReader {
     try {
       value = codec.deserialize(encoded);
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      const message = `deserialize() of the codec of ${name} threw: ${reason}`;
+      const message = `deserialize() of the codec of ${name} threw: ${thrownText(thrown)}`;
       throw new SerializationError(message, { cause: thrown });
     }
     if (objects !== undefined) objects[ordinal - 1] = value;

@@ -9,6 +9,7 @@
  */
 import { types } from "node:util";
 import type { SerializationError } from "#api/errors.ts";
+import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import { arrayFields } from "./array-fields.ts";
 import { alignUp, BufferCollector } from "./buffer-collector.ts";
 import { ByteWriter } from "./byte-writer.ts";
@@ -77,12 +78,12 @@ export class ValueEncoder extends ByteWriter {
       this.#ordinals.findOrAdd(args);
       this.writeByte(wire.tagArray);
       this.writeVarint(args.length * 2);
-      this.#path.depth = 1;
+      this.#path.enter();
       for (let i = 0; i < args.length; i++) {
         this.#path.set("index", i);
         this.#writeValue(args[i]);
       }
-      this.#path.depth = 0;
+      this.#path.leave();
       this.#finish();
     } catch (thrown) {
       throw this.#failure(thrown);
@@ -150,10 +151,10 @@ export class ValueEncoder extends ByteWriter {
     this.length = 0;
     this.buffers.length = 0;
     this.specials.length = 0;
-    if (thrown instanceof Refused) return unserializable(path, `${thrown.what}. ${thrown.advice}`);
+    if (isInstance(thrown, Refused))
+      return unserializable(path, `${thrown.what}. ${thrown.advice}`);
     if (isStackOverflow(thrown)) return unserializable(path, "nested too deeply", thrown);
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    return unserializable(path, `reading it threw: ${reason}`, thrown);
+    return unserializable(path, `reading it threw: ${thrownText(thrown)}`, thrown);
   }
 
   /** Lets go of everything of the user's that the result does not need. */
@@ -284,10 +285,10 @@ export class ValueEncoder extends ByteWriter {
     this.writeByte(wire.tagCodec);
     this.writeString(name);
     this.#openCodecs.push(this.#ordinals.count - 1);
-    this.#path.depth += 1;
+    this.#path.enter();
     this.#path.set("codec", name);
     this.#writeValue(codec.serialize(value));
-    this.#path.depth -= 1;
+    this.#path.leave();
     this.#openCodecs.pop();
   }
 
@@ -316,7 +317,7 @@ export class ValueEncoder extends ByteWriter {
   }
 
   #writeContent(value: object, content: Content): void {
-    this.#path.depth += 1;
+    this.#path.enter();
     switch (content) {
       case "fields":
         this.#writeFields(value as Fields, Object.keys(value));
@@ -334,7 +335,7 @@ export class ValueEncoder extends ByteWriter {
         this.#writeErrorFields(value);
         break;
     }
-    this.#path.depth -= 1;
+    this.#path.leave();
   }
 
   #writeFields(value: Fields, keys: readonly string[]): void {
@@ -360,7 +361,7 @@ export class ValueEncoder extends ByteWriter {
       return this.#writeContainer(array, wire.tagArray, "array");
     }
     const fields = arrayFields(array);
-    path.depth += 1;
+    path.enter();
     if (array.length < plainListLengthMin || fields.length > 0) {
       this.writeByte(wire.tagArray);
       this.#writeItems(array, fields, noItems);
@@ -370,7 +371,7 @@ export class ValueEncoder extends ByteWriter {
       if (isPlain) this.#writePlainList(items);
       else this.#writeItems(array, fields, items);
     }
-    path.depth -= 1;
+    path.leave();
   }
 
   #writePlainList(items: readonly unknown[]): void {
@@ -443,7 +444,10 @@ export class ValueEncoder extends ByteWriter {
   }
 
   #writeErrorFields(error: object): void {
-    const { keys, values, hiddenCount } = errorFields(error);
+    const { keys, values, hiddenCount } = errorFields(error, (key) => {
+      this.#path.set("property", key);
+      return (error as Fields)[key];
+    });
     this.writeVarint(hiddenCount);
     this.#writeShape(keys);
     for (let i = 0; i < keys.length; i++) {
@@ -469,5 +473,5 @@ function nameOf(value: { readonly name: unknown }): string {
 }
 
 function isStackOverflow(thrown: unknown): boolean {
-  return thrown instanceof RangeError && /call stack/i.test(thrown.message);
+  return isInstance(thrown, RangeError) && /call stack/i.test(thrownText(thrown));
 }

@@ -1,11 +1,11 @@
 /** Where the encoder is inside a value; kept cheap, and put into words only for an error. */
 
-type Step = "codec" | "index" | "mapKey" | "mapValue" | "member" | "property";
+type Step = "codec" | "index" | "itself" | "mapKey" | "mapValue" | "member" | "property";
 
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
 
 export class ValuePath {
-  depth = 0;
+  #depth = 0;
   #root = "";
   #keys: unknown[] = [];
   #steps: Step[] = [];
@@ -13,13 +13,27 @@ export class ValuePath {
 
   start(root: string): void {
     this.#root = root;
-    this.depth = 0;
+    this.#depth = 0;
+  }
+
+  get depth(): number {
+    return this.#depth;
+  }
+
+  /** Into a container: until a child is named the place is the container's own. */
+  enter(): void {
+    this.#depth += 1;
+    this.#steps[this.#depth] = "itself";
+  }
+
+  leave(): void {
+    this.#depth -= 1;
   }
 
   /** Names the child of the innermost container that comes next. */
   set(step: Step, key: unknown): void {
-    this.#steps[this.depth] = step;
-    this.#keys[this.depth] = key;
+    this.#steps[this.#depth] = step;
+    this.#keys[this.#depth] = key;
   }
 
   /** As `set`, for the value of a Map: its key may be an object of the user. */
@@ -37,7 +51,7 @@ export class ValuePath {
 
   text(): string {
     let text = this.#root;
-    for (let depth = 1; depth <= this.depth; depth++) {
+    for (let depth = 1; depth <= this.#depth; depth++) {
       text += stepText(this.#steps[depth] as Step, this.#keys[depth]);
     }
     return text;
@@ -46,6 +60,8 @@ export class ValuePath {
 
 function stepText(step: Step, key: unknown): string {
   switch (step) {
+    case "itself":
+      return "";
     case "codec":
       return ".serialize()";
     case "index":

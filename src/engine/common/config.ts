@@ -30,6 +30,12 @@ export interface Config {
    * reason.
    */
   readonly workerStartFailuresMax: number;
+  /** A task that ran out of memory runs so many times more, unless its maxRetries is 0. */
+  readonly taskOomRetriesMax: number;
+  /** Before the first of these; each next one waits twice as long. */
+  readonly taskOomRetryDelayMs: number;
+  /** What is kept of finished tasks so that a lost result can be made anew, in bytes. */
+  readonly maxLineageBytes: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;
   /** A raylet tells the GCS this often that it lives, once there is more than one node. */
@@ -40,8 +46,16 @@ export interface Config {
   readonly gcsReconnectMs: number;
   /** Least time between two reports of what a node has free, and between two views of all. */
   readonly resourceReportMs: number;
+  /** A task cancelled by force has so long to end before its thread is ended. */
+  readonly forceGraceMs: number;
   /** Bytes that each thread may place in the arena without asking. */
   readonly arenaChunkBytes: number;
+  /** A task that has waited in get for so long asks whether it waits for itself; 0: none does. */
+  readonly deadlockProbeMs: number;
+  /** A process that is asked for its objects or tasks and is silent for so long is left out. */
+  readonly stateTimeoutMs: number;
+  /** 1: `mobula/state` tells where each object was made. Costs a stack trace a ref. */
+  readonly recordRefCreationSites: number;
 }
 
 export const defaultConfig: Config = {
@@ -56,12 +70,19 @@ export const defaultConfig: Config = {
   actorWorkersMax: 256,
   workerStartTimeoutMs: 60_000,
   workerStartFailuresMax: 3,
+  taskOomRetriesMax: 3,
+  taskOomRetryDelayMs: 200,
+  maxLineageBytes: 1024 ** 3,
   workerHeapMbMax: 2048,
   heartbeatMs: 1000,
   healthTimeoutMs: 15_000,
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,
+  forceGraceMs: 100,
   arenaChunkBytes: 4 * 1024 * 1024,
+  deadlockProbeMs: 200,
+  stateTimeoutMs: 2000,
+  recordRefCreationSites: 0,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

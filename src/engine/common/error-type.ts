@@ -18,16 +18,27 @@ export type ErrorType =
   | "OBJECT_STORE_FULL"
   | "SERIALIZATION"
   | "GET_TIMEOUT"
-  | "NODE_DIED";
+  | "NODE_DIED"
+  | "OBJECT_RECONSTRUCTION_FAILED"
+  | "DEADLOCK"
+  | "TASK_CANCELLED"
+  | "TASK_TIMEOUT";
 
 /** `subject` is the hex id of the task, actor or object it happened to, or "". */
 export interface EngineError {
   readonly type: ErrorType;
   readonly message: string;
   readonly subject: string;
-  /** Name of the task for TASK_ERROR, path inside the value for SERIALIZATION, else "". */
+  /**
+   * Name of the task for errors of tasks, path inside the value for SERIALIZATION, reason for
+   * OBJECT_RECONSTRUCTION_FAILED, the cycle line by line for DEADLOCK, `forceCancel` for a thread
+   * that was ended for one of its tasks, else "".
+   */
   readonly detail: string;
 }
+
+/** `detail` of WORKER_CRASHED: another task of that thread was cancelled by force. */
+export const forceCancel = "forceCancel";
 
 export function engineError(
   type: ErrorType,

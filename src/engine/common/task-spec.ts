@@ -25,7 +25,22 @@ export interface FunctionDefinition {
   readonly taskName: string;
   readonly numReturns: number;
   readonly resources: ResourceRequest;
+  /** Longest time one execution may run, in ms; 0 for any. */
+  readonly timeoutMs: number;
 }
+
+/** How often a call may run again; its owner decides. */
+export interface RetryPolicy {
+  /** After failures of the system and, if they count, exceptions; Infinity: for ever. */
+  readonly maxRetries: number;
+  /** Whether what user code throws counts: all of it, or what the api finds to match. */
+  readonly retryExceptions: boolean | ExceptionMatcher;
+}
+
+/** The api's: a predicate of the user, or classes. */
+export type ExceptionMatcher = object;
+
+export const noRetries: RetryPolicy = { maxRetries: 0, retryExceptions: false };
 
 export interface TaskTemplate {
   readonly definition: FunctionDefinition;
@@ -33,6 +48,7 @@ export interface TaskTemplate {
   readonly functionNumber: number;
   readonly schedulingKey: string;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 export function strategyKey(strategy: SchedulingStrategy): string {
@@ -49,10 +65,10 @@ export function strategyKey(strategy: SchedulingStrategy): string {
 }
 
 export function definitionKey(definition: FunctionDefinition): string {
-  const { descriptor, method, taskName, numReturns, resources } = definition;
+  const { descriptor, method, taskName, numReturns, resources, timeoutMs } = definition;
   const target =
     descriptor === null
       ? `.${method}`
       : `${descriptor.moduleUrl}#${descriptor.name || descriptor.ordinal}`;
-  return `${target}|${taskName}|${numReturns}|${requestKey(resources)}`;
+  return `${target}|${taskName}|${numReturns}|${requestKey(resources)}|${timeoutMs}`;
 }

@@ -12,9 +12,14 @@
  * Source: Ray actor_task_submitter; protocols §4 Actor.
  */
 import { assert } from "#engine/common/assert.ts";
-import { Deque } from "#engine/common/deque.ts";
 import { engineError } from "#engine/common/error-type.ts";
-import { type ActorId, type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import {
+  type ActorId,
+  type Address,
+  type NodeId,
+  nodeIdOf,
+  type WorkerId,
+} from "#engine/common/ids.ts";
 import type {
   ActorRegistered,
   ActorRegistration,
@@ -33,6 +38,7 @@ import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import { PushStream } from "./push-stream.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import { TaskQueue } from "./task-queue.ts";
 
 /** What the creator gives beyond the registration; args and values come from the creation task. */
 export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
@@ -44,9 +50,9 @@ export class ActorClient {
   readonly className: string;
   readonly registration: ActorRegistration | null;
   readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
-  readonly calls = new Deque<TaskRecord>();
+  readonly calls = new TaskQueue();
   stream: ActorStream | null = null;
-  /** Of calls whose refs need holds for the actor's worker, until they are sent. Null until one. */
+  /** Of calls whose refs need holds for the actor's worker, until their reply. Null until one. */
   holds: Map<TaskRecord, HoldWait> | null = null;
   death: FailedValue | null = null;
   pendingReason = "";
@@ -91,6 +97,8 @@ export class ActorSubmitter {
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
+  /** Those that no node could ever have, as the nodes are now. */
+  readonly #infeasible = new Set<ActorClient>();
 
   constructor(parts: {
     context: ProcessContext;
@@ -118,9 +126,30 @@ export class ActorSubmitter {
     return client;
   }
 
+  /** Calls and creations that no node could ever serve, as the nodes are now. */
+  get infeasibleTaskCount(): number {
+    let count = 0;
+    for (const { calls, creation } of this.#infeasible) {
+      count += calls.size + (creation?.task.state === "PENDING" ? 1 : 0);
+    }
+    return count;
+  }
+
   clientOfTask(task: TaskRecord): ActorClient {
     assert(task.actor instanceof ActorClient, "the task is for an actor");
     return task.actor;
+  }
+
+  /** Calls that have no outcome, and creations. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (let client of this.#clients.values()) {
+      for (let next: ActorClient | null = client; next !== null; next = next.next) {
+        client = next;
+        if (client.creation?.task.state === "PENDING") yield client.creation.task;
+        yield* client.calls;
+        for (const { task } of client.stream?.inFlight() ?? []) yield task;
+      }
+    }
   }
 
   create(client: ActorClient, out: Out): void {
@@ -192,7 +221,6 @@ export class ActorSubmitter {
       const wait = task.refs === null ? null : this.#holdsOf(client, stream, task);
       // Those behind wait with it: calls of one caller are in order.
       if (wait !== null && wait.missingCount > 0) return;
-      if (wait !== null) client.holds?.delete(task);
       calls.shift();
       this.#push(stream, task, heldRefs(wait), out);
     }
@@ -230,10 +258,34 @@ export class ActorSubmitter {
     if (stream === undefined || stream.workerId !== reply.from) return false;
     const task = stream.remove(reply.seq);
     if (task === undefined) return true;
+    stream.client.holds?.delete(task);
     stream.definitionsKnown.add(task.template.functionNumber);
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
     if (stream.client.calls.size > 0) this.dispatch(stream.client, out);
     return true;
+  }
+
+  // ------------------------------------------------------------ cancelled calls
+
+  /** A call in flight on a stream of ours. */
+  findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
+    const known = this.#streams.get(stream);
+    return known?.workerId === from ? known.find(seq) : undefined;
+  }
+
+  /** Marked as cancelled while it waited here: those behind it may go. */
+  onQueuedCancelled(task: TaskRecord, out: Out): void {
+    const client = this.clientOfTask(task);
+    this.#abandonHolds(client, task);
+    client.calls.onCancelled(task);
+    this.dispatch(client, out);
+  }
+
+  /** Cancelled and taken back: the actor has not seen it, nor the holds that went with it. */
+  onRetracted(task: TaskRecord, out: Out): void {
+    const client = this.clientOfTask(task);
+    this.#abandonHolds(client, task);
+    this.dispatch(client, out);
   }
 
   onWorkerDied(workerId: WorkerId): void {
@@ -311,6 +363,8 @@ export class ActorSubmitter {
     if (message.version <= client.version || client.death !== null) return;
     client.version = message.version;
     client.pendingReason = message.pendingReason;
+    if (message.infeasible) this.#infeasible.add(client);
+    else this.#infeasible.delete(client);
     if (message.state === "DEAD") {
       const { death } = message;
       const fallback = engineError("ACTOR_DIED", `actor ${client.className} is dead`);
@@ -344,6 +398,7 @@ export class ActorSubmitter {
       this.#streams.delete(stream.stream);
       for (const { task } of [...stream.inFlight()]) {
         stream.remove(task.seq);
+        client.holds?.delete(task);
         this.#manager.finish(task, death, null, out);
       }
     }

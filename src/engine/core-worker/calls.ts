@@ -5,13 +5,23 @@
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { GcsMessage } from "#engine/protocol/gcs.ts";
 import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
+import type {
+  ClusterRows,
+  ClusterStateKind,
+  NodeStateKind,
+  StateMessage,
+  StateRows,
+} from "#engine/protocol/state.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-submitter.ts";
+import type { CancelCause } from "./cancelled-outcome.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
@@ -50,6 +60,13 @@ export interface PutObject {
   readonly entry: ObjectEntry;
 }
 
+/** Whoever keeps the locations of an object of ours has none left. */
+export interface LastCopyLost {
+  readonly type: "lastCopyLost";
+  readonly entry: ObjectEntry;
+  readonly why: string;
+}
+
 /** JS refs that were disposed or collected, one count each. */
 export interface RemoveRefs {
   readonly type: "removeRefs";
@@ -74,6 +91,21 @@ export interface GetActorByNameCall {
   readonly requestId: number;
   readonly name: string;
   readonly namespace: string;
+}
+
+/** Answered by pages, `listed`, of which one is the last. */
+export interface ListStateCall {
+  readonly type: "listStateCall";
+  readonly requestId: number;
+  readonly kind: NodeStateKind;
+  readonly limit: number;
+}
+
+export interface ListClusterCall {
+  readonly type: "listClusterCall";
+  readonly requestId: number;
+  readonly kind: ClusterStateKind;
+  readonly limit: number;
 }
 
 export interface AllocateCall {
@@ -104,12 +136,43 @@ export interface TaskWaiting {
   readonly waiting: boolean;
 }
 
+/** The api has looked at what the task threw. */
+export interface ExceptionJudged {
+  readonly type: "exceptionJudged";
+  readonly task: TaskRecord;
+  readonly retries: boolean;
+  /** What went wrong in looking, for a person, or "". */
+  readonly why: string;
+}
+
 export interface ConstructorFinished {
   readonly type: "constructorFinished";
   readonly actor: IncomingActor;
   readonly failure: { readonly error: EngineError; readonly cause: Outcome } | null;
   /** 1 or more, when there was no failure. */
   readonly maxConcurrency: number;
+}
+
+/** Cancel what makes the object; answered by `cancelled` when its owner has taken it. */
+export interface CancelCall {
+  readonly type: "cancelCall";
+  readonly requestId: number;
+  readonly entry: ObjectEntry;
+  readonly force: boolean;
+  readonly recursive: boolean;
+}
+
+/** The signal in the options of these calls of ours was aborted. */
+export interface AbortCalls {
+  readonly type: "abortCalls";
+  readonly tasks: readonly TaskRecord[];
+}
+
+/** A call that is over before it was submitted: its refs have ended already. */
+export interface SubmitCancelled {
+  readonly type: "submitCancelled";
+  readonly task: TaskRecord;
+  readonly cause: CancelCause;
 }
 
 export type CoreWorkerCall =
@@ -119,15 +182,22 @@ export type CoreWorkerCall =
   | AwaitObjects
   | AbandonAwait
   | PutObject
+  | LastCopyLost
   | RemoveRefs
   | ReleaseViews
   | KillActorCall
   | GetActorByNameCall
+  | ListStateCall
+  | ListClusterCall
   | AllocateCall
   | ReleaseExtentCall
   | TaskFinished
   | TaskWaiting
-  | ConstructorFinished;
+  | ExceptionJudged
+  | ConstructorFinished
+  | CancelCall
+  | AbortCalls
+  | SubmitCancelled;
 
 export type CoreWorkerEvent =
   | CoreWorkerCall
@@ -136,6 +206,9 @@ export type CoreWorkerEvent =
   | ObjectMessage
   | HoldMessage
   | GcsMessage
+  | CancelMessage
+  | ProbeMessage
+  | StateMessage
   | Deadline
   | Writable;
 
@@ -150,6 +223,26 @@ export interface RunConstructor {
   readonly actor: IncomingActor;
 }
 
+/** Its body is to end: abort its signal, and what it waits for. */
+export interface AbortTask {
+  readonly type: "abortTask";
+  readonly task: IncomingTask;
+}
+
+export interface Cancelled {
+  readonly type: "cancelled";
+  readonly requestId: number;
+  /** Force was asked for a call of an actor. */
+  readonly refused: boolean;
+}
+
+/** Does the error match the task's retryExceptions? Ends as exceptionJudged, at once or later. */
+export interface JudgeException {
+  readonly type: "judgeException";
+  readonly task: TaskRecord;
+  readonly failed: FailedValue;
+}
+
 export interface Killed {
   readonly type: "killed";
   readonly requestId: number;
@@ -160,6 +253,18 @@ export interface Found {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+}
+
+export interface StatePage extends StateRows, ClusterRows {
+  readonly isLast: boolean;
+  /** Processes that are left out, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface Listed {
+  readonly type: "listed";
+  readonly requestId: number;
+  readonly page: StatePage;
 }
 
 export interface Allocated {
@@ -200,8 +305,12 @@ export type CoreWorkerInstruction =
   | ReleaseLater
   | RunTask
   | RunConstructor
+  | AbortTask
+  | Cancelled
+  | JudgeException
   | Killed
   | Found
+  | Listed
   | Allocated
   | DropSegment
   | WatchRef

@@ -20,22 +20,31 @@ import type {
   ReleaseHolds,
   SubscribeObject,
 } from "#engine/protocol/object.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
-import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
+import { Cancellation } from "./cancellation.ts";
 import { specialsOf } from "./contained-refs.ts";
+import { DeadlockDetector } from "./deadlock-detector.ts";
 import { DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import { HoldGrants } from "./hold-grants.ts";
 import { HoldMaker } from "./hold-maker.ts";
 import type { HoldWait } from "./hold-wait.ts";
 import { addWaiter, type GetRequest, MemoryStore } from "./memory-store.ts";
-import { RemoteWaiter, TaskRecord } from "./object-entry.ts";
+import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.ts";
+import { ObjectRecovery } from "./object-recovery.ts";
+import { ObjectTable } from "./object-table.ts";
+import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
+import { StateReader } from "./state-rows.ts";
+import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
+import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
@@ -45,11 +54,18 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly holds: HoldMaker;
   readonly grants: HoldGrants;
   readonly tasks: TaskManager;
+  readonly retries: TaskRetries;
+  readonly lineage: TaskLineage;
+  readonly recovery: ObjectRecovery;
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
+  readonly #cancellation: Cancellation;
+  readonly deadlocks: DeadlockDetector;
+  readonly objects = new ObjectTable();
   readonly #memoryStore = new MemoryStore();
   readonly #dependencies: DependencyResolver;
+  readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
     this.context = context;
@@ -58,15 +74,31 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.references = references;
     this.holds = holds;
     this.grants = new HoldGrants(context, references);
-    const manager = new TaskManager({ context, references, holds, memoryStore: this.#memoryStore });
-    const dependencies = new DependencyResolver(references, holds);
+    const { objects } = this;
+    const memoryStore = this.#memoryStore;
+    const lineage = new TaskLineage(context, references);
+    this.lineage = lineage;
+    const tables = { references, holds, memoryStore, lineage, objects };
+    const manager = new TaskManager({ context, ...tables });
     this.tasks = manager;
+    const dependencies = new DependencyResolver(references, holds);
     this.#dependencies = dependencies;
+    const retries = new TaskRetries({ context, references, dependencies, manager });
+    this.retries = retries;
+    const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
+    this.recovery = recovery;
     const streamNumbers = new SerialCounter();
-    const parts = { context, manager, references, holds, dependencies, streamNumbers };
-    this.submitter = new TaskSubmitter(parts);
-    this.actors = new ActorSubmitter(parts);
-    this.receiver = new TaskReceiver(context, references, holds);
+    const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
+    const submitter = new TaskSubmitter(parts);
+    const actors = new ActorSubmitter(parts);
+    const receiver = new TaskReceiver(context, references, holds);
+    this.submitter = submitter;
+    this.actors = actors;
+    this.receiver = receiver;
+    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
+    this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
+    const seen = { context, references, objects, receiver, memoryStore };
+    this.#state = new StateReader({ ...seen, actors, submitter, retries, recovery });
   }
 
   /**
@@ -75,7 +107,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
    */
   get isWaiting(): boolean {
     if (this.#memoryStore.waitingCount > 0) return true;
-    return this.tasks.unfinishedCount > this.submitter.infeasibleTaskCount;
+    const { unfinishedCount } = this.tasks;
+    if (unfinishedCount === 0) return false;
+    return unfinishedCount > this.submitter.infeasibleTaskCount + this.actors.infeasibleTaskCount;
   }
 
   /** Calls of get and wait that have not been settled. */
@@ -85,19 +119,19 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
-    if (task.unresolvedCount > 0) return "waits for its arguments";
-    if (task.actor !== null) return this.actors.clientOfTask(task).pendingReason;
-    return this.submitter.pendingReason(task);
+    return pendingReason(task, this);
   }
 
-  /** What the calls of get and wait of this process wait for, a line each, for a person. */
-  waitingReasons(): string[] {
-    return this.#memoryStore.pendingEntries().map((entry) => {
-      const subject = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-      if (!(entry instanceof TaskRecord)) return `object ${subject} of another process`;
-      const reason = this.pendingReason(entry) || "runs, or is on its way to a worker";
-      return `task ${entry.template.definition.taskName} (${subject}): ${reason}`;
-    });
+  /** What an object without an outcome waits for, for a person. */
+  whyPending(entry: ObjectEntry): string {
+    return whyPending(entry, this);
+  }
+
+  /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
+  get hasOnlyProbesDue(): boolean {
+    const { submitter, retries } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks) === Infinity;
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -109,7 +143,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.#memoryStore.nextDeadlineMs(), this.submitter.nextDeadlineMs());
+    const { submitter, retries, deadlocks } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());
+    return Math.min(ofTasks, ofCalls, this.#cancellation.nextDeadlineMs());
   }
 
   checkInvariants(): void {
@@ -117,6 +154,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.grants.checkInvariants();
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
+    this.lineage.checkInvariants();
   }
 
   #route(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -129,6 +167,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.references.watchIfFar(event.from as WorkerId, out);
         return this.receiver.onPushTask(event, out);
       case "taskFinished":
+        this.deadlocks.onTaskFinished(event.task);
         return this.receiver.onTaskFinished(event, out);
       case "awaitObjects":
         return this.#onAwaitObjects(event.request, out);
@@ -141,7 +180,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         for (const entry of event.entries) this.references.dropUse(entry);
         return;
       case "taskWaiting":
-        return this.receiver.onTaskWaiting(event, out);
+        this.receiver.onTaskWaiting(event, out);
+        return this.deadlocks.onTaskWaiting(event, nowMs);
       case "takenBack":
         return this.submitter.onTakenBack(event, nowMs, out);
       default:
@@ -164,9 +204,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "leaseDemand":
         return this.submitter.onLeaseDemand(event, out);
       case "workerDied":
-        return this.#onWorkerDied(event, out);
+        return this.#onWorkerDied(event, nowMs, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
+      case "lastCopyLost":
+        return this.recovery.onLastCopyLost(event, out);
+      case "exceptionJudged":
+        return this.retries.onExceptionJudged(event, out);
       case "putObject":
         return this.#onPutObject(event);
       case "subscribeObject":
@@ -184,18 +228,56 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "abandonHolds":
         return this.grants.onAbandonHolds(event);
       case "queryHolds":
-        return this.#onQueryHolds(event, out);
+        return this.#onQueryHolds(event, nowMs, out);
       case "holdsQueried":
         return this.grants.onHoldsQueried(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
+      case "probeObject":
+        return this.deadlocks.probes.onProbeObject(event, out);
+      case "probeTask":
+        return this.deadlocks.probes.onProbeTask(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       default:
+        if (this.#routeCancels(event, nowMs, out)) return;
         return this.#routeActors(event, out);
+    }
+  }
+
+  #routeCancels(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
+    const cancellation = this.#cancellation;
+    switch (event.type) {
+      case "cancelCall":
+        cancellation.onCancelCall(event, nowMs, out);
+        return true;
+      case "abortCalls":
+        cancellation.onAbortCalls(event, nowMs, out);
+        return true;
+      case "submitCancelled":
+        cancellation.onSubmitCancelled(event, out);
+        return true;
+      case "cancelTask":
+        cancellation.onCancelTask(event, nowMs, out);
+        return true;
+      case "cancelObject":
+        this.references.watchIfFar(event.from as WorkerId, out);
+        cancellation.onCancelObject(event, nowMs, out);
+        return true;
+      case "cancelTaken":
+        cancellation.onCancelTaken(event, out);
+        return true;
+      case "taskStarted":
+        cancellation.onTaskStarted(event, nowMs);
+        return true;
+      case "doomLease":
+        this.receiver.onDoomLease(event, out);
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -234,6 +316,21 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         const { requestId, size } = event;
         return out.send(this.context.raylet, { type: "allocateArena", from, requestId, size });
       }
+      case "listStateCall": {
+        const { requestId, kind, limit } = event;
+        const { raylet } = this.context;
+        return out.send(raylet, { type: "listState", from, requestId, kind, limit });
+      }
+      case "listClusterCall": {
+        const { requestId, kind, limit } = event;
+        return out.send(this.context.gcs, { type: "listCluster", from, requestId, kind, limit });
+      }
+      case "collectState":
+        return this.#state.onCollectState(event, out);
+      case "stateListed":
+        return this.#state.onStateListed(event, out);
+      case "clusterListed":
+        return this.#state.onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       case "arenaAllocated":
@@ -274,6 +371,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   #onResolved(task: TaskRecord, nowMs: number, out: Out): void {
+    if (task.isCancelled) return;
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
       if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
@@ -281,8 +379,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       return;
     }
     const failed = failedArgument(task);
-    if (failed !== undefined) this.tasks.finish(task, failed, null, out);
-    else this.submitter.submit(task, nowMs, out);
+    if (failed !== undefined) {
+      this.tasks.finish(task, this.recovery.failureOf(task, failed), null, out);
+    } else this.submitter.submit(task, nowMs, out);
   }
 
   #onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
@@ -307,9 +406,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** What it stored for us goes. */
   #refuse(event: CoreWorkerEvent): void {
-    if (event.type !== "taskReply") return;
-    this.references.discard(event.outcome);
-    for (const value of event.outcomes ?? []) this.references.discard(value);
+    if (event.type === "taskReply") this.retries.refuse(event);
   }
 
   #onAwaitObjects(request: GetRequest, out: Out): void {
@@ -321,6 +418,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onPutObject({ entry }: PutObject): void {
     const specials = specialsOf(entry.outcome);
+    if (entry.outcome instanceof StoredValue) this.objects.add(entry);
     if (specials.length > 0) this.references.addContained(specials);
   }
 
@@ -347,8 +445,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   /** Whatever the dead maker still has under way to us we do not take. */
-  #onQueryHolds({ from, maker, error }: QueryHolds, out: Out): void {
-    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, out);
+  #onQueryHolds({ from, maker, error }: QueryHolds, nowMs: number, out: Out): void {
+    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, nowMs, out);
     out.send(from, { type: "holdsQueried", from: this.context.self, maker });
   }
 
@@ -364,19 +462,19 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     out.instruct({ type: "allocated", requestId, segment, offset, error });
   }
 
-  #onWorkerDied({ workerId, error }: WorkerDied, out: Out): void {
-    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, out);
+  #onWorkerDied({ workerId, error }: WorkerDied, nowMs: number, out: Out): void {
+    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, nowMs, out);
   }
 
   #onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
     if (!this.references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);
-    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, out);
+    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, nowMs, out);
     this.actors.onNodeDied(nodeId);
     this.submitter.onNodeDied(nodeId, error, nowMs, out);
   }
 
-  #endPeer(workerId: WorkerId, error: EngineError, out: Out): void {
+  #endPeer(workerId: WorkerId, error: EngineError, nowMs: number, out: Out): void {
     const lost = this.references.onWorkerDied(workerId, error);
     this.holds.onWorkerDied(workerId);
     this.grants.onWorkerDied(workerId, error, out);
@@ -384,11 +482,15 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.receiver.onWorkerDied(workerId);
     this.submitter.onWorkerDied(workerId);
     this.actors.onWorkerDied(workerId);
+    this.#cancellation.onWorkerDied(workerId, nowMs, out);
     out.instruct({ type: "forgetPeer", workerId });
   }
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
     this.submitter.onDeadline(nowMs, out);
+    this.#cancellation.onDeadline(nowMs, out);
+    this.deadlocks.onDeadline(nowMs, out);
+    this.retries.onDeadline(nowMs, out);
   }
 }

@@ -14,7 +14,7 @@ import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import type { HoldWait } from "./hold-wait.ts";
 import { addWaiter } from "./memory-store.ts";
-import type { TaskRecord } from "./object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -45,6 +45,20 @@ export class DependencyResolver {
     }
     // It will not run: no use in waiting for the others.
     if (hasFailed) task.unresolvedCount = 0;
+    return task.unresolvedCount === 0;
+  }
+
+  /** It is to run again: as `resolve`, for refs that have been counted. */
+  recheck(task: TaskRecord, out: Out): boolean {
+    task.unresolvedCount = 0;
+    for (const [i, entry] of (task.refs ?? []).entries()) {
+      if (entry === null || entry.state !== "PENDING") continue;
+      if (!isTopLevel(task.args.specials[i])) continue;
+      task.unresolvedCount += 1;
+      addWaiter(entry, task);
+      this.#references.subscribe(entry, out);
+    }
+    if (failedArgument(task) !== undefined) task.unresolvedCount = 0;
     return task.unresolvedCount === 0;
   }
 
@@ -89,6 +103,13 @@ export function failedArgument(task: TaskRecord): FailedValue | undefined {
   return undefined;
 }
 
-function isTopLevel(special: Special | undefined): boolean {
+/** Top-level arguments that have no value yet. */
+export function missingArguments(task: TaskRecord): ObjectEntry[] {
+  return (task.refs ?? []).filter((entry, i): entry is ObjectEntry => {
+    return isTopLevel(task.args.specials[i]) && entry?.state === "PENDING";
+  });
+}
+
+export function isTopLevel(special: Special | undefined): boolean {
   return special?.type === "ref" && special.topLevel;
 }

@@ -1,4 +1,5 @@
 /** Whether the tasks of a key are worth a second worker: what moving or sharing them gains. */
+import type { NodeId } from "#engine/common/ids.ts";
 import type { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 
 /** Below this much work ahead, moving it to another worker costs more than it gains. */
@@ -22,10 +23,12 @@ export function isTooShortToShare({ durationMs }: SchedulingQueue): boolean {
   return durationMs >= 0 && durationMs < shareFromMs;
 }
 
-export function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {
-  let fullest = leases[0];
+/** Of this node: what was pushed to another cannot be had back. */
+export function fullestLease({ leases }: SchedulingQueue, node: NodeId): LeaseStream | undefined {
+  let fullest: LeaseStream | undefined;
   for (const lease of leases) {
-    if (fullest !== undefined && lease.inFlightCount > fullest.inFlightCount) fullest = lease;
+    if (lease.raylet !== node) continue;
+    if (fullest === undefined || lease.inFlightCount > fullest.inFlightCount) fullest = lease;
   }
   return fullest;
 }

@@ -9,8 +9,10 @@
  * Source: Ray memory_store; protocols §2.8.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
-import type { ObjectEntry, Waiter } from "./object-entry.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
+import { type ObjectEntry, TaskRecord, type Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
+import type { IncomingTask } from "./task-receiver.ts";
 
 /**
  * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api
@@ -25,6 +27,12 @@ export class GetRequest {
   missingCount: number;
   settled = false;
   timedOut = false;
+  /** Why it ends without an outcome: what it waits for waits for it. */
+  failure: EngineError | null = null;
+  /** The task that waits; null for the driver and for a constructor. */
+  waiter: IncomingTask | null = null;
+  /** Whoever called may stop waiting at any time. */
+  isAbortable = false;
   /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
   newer: GetRequest | null = null;
   older: GetRequest | null = null;
@@ -93,13 +101,12 @@ export class MemoryStore {
     if (!request.settled) this.#settle(request, out);
   }
 
-  /** What the requests wait for, each once. */
-  pendingEntries(): ObjectEntry[] {
-    const pending = new Set<ObjectEntry>();
-    for (const { entries } of this.waiting()) {
-      for (const entry of entries) if (entry.state === "PENDING") pending.add(entry);
-    }
-    return [...pending];
+  /** No outcome can come: the caller gets the error. */
+  fail(request: GetRequest, error: EngineError, out: Out): void {
+    if (request.settled) return;
+    request.failure = error;
+    out.instruct(request);
+    this.#settle(request, out);
   }
 
   nextDeadlineMs(): number {
@@ -190,5 +197,6 @@ export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {
 }
 
 function isLive(waiter: Waiter): boolean {
-  return !(waiter instanceof GetRequest && waiter.settled);
+  if (waiter instanceof GetRequest) return !waiter.settled;
+  return !(waiter instanceof TaskRecord && waiter.isCancelled);
 }

@@ -56,6 +56,21 @@ export class ObjectEntry {
   }
 }
 
+/** A return of a task after its first; cancelling it means its task. */
+export class LaterReturn extends ObjectEntry {
+  readonly task: TaskRecord;
+
+  constructor(task: TaskRecord, index: number) {
+    super(task.owner, task.serial, index);
+    this.task = task;
+  }
+}
+
+/** `unresolvedCount` of a task that was cancelled. */
+const cancelled = -1;
+/** `seq` of a task that stands in a queue of its owner. */
+export const queuedSeq = -1;
+
 /** A pending call, merged with its first return: a hundred thousand of them wait at once. */
 export class TaskRecord extends ObjectEntry {
   readonly template: TaskTemplate;
@@ -70,9 +85,15 @@ export class TaskRecord extends ObjectEntry {
   moreReturns: ObjectEntry[] | null = null;
   /** The actor it is for, else null. */
   actor: object | null;
+  /** Arguments without a value. */
   unresolvedCount = 0;
+  /** Of the run that is to come or goes on, from 0. */
   attempt = 0;
+  /** Of the budget of failures of the system and exceptions. */
+  retriesUsed = 0;
+  outOfMemoryCount = 0;
   stream: PushStream | null = null;
+  /** On its stream. */
   seq = 0;
 
   constructor(fields: {
@@ -91,11 +112,31 @@ export class TaskRecord extends ObjectEntry {
     this.refs = fields.refs;
     this.actor = fields.actor;
   }
+
+  /** Its refs have ended; what an execution that had begun gives later is refused. */
+  get isCancelled(): boolean {
+    return this.unresolvedCount === cancelled;
+  }
+
+  /** In a TaskQueue, which counts those that wait. */
+  get isQueued(): boolean {
+    return this.seq === queuedSeq;
+  }
+
+  markCancelled(): void {
+    this.unresolvedCount = cancelled;
+  }
 }
 
 /** Whether anything in this process counts on it. */
 export function isUsed({ localRefs, uses }: ObjectEntry): boolean {
   return localRefs > 0 || uses > 0;
+}
+
+/** The task that makes the object, here at its owner; undefined for one that was put. */
+export function taskOf(entry: ObjectEntry): TaskRecord | undefined {
+  if (entry instanceof TaskRecord) return entry;
+  return entry instanceof LaterReturn ? entry.task : undefined;
 }
 
 export function isSettled(entry: ObjectEntry): boolean {

@@ -59,19 +59,38 @@ export class PushStream {
     return task;
   }
 
+  /** The task of this seq, left where it is. */
+  find(seq: number): TaskRecord | undefined {
+    if (seq < this.#oldestSeq) return this.#stragglers?.get(seq)?.task;
+    if (seq >= this.#nextSeq) return undefined;
+    return this.#tasks[seq & (this.#tasks.length - 1)] ?? undefined;
+  }
+
+  /** Frame position of a task in flight. */
+  positionOf(seq: number): number {
+    if (seq < this.#oldestSeq) return this.#stragglers?.get(seq)?.framePosition ?? -1;
+    return this.#positions[seq & (this.#tasks.length - 1)] ?? -1;
+  }
+
   /**
    * Frame position of the newest task, for a take-back from the tail; -1 when nothing is in flight.
    */
   newestPosition(): number {
-    if (this.inFlightCount === 0) return -1;
-    const slot = (this.#nextSeq - 1) & (this.#tasks.length - 1);
-    return this.#positions[slot] ?? -1;
+    const seq = this.#newestSeq();
+    return seq === -1 ? -1 : this.positionOf(seq);
   }
 
-  /** Takes out the newest task, whose frame was retracted: its seq is free again, nobody saw it. */
+  /** Takes out the newest task, whose frame was retracted. */
   removeNewest(): TaskRecord {
-    const task = this.remove(this.#nextSeq - 1);
+    const task = this.removeRetracted(this.#newestSeq());
     assert(task !== undefined, "the newest frame of a stream is in flight");
+    return task;
+  }
+
+  /** Takes out a task whose frame was retracted. The last seq is free again: nobody saw it. */
+  removeRetracted(seq: number): TaskRecord | undefined {
+    const task = this.remove(seq);
+    if (task === undefined || seq !== this.#nextSeq - 1) return task;
     this.#nextSeq -= 1;
     if (this.#oldestSeq > this.#nextSeq) this.#oldestSeq = this.#nextSeq;
     return task;
@@ -85,6 +104,16 @@ export class PushStream {
       const task = this.#tasks[slot];
       if (task) yield { task, framePosition: this.#positions[slot] ?? -1 };
     }
+  }
+
+  /** Those behind it were taken back or retracted, out of their order. -1: nothing is in flight. */
+  #newestSeq(): number {
+    for (let seq = this.#nextSeq - 1; seq >= this.#oldestSeq; seq--) {
+      if (this.#tasks[seq & (this.#tasks.length - 1)] !== null) return seq;
+    }
+    let newest = -1;
+    for (const seq of this.#stragglers?.keys() ?? []) newest = seq;
+    return newest;
   }
 
   #removeStraggler(seq: number): TaskRecord | undefined {

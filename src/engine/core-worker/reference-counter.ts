@@ -28,6 +28,13 @@ import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 
+/** What was kept to make objects anew goes with them. */
+export interface LineageWatch {
+  onFreed(entry: ObjectEntry): void;
+  /** Lets go of what nobody needs; true if that may have freed more. */
+  sweep(): boolean;
+}
+
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
   readonly #context: ProcessContext;
@@ -38,6 +45,8 @@ export class ReferenceCounter {
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
+  /** Asked when own objects have gone. */
+  lineage: LineageWatch | null = null;
   /** Entry that shows the stored error of another → that one. */
   readonly #errorOrigins = new Map<ObjectEntry, ObjectEntry>();
 
@@ -83,6 +92,12 @@ export class ReferenceCounter {
     this.#list(entry);
   }
 
+  /** Another process has heard of the entry in no message: it is kept until this one ends. */
+  nameOutOfBand(entry: ObjectEntry): void {
+    this.name(entry);
+    entry.uses += 1;
+  }
+
   /** A value goes to another process for good: what it names of ours is held for the receiver. */
   exportContained(value: Outcome, receiver: WorkerId): void {
     const specials = specialsOf(value);
@@ -111,7 +126,10 @@ export class ReferenceCounter {
       if (owner === this.#context.self || this.ended.has(owner)) continue;
       this.watchIfFar(owner, out);
       this.#batch.addConfirmed(maker, ref);
-      this.#gainHold(this.adopt(owner, serial, index));
+      const entry = this.adopt(owner, serial, index);
+      this.#gainHold(entry);
+      // Nobody may count it: what it came with can be refused.
+      this.#doubtful.push(entry);
     }
   }
 
@@ -140,6 +158,18 @@ export class ReferenceCounter {
     for (const special of specials) {
       if (special.type !== "ref") continue;
       this.adopt(special.owner, special.serial, special.index).uses += 1;
+    }
+  }
+
+  /** The other end of `addContained`. */
+  dropContained(value: Outcome): void {
+    for (const special of specialsOf(value)) {
+      if (special.type !== "ref") continue;
+      const inner = this.find(special.owner, special);
+      if (inner === undefined) continue;
+      assert(inner.uses > 0, "a value counts what it names");
+      inner.uses -= 1;
+      this.#doubtful.push(inner);
     }
   }
 
@@ -272,9 +302,11 @@ export class ReferenceCounter {
 
   /** Sends what the last event let go. */
   flush(out: Out): void {
-    for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
-      this.collect(entry);
-    }
+    do {
+      for (let entry = this.#doubtful.pop(); entry !== undefined; entry = this.#doubtful.pop()) {
+        this.collect(entry);
+      }
+    } while (this.lineage?.sweep() === true);
     this.#batch.flush(out);
   }
 
@@ -344,20 +376,14 @@ export class ReferenceCounter {
   }
 
   #freeValue(entry: ObjectEntry): void {
-    const specials = specialsOf(entry.outcome);
+    const { outcome } = entry;
     entry.registered = false;
     entry.held = false;
     this.#leaveError(entry);
     entry.outcome = undefined;
     entry.state = "FREED";
-    for (const special of specials) {
-      if (special.type !== "ref") continue;
-      const inner = this.find(special.owner, special);
-      if (inner === undefined) continue;
-      assert(inner.uses > 0, "a value counts what it names");
-      inner.uses -= 1;
-      this.#doubtful.push(inner);
-    }
+    this.dropContained(outcome);
+    if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
   }
 
   /** An error's are its task's own, if it came from there. */

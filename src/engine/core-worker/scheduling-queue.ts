@@ -1,9 +1,9 @@
 /** The tasks of one scheduling key at their owner, and the workers leased for them. */
-import { Deque } from "#engine/common/deque.ts";
 import { type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { TaskTemplate } from "#engine/common/task-spec.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import { PushStream } from "./push-stream.ts";
+import { TaskQueue } from "./task-queue.ts";
 
 /** A worker leased for one key: its stream number is the lease id. */
 export class LeaseStream extends PushStream {
@@ -34,6 +34,12 @@ export class LeaseStream extends PushStream {
     this.grantedAtMs = fields.nowMs;
     this.idleSinceMs = fields.nowMs;
   }
+
+  override removeRetracted(seq: number): TaskRecord | undefined {
+    const task = super.removeRetracted(seq);
+    if (task !== undefined) this.queue.inFlightCount -= 1;
+    return task;
+  }
 }
 
 export interface LeaseRequest {
@@ -46,7 +52,7 @@ export class SchedulingQueue {
   readonly key: string;
   readonly template: TaskTemplate;
   readonly depth: number;
-  readonly tasks = new Deque<TaskRecord>();
+  readonly tasks = new TaskQueue();
   readonly leases: LeaseStream[] = [];
   /** Lease requests without a final answer, by id. */
   readonly requests = new Map<number, LeaseRequest>();

@@ -23,14 +23,18 @@ import { heldRefs, HoldWait } from "./hold-wait.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { GetRequest } from "./memory-store.ts";
 import { RemoteWaiter, TaskRecord, type ObjectEntry, type Waiter } from "./object-entry.ts";
+import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskLineage } from "./task-lineage.ts";
 
 export class TaskManager {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
   readonly #memoryStore: MemoryStore;
+  readonly #lineage: TaskLineage;
+  readonly #objects: ObjectTable;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
@@ -41,11 +45,15 @@ export class TaskManager {
     references: ReferenceCounter;
     holds: HoldMaker;
     memoryStore: MemoryStore;
+    lineage: TaskLineage;
+    objects: ObjectTable;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#holds = parts.holds;
     this.#memoryStore = parts.memoryStore;
+    this.#lineage = parts.lineage;
+    this.#objects = parts.objects;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -57,23 +65,50 @@ export class TaskManager {
     this.#unfinishedCount += 1;
   }
 
-  /** `outcomes` are the further returns of a task with numReturns ≠ 1. */
+  /** It runs again, with the arguments that it had. */
+  resubmit(task: TaskRecord): void {
+    this.#resolved.push(task);
+  }
+
+  /**
+   * `outcomes` are the further returns of a task with numReturns ≠ 1. Of a task that was cancelled
+   * while it ran nothing is taken.
+   */
   finish(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     assert(task.stream === null, "a finished task is in no stream");
+    if (task.isCancelled) this.#refuse(outcome, outcomes);
+    else this.#end(task, outcome, outcomes, out);
+    // Last: what the returns name may be kept by the arguments only.
+    if (!this.#lineage.keep(task)) this.#releaseArguments(task);
+  }
+
+  /** Its refs end now. One that runs keeps its arguments: they are let go when it has ended. */
+  cancel(task: TaskRecord, outcome: FailedValue, out: Out): void {
+    assert(!task.isCancelled && task.state === "PENDING", "a task is cancelled once");
+    task.markCancelled();
+    this.#end(task, outcome, null, out);
+    if (task.stream === null) this.#releaseArguments(task);
+  }
+
+  #end(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     if (outcome instanceof FailedValue && outcome.cause instanceof StoredValue) {
       this.#references.shareError(task, outcome);
     }
     this.#unfinishedCount -= 1;
-    this.settle(task, outcome, out);
+    this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
     if (more !== null) {
       for (let i = 0; i < more.length; i++) {
         const value = outcome instanceof FailedValue ? outcome : outcomes?.[i];
-        this.settle(more[i] as ObjectEntry, value, out);
+        this.#settleReturn(more[i] as ObjectEntry, value, out);
       }
     }
-    // Last: what the returns name may be kept by the arguments only.
-    this.#releaseArguments(task);
+  }
+
+  /** The holds that came with it go by themselves: nothing here names what it names. */
+  #refuse(outcome: Outcome, outcomes: readonly Outcome[] | null): void {
+    this.#references.discard(outcome);
+    for (const value of outcomes ?? []) this.#references.discard(value);
   }
 
   /**
@@ -81,10 +116,13 @@ export class TaskManager {
    */
   settle(entry: ObjectEntry, outcome: Outcome, out: Out): void {
     if (entry.state !== "PENDING") return;
+    // Of one that was lost and made anew the value before is still there.
+    if (entry.outcome !== undefined) this.#references.dropContained(entry.outcome);
     entry.outcome = this.#own(outcome);
     entry.state = outcome instanceof FailedValue ? "FAILED" : "AVAILABLE";
     const specials = specialsOf(outcome);
     if (specials.length > 0) this.#references.addContained(specials);
+    if (outcome instanceof StoredValue) this.#objects.add(entry);
     if (entry.unwatched !== null) {
       if (holdsSomething(entry)) {
         out.instruct({ type: "watchRef", ref: entry.unwatched, entry });
@@ -137,6 +175,12 @@ export class TaskManager {
     const from = this.#context.self;
     const object = { serial, index };
     out.send(borrower, { type: "objectState", from, object, outcome, holds });
+  }
+
+  /** A return that was not lost keeps its value when its task has run again. */
+  #settleReturn(entry: ObjectEntry, value: Outcome, out: Out): void {
+    if (entry.state === "PENDING") this.settle(entry, value, out);
+    else if (!(value instanceof FailedValue)) this.#references.discard(value);
   }
 
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {

@@ -12,6 +12,7 @@
 import { assert } from "#engine/common/assert.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
+import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
@@ -19,6 +20,7 @@ import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.t
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
+import type { ChildTasks } from "./child-tasks.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { heldRefs, HoldWait } from "./hold-wait.ts";
@@ -45,6 +47,14 @@ export class IncomingTask {
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   waiting = false;
+  /** Its refs have ended at the owner: its result is for nobody. */
+  isCancelled = false;
+  /** Its calls are cancelled with it, also those to come. */
+  refusesCalls = false;
+  /** Its unfinished calls; null until the first. */
+  children: ChildTasks | null = null;
+  /** Set by the api when the body asks for its signal. */
+  onAbort: (() => void) | null = null;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
     this.owner = message.from as WorkerId;
@@ -82,6 +92,8 @@ export class IncomingActor {
 interface Peer {
   readonly definitions: Map<number, FunctionDefinition>;
   readonly lastSeqs: Map<number, number>;
+  /** By stream, seqs of tasks that were cancelled before they came. Null until the first. */
+  cancelled: Map<number, Set<number>> | null;
 }
 
 export class TaskReceiver {
@@ -92,6 +104,8 @@ export class TaskReceiver {
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
   readonly #waitingTasks = new Set<IncomingTask>();
+  /** Dead owners whose tasks here are not all over: the raylet keeps their leases till then. */
+  readonly #doomedOwners = new Set<WorkerId>();
   #blockSeq = 0;
   actor: IncomingActor | null = null;
 
@@ -116,6 +130,18 @@ export class TaskReceiver {
     return this.#running.size;
   }
 
+  isRunning(task: IncomingTask): boolean {
+    return this.#running.has(task);
+  }
+
+  /** What an actor of one call at a time must end before it takes that frame; null if unknown. */
+  onlyTaskBefore(owner: Address, stream: number, seq: number): IncomingTask | null {
+    if (this.actor?.maxConcurrency !== 1 || this.#running.size !== 1) return null;
+    const lastSeq = this.#peers.get(owner)?.lastSeqs.get(stream) ?? -1;
+    const [first = null] = this.#running;
+    return seq <= lastSeq ? null : first;
+  }
+
   onPushTask(message: PushTask, out: Out): void {
     const peer = this.#peerOf(message.from);
     if (message.definition !== null) {
@@ -124,9 +150,14 @@ export class TaskReceiver {
     if (this.#isRepeat(peer, message)) return;
     const definition = peer.definitions.get(message.functionNumber);
     assert(definition !== undefined, "the definition travels ahead of the first use");
+    const wasCancelled = peer.cancelled !== null && this.#wasCancelled(peer, message);
     if (this.actor === null && this.#isWaitingStream(message.from, message.stream)) {
       const { stream, seq, from } = message;
       out.send(from, { type: "takenBack", from: this.#context.self, stream, seqs: [seq] });
+      return;
+    }
+    if (wasCancelled) {
+      this.#refuse(message, out);
       return;
     }
     const task = new IncomingTask(message, definition);
@@ -134,6 +165,10 @@ export class TaskReceiver {
     if (holds !== null) this.#references.onReceivedHeld(holds, task.owner, out);
     if (args.specials.length > 0) task.pins = this.#pin(args, values, message.from);
     this.#running.add(task);
+    if (definition.timeoutMs > 0) {
+      const { stream, seq, from } = message;
+      out.send(from, { type: "taskStarted", from: this.#context.self, stream, seq });
+    }
     out.instruct({ type: "runTask", task });
   }
 
@@ -174,18 +209,26 @@ export class TaskReceiver {
   }
 
   onTaskFinished(event: TaskFinished, out: Out): void {
-    const { task, outcome, outcomes } = event;
+    const { task } = event;
     if (!this.#running.delete(task)) return;
     this.#waitingTasks.delete(task);
+    const isForNobody = task.isCancelled || this.#references.ended.has(task.owner);
+    this.#answer(isForNobody ? this.#withoutResult(event) : event, out);
+    if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
+  }
+
+  /** At once, or when what the reply names and the task goes on using is held. */
+  #answer(finished: TaskFinished, out: Out): void {
+    const { task, outcome, outcomes } = finished;
     this.#references.exportContained(outcome, task.owner);
     for (const value of outcomes ?? noOutcomes) {
       this.#references.exportContained(value, task.owner);
     }
     if (task.pins === null && outcomes === null && specialsOf(outcome).length === 0) {
-      this.#reply(event, null, out);
+      this.#reply(finished, null, out);
       return;
     }
-    const wait = new HoldWait({ type: "reply", finished: event });
+    const wait = new HoldWait({ type: "reply", finished });
     const values = outcomes === null ? [outcome] : [outcome, ...outcomes];
     if (!this.#references.ended.has(task.owner)) {
       for (const value of values) this.#holds.askInside(value, task.owner, wait);
@@ -193,8 +236,13 @@ export class TaskReceiver {
     const { pins } = task;
     task.pins = null;
     if (pins !== null) this.#unpin(pins, wait);
-    if (wait.missingCount === 0) this.#reply(event, null, out);
+    if (wait.missingCount === 0) this.#reply(finished, null, out);
     else wait.pins = this.#references.pinInside(values, task.owner);
+  }
+
+  #withoutResult(finished: TaskFinished): TaskFinished {
+    this.#discard(finished.outcome, finished.outcomes);
+    return { ...finished, outcome: undefined, outcomes: null };
   }
 
   /** What the reply names and the task goes on using is held: its owner may let go. */
@@ -223,6 +271,47 @@ export class TaskReceiver {
     });
   }
 
+  /** It was cancelled before it came: for its owner it is over, whatever the answer. */
+  #refuse({ stream, seq, from, holds }: PushTask, out: Out): void {
+    if (holds !== null) this.#references.onReceivedHeld(holds, from as WorkerId, out);
+    out.send(from, {
+      type: "taskReply",
+      from: this.#context.self,
+      stream,
+      seq,
+      durationMs: 0,
+      outcome: undefined,
+      outcomes: null,
+      keptRefs: null,
+      holds: null,
+    });
+  }
+
+  #wasCancelled(peer: Peer, { stream, seq }: PushTask): boolean {
+    const seqs = peer.cancelled?.get(stream);
+    if (seqs?.delete(seq) !== true) return false;
+    if (seqs.size === 0) peer.cancelled?.delete(stream);
+    if (peer.cancelled?.size === 0) peer.cancelled = null;
+    return true;
+  }
+
+  /** The task, if it runs. One that has not come yet never starts. */
+  cancel({ from, stream, seq, recursive }: CancelTask): IncomingTask | undefined {
+    for (const task of this.#running) {
+      if (task.seq !== seq || task.stream !== stream || task.owner !== from) continue;
+      task.isCancelled = true;
+      if (recursive) task.refusesCalls = true;
+      return task;
+    }
+    const peer = this.#peerOf(from);
+    if (seq <= (peer.lastSeqs.get(stream) ?? -1)) return undefined;
+    peer.cancelled ??= new Map();
+    const seqs = peer.cancelled.get(stream);
+    if (seqs === undefined) peer.cancelled.set(stream, new Set([seq]));
+    else seqs.add(seq);
+    return undefined;
+  }
+
   onTaskWaiting({ task, waiting }: TaskWaiting, out: Out): void {
     if (!this.#running.has(task) || task.waiting === waiting) return;
     task.waiting = waiting;
@@ -244,6 +333,22 @@ export class TaskReceiver {
     out.send(owner, { type: "takenBack", from: this.#context.self, stream, seqs: [] });
   }
 
+  /** Of an owner that has died, on a thread that it had leased; they are told to end. */
+  doom(owner: WorkerId): IncomingTask[] {
+    if (this.actor !== null) return [];
+    const doomed = [...this.#running].filter((task) => task.owner === owner);
+    for (const task of doomed) {
+      task.isCancelled = true;
+      task.refusesCalls = true;
+    }
+    return doomed;
+  }
+
+  onDoomLease({ owner }: DoomLease, out: Out): void {
+    this.#doomedOwners.add(owner);
+    this.#tellIfEnded(owner, out);
+  }
+
   onWorkerDied(workerId: WorkerId): void {
     this.#peers.delete(workerId);
   }
@@ -254,10 +359,16 @@ export class TaskReceiver {
     }
   }
 
+  #tellIfEnded(owner: WorkerId, out: Out): void {
+    for (const task of this.#running) if (task.owner === owner) return;
+    this.#doomedOwners.delete(owner);
+    out.send(this.#context.raylet, { type: "doomedEnded", from: this.#context.self, owner });
+  }
+
   #peerOf(address: Address): Peer {
     let peer = this.#peers.get(address);
     if (peer === undefined) {
-      peer = { definitions: new Map(), lastSeqs: new Map() };
+      peer = { definitions: new Map(), lastSeqs: new Map(), cancelled: null };
       this.#peers.set(address, peer);
     }
     return peer;

@@ -6,16 +6,16 @@
  *         is gone.
  * In/out: submitted tasks, LeaseGranted, LeaseSpilled, LeasePending, LeaseRefused, LeaseRevoked,
  *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
- * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease; one on a
- *         lease of another node, since nobody could tell whether those behind it had started.
- * Errors: a started task whose worker died fails with the raylet's reason; unstarted ones move at
- *         no cost.
+ * Bounds: ≤ pendingLeaseRequestsMax requests a key, ≤ pipelineDepthMax tasks a lease. On a lease of
+ *         another node a task without a retry left goes alone: nobody could tell whether it had
+ *         started.
+ * Errors: a started task whose worker died goes to TaskRetries with the raylet's reason; unstarted
+ *         ones move at no cost.
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   LeaseDemand,
@@ -30,11 +30,14 @@ import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { KnownDefinitions } from "./known-definitions.ts";
 import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
-import { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
+import { LeaseStream, type SchedulingQueue } from "./scheduling-queue.ts";
+import { SchedulingQueues } from "./scheduling-queues.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
 
 /**
  * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
@@ -46,15 +49,13 @@ export class TaskSubmitter {
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
+  readonly #retries: TaskRetries;
   readonly #requests: LeaseRequests;
-  readonly #queues = new Map<string, SchedulingQueue>();
-  /** Templates seen before, so that a call does not build its key anew. By nesting depth. */
-  readonly #queueOfTemplate: WeakMap<object, SchedulingQueue>[] = [];
+  readonly #queues = new SchedulingQueues();
   readonly #leases = new Map<number, LeaseStream>();
   /** Whose requests no node can meet. */
   readonly #infeasible = new Set<SchedulingQueue>();
-  /** Functions that a worker has run for us: it remembers them. */
-  readonly #definitionsKnown = new Map<WorkerId, Set<number>>();
+  readonly #definitionsKnown = new KnownDefinitions();
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
   /** By raylet, of those that gave us leases. */
   readonly #demands = new Map<Address, LeaseDemand>();
@@ -64,17 +65,19 @@ export class TaskSubmitter {
     manager: TaskManager;
     dependencies: DependencyResolver;
     references: ReferenceCounter;
+    retries: TaskRetries;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
+    this.#retries = parts.retries;
     this.#requests = new LeaseRequests(parts.context, parts.streamNumbers);
   }
 
   submit(task: TaskRecord, nowMs: number, out: Out): void {
-    const queue = this.#queueOf(task);
+    const queue = this.#queues.of(task);
     queue.tasks.push(task);
     this.#dispatch(queue, nowMs, out);
   }
@@ -92,7 +95,7 @@ export class TaskSubmitter {
     this.#references.watchIfFar(workerId, out);
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
-    lease.definitionKnown = this.#definitionsKnown.get(workerId)?.has(functionNumber) ?? false;
+    lease.definitionKnown = this.#definitionsKnown.has(workerId, functionNumber);
     this.#leases.set(leaseId, lease);
     queue.leases.push(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
@@ -131,7 +134,7 @@ export class TaskSubmitter {
     if (queue === undefined) return;
     this.#requests.close(leaseId, queue);
     for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
-      this.#manager.finish(task, this.#failure(task, error), null, out);
+      this.#retries.fail(task, error, "", out);
     }
     this.#cancelRequests(queue, out);
     this.#dropIfUnused(queue);
@@ -149,8 +152,9 @@ export class TaskSubmitter {
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);
-      else this.#manager.finish(task, this.#failure(task, error), null, out);
+      const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
+      if (isUnstarted && !task.isCancelled) unstarted.push(task);
+      else this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
     this.#forget(lease);
@@ -168,9 +172,7 @@ export class TaskSubmitter {
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
   onNodeDied(nodeId: NodeId, error: EngineError, nowMs: number, out: Out): void {
     this.#demands.delete(nodeId);
-    for (const workerId of this.#definitionsKnown.keys()) {
-      if (nodeIdOf(workerId) === nodeId) this.#definitionsKnown.delete(workerId);
-    }
+    this.#definitionsKnown.forgetNode(nodeId);
     for (const lease of [...this.#leases.values()]) {
       if (lease.raylet === nodeId) this.#endRevoked(lease, error, nowMs, out);
     }
@@ -181,20 +183,25 @@ export class TaskSubmitter {
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
     const lease = this.#leases.get(reply.stream);
-    if (lease === undefined || lease.workerId !== reply.from) return;
+    if (lease === undefined || lease.workerId !== reply.from) {
+      this.#retries.refuse(reply);
+      return;
+    }
     const task = lease.remove(reply.seq);
     if (task === undefined) return;
     const { queue } = lease;
     queue.inFlightCount -= 1;
-    queue.addDuration(reply.durationMs);
+    if (!task.isCancelled) queue.addDuration(reply.durationMs);
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
-    this.#manager.finish(task, reply.outcome, reply.outcomes, out);
-    this.#refill(lease, nowMs, out);
+    const { outcome, outcomes } = reply;
+    const isTaken = outcome instanceof FailedValue && this.#retries.onException(task, outcome, out);
+    if (!isTaken) this.#manager.finish(task, outcome, outcomes, out);
+    this.refill(lease, nowMs, out);
   }
 
   onWorkerDied(workerId: WorkerId): void {
-    this.#definitionsKnown.delete(workerId);
+    this.#definitionsKnown.forget(workerId);
   }
 
   onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
@@ -206,14 +213,35 @@ export class TaskSubmitter {
       const task = lease.remove(seq);
       if (task === undefined) continue;
       queue.inFlightCount -= 1;
-      queue.tasks.unshift(task);
+      if (task.isCancelled) this.#manager.finish(task, undefined, null, out);
+      else queue.tasks.unshift(task);
     }
     this.#dispatch(queue, nowMs, out);
   }
 
+  /** A task in flight on a lease of ours. */
+  findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
+    const lease = this.#leases.get(stream);
+    return lease?.workerId === from ? lease.find(seq) : undefined;
+  }
+
+  /** Marked as cancelled while it stood in its queue. */
+  onQueuedCancelled(task: TaskRecord, out: Out): void {
+    const queue = this.#queues.of(task);
+    queue.tasks.onCancelled(task);
+    this.#adjustRequests(queue, out);
+    this.#dropIfUnused(queue);
+  }
+
   /** Links with room again: go on pushing. */
   onWritable(nowMs: number, out: Out): void {
-    for (const queue of [...this.#queues.values()]) this.#dispatch(queue, nowMs, out);
+    for (const queue of [...this.#queues.values()]) {
+      this.#dispatch(queue, nowMs, out);
+      for (const lease of [...queue.leases]) {
+        const isLeft = queue.tasks.size > 0 && lease.inFlightCount === 0;
+        if (isLeft) this.#onIdle(lease, nowMs, out);
+      }
+    }
   }
 
   nextDeadlineMs(): number {
@@ -237,7 +265,7 @@ export class TaskSubmitter {
   /** Why this task waits for a worker; "" when it does not or nothing is known. */
   pendingReason(task: TaskRecord): string {
     if (task.stream !== null) return "";
-    return this.#queues.get(queueKey(task))?.pendingReason() ?? "";
+    return this.#queues.find(task)?.pendingReason() ?? "";
   }
 
   /** Tasks that no node could ever run, as the nodes are now. */
@@ -245,6 +273,14 @@ export class TaskSubmitter {
     let count = 0;
     for (const queue of this.#infeasible) count += queue.tasks.size;
     return count;
+  }
+
+  /** Those that wait for a worker, and those that were sent to one. */
+  *unfinished(): IterableIterator<TaskRecord> {
+    for (const queue of this.#queues.values()) {
+      yield* queue.tasks;
+      for (const lease of queue.leases) for (const { task } of lease.inFlight()) yield task;
+    }
   }
 
   /** Held, for tests and the state api. */
@@ -255,30 +291,12 @@ export class TaskSubmitter {
   checkInvariants(): void {
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
+      queue.tasks.checkInvariants();
       let ofLeases = 0;
       for (const lease of queue.leases) ofLeases += lease.inFlightCount;
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
     }
     this.#requests.checkInvariants(this.#queues.values());
-  }
-
-  #queueOf(task: TaskRecord): SchedulingQueue {
-    const { depth, template } = task;
-    let byTemplate = this.#queueOfTemplate[depth];
-    if (byTemplate === undefined) {
-      byTemplate = new WeakMap();
-      this.#queueOfTemplate[depth] = byTemplate;
-    }
-    const cached = byTemplate.get(template);
-    if (cached !== undefined && this.#queues.get(cached.key) === cached) return cached;
-    const key = queueKey(task);
-    let queue = this.#queues.get(key);
-    if (queue === undefined) {
-      queue = new SchedulingQueue(key, template, depth);
-      this.#queues.set(key, queue);
-    }
-    byTemplate.set(template, queue);
-    return queue;
   }
 
   #dispatch(queue: SchedulingQueue, nowMs: number, out: Out): void {
@@ -290,10 +308,10 @@ export class TaskSubmitter {
   #pushAll(queue: SchedulingQueue, nowMs: number, out: Out): void {
     const { tasks, leases } = queue;
     const oneWillDo = isTooShortToShare(queue);
-    while (tasks.size > 0) {
+    for (let task = tasks.peek(); task !== undefined; task = tasks.peek()) {
       let best: LeaseStream | undefined;
       for (const lease of leases) {
-        if (!this.#hasRoom(lease, nowMs, out)) continue;
+        if (!this.#hasRoom(lease, task, nowMs, out)) continue;
         if (best === undefined || lease.inFlightCount < best.inFlightCount) best = lease;
         if (oneWillDo) break;
       }
@@ -302,12 +320,14 @@ export class TaskSubmitter {
     }
   }
 
-  #refill(lease: LeaseStream, nowMs: number, out: Out): void {
+  /** A place on the lease is free. */
+  refill(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
     if (queue.tasks.size > 0 && isTooShortToShare(queue) && lease !== queue.leases[0]) {
       this.#pushAll(queue, nowMs, out);
     } else if (queue.tasks.size > 0) {
-      while (queue.tasks.size > 0 && this.#hasRoom(lease, nowMs, out)) {
+      for (let task = queue.tasks.peek(); task !== undefined; task = queue.tasks.peek()) {
+        if (!this.#hasRoom(lease, task, nowMs, out)) break;
         this.#push(lease, queue.tasks.shift() as TaskRecord, out);
       }
     }
@@ -341,16 +361,19 @@ export class TaskSubmitter {
   }
 
   /** How many tasks may be in flight on the lease. */
-  #window({ queue, raylet }: LeaseStream): number {
+  #window({ queue }: LeaseStream): number {
     const { durationMs } = queue;
-    if (durationMs < 0 || raylet !== this.#context.raylet) return 1;
+    if (durationMs < 0) return 1;
     const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
     if (durationMs >= overlapBelowMs) return 1;
     return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
   }
 
-  #hasRoom(lease: LeaseStream, nowMs: number, out: Out): boolean {
+  // oxlint-disable-next-line max-params -- a task, where it would go, and when.
+  #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
     if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
+    const isFar = lease.raylet !== this.#context.raylet;
+    if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
     if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
@@ -375,30 +398,26 @@ export class TaskSubmitter {
 
   #noteDefinition(lease: LeaseStream): void {
     lease.definitionKnown = true;
-    let known = this.#definitionsKnown.get(lease.workerId);
-    if (known === undefined) {
-      known = new Set();
-      this.#definitionsKnown.set(lease.workerId, known);
-    }
-    known.add(lease.queue.template.functionNumber);
+    this.#definitionsKnown.add(lease.workerId, lease.queue.template.functionNumber);
   }
 
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     if (fullest === undefined || !isWorthMoving(queue, fullest)) return;
     const keep = Math.ceil(fullest.inFlightCount / 2);
     while (fullest.inFlightCount > keep) {
       if (!out.retract(fullest.workerId, fullest.newestPosition())) return;
       queue.tasks.unshift(fullest.removeNewest());
-      queue.inFlightCount -= 1;
     }
   }
 
   #onIdle(lease: LeaseStream, nowMs: number, out: Out): void {
     const { queue } = lease;
-    if (this.#somebodyWaits(lease)) {
+    // What fills its link is soon read: another lease would be of this same worker.
+    const isFull = queue.tasks.size > 0 && out.isCongested(lease.workerId);
+    if (!isFull && this.#somebodyWaits(lease)) {
       this.#release(lease, out);
       // With tasks left, its turn was over: it stands in line again. Without, it is not needed.
       if (queue.tasks.size > 0) this.#adjustRequests(queue, out);
@@ -425,7 +444,7 @@ export class TaskSubmitter {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
     }
-    const fullest = fullestLease(queue);
+    const fullest = fullestLease(queue, this.#context.raylet);
     const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
     const shared = mayShare ? queue.inFlightCount : leases.length;
     const wanted = queue.tasks.size + shared - leases.length;
@@ -460,18 +479,7 @@ export class TaskSubmitter {
 
   #dropIfUnused(queue: SchedulingQueue): void {
     if (!queue.isUnused) return;
-    this.#queues.delete(queue.key);
+    this.#queues.delete(queue);
     this.#infeasible.delete(queue);
   }
-
-  #failure(task: TaskRecord, error: EngineError): FailedValue {
-    const subject = taskIdHex(task.owner, task.serial);
-    const name = task.template.definition.taskName;
-    const message = `task ${name} (${subject}): ${error.message}`;
-    return new FailedValue({ type: error.type, message, subject, detail: name }, null);
-  }
-}
-
-function queueKey(task: TaskRecord): string {
-  return `${task.template.schedulingKey}@${task.depth}`;
 }

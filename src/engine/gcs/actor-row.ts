@@ -9,6 +9,7 @@ import type {
   ActorState,
   FailedCreation,
 } from "#engine/protocol/gcs.ts";
+import type { ActorListing } from "#engine/protocol/state.ts";
 import { ownFailure } from "#engine/protocol/own-value.ts";
 
 export class ActorRow {
@@ -24,6 +25,7 @@ export class ActorRow {
   workerId: WorkerId | null = null;
   death: FailedCreation | null = null;
   pendingReason = "";
+  infeasible = false;
   /** None once it is dead: nothing will change. */
   readonly subscribers = new Set<Address>();
 
@@ -42,10 +44,33 @@ export class ActorRow {
     return name === "" ? className : `${className} ${JSON.stringify(name)}`;
   }
 
+  /** Why it has no place yet; "" once it has one. */
+  setPending(reason: string, infeasible = false): void {
+    this.pendingReason = reason;
+    this.infeasible = infeasible;
+  }
+
+  toListing(): ActorListing {
+    const { id: actorId, registration, state, incarnation, death, pendingReason } = this;
+    const { className, name, namespace } = registration;
+    return {
+      actorId,
+      className,
+      name,
+      namespace,
+      state,
+      restartCount: incarnation,
+      nodeId: this.nodeId,
+      workerId: this.workerId,
+      deathCause: death?.error.message ?? "",
+      pendingReason,
+    };
+  }
+
   toMessage(): ActorState {
-    const { version, state, incarnation, workerId, death, pendingReason } = this;
-    const { id: actorId } = this;
-    return stateMessage({ actorId, version, state, incarnation, workerId, death, pendingReason });
+    const { version, state, incarnation, workerId, death, pendingReason, infeasible } = this;
+    const place = { incarnation, workerId, pendingReason, infeasible };
+    return stateMessage({ actorId: this.id, version, state, death, ...place });
   }
 }
 
@@ -73,6 +98,7 @@ export function expectedState(actorId: ActorId): ActorState {
     workerId: null,
     death: null,
     pendingReason: "waits for its maker to register it",
+    infeasible: false,
   });
 }
 

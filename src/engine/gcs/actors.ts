@@ -30,6 +30,7 @@ import type {
   StartActor,
   SubscribeActor,
 } from "#engine/protocol/gcs.ts";
+import type { ActorListing } from "#engine/protocol/state.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ownActorSpec, ownFailure } from "#engine/protocol/own-value.ts";
@@ -62,6 +63,12 @@ export class Actors {
 
   get liveCount(): number {
     return this.#live.size;
+  }
+
+  /** For those who ask what there is: the living, then the dead. */
+  listings(limit: number): ActorListing[] {
+    const rows = [...this.#live.values(), ...this.#dead.values()];
+    return rows.slice(0, limit).map((row) => row.toListing());
   }
 
   get deadCount(): number {
@@ -118,8 +125,9 @@ export class Actors {
 
   onActorPending(message: ActorPending, out: Out): void {
     const row = this.#reported(message);
-    if (row?.state !== "PENDING_CREATION" || row.pendingReason === message.reason) return;
-    row.pendingReason = message.reason;
+    const { reason, infeasible } = message;
+    if (row?.state !== "PENDING_CREATION" || row.pendingReason === reason) return;
+    row.setPending(reason, infeasible);
     this.#publish(row, out);
   }
 
@@ -132,7 +140,7 @@ export class Actors {
     }
     row.state = "ALIVE";
     row.workerId = message.workerId;
-    row.pendingReason = "";
+    row.setPending("");
     this.#publish(row, out);
   }
 
@@ -281,11 +289,11 @@ export class Actors {
     }
     row.nodeId = choice.nodeId;
     if (row.nodeId === null) {
-      row.pendingReason = choice.why;
+      row.setPending(choice.why, this.#nodes.size > 0);
       this.#placeless.add(row);
       return;
     }
-    row.pendingReason = "";
+    row.setPending("");
     this.#placeless.delete(row);
     const { spec, incarnation } = row;
     out.send(row.nodeId, { type: "createActor", from: gcsAddress, incarnation, spec });
@@ -325,7 +333,7 @@ export class Actors {
     row.state = "DEAD";
     row.death = death;
     row.workerId = null;
-    row.pendingReason = "";
+    row.setPending("");
     row.spec = null;
     this.#publish(row, out);
     for (const subscriber of row.subscribers) this.#bySubscriber.remove(subscriber, row);

@@ -26,6 +26,7 @@ import type {
   SubscribeActor,
 } from "#engine/protocol/gcs.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
+import { type ListCluster, noClusterRows, statePages } from "#engine/protocol/state.ts";
 import type { Deadline, Machine, Outbox, Writable } from "#engine/protocol/machine.ts";
 import { Actors } from "./actors.ts";
 import { makerOf } from "./expected-actors.ts";
@@ -45,6 +46,7 @@ export type GcsMessageIn =
   | ActorWorkerDied
   | KillActor
   | GetActorByName
+  | ListCluster
   | WorkerDied;
 
 export type GcsEvent = GcsMessageIn | Deadline | Writable;
@@ -120,6 +122,8 @@ export class Gcs implements Machine<GcsEvent, never> {
         return this.#actors.onKillActor(event, this.#hasEnded(makerOf(event.actorId)), out);
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
+      case "listCluster":
+        return this.#onListCluster(event, out);
       case "workerDied":
         if (this.#fence(event.workerId)) this.#actors.onWorkerDied(event, out);
         return;
@@ -130,6 +134,18 @@ export class Gcs implements Machine<GcsEvent, never> {
         return;
       default:
         unreachable(event, "event of the GCS");
+    }
+  }
+
+  #onListCluster({ from: asker, requestId, kind, limit }: ListCluster, out: Outbox<never>): void {
+    const pages =
+      kind === "nodes"
+        ? statePages(this.#nodes.listings(limit)).map((nodes) => ({ ...noClusterRows, nodes }))
+        : statePages(this.#actors.listings(limit)).map((actors) => ({ ...noClusterRows, actors }));
+    for (const [i, rows] of pages.entries()) {
+      const isLast = i === pages.length - 1;
+      const from = gcsAddress;
+      out.send(asker, { type: "clusterListed", from, requestId, rows, isLast });
     }
   }
 

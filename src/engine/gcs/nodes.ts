@@ -14,12 +14,15 @@ import type { Config } from "#engine/common/config.ts";
 import { gcsAddress, type NodeId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { Heartbeat, NodeState, RegisterNode } from "#engine/protocol/gcs.ts";
+import type { NodeListing } from "#engine/protocol/state.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { type Choice, pickNode } from "#engine/scheduling/pick-node.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 
 const deadMax = 100_000;
 const ticksMax = 5;
+const noAmounts: ResourceRequest = new Map();
+const noLabels: ReadonlyMap<string, string> = new Map();
 
 interface NodeRow {
   readonly registration: RegisterNode;
@@ -54,6 +57,21 @@ export class Nodes {
 
   isDead(nodeId: NodeId): boolean {
     return this.#dead.size > 0 && this.#dead.has(nodeId);
+  }
+
+  /** For those who ask what there is: the living, then the dead, of which only the ids are left. */
+  listings(limit: number): NodeListing[] {
+    const living = [...this.#rows.values()].map(({ registration }): NodeListing => {
+      const { nodeId, isHead, address, hostname, resources, labels } = registration;
+      const rest = { resources, labels, deathReason: "" };
+      return { nodeId, isAlive: true, isHead, address, hostname, ...rest };
+    });
+    const dead = [...this.#dead].map((nodeId): NodeListing => {
+      const deathReason = "the GCS heard nothing from it for too long";
+      const rest = { resources: noAmounts, labels: noLabels, deathReason };
+      return { nodeId, isAlive: false, isHead: false, address: "", hostname: "", ...rest };
+    });
+    return [...living, ...dead].slice(0, limit);
   }
 
   nextDeadlineMs(): number {

@@ -20,6 +20,8 @@ export interface RegisterNode {
   readonly nodeId: NodeId;
   readonly address: string;
   readonly hostname: string;
+  /** The GCS lives in its process. */
+  readonly isHead: boolean;
   readonly resources: ResourceRequest;
   readonly labels: ReadonlyMap<string, string>;
 }
@@ -151,6 +153,8 @@ export interface ActorState {
   readonly death: FailedCreation | null;
   /** While it waits for a place. */
   readonly pendingReason: string;
+  /** No node could ever have it, as the nodes are now. */
+  readonly infeasible: boolean;
 }
 
 /** GCS → raylet. Key: (actorId, incarnation). */
@@ -168,6 +172,7 @@ export interface ActorPending {
   readonly actorId: ActorId;
   readonly incarnation: number;
   readonly reason: string;
+  readonly infeasible: boolean;
 }
 
 /** raylet → worker: run the constructor. */

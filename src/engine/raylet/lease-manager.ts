@@ -8,16 +8,17 @@
  *         leasePending, leaseRefused, leaseRevoked; `announceDemand` ends every event of the
  *         raylet with leaseDemand.
  * Bounds: waiting ones by Placement, granted ones by threads and blocked tasks.
- * Errors: an infeasible lease waits, with a reason. A dead worker's leases are revoked. A dead
- *         owner's leases end at once, though its tasks may still run for a while: dooming them
- *         comes with ownership.
+ * Errors: an infeasible lease waits, with a reason. A dead worker's leases are revoked, a dead
+ *         owner's are doomed.
  * Source: Ray local_lease_manager; Ownership, NSDI '21, §4.
  */
 import { assert } from "#engine/common/assert.ts";
+import type { Config } from "#engine/common/config.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { nodeIdOf, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { NodeState } from "#engine/protocol/gcs.ts";
+import type { DoomedEnded, StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type {
   LeaseDemand,
   ReleaseLease,
@@ -25,10 +26,11 @@ import type {
   TaskBlocked,
 } from "#engine/protocol/lease.ts";
 import { type Choice, pickNode } from "#engine/scheduling/pick-node.ts";
+import { DoomedLeases } from "./doomed-leases.ts";
 import type { Membership } from "./membership.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Claim } from "./placement-queue.ts";
-import type { RayletOut } from "./placement-queue.ts";
+import type { PendingReason, RayletOut } from "./placement-queue.ts";
 import type { Placement } from "./placement.ts";
 
 /** Claims looked at again when what other nodes have free has changed. */
@@ -57,7 +59,7 @@ class Lease extends Claim {
     this.#manager.grant(this, out);
   }
 
-  override onPending(_text: string, out: RayletOut): void {
+  override onPending(_reason: PendingReason, out: RayletOut): void {
     this.#manager.sendPending(this, out);
   }
 
@@ -81,6 +83,7 @@ export class LeaseManager {
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
   readonly #owners = new Map<WorkerId, Owner>();
+  readonly #doomed: DoomedLeases;
   #demandVersion = 0;
   #isWaiting = false;
   /** Where the next lease with the strategy `spread` begins to look. */
@@ -92,18 +95,20 @@ export class LeaseManager {
     placement: Placement;
     membership: Membership;
     peers: PeerWatch;
+    config: Config;
   }) {
     this.#self = parts.nodeId;
     this.#labels = parts.labels;
     this.#placement = parts.placement;
     this.#membership = parts.membership;
     this.#peers = parts.peers;
+    this.#doomed = new DoomedLeases(parts.nodeId, parts.placement, parts.config);
   }
 
   get leaseCount(): number {
     let count = 0;
     for (const owner of this.#owners.values()) count += owner.leases.size;
-    return count;
+    return count + this.#doomed.size;
   }
 
   onRequestWorkerLease(message: RequestWorkerLease, nowMs: number, out: RayletOut): void {
@@ -150,6 +155,15 @@ export class LeaseManager {
     else this.#placement.retake(lease);
   }
 
+  /** One of its tasks was cancelled by force and goes on: the thread ends for all there. */
+  onStopLeasedWorker({ from, leaseId, reason }: StopLeasedWorker, out: RayletOut): void {
+    const lease = this.#owners.get(from as WorkerId)?.leases.get(leaseId);
+    const worker = lease?.worker ?? null;
+    if (worker === null || worker.phase === "stopping") return;
+    worker.stopReason = reason;
+    this.#placement.stopWorker(worker, out);
+  }
+
   grant(lease: Lease, out: RayletOut): void {
     const owner = this.#ownerOf(lease);
     owner.grantedCount += 1;
@@ -193,11 +207,18 @@ export class LeaseManager {
     });
   }
 
-  /** Its leases as an owner end silently; those of others on its thread are revoked. */
+  /**
+   * As an owner: its leases on other threads are doomed, the others end silently. Those of others
+   * on its thread are revoked.
+   */
   onWorkerExited(workerId: WorkerId, error: EngineError, out: RayletOut): void {
     const own = this.#owners.get(workerId);
-    for (const lease of [...(own?.leases.values() ?? [])]) this.#end(lease);
+    for (const lease of [...(own?.leases.values() ?? [])]) {
+      if (lease.place === "placed" && lease.worker?.id !== workerId) this.#doom(lease);
+      else this.#end(lease);
+    }
     this.#owners.delete(workerId);
+    this.#doomed.onWorkerExited(workerId);
     for (const owner of [...this.#owners.values()]) {
       for (const lease of [...owner.leases.values()]) {
         if (lease.worker?.id !== workerId) continue;
@@ -206,6 +227,23 @@ export class LeaseManager {
         out.send(owner.id, { type: "leaseRevoked", from: this.#self, leaseId, error });
       }
     }
+  }
+
+  /** After the death of their owner has been told: nothing of it is started any more. */
+  tellDoomed(nowMs: number, out: RayletOut): void {
+    this.#doomed.tell(nowMs, out);
+  }
+
+  onDoomedEnded({ from, owner }: DoomedEnded): void {
+    this.#doomed.onEnded(from as WorkerId, owner);
+  }
+
+  nextDeadlineMs(): number {
+    return this.#doomed.nextDeadlineMs();
+  }
+
+  onDeadline(nowMs: number, out: RayletOut): void {
+    this.#doomed.onDeadline(nowMs, out);
   }
 
   /** Tells those who hold leases that somebody waits for one, or that nobody does any more. */
@@ -234,6 +272,7 @@ export class LeaseManager {
   }
 
   checkInvariants(): void {
+    this.#doomed.checkInvariants();
     const isWaiting = this.#placement.waitingCount > 0;
     assert(isWaiting === this.#isWaiting, "the demand for leases was not announced");
     for (const [id, owner] of this.#owners) {
@@ -296,6 +335,12 @@ export class LeaseManager {
     const version = this.#demandVersion;
     const message: LeaseDemand = { type: "leaseDemand", from: this.#self, version, waiting };
     out.send(owner.id, message);
+  }
+
+  #doom(lease: Lease): void {
+    this.#ownerOf(lease).grantedCount -= 1;
+    this.#forget(lease);
+    this.#doomed.add(lease);
   }
 
   #end(lease: Lease): void {

@@ -27,7 +27,7 @@ import type {
 } from "#engine/protocol/gcs.ts";
 import { ownActorSpec, ownFailure } from "#engine/protocol/own-value.ts";
 import { Claim } from "./placement-queue.ts";
-import type { RayletOut } from "./placement-queue.ts";
+import type { PendingReason, RayletOut } from "./placement-queue.ts";
 import type { Placement } from "./placement.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -65,8 +65,8 @@ class LocalActor extends Claim {
     this.#actors.construct(this, out);
   }
 
-  override onPending(text: string, out: RayletOut): void {
-    this.#actors.sendPending(this, text, out);
+  override onPending(reason: PendingReason, out: RayletOut): void {
+    this.#actors.sendPending(this, reason, out);
   }
 
   override onRefused(text: string, out: RayletOut): void {
@@ -183,9 +183,16 @@ export class LocalActors {
     }
   }
 
-  sendPending(actor: LocalActor, reason: string, out: RayletOut): void {
+  sendPending(actor: LocalActor, { kind, text }: PendingReason, out: RayletOut): void {
     const { actorId, incarnation } = actor;
-    out.send(actor.gcs, { type: "actorPending", from: this.#self, actorId, incarnation, reason });
+    out.send(actor.gcs, {
+      type: "actorPending",
+      from: this.#self,
+      actorId,
+      incarnation,
+      reason: text,
+      infeasible: kind === "infeasible",
+    });
   }
 
   checkInvariants(): void {
@@ -217,7 +224,7 @@ export class LocalActors {
     const ended = this.#ended.get(actorId);
     if (state === "alive") this.#sendCreated(actor, out);
     else if (state === "stopping" && ended !== undefined) out.send(actor.gcs, ended);
-    else if (reason !== null) this.sendPending(actor, reason.text, out);
+    else if (reason !== null) this.sendPending(actor, reason, out);
   }
 
   #sendCreated(actor: LocalActor, out: RayletOut): void {

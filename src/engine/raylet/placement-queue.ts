@@ -71,7 +71,7 @@ export abstract class Claim {
   }
 
   abstract onPlaced(out: RayletOut): void;
-  abstract onPending(text: string, out: RayletOut): void;
+  abstract onPending(reason: PendingReason, out: RayletOut): void;
   abstract onRefused(text: string, out: RayletOut): void;
 
   setReason(reason: PendingReason, out: RayletOut): void {
@@ -79,7 +79,7 @@ export abstract class Claim {
     this.reason = reason;
     if (!isNews || this.#noticeCount >= noticesMax) return;
     this.#noticeCount += 1;
-    this.onPending(reason.text, out);
+    this.onPending(reason, out);
   }
 }
 

@@ -186,6 +186,11 @@ export class Placement {
     this.#changed = true;
   }
 
+  /** Claims keep their places on it until its end is reported. */
+  stopWorker(worker: PooledWorker, out: RayletOut): void {
+    this.#pool.stop(worker, out);
+  }
+
   shrink(claim: Claim, kept: ResourceRequest): void {
     assert(claim.allocation !== null, "shrink without a place");
     this.#resources.shrink(claim.allocation, kept);
@@ -284,7 +289,7 @@ export class Placement {
   #serveStarting(out: RayletOut): void {
     const unserved: Claim[] = [];
     for (const claim of this.#starting) {
-      const worker = this.#pool.pick(claim.kind, claim.requester);
+      const worker = this.#pool.pickIdle();
       if (worker === null) unserved.push(claim);
       else this.#occupy(claim, worker, out);
     }

@@ -24,6 +24,7 @@ import type {
   ResourceView,
   StopActorWorker,
 } from "#engine/protocol/gcs.ts";
+import type { DoomedEnded, StopLeasedWorker } from "#engine/protocol/cancel.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type {
   ReleaseLease,
@@ -34,6 +35,7 @@ import type {
 } from "#engine/protocol/lease.ts";
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
+import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/state.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
@@ -41,6 +43,7 @@ import { Membership } from "./membership.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import type { RayletInstruction, RayletOut } from "./placement-queue.ts";
 import { Placement } from "./placement.ts";
+import { StateCollector } from "./state-collector.ts";
 import { describeExit, exitError } from "./worker-exit.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { PooledWorker } from "./worker-pool.ts";
@@ -60,7 +63,11 @@ export type RayletMessage =
   | StopActorWorker
   | ActorConstructed
   | AllocateArena
-  | FreeArena;
+  | FreeArena
+  | ListState
+  | StateCollected
+  | StopLeasedWorker
+  | DoomedEnded;
 
 export type RayletEvent =
   | RayletMessage
@@ -97,6 +104,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #objectStore: ObjectStore;
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
+  readonly #state: StateCollector;
   #reportedVersion = 0;
   readonly #drivers = new Set<WorkerId>();
   readonly #endedDrivers = new Set<WorkerId>();
@@ -104,7 +112,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   constructor(options: RayletOptions) {
     const { nodeId, config, isHead, totals, labels, segments } = options;
     this.#options = options;
-    const pool = new WorkerPool(nodeId, config);
+    const pool = new WorkerPool(nodeId, config, options.prestartCount);
     this.#pool = pool;
     this.#placement = new Placement({ nodeId, config, totals, labels, pool });
     const available = (): ResourceRequest => this.#placement.availableAmounts();
@@ -114,11 +122,18 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       nodeId,
       labels,
       placement: this.#placement,
+      config,
       membership: this.#membership,
       peers: this.#peers,
     });
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
     this.#objectStore = new ObjectStore(nodeId, segments);
+    this.#state = new StateCollector({
+      nodeId,
+      stateTimeoutMs: config.stateTimeoutMs,
+      processes: () => [...this.#drivers, ...[...pool.ready()].map((worker) => worker.id)],
+      workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
+    });
   }
 
   /** For status and tests. */
@@ -154,7 +169,9 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     return Math.min(
       this.#pool.nextDeadlineMs(),
       this.#placement.nextDeadlineMs(),
+      this.#leases.nextDeadlineMs(),
       this.#membership.nextDeadlineMs(),
+      this.#state.nextDeadlineMs(),
     );
   }
 
@@ -175,12 +192,16 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#leases.onRequestWorkerLease(event, nowMs, out);
       case "releaseLease":
         return this.#leases.onReleaseLease(event);
+      case "doomedEnded":
+        return this.#leases.onDoomedEnded(event);
+      case "stopLeasedWorker":
+        return this.#leases.onStopLeasedWorker(event, out);
       case "taskBlocked":
         return this.#leases.onTaskBlocked(event);
       case "watchWorker":
         return this.#onWatchWorker(event, out);
       case "workerDied":
-        return this.#onRemoteWorkerDied(event, out);
+        return this.#onRemoteWorkerDied(event, nowMs, out);
       case "createActor":
         return this.#actors.onCreateActor(event, nowMs, out);
       case "stopActorWorker":
@@ -191,6 +212,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#objectStore.onAllocateArena(event, out);
       case "freeArena":
         return this.#objectStore.onFreeArena(event);
+      case "listState":
+        return this.#state.onListState(event, nowMs, out);
+      case "stateCollected":
+        return this.#state.onStateCollected(event, out);
       case "workerReady":
         return this.#onWorkerReady(event.workerId);
       case "workerExited":
@@ -206,7 +231,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "heartbeatAck":
         return this.#membership.onHeartbeatAck(event, nowMs, out);
       case "nodeDied":
-        return this.#onNodeDied(event, out);
+        return this.#onNodeDied(event, nowMs, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -217,13 +242,15 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   }
 
   #onStart(nowMs: number, out: RayletOut): void {
-    const { nodeId, address, hostname, totals, labels, config, prestartCount } = this.#options;
+    const { nodeId, address, hostname, isHead, totals, labels } = this.#options;
+    const { config, prestartCount } = this.#options;
     out.send(gcsAddress, {
       type: "registerNode",
       from: nodeId,
       nodeId,
       address,
       hostname,
+      isHead,
       resources: totals,
       labels,
     });
@@ -246,15 +273,17 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#onStartEnded(worker, exit, nowMs, out);
       return;
     }
-    const error = exitError(workerId, exit);
+    const error = exitError(workerId, exit, worker?.stopReason ?? "");
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);
     this.#objectStore.forget(workerId);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
+    this.#leases.tellDoomed(nowMs, out);
     out.send(gcsAddress, died);
     this.#peers.onOwnExit(workerId, error, out);
+    this.#state.onProcessEnded(workerId, out);
     this.#placement.onWorkerGone();
   }
 
@@ -271,20 +300,22 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   }
 
   /** Told by the raylet of its node, which we asked to. */
-  #onRemoteWorkerDied(message: WorkerDied, out: RayletOut): void {
+  #onRemoteWorkerDied(message: WorkerDied, nowMs: number, out: RayletOut): void {
     const { workerId, error } = message;
     if (!this.#peers.onWorkerDied(message)) return;
     this.#leases.onWorkerExited(workerId, error, out);
     this.#objectStore.forget(workerId);
     this.#tellProcesses(this.#workerDied(workerId, error), out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
-  #onNodeDied(message: NodeDied, out: RayletOut): void {
+  #onNodeDied(message: NodeDied, nowMs: number, out: RayletOut): void {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
+    this.#leases.tellDoomed(nowMs, out);
   }
 
   #workerDied(workerId: WorkerId, error: EngineError): WorkerDied {
@@ -301,6 +332,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
 
   #onDeadline(nowMs: number, out: RayletOut): void {
     this.#placement.onDeadline(nowMs);
+    this.#leases.onDeadline(nowMs, out);
+    this.#state.onDeadline(nowMs, out);
     const { workerStartTimeoutMs } = this.#options.config;
     for (;;) {
       const worker = this.#pool.stopOverdue(nowMs, out);
@@ -321,6 +354,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }
+}
+
+function driverRow(workerId: WorkerId): WorkerRow {
+  return { workerId, isAlive: true, pendingReason: "" };
 }
 
 export interface RayletCounts {

@@ -1,14 +1,15 @@
 /** What the end of a thread means to those who used it, in words. */
-import { engineError } from "#engine/common/error-type.ts";
+import { engineError, forceCancel } from "#engine/common/error-type.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 
-export function describeExit(workerId: WorkerId, exit: WorkerExit): string {
+/** `stopReason`: why this node stopped it, or "". */
+export function describeExit(workerId: WorkerId, exit: WorkerExit, stopReason = ""): string {
   const thread = `worker thread ${workerId}`;
   switch (exit.type) {
     case "stopped":
-      return `${thread} was stopped`;
+      return stopReason === "" ? `${thread} was stopped` : `${thread} was ended: ${stopReason}`;
     case "exited":
       return `${thread} called process.exit(${exit.code})`;
     case "uncaught":
@@ -20,7 +21,9 @@ export function describeExit(workerId: WorkerId, exit: WorkerExit): string {
   }
 }
 
-export function exitError(workerId: WorkerId, exit: WorkerExit): EngineError {
+export function exitError(workerId: WorkerId, exit: WorkerExit, stopReason: string): EngineError {
   const type = exit.type === "outOfMemory" ? "OUT_OF_MEMORY" : "WORKER_CRASHED";
-  return engineError(type, describeExit(workerId, exit));
+  const wasForced = exit.type === "stopped" && stopReason !== "";
+  const text = describeExit(workerId, exit, stopReason);
+  return engineError(type, text, "", wasForced ? forceCancel : "");
 }

@@ -15,6 +15,7 @@ import type { Config } from "#engine/common/config.ts";
 import { nodeIdOf, workerIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
+import type { WorkerRow } from "#engine/protocol/state.ts";
 
 export type WorkerInstruction =
   | { readonly type: "startWorker"; readonly workerId: WorkerId }
@@ -35,6 +36,8 @@ export class PooledWorker {
   phase: "starting" | "ready" | "stopping" = "starting";
   wasReady = false;
   isDedicated = false;
+  /** Why it is stopped, for those who have tasks there; "" when that needs no saying. */
+  stopReason = "";
   leaseCount = 0;
   /** Leases whose tasks do not all wait. */
   activeLeaseCount = 0;
@@ -48,6 +51,8 @@ export class PooledWorker {
 export class WorkerPool {
   readonly #nodeId: NodeId;
   readonly #config: Config;
+  /** Threads that the node's CPUs keep busy: as long as there are fewer, new ones are started. */
+  readonly #usualCount: number;
   readonly #workers = new Map<WorkerId, PooledWorker>();
   /** By rising start time. */
   readonly #starting = new Set<PooledWorker>();
@@ -56,9 +61,10 @@ export class WorkerPool {
   #dedicatedCount = 0;
   #failedStartCount = 0;
 
-  constructor(nodeId: NodeId, config: Config) {
+  constructor(nodeId: NodeId, config: Config, usualCount: number) {
     this.#nodeId = nodeId;
     this.#config = config;
+    this.#usualCount = Math.min(usualCount, config.taskWorkersMax);
   }
 
   get startingCount(): number {
@@ -92,6 +98,15 @@ export class WorkerPool {
     for (const worker of this.#workers.values()) {
       if (worker.phase === "ready") yield worker;
     }
+  }
+
+  /** For those who ask what there is. */
+  rows(): WorkerRow[] {
+    return [...this.#workers.values()].map(({ id, phase }) => ({
+      workerId: id,
+      isAlive: phase === "ready",
+      pendingReason: phase === "ready" ? "" : `its thread is ${phase}`,
+    }));
   }
 
   /** True while a thread runs, or will, that can take leases. */
@@ -155,14 +170,26 @@ export class WorkerPool {
 
   /**
    * Best thread that can begin at once: an idle one; for a lease also one whose tasks all wait,
-   * best the requester itself, which needs no link to another thread.
+   * best the requester itself, which needs no link to another thread. But those are not shared
+   * while there are fewer threads than CPUs: what ends one of them should not end its neighbours.
    */
   pick(kind: WorkKind, requester: Address): PooledWorker | null {
+    const mayShare =
+      kind === "lease" && this.#workers.size - this.#dedicatedCount >= this.#usualCount;
+    return this.#pick(requester, mayShare);
+  }
+
+  /** For a claim that a starting thread waits for: one that was free first. */
+  pickIdle(): PooledWorker | null {
+    return this.#pick(null, false);
+  }
+
+  #pick(requester: Address | null, mayShare: boolean): PooledWorker | null {
     let waiting: PooledWorker | null = null;
     for (const worker of this.#workers.values()) {
       if (worker.phase !== "ready" || worker.isDedicated) continue;
       if (worker.leaseCount === 0) return worker;
-      if (kind === "actor" || worker.activeLeaseCount > 0) continue;
+      if (!mayShare || worker.activeLeaseCount > 0) continue;
       if (waiting === null || worker.id === requester) waiting = worker;
     }
     return waiting;

@@ -5,19 +5,28 @@
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import type {
+  ExceptionMatcher,
   FunctionDefinition,
+  RetryPolicy,
   SchedulingStrategy,
   TaskTemplate,
 } from "#engine/common/task-spec.ts";
 import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
-import type { CoreWorkerEvent, CoreWorkerInstruction } from "#engine/core-worker/calls.ts";
+import type {
+  CoreWorkerEvent,
+  CoreWorkerInstruction,
+  JudgeException,
+  StatePage,
+} from "#engine/core-worker/calls.ts";
+import { ChildTasks } from "#engine/core-worker/child-tasks.ts";
 import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
-import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
+import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
+import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import type { Executor } from "./executor.ts";
@@ -27,6 +36,7 @@ import type { Host } from "./host.ts";
 export interface CallShape {
   readonly definition: FunctionDefinition;
   readonly strategy: SchedulingStrategy;
+  readonly retry: RetryPolicy;
 }
 
 /** A call of get or wait that is told when it is settled, or its time is up. */
@@ -34,6 +44,29 @@ export abstract class PendingCall extends GetRequest {
   abstract onSettled(): void;
   /** It never will be: the runtime has ended. */
   abstract onClosed(error: Error): void;
+
+  /** The task that waits, if one does. */
+  get task(): IncomingTask | null {
+    return null;
+  }
+
+  /** That task was cancelled: nothing is told to it any more but this. */
+  onTaskCancelled(): void {}
+}
+
+/** A call as the api has encoded it. */
+export interface NewCall {
+  readonly args: Encoded;
+  readonly refs: (ObjectEntry | null)[] | null;
+  readonly depth: number;
+  /** The task that makes it; null for the driver. */
+  readonly parent: IncomingTask | null;
+}
+
+/** What a cancel may do: end a thread, and end the calls of what it ends. */
+export interface CancelReach {
+  readonly force: boolean;
+  readonly recursive: boolean;
 }
 
 export interface FoundActor {
@@ -41,10 +74,25 @@ export interface FoundActor {
   readonly className: string;
 }
 
+/** The pages of a list that have come. */
+interface Lister {
+  readonly pages: StatePage[];
+  resolve(pages: readonly StatePage[]): void;
+  reject(error: Error): void;
+}
+
 interface Finder {
   resolve(found: FoundActor): void;
   reject(error: Error): void;
 }
+
+export interface Judgement {
+  readonly retries: boolean;
+  /** What went wrong in judging, for a person, or "". */
+  readonly why: string;
+}
+
+type MaybeLater<T> = T | Promise<T>;
 
 export interface ClientOptions {
   readonly host: Host;
@@ -55,6 +103,8 @@ export interface ClientOptions {
   readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
+  /** Whether what a task threw is one of those for which it runs again. */
+  readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -72,6 +122,8 @@ export class CoreWorkerClient {
   readonly #functionNumbers = new Map<string, number>();
   readonly #killed = new Map<number, () => void>();
   readonly #found = new Map<number, Finder>();
+  readonly #cancelled = new Map<number, (refused: boolean) => void>();
+  readonly #lists = new Map<number, Lister>();
   #executor: Executor | null = null;
   #nextRequestId = 1;
   #isKeptAlive = false;
@@ -106,30 +158,45 @@ export class CoreWorkerClient {
 
   // ------------------------------------------------------------ tasks and actors
 
-  submitTask(
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-  ): TaskRecord {
+  submitTask(shape: CallShape, call: NewCall): TaskRecord {
     const task = this.#newTask(shape, call, null);
-    task.localRefs = 1;
+    if (call.parent !== null && !this.#adopt(call.parent, task)) return task;
     this.dispatch({ type: "submitTask", task });
     return task;
   }
 
-  submitActorTask(
-    actor: ActorClient,
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-  ): TaskRecord {
+  submitActorTask(actor: ActorClient, shape: CallShape, call: NewCall): TaskRecord {
     const task = this.#newTask(shape, call, actor);
-    task.localRefs = 1;
+    if (call.parent !== null && !this.#adopt(call.parent, task)) return task;
     this.dispatch({ type: "submitActorTask", actor, task });
     return task;
   }
 
+  /** A call whose signal was aborted before: nothing is submitted, its refs have ended. */
+  submitAborted(actor: ActorClient | null, shape: CallShape, call: NewCall): TaskRecord {
+    const task = this.#newTask(shape, call, actor);
+    const cause = "the signal in its options was aborted";
+    this.dispatch({ type: "submitCancelled", task, cause });
+    return task;
+  }
+
+  /** Resolves when the owner of the object has taken it; true if it was refused (force, actor). */
+  cancel(entry: ObjectEntry, options: CancelReach): Promise<boolean> {
+    if (this.#isClosed) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const requestId = this.#request();
+      this.#cancelled.set(requestId, resolve);
+      this.dispatch({ type: "cancelCall", requestId, entry, ...options });
+    });
+  }
+
+  abortCalls(tasks: readonly TaskRecord[]): void {
+    this.dispatch({ type: "abortCalls", tasks });
+  }
+
   createActor(
     shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
+    call: Omit<NewCall, "parent">,
     options: { registration: Omit<ActorRegistration, "actorId">; spec: CreationSpec },
   ): ActorClient {
     const serial = this.core.serials.take();
@@ -166,6 +233,16 @@ export class CoreWorkerClient {
       this.#found.set(requestId, { resolve, reject });
       this.dispatch({ type: "getActorByNameCall", requestId, name, namespace });
     });
+  }
+
+  /** Of the processes of this node. */
+  listState(kind: NodeStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listStateCall", requestId, kind, limit }));
+  }
+
+  /** Of the GCS. */
+  listCluster(kind: ClusterStateKind, limit: number): Promise<readonly StatePage[]> {
+    return this.#list((requestId) => ({ type: "listClusterCall", requestId, kind, limit }));
   }
 
   // ------------------------------------------------------------ objects
@@ -210,17 +287,42 @@ export class CoreWorkerClient {
     for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
     for (const killed of this.#killed.values()) killed();
     for (const finder of this.#found.values()) finder.reject(error);
+    for (const cancelled of this.#cancelled.values()) cancelled(false);
+    this.#cancelled.clear();
+    for (const lister of this.#lists.values()) lister.reject(error);
     this.#killed.clear();
     this.#found.clear();
+    this.#lists.clear();
   }
 
   // ------------------------------------------------------------ inside
 
-  #newTask(
-    shape: CallShape,
-    call: { args: Encoded; refs: (ObjectEntry | null)[] | null; depth: number },
-    actor: ActorClient | null,
-  ): TaskRecord {
+  /** False when the caller was cancelled with all that it calls: the call is over already. */
+  #adopt(parent: IncomingTask, task: TaskRecord): boolean {
+    if (parent.refusesCalls) {
+      const cause = "the task that called it was cancelled";
+      this.dispatch({ type: "submitCancelled", task, cause });
+      return false;
+    }
+    parent.children ??= new ChildTasks();
+    parent.children.add(task);
+    return true;
+  }
+
+  /** User code has a turn of its own for what it does about it. */
+  #abortSoon(task: IncomingTask): void {
+    this.host.soon(() => {
+      if (!this.core.receiver.isRunning(task)) return;
+      for (const request of [...this.core.waitingRequests] as PendingCall[]) {
+        if (request.task !== task) continue;
+        this.dispatch({ type: "abandonAwait", request });
+        request.onTaskCancelled();
+      }
+      task.onAbort?.();
+    });
+  }
+
+  #newTask(shape: CallShape, call: NewCall, actor: ActorClient | null): TaskRecord {
     const task = new TaskRecord({
       owner: this.workerId,
       serial: this.core.serials.take(),
@@ -230,11 +332,12 @@ export class CoreWorkerClient {
       refs: call.refs,
       actor,
     });
+    task.localRefs = 1;
     const { numReturns } = shape.definition;
     if (numReturns > 1) {
       task.moreReturns = [];
       for (let index = 2; index <= numReturns; index++) {
-        const entry = new ObjectEntry(this.workerId, task.serial, index);
+        const entry = new LaterReturn(task, index);
         entry.localRefs = 1;
         task.moreReturns.push(entry);
       }
@@ -245,7 +348,7 @@ export class CoreWorkerClient {
   #templateOf(shape: CallShape): TaskTemplate {
     const known = this.#templates.get(shape);
     if (known !== undefined) return known;
-    const { definition, strategy } = shape;
+    const { definition, strategy, retry } = shape;
     const key = definitionKey(definition);
     let functionNumber = this.#functionNumbers.get(key);
     if (functionNumber === undefined) {
@@ -253,7 +356,7 @@ export class CoreWorkerClient {
       this.#functionNumbers.set(key, functionNumber);
     }
     const schedulingKey = `${key}|${strategyKey(strategy)}`;
-    const template = { definition, functionNumber, schedulingKey, strategy };
+    const template = { definition, functionNumber, schedulingKey, strategy, retry };
     this.#templates.set(shape, template);
     return template;
   }
@@ -268,6 +371,12 @@ export class CoreWorkerClient {
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
         return this.#executor?.construct(instruction.actor);
+      case "abortTask":
+        return this.#abortSoon(instruction.task);
+      case "cancelled":
+        return this.#answer(this.#cancelled, instruction.requestId)?.(instruction.refused);
+      case "judgeException":
+        return this.#judge(instruction);
       case "allocated":
         return this.arena.onAllocated(instruction);
       case "dropSegment":
@@ -276,6 +385,8 @@ export class CoreWorkerClient {
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
+      case "listed":
+        return this.#onListed(instruction.requestId, instruction.page);
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
@@ -283,6 +394,31 @@ export class CoreWorkerClient {
         return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
       }
     }
+  }
+
+  #judge({ task, failed }: JudgeException): void {
+    const { retryExceptions } = task.template.retry;
+    const tell = ({ retries, why }: Judgement): void =>
+      this.dispatch({ type: "exceptionJudged", task, retries, why });
+    if (typeof retryExceptions === "boolean") return tell({ retries: retryExceptions, why: "" });
+    const judgement = this.#options.judge(retryExceptions, failed);
+    if (judgement instanceof Promise) void judgement.then(tell);
+    else tell(judgement);
+  }
+
+  #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {
+    return new Promise((resolve, reject) => {
+      const requestId = this.#request();
+      this.#lists.set(requestId, { pages: [], resolve, reject });
+      this.dispatch(call(requestId));
+    });
+  }
+
+  #onListed(requestId: number, page: StatePage): void {
+    this.#lists.get(requestId)?.pages.push(page);
+    if (!page.isLast) return;
+    const lister = this.#answer(this.#lists, requestId);
+    lister?.resolve(lister.pages);
   }
 
   #request(): number {

@@ -7,6 +7,7 @@
  */
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
+import { thrownText } from "#engine/common/thrown.ts";
 import type { CoreWorkerCall } from "#engine/core-worker/calls.ts";
 import type {
   IncomingActor,
@@ -106,26 +107,30 @@ export class Executor implements TaskSink {
       return;
     }
     call.then(
-      (prepared) => this.#run(task, this.#nowMs(), prepared),
+      (prepared) => {
+        if (task.isCancelled) this.#neverRan(task, startMs);
+        else this.#run(task, this.#nowMs(), prepared);
+      },
       (error: unknown) => this.#failed(task, startMs, error),
     );
   }
 
   #run(task: IncomingTask, startMs: number, call: PreparedCall): void {
     let result: unknown;
+    let later: Promise<unknown> | null;
     try {
       result = call.run();
       // Whatever has a `then`: only a promise of our own calls back once.
-      if (isThenable(result)) result = Promise.resolve(result);
+      later = isThenable(result) ? Promise.resolve(result) : null;
     } catch (error) {
       this.#end(task, startMs, call, errorOf(call, error, task));
       return;
     }
-    if (!(result instanceof Promise)) {
+    if (later === null) {
       this.#encode({ task, startMs, call, result });
       return;
     }
-    result.then(
+    later.then(
       (value: unknown) => this.#encode({ task, startMs, call, result: value }),
       (error: unknown) => this.#end(task, startMs, call, errorOf(call, error, task)),
     );
@@ -171,12 +176,18 @@ export class Executor implements TaskSink {
     });
   }
 
+  /** It was cancelled while its module was imported. */
+  #neverRan(task: IncomingTask, startMs: number): void {
+    const durationMs = this.#nowMs() - startMs;
+    this.#report({ type: "taskFinished", task, durationMs, outcome: undefined, outcomes: null });
+  }
+
   /** The task never ran: its function or its arguments could not be had. */
   #failed(task: IncomingTask, startMs: number, error: unknown): void {
     const { taskName } = task.definition;
     const subject = taskIdHex(task.owner, task.serial);
     const encode = (): FailedValue => this.#userCode.encodeError(error, taskName, subject);
-    const outcome = encodedError(encode, error, task);
+    const outcome = encodedError(encode, error, { taskName, subject });
     const durationMs = this.#nowMs() - startMs;
     this.#report({
       type: "taskFinished",
@@ -190,7 +201,9 @@ export class Executor implements TaskSink {
   async #runConstructor(actor: IncomingActor, call: PreparedCall): Promise<void> {
     let instance: unknown;
     try {
-      instance = await call.run();
+      const made = call.run();
+      // An actor may have a method `then`: only a promise is waited for.
+      instance = made instanceof Promise ? await made : made;
     } catch (error) {
       call.finish();
       throw error;
@@ -206,7 +219,9 @@ export class Executor implements TaskSink {
   #constructorFailed(actor: IncomingActor, thrown: unknown): void {
     const { spec } = actor;
     const className = spec.descriptor.displayName;
-    const failed = this.#userCode.encodeError(thrown, className, spec.actorId);
+    const subject = spec.actorId;
+    const encode = (): FailedValue => this.#userCode.encodeError(thrown, className, subject);
+    const failed = encodedError(encode, thrown, { taskName: className, subject });
     const error: EngineError = {
       type: "ACTOR_DIED",
       message: `the constructor of ${className} threw: ${failed.error.message}`,
@@ -227,22 +242,23 @@ function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
 }
 
 function errorOf(call: PreparedCall, error: unknown, task: IncomingTask): FailedValue {
-  return encodedError(() => call.encodeError(error), error, task);
+  const { taskName } = task.definition;
+  const subject = taskIdHex(task.owner, task.serial);
+  return encodedError(() => call.encodeError(error), error, { taskName, subject });
 }
 
 /** No error of user code may end the thread, not even one that cannot be encoded. */
-function encodedError(encode: () => FailedValue, error: unknown, task: IncomingTask): FailedValue {
+function encodedError(
+  encode: () => FailedValue,
+  error: unknown,
+  failed: { readonly taskName: string; readonly subject: string },
+): FailedValue {
   try {
     return encode();
   } catch (notEncodable) {
-    const { taskName } = task.definition;
-    const lost = `its error is lost: ${textOf(notEncodable)}`;
-    const message = `${taskName} failed: ${textOf(error)} (${lost})`;
-    const subject = taskIdHex(task.owner, task.serial);
+    const { taskName, subject } = failed;
+    const lost = `its error is lost: ${thrownText(notEncodable)}`;
+    const message = `${taskName} failed: ${thrownText(error)} (${lost})`;
     return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), null);
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : "something that is no Error was thrown";
 }

@@ -1,40 +1,68 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
- * whose reason is true.
+ * whose reason is true; a task does not fail with the system while it has a retry left, nor for a
+ * worker of its owner's node that never began it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
+import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { Oracle, type Violate } from "./oracle.ts";
-import { idOf, isGone, mayWaitForEver } from "./tasks.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
+import { Recent } from "./recent.ts";
+import { idOf, mayWaitForEver } from "./tasks.ts";
 
 const workerIdLength = 40;
 
 export class LossOracle extends Oracle {
   readonly name = "4 no loss";
-  readonly #cluster: () => Cluster;
-  readonly #thrown = new Set<string>();
-  readonly #killed = new Set<ActorId>();
-  readonly #hosts = new Map<ActorId, WorkerId>();
+  readonly #fates: () => Fates;
+  readonly #seesAll: boolean;
+  /** How often, by id of the task or actor. */
+  readonly #thrown: Recent<number>;
+  /** Where workers can crash, and so in whole runs only, as the next. */
+  readonly #maxRetries = new Map<string, number>();
+  /** Task and worker. */
+  readonly #begun = new Set<string>();
+  readonly #killed: Recent<true>;
+  readonly #hosts: Recent<WorkerId>;
+  #hasThrown = false;
 
-  constructor(violate: Violate, cluster: () => Cluster) {
+  constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
-    this.#cluster = cluster;
+    this.#fates = fates;
+    this.#seesAll = seesAll;
+    this.#thrown = new Recent(rememberedMax);
+    this.#killed = new Recent(rememberedMax);
+    this.#hosts = new Recent(rememberedMax);
   }
 
   override onThrown(subject: string): void {
-    this.#thrown.add(subject);
+    this.#hasThrown = true;
+    this.#thrown.set(subject, 0, (this.#thrown.get(subject, 0) ?? 0) + 1);
+  }
+
+  override onSubmitted(entries: readonly ObjectEntry[]): void {
+    if (!this.#seesAll) return;
+    for (const entry of entries) {
+      if (!(entry instanceof TaskRecord)) continue;
+      const { owner, serial, template } = entry;
+      this.#maxRetries.set(taskIdHex(owner, serial), template.retry.maxRetries);
+    }
   }
 
   override onKill(actorId: ActorId): void {
-    this.#killed.add(actorId);
+    this.#killed.set(actorId, 0, true);
   }
 
-  override onConstructing({ spec }: IncomingActor, { client }: SimProcess): void {
-    this.#hosts.set(spec.actorId, client.workerId);
+  override onStarted({ owner, serial }: IncomingTask, { client }: WatchedProcess): void {
+    if (this.#seesAll) this.#begun.add(`${taskIdHex(owner, serial)} ${client.workerId}`);
+  }
+
+  override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
+    this.#hosts.set(spec.actorId, 0, client.workerId);
   }
 
   override onSettled({ entries }: GetRequest): void {
@@ -62,24 +90,30 @@ export class LossOracle extends Oracle {
 
   /** "" for an error that tells the truth. */
   #whyUntrue({ type, message, subject }: EngineError): string {
-    const cluster = this.#cluster();
+    const fates = this.#fates();
     switch (type) {
       case "TASK_ERROR":
-        return this.#thrown.has(subject) ? "" : "no execution of that task threw";
+        return this.#hasSeen(this.#thrown, subject) ? "" : "no execution of that task threw";
       case "WORKER_CRASHED": {
         const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
         if (workerId === undefined) return "no worker is named";
-        return isGone(cluster, workerId as WorkerId) ? "" : "that worker lives";
+        if (!fates.isGone(workerId as WorkerId)) return "that worker lives";
+        if (!this.#seesAll) return "";
+        if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+          return "that worker never began it";
+        }
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "NODE_DIED":
-        return cluster.hasLostNode ? "" : "every node lives";
+        if (!fates.hasLostNode) return "every node lives";
+        return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       case "OWNER_DIED": {
         const owner = subject.slice(0, workerIdLength) as WorkerId;
-        return isGone(cluster, owner) ? "" : "its owner lives";
+        return fates.isGone(owner) ? "" : "its owner lives";
       }
       case "OBJECT_LOST":
         // The owner of a task covers its arguments: when it dies they may be gone before the task.
-        return cluster.hasLostProcess ? "" : "every process lives";
+        return fates.hasLostProcess ? "" : "every process lives";
       case "ACTOR_DIED":
         return this.#hasDied(subject as ActorId) ? "" : "nothing has happened to that actor";
       default:
@@ -87,14 +121,32 @@ export class LossOracle extends Oracle {
     }
   }
 
-  #hasDied(actorId: ActorId): boolean {
-    const cluster = this.#cluster();
-    if (this.#thrown.has(actorId) || this.#killed.has(actorId)) return true;
-    const maker = actorId.slice(0, workerIdLength) as WorkerId;
-    if (isGone(cluster, maker)) return true;
-    const host = this.#hosts.get(actorId);
-    // Its node may have died before the constructor began.
-    if (host === undefined) return cluster.hasLostProcess || this.#thrown.size > 0;
-    return isGone(cluster, host) || cluster.gcs.hasBuried(nodeIdOf(host));
+  /** By the number of workers that died so far, each of which may have cost it an attempt. */
+  #hasRetryLeft(taskId: string): boolean {
+    const most = (this.#maxRetries.get(taskId) ?? 0) - (this.#thrown.get(taskId, 0) ?? 0);
+    return this.#fates().goneWorkerCount <= most;
   }
+
+  #hasDied(actorId: ActorId): boolean {
+    const fates = this.#fates();
+    if (this.#hasSeen(this.#thrown, actorId) || this.#hasSeen(this.#killed, actorId)) return true;
+    const maker = actorId.slice(0, workerIdLength) as WorkerId;
+    if (fates.isGone(maker)) return true;
+    const host = this.#hosts.get(actorId, 0);
+    // Its node may have died before the constructor began.
+    if (host === undefined) {
+      return this.#hosts.hasForgotten || fates.hasLostProcess || this.#hasThrown;
+    }
+    return fates.isGone(host) || fates.hasBuried(nodeIdOf(host));
+  }
+
+  /** True too when it would have been forgotten. */
+  #hasSeen(seen: Recent<unknown>, id: string): boolean {
+    return seen.get(id, 0) !== undefined || seen.hasForgotten;
+  }
+}
+
+/** Of one node: then it is known what a worker has begun. */
+function isNear(taskId: string, workerId: string): boolean {
+  return nodeIdOf(taskId.slice(0, workerIdLength) as WorkerId) === nodeIdOf(workerId as WorkerId);
 }

@@ -2,12 +2,13 @@
  * What must hold in every run, whatever the program: shown all that happens, told of violations,
  * asserts nothing itself. One object a run. Every method but the last is called while it happens.
  */
-import type { ActorId } from "#engine/common/ids.ts";
+import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
+import type { Process } from "#api/runtime.ts";
+import type { Cluster } from "#sim/cluster.ts";
 import type { Link } from "#transports/simulated/network-watch.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 
@@ -22,6 +23,31 @@ export type Violate = (violated: Violated) => void;
 /** Digest of an outcome as this process sees it: equal for equal values. */
 export type Digest = (outcome: Outcome) => string;
 
+/** A process whose every step the oracles see: simulated, or in local mode. */
+export interface WatchedProcess extends Process {
+  readonly life: { readonly name: string; readonly node: number; readonly isAlive: boolean };
+}
+
+/** What has become of the processes. */
+export interface Fates {
+  /** Some node has died, or was taken for dead. */
+  readonly hasLostNode: boolean;
+  /** Something has ended without being asked to. */
+  readonly hasLostProcess: boolean;
+  readonly goneWorkerCount: number;
+  /** It has ended, or its node was taken for dead. */
+  isGone(workerId: WorkerId): boolean;
+  /** Taken for dead by the GCS. */
+  hasBuried(nodeId: NodeId): boolean;
+}
+
+export interface Scope {
+  /** From the first event to quiet. Otherwise what was made before is taken as it is first seen. */
+  readonly seesAll: boolean;
+  /** Ids that an oracle remembers something of, the latest used ones: a bound on its memory. */
+  readonly rememberedMax: number;
+}
+
 export abstract class Oracle {
   /** `<number> <name>` as in docs/internals/simulation.md. */
   abstract readonly name: string;
@@ -32,21 +58,27 @@ export abstract class Oracle {
   }
 
   /** A task or actor call of this process: its first return and the others. */
-  onSubmitted?(entries: readonly ObjectEntry[], by: SimProcess): void;
-  onPut?(entry: ObjectEntry, digest: string, by: SimProcess): void;
+  onSubmitted?(entries: readonly ObjectEntry[], by: WatchedProcess): void;
+  /** As onSubmitted, with the task that made the call; null for the driver. */
+  onCalled?(task: TaskRecord, parent: IncomingTask | null): void;
+  /** A call of cancel begins, or a signal is aborted. */
+  onCancelling?(entry: ObjectEntry, force: boolean): void;
+  /** … and the object's owner has taken it. `wasPending`: as far as its caller knew before. */
+  onCancelTaken?(entry: ObjectEntry, wasPending: boolean): void;
+  onPut?(entry: ObjectEntry, digest: string, by: WatchedProcess): void;
   onKill?(actorId: ActorId): void;
   /** A call of get or wait begins. */
-  onAwaited?(request: GetRequest, by: SimProcess): void;
+  onAwaited?(request: GetRequest, by: WatchedProcess): void;
   /** … is about to be told its outcome. */
-  onSettled?(request: GetRequest, by: SimProcess, digest: Digest): void;
+  onSettled?(request: GetRequest, by: WatchedProcess, digest: Digest): void;
   /** A decoded value is about to be given to user code. */
   onGiven?(value: unknown, outcome: Outcome): void;
-  onStarted?(task: IncomingTask, by: SimProcess, digest: Digest): void;
+  onStarted?(task: IncomingTask, by: WatchedProcess, digest: Digest): void;
   /** By position: the returns of the task, or its failure alone. */
   onEnded?(task: IncomingTask, outcomes: readonly Outcome[], digest: Digest): void;
   /** User code threw: in a task or a constructor, by its id. */
   onThrown?(subject: string): void;
-  onConstructing?(actor: IncomingActor, by: SimProcess): void;
+  onConstructing?(actor: IncomingActor, by: WatchedProcess, digest: Digest): void;
   /** A frame is put on a link. */
   onSent?(frame: Frame, link: Link): void;
   /** … and handed to its receiver. */

@@ -1,95 +1,81 @@
-/**
- * The oracles that are on in every run, by their numbers in docs/internals/simulation.md: shows
- * each of them what happens.
- */
+/** Shows each oracle of a run what happens. */
 import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
-import { AgreementOracle } from "./agreement.ts";
-import { LivenessOracle } from "./liveness.ts";
-import { LossOracle } from "./loss.ts";
-import { ObjectOracle } from "./objects.ts";
-import type { Digest, Oracle, Violate, Violated } from "./oracle.ts";
-import { ReferenceOracle } from "./references.ts";
-import { ResourceOracle } from "./resources.ts";
-import { TaskOracle } from "./tasks.ts";
-import { TimeOracle } from "./time.ts";
-import { TransportOracle } from "./transport.ts";
+import type { Digest, Oracle, Violate, Violated, WatchedProcess } from "./oracle.ts";
 
 export interface OracleOptions {
-  /** Made after the oracles: asked for when something has happened in it. */
-  cluster(): Cluster;
-  /** Whether a fault of the run may stop the machine for a while. */
-  mayStandStill(node: number): boolean;
   violate(oracle: string, violated: Violated): void;
-  /** Something happened to the task, object or process. */
-  note(entity: string): void;
+  /** Something happened to the task, object or process; null if nobody asks. */
+  readonly note: ((entity: string) => void) | null;
 }
 
 export class Oracles implements NetworkWatch {
   readonly #all: readonly Oracle[];
-  readonly #note: (entity: string) => void;
+  readonly #note: ((entity: string) => void) | null;
 
-  constructor(options: OracleOptions) {
-    const { cluster, mayStandStill, note } = options;
-    const of = <O extends Oracle>(make: (violate: Violate) => O): O => {
-      const oracle: O = make((violated) => options.violate(oracle.name, violated));
-      return oracle;
-    };
+  constructor(makers: readonly ((violate: Violate) => Oracle)[], { violate, note }: OracleOptions) {
     this.#note = note;
-    this.#all = [
-      of((violate) => new TaskOracle(violate)),
-      of((violate) => new ObjectOracle(violate)),
-      of((violate) => new LossOracle(violate, cluster)),
-      of((violate) => new ReferenceOracle(violate, cluster)),
-      of((violate) => new ResourceOracle(violate)),
-      of((violate) => new AgreementOracle(violate)),
-      of((violate) => new TimeOracle(violate, mayStandStill)),
-      of((violate) => new LivenessOracle(violate)),
-      of((violate) => new TransportOracle(violate)),
-    ];
+    this.#all = makers.map((make) => {
+      const oracle: Oracle = make((violated) => violate(oracle.name, violated));
+      return oracle;
+    });
   }
 
-  onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
-    for (const entry of entries) this.#noteEntry(entry);
+  onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
+    this.#noteEntries(entries);
     for (const oracle of this.#all) oracle.onSubmitted?.(entries, by);
   }
 
-  onPut(entry: ObjectEntry, digest: string, by: SimProcess): void {
-    this.#noteEntry(entry);
+  onCalled(task: TaskRecord, parent: IncomingTask | null): void {
+    for (const oracle of this.#all) oracle.onCalled?.(task, parent);
+  }
+
+  onCancelling(entry: ObjectEntry, force: boolean): void {
+    this.#noteEntries([entry]);
+    for (const oracle of this.#all) oracle.onCancelling?.(entry, force);
+  }
+
+  onCancelTaken(entry: ObjectEntry, wasPending: boolean): void {
+    for (const oracle of this.#all) oracle.onCancelTaken?.(entry, wasPending);
+  }
+
+  onPut(entry: ObjectEntry, digest: string, by: WatchedProcess): void {
+    this.#noteEntries([entry]);
     for (const oracle of this.#all) oracle.onPut?.(entry, digest, by);
   }
 
   onKill(actorId: ActorId): void {
-    this.#note(actorId);
+    this.#note?.(actorId);
     for (const oracle of this.#all) oracle.onKill?.(actorId);
   }
 
-  onAwaited(request: GetRequest, by: SimProcess): void {
+  onAwaited(request: GetRequest, by: WatchedProcess): void {
     for (const oracle of this.#all) oracle.onAwaited?.(request, by);
   }
 
-  onSettled(request: GetRequest, by: SimProcess, digest: Digest): void {
-    for (const entry of request.entries) this.#noteEntry(entry);
-    for (const oracle of this.#all) oracle.onSettled?.(request, by, digest);
+  onSettled(request: GetRequest, by: WatchedProcess, digest: Digest): void {
+    this.#noteEntries(request.entries);
+    const once = this.#once(digest);
+    for (const oracle of this.#all) oracle.onSettled?.(request, by, once);
   }
 
   onGiven(value: unknown, outcome: Outcome): void {
     for (const oracle of this.#all) oracle.onGiven?.(value, outcome);
   }
 
-  onStarted(task: IncomingTask, by: SimProcess, digest: Digest): void {
-    this.#note(taskIdHex(task.owner, task.serial));
+  onStarted(task: IncomingTask, by: WatchedProcess, digest: Digest): void {
+    this.#noteTask(task);
     for (const oracle of this.#all) oracle.onStarted?.(task, by, digest);
   }
 
   onEnded(task: IncomingTask, outcomes: readonly Outcome[], digest: Digest): void {
-    this.#note(taskIdHex(task.owner, task.serial));
+    this.#noteTask(task);
     for (const oracle of this.#all) oracle.onEnded?.(task, outcomes, digest);
   }
 
@@ -97,9 +83,9 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.onThrown?.(subject);
   }
 
-  onConstructing(actor: IncomingActor, by: SimProcess): void {
-    this.#note(actor.spec.actorId);
-    for (const oracle of this.#all) oracle.onConstructing?.(actor, by);
+  onConstructing(actor: IncomingActor, by: WatchedProcess, digest: Digest): void {
+    this.#note?.(actor.spec.actorId);
+    for (const oracle of this.#all) oracle.onConstructing?.(actor, by, digest);
   }
 
   onSent(frame: Frame, link: Link): void {
@@ -107,7 +93,7 @@ export class Oracles implements NetworkWatch {
   }
 
   onTaken(frame: Frame): void {
-    this.#note(frame.to);
+    this.#note?.(frame.to);
     for (const oracle of this.#all) oracle.onTaken?.(frame);
   }
 
@@ -115,9 +101,27 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.atQuiet?.(cluster);
   }
 
-  #noteEntry({ owner, serial, index }: ObjectEntry): void {
-    this.#note(objectIdHex(owner, objectKey(serial, index)));
-    // A task has the id that its returns begin with.
-    if (index > 0) this.#note(taskIdHex(owner, serial));
+  /** Oracles ask for the same digests, which are dear for large values. */
+  #once(digest: Digest): Digest {
+    const known = new Map<object, string>();
+    return (outcome) => {
+      if (typeof outcome !== "object" || outcome === null) return digest(outcome);
+      let found = known.get(outcome);
+      if (found === undefined) known.set(outcome, (found = digest(outcome)));
+      return found;
+    };
+  }
+
+  #noteTask({ owner, serial }: IncomingTask): void {
+    this.#note?.(taskIdHex(owner, serial));
+  }
+
+  #noteEntries(entries: readonly ObjectEntry[]): void {
+    if (this.#note === null) return;
+    for (const { owner, serial, index } of entries) {
+      this.#note(objectIdHex(owner, objectKey(serial, index)));
+      // A task has the id that its returns begin with.
+      if (index > 0) this.#note(taskIdHex(owner, serial));
+    }
   }
 }

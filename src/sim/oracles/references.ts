@@ -9,9 +9,8 @@
 import type { MessageType } from "#engine/protocol/message.ts";
 import { isUsed, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
-import { Oracle, type Violate } from "./oracle.ts";
+import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 /** What may end a count. The last one of them is looked at with the next, or at quiet. */
@@ -22,20 +21,20 @@ const ending: readonly MessageType[] = [
 
 export class ReferenceOracle extends Oracle {
   readonly name = "5 references";
-  readonly #cluster: () => Cluster;
+  readonly #processes: () => readonly WatchedProcess[];
 
-  constructor(violate: Violate, cluster: () => Cluster) {
+  constructor(violate: Violate, processes: () => readonly WatchedProcess[]) {
     super(violate);
-    this.#cluster = cluster;
+    this.#processes = processes;
   }
 
   override onTaken({ type }: Frame): void {
-    if (ending.includes(type)) this.#checkNotEarly(this.#cluster());
+    if (ending.includes(type)) this.#checkNotEarly(livingOf(this.#processes()));
   }
 
-  override atQuiet(cluster: Cluster): void {
-    this.#checkNotEarly(cluster);
-    const processes = livingOf(cluster);
+  override atQuiet(): void {
+    const processes = livingOf(this.#processes());
+    this.#checkNotEarly(processes);
     for (const process of processes.values()) {
       for (const entry of process.client.core.references.registered()) {
         if (entry.owner === process.client.workerId) this.#checkOwned(entry, processes);
@@ -45,8 +44,7 @@ export class ReferenceOracle extends Oracle {
     }
   }
 
-  #checkNotEarly(cluster: Cluster): void {
-    const processes = livingOf(cluster);
+  #checkNotEarly(processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     for (const { client, life } of processes.values()) {
       for (const entry of client.core.references.registered()) {
         if (!entry.held || entry.owner === client.workerId || !isUsed(entry)) continue;
@@ -59,7 +57,7 @@ export class ReferenceOracle extends Oracle {
     }
   }
 
-  #checkOwned(entry: ObjectEntry, processes: ReadonlyMap<WorkerId, SimProcess>): void {
+  #checkOwned(entry: ObjectEntry, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     for (const [holder, count] of entry.holders ?? []) {
       const borrowed = processes.get(holder)?.client.core.references.find(entry.owner, entry);
       if (count === 1 && borrowed?.registered === true) continue;
@@ -70,8 +68,8 @@ export class ReferenceOracle extends Oracle {
 
   #checkBorrowed(
     entry: ObjectEntry,
-    { client, life }: SimProcess,
-    processes: ReadonlyMap<WorkerId, SimProcess>,
+    { client, life }: WatchedProcess,
+    processes: ReadonlyMap<WorkerId, WatchedProcess>,
   ): void {
     if (!isUsed(entry)) {
       this.violate({ entity: idOf(entry), message: `${life.name} keeps it for nothing` });
@@ -84,7 +82,7 @@ export class ReferenceOracle extends Oracle {
     this.violate({ entity: idOf(entry), message });
   }
 
-  #checkNothingUnderWay({ client, life }: SimProcess): void {
+  #checkNothingUnderWay({ client, life }: WatchedProcess): void {
     const { holds, grants } = client.core;
     const entity = client.workerId;
     if (holds.askedCount > 0) {
@@ -98,10 +96,7 @@ export class ReferenceOracle extends Oracle {
   }
 }
 
-function livingOf({ driver, liveWorkers }: Cluster): Map<WorkerId, SimProcess> {
-  const processes = new Map<WorkerId, SimProcess>();
-  for (const process of [driver, ...liveWorkers]) {
-    if (process.life.isAlive) processes.set(process.client.workerId, process);
-  }
-  return processes;
+function livingOf(processes: readonly WatchedProcess[]): Map<WorkerId, WatchedProcess> {
+  const living = processes.filter(({ life }) => life.isAlive);
+  return new Map(living.map((process) => [process.client.workerId, process]));
 }

@@ -1,74 +1,125 @@
 /**
- * 1 Tasks: one outcome each or a reason to wait, started once at most, the first visible outcome
- * final.
+ * 1 Tasks: one outcome each or a reason to wait, each attempt started once at most and only while
+ * no other runs, no more of them than the budget gives, the first visible outcome final. What runs
+ * in a process that is dead, or was declared so, is doomed and does not count.
  */
-import { nodeIdOf, objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { type Digest, Oracle } from "./oracle.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import {
+  type Digest,
+  type Fates,
+  Oracle,
+  type Scope,
+  type Violate,
+  type WatchedProcess,
+} from "./oracle.ts";
+import { Recent } from "./recent.ts";
 
-/** Nothing is retried yet. */
-const startsMax = 1;
+export type ObjectName = Pick<ObjectEntry, "owner" | "serial" | "index">;
+
+interface Attempt {
+  readonly number: number;
+  readonly workerId: WorkerId;
+  /** Null once it has ended. */
+  task: IncomingTask | null;
+}
+
+interface Attempts {
+  readonly startsMax: number;
+  readonly started: Attempt[];
+}
+
+interface Told {
+  readonly digest: string;
+  readonly isStored: boolean;
+}
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
-  readonly #starts = new Map<string, { count: number; running: number }>();
-  readonly #submitted = new Set<string>();
-  readonly #tasks = new Map<TaskRecord, SimProcess>();
-  /** What a process was told first of an object. */
-  readonly #told = new Map<ObjectEntry, string>();
+  readonly #seesAll: boolean;
+  #wasForced = false;
+  readonly #fates: () => Fates;
+  readonly #attempts: Recent<Attempts>;
+  /** The newest of the ids that each process has given: they rise. */
+  readonly #newestKeys = new WeakMap<WatchedProcess, number>();
+  /** To be looked at when all is quiet. */
+  readonly #tasks = new Map<TaskRecord, WatchedProcess>();
+  /** What a process was told first of an object, until it lets go of it. */
+  readonly #told = new WeakMap<ObjectEntry, Told>();
 
-  override onSubmitted(entries: readonly ObjectEntry[], by: SimProcess): void {
-    const { client } = by;
-    for (const entry of entries) {
-      if (entry instanceof TaskRecord) this.#tasks.set(entry, by);
-      const entity = idOf(entry);
-      if (entry.owner !== client.workerId) {
-        this.violate({ entity, message: `${client.workerId} submitted what another process owns` });
-      }
-      if (this.#submitted.has(entity)) {
-        this.violate({ entity, message: "two objects have the same id" });
-      }
-      this.#submitted.add(entity);
-    }
+  constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
+    super(violate);
+    this.#fates = fates;
+    this.#seesAll = seesAll;
+    this.#attempts = new Recent(rememberedMax);
   }
 
-  override onPut(entry: ObjectEntry, _digest: string, by: SimProcess): void {
+  override onSubmitted(entries: readonly ObjectEntry[], by: WatchedProcess): void {
+    const { workerId } = by.client;
+    let newest = this.#newestKeys.get(by) ?? -1;
+    for (const entry of entries) {
+      if (entry instanceof TaskRecord) {
+        if (this.#seesAll) this.#tasks.set(entry, by);
+        // No simulated worker runs out of memory, which has a budget of its own.
+        const startsMax = 1 + entry.template.retry.maxRetries;
+        this.#attempts.set(entry.owner, entry.serial, { startsMax, started: [] });
+      }
+      if (entry.owner !== workerId) {
+        const message = `${workerId} submitted what another process owns`;
+        this.violate({ entity: idOf(entry), message });
+      }
+      const key = objectKey(entry.serial, entry.index);
+      if (key <= newest) {
+        const message = "its id is not newer than the last: two objects may have the same";
+        this.violate({ entity: idOf(entry), message });
+      }
+      newest = key;
+    }
+    this.#newestKeys.set(by, newest);
+  }
+
+  override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
     this.onSubmitted([entry], by);
   }
 
-  override onStarted({ owner, serial, definition }: IncomingTask): void {
-    const entity = taskIdHex(owner, serial);
-    const start = this.#starts.get(entity) ?? { count: 0, running: 0 };
-    this.#starts.set(entity, start);
-    const { taskName } = definition;
-    if (start.running > 0) {
-      this.violate({ entity, message: `two attempts of task ${taskName} run at once` });
-    }
-    start.count += 1;
-    start.running += 1;
-    if (start.count > startsMax) {
-      this.violate({ entity, message: `task ${taskName} was started ${start.count} times` });
-    }
+  override onStarted(task: IncomingTask, { client }: WatchedProcess): void {
+    const { started, startsMax } = this.#attemptsOf(task);
+    const { attempt } = task;
+    if (started.length > 0) this.#checkOthers(task, started);
+    started.push({ number: attempt, workerId: client.workerId, task });
+    // Who was beside a task that was cancelled by force runs again at no cost.
+    if (attempt < startsMax || (this.#wasForced && startsMax > 1)) return;
+    this.#wrong(task, `is one too many of ${startsMax}`);
   }
 
-  override onEnded({ owner, serial }: IncomingTask): void {
-    const start = this.#starts.get(taskIdHex(owner, serial));
-    if (start !== undefined) start.running -= 1;
+  override onCancelling(_entry: ObjectEntry, force: boolean): void {
+    if (force) this.#wasForced = true;
   }
 
-  override onSettled({ entries }: GetRequest, _by: SimProcess, digest: Digest): void {
+  override onEnded(task: IncomingTask): void {
+    const { started } = this.#attempts.get(task.owner, task.serial) ?? { started: [] };
+    const attempt = started.find((start) => start.task === task);
+    if (attempt !== undefined) attempt.task = null;
+  }
+
+  override onSettled({ entries }: GetRequest, _by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
+      const { outcome } = entry;
+      const first = this.#told.get(entry);
       if (entry.state === "PENDING") {
-        if (this.#told.has(entry)) this.#contradicted(entry, "pending");
+        if (first !== undefined) this.#contradicted(entry, first, "pending");
         continue;
       }
-      const now = digest(entry.outcome);
-      const first = this.#told.get(entry);
+      const now = { digest: digest(outcome), isStored: outcome instanceof StoredValue };
       if (first === undefined) this.#told.set(entry, now);
-      else if (first !== now) this.#contradicted(entry, now);
+      // Bytes that change where they lie are the business of immutability.
+      else if (first.digest !== now.digest && !(first.isStored && now.isStored)) {
+        this.#contradicted(entry, first, now.digest);
+      }
     }
   }
 
@@ -83,9 +134,33 @@ export class TaskOracle extends Oracle {
     }
   }
 
-  #contradicted(entry: ObjectEntry, now: string): void {
-    const first = this.#told.get(entry);
-    this.violate({ entity: idOf(entry), message: `its outcome was ${first} and then ${now}` });
+  #attemptsOf({ owner, serial }: IncomingTask): Attempts {
+    let attempts = this.#attempts.get(owner, serial);
+    if (attempts === undefined) {
+      attempts = { startsMax: this.#seesAll ? 1 : Infinity, started: [] };
+      this.#attempts.set(owner, serial, attempts);
+    }
+    return attempts;
+  }
+
+  #checkOthers(task: IncomingTask, started: readonly Attempt[]): void {
+    if (started.some(({ number }) => number === task.attempt)) {
+      this.#wrong(task, "was started twice");
+    }
+    for (const other of started) {
+      if (other.task === null || this.#fates().isGone(other.workerId)) continue;
+      this.#wrong(task, `runs beside attempt ${other.number}`);
+    }
+  }
+
+  #wrong({ owner, serial, attempt, definition }: IncomingTask, what: string): void {
+    const message = `attempt ${attempt} of task ${definition.taskName} ${what}`;
+    this.violate({ entity: taskIdHex(owner, serial), message });
+  }
+
+  #contradicted(entry: ObjectEntry, first: Told, now: string): void {
+    const message = `its outcome was ${first.digest} and then ${now}`;
+    this.violate({ entity: idOf(entry), message });
   }
 }
 
@@ -94,14 +169,6 @@ export function mayWaitForEver({ liveNodes }: Cluster): boolean {
   return liveNodes.some(({ running }) => running.raylet.counts.infeasible > 0);
 }
 
-export function idOf({ owner, serial, index }: ObjectEntry): string {
+export function idOf({ owner, serial, index }: ObjectName): string {
   return objectIdHex(owner, objectKey(serial, index));
-}
-
-/** A process that has ended, or whose node was taken for dead by the GCS. */
-export function isGone(cluster: Cluster, workerId: WorkerId): boolean {
-  const { driver, workers, gcs } = cluster;
-  if (gcs.hasBuried(nodeIdOf(workerId))) return true;
-  const process = [driver, ...workers].find(({ client }) => client.workerId === workerId);
-  return process === undefined || !process.life.isAlive;
 }

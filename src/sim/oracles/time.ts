@@ -3,8 +3,8 @@
  * not before. While the machine stands still no time can be kept.
  */
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { Cluster, SimProcess } from "#sim/cluster.ts";
-import { Oracle, type Violate } from "./oracle.ts";
+import type { Cluster } from "#sim/cluster.ts";
+import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 /** A clock whose rate changes while a wait goes on makes it this much longer at most. */
@@ -22,11 +22,11 @@ export class TimeOracle extends Oracle {
     this.#mayStandStill = mayStandStill;
   }
 
-  override onAwaited(request: GetRequest, { client }: SimProcess): void {
+  override onAwaited(request: GetRequest, { client }: WatchedProcess): void {
     if (request.deadlineMs !== Infinity) this.#beganMs.set(request, client.host.nowMs);
   }
 
-  override onSettled(request: GetRequest, { client, life }: SimProcess): void {
+  override onSettled(request: GetRequest, { client, life }: WatchedProcess): void {
     const beganMs = this.#beganMs.get(request);
     if (beganMs === undefined) return;
     const { deadlineMs, entries, timedOut } = request;

@@ -8,7 +8,13 @@ import type { Link } from "#transports/simulated/network-watch.ts";
 import { Oracle } from "./oracle.ts";
 
 /** Some of these are always under way. */
-const upkeep: readonly MessageType[] = ["heartbeat", "heartbeatAck", "resourceView"];
+const upkeep: readonly MessageType[] = [
+  "heartbeat",
+  "heartbeatAck",
+  "resourceView",
+  "probeObject",
+  "probeTask",
+];
 
 interface Lane {
   readonly link: Link;

@@ -24,6 +24,8 @@ export type Soon = (callback: () => void) => void;
 export class InProcessNetwork {
   readonly #soon: Soon;
   readonly #endpoints = new Map<Address, InProcessTransport>();
+  /** What they had not taken can still be retracted. */
+  readonly #ended = new Map<Address, InProcessTransport>();
   readonly #due = new Set<InProcessTransport>();
   #turnIsDue = false;
 
@@ -41,7 +43,9 @@ export class InProcessNetwork {
   /** The endpoint's process has ended: what is under way to it is lost. */
   leave(transport: InProcessTransport): void {
     for (const [address, known] of this.#endpoints) {
-      if (known === transport) this.#endpoints.delete(address);
+      if (known !== transport) continue;
+      this.#endpoints.delete(address);
+      if (transport.hasTask) this.#ended.set(address, transport);
     }
     this.#due.delete(transport);
     transport.close();
@@ -49,6 +53,18 @@ export class InProcessNetwork {
 
   endpoint(address: Address): InProcessTransport | undefined {
     return this.#endpoints.get(address);
+  }
+
+  /** From one that lives, or was started and has ended. True when it never will be taken. */
+  retract(to: Address, framePosition: number): boolean {
+    const known = this.#endpoints.get(to);
+    if (known !== undefined) return known.withdraw(framePosition);
+    // What never reached a dead endpoint was never started.
+    if (framePosition === -1) return true;
+    const ended = this.#ended.get(to);
+    const isRetracted = ended?.withdraw(framePosition) ?? false;
+    if (ended?.hasTask === false) this.#ended.delete(to);
+    return isRetracted;
   }
 
   /** The endpoint has something to take. */
@@ -89,11 +105,7 @@ export class InProcessTransport implements Transport {
   }
 
   retract(to: Address, framePosition: number): boolean {
-    const endpoint = this.#network.endpoint(to);
-    // What never reached a dead endpoint was never started; what it held went down with it
-    // unstarted.
-    if (endpoint === undefined) return framePosition === -1;
-    return endpoint.withdraw(framePosition);
+    return this.#network.retract(to, framePosition);
   }
 
   isCongested(): boolean {

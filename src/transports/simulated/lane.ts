@@ -28,6 +28,10 @@ export class Lane {
   readonly #underWay = new Deque<UnderWay>();
   #isClosed = false;
   readonly #isDropped = (): boolean => this.#isClosed;
+  readonly #carries = (wanted: (flight: Flight) => boolean): boolean => {
+    for (const { flight } of this.#underWay) if (wanted(flight)) return true;
+    return false;
+  };
 
   constructor(world: NetworkWorld, from: Place, to: Place, stall: () => number = () => 0) {
     this.#world = world;
@@ -49,6 +53,7 @@ export class Lane {
       sizeBytes,
       causeId: world.stepId,
       isDropped: this.#isDropped,
+      isFollowedBy: this.#carries,
     };
     this.#underWay.push({ atMs, flight, load });
     if (this.#underWay.size === 1) this.#deliverFirst(0);

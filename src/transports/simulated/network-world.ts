@@ -24,6 +24,8 @@ export interface Flight {
   readonly causeId: number;
   /** The link under it has been cut: it does not arrive. */
   isDropped(): boolean;
+  /** Whether one of them that comes behind it is `wanted`: those have no step of their own yet. */
+  isFollowedBy(wanted: (flight: Flight) => boolean): boolean;
 }
 
 /** What becomes of a frame that is put on a link between nodes. */

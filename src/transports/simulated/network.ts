@@ -171,9 +171,10 @@ export class Endpoint implements Transport, Place {
 
   /** Only from a ring: nobody here knows what another node has taken. */
   retract(to: Address, framePosition: number): boolean {
+    // It was never sent: whom it was for had ended.
+    if (framePosition === -1) return true;
     const target = this.#network.lastOf(to);
-    if (target === undefined) return framePosition === -1;
-    if (target.node !== this.node) return false;
+    if (target === undefined || target.node !== this.node) return false;
     const task = target.#untaken.get(framePosition);
     if (task === undefined) return false;
     task.state = "retracted";

@@ -64,17 +64,25 @@ export class FrameQueue {
     return ticket;
   }
 
-  /** Moves waiting frames into the ring. True if there were any and none is left. */
+  /** Frames wait, and the reader has made room since it was last looked at. */
+  get hasRoomToUse(): boolean {
+    return this.#waiting.size > 0 && this.#ring !== null && this.#ring.isRoomTold;
+  }
+
+  /**
+   * Moves waiting frames into the ring as far as they have room. True if anything was moved. While
+   * some are left the reader has been asked to tell of room, and had none after that.
+   */
   flush(): boolean {
     const ring = this.#ring;
     if (ring === null || this.#waiting.size === 0) return false;
-    for (let frame = this.#waiting.peek(); frame !== undefined; frame = this.#waiting.peek()) {
-      frame.written = ring.writeFragments(frame.bytes, frame.written, this.#tracked);
-      if (frame.written < frame.bytes.byteLength) return false;
-      this.#waiting.shift();
-      if (this.#tracked) this.#remember(frame.ticket, ring.lastPosition);
+    let hasMoved = this.#moveInto(ring);
+    while (this.#waiting.size > 0) {
+      ring.awaitRoom();
+      if (!this.#moveInto(ring)) break;
+      hasMoved = true;
     }
-    return true;
+    return hasMoved;
   }
 
   retract(name: number): boolean {
@@ -84,6 +92,19 @@ export class FrameQueue {
     const before = this.#waiting.size;
     this.#waiting.retain((frame) => frame.ticket !== name || frame.written > 0);
     return this.#waiting.size < before;
+  }
+
+  #moveInto(ring: RingWriter): boolean {
+    let hasMoved = false;
+    for (let frame = this.#waiting.peek(); frame !== undefined; frame = this.#waiting.peek()) {
+      const written = ring.writeFragments(frame.bytes, frame.written, this.#tracked);
+      if (written > frame.written) hasMoved = true;
+      frame.written = written;
+      if (written < frame.bytes.byteLength) break;
+      this.#waiting.shift();
+      if (this.#tracked) this.#remember(frame.ticket, ring.lastPosition);
+    }
+    return hasMoved;
   }
 
   #remember(ticket: number, position: number): void {

@@ -40,6 +40,9 @@ export class Link {
   open(ends: LinkEnds, bell: Bell): void {
     this.#ends = ends;
     this.#bell = bell;
+    const tell = (): void => bell.ring();
+    ends.controlIn.onRoom = tell;
+    ends.tasksIn.onRoom = tell;
     this.#control.open(ends.controlOut);
     this.#tasks.open(ends.tasksOut);
   }
@@ -66,7 +69,8 @@ export class Link {
 
   hasData(): boolean {
     const ends = this.#ends;
-    return ends !== null && (ends.controlIn.hasData() || ends.tasksIn.hasData());
+    if (ends === null) return false;
+    return ends.controlIn.hasData() || ends.tasksIn.hasData() || this.#hasRoomToUse();
   }
 
   hasControlData(): boolean {
@@ -77,14 +81,15 @@ export class Link {
     return this.#ends?.tasksIn.hasData() ?? false;
   }
 
-  /** Frames that waited for room go out. */
-  flush(receiver: TransportReceiver): void {
-    if (this.#dead) return;
+  /** Frames that waited for room go out, as far as there is some. True if any did. */
+  flush(receiver: TransportReceiver): boolean {
+    if (this.#dead) return false;
     const control = this.#control.flush();
     const tasks = this.#tasks.flush();
-    if (!control && !tasks) return;
+    if (!control && !tasks) return false;
     this.#bell?.ring();
-    if (tasks || !this.#tasks.isCongested) receiver.onWritable(this.peer);
+    if (!this.#tasks.isCongested) receiver.onWritable(this.peer);
+    return true;
   }
 
   poll(receiver: TransportReceiver, frameBudget: number): boolean {
@@ -107,6 +112,10 @@ export class Link {
       return true;
     }
     return false;
+  }
+
+  #hasRoomToUse(): boolean {
+    return !this.#dead && (this.#control.hasRoomToUse || this.#tasks.hasRoomToUse);
   }
 
   /** The frame's bytes are lent to the handler, then the ring has them back. */

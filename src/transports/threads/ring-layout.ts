@@ -6,6 +6,7 @@
  *
  *   line 0   tail  int32, all bytes ever published, stored by the writer only
  *   line 1   head  int32, all bytes ever freed, stored by the reader only
+ *            then int32, 1 while the writer waits for room: the reader clears it and tells
  *   data     `capacityBytes`, a power of two, so that positions may wrap past 2^32 without a seam
  *
  * head and tail count bytes and never stop: the bytes in use are (tail - head) | 0, a place in the
@@ -32,6 +33,8 @@ import { assert } from "#engine/common/assert.ts";
 export const TAIL_INDEX = 0;
 /** Index of the head in the Int32Array over the header: one 64-byte line further. */
 export const HEAD_INDEX = 16;
+/** Whether the writer waits for room, on the line of the reader, who looks at it as it frees. */
+export const WAITING_INDEX = 17;
 
 export const RECORD_HEADER_BYTES = 8;
 export const KIND_SHIFT = 28;
@@ -77,6 +80,7 @@ export const resetRing = (buffer: SharedArrayBuffer, byteOffset: number, positio
   const positions = new Int32Array(buffer, byteOffset, HEADER_BYTES / 4);
   Atomics.store(positions, TAIL_INDEX, position | 0);
   Atomics.store(positions, HEAD_INDEX, position | 0);
+  Atomics.store(positions, WAITING_INDEX, 0);
 };
 
 export const openRing = (

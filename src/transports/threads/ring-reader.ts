@@ -27,6 +27,7 @@ import {
   STATE_TAKEN,
   STATE_UNTRACKED,
   TAIL_INDEX,
+  WAITING_INDEX,
   openRing,
   recordByteLength,
 } from "./ring-layout.ts";
@@ -47,6 +48,8 @@ export class RingReader {
   sourceView: DataView;
   start = 0;
   byteLength = 0;
+  /** The writer waited for room, and there is some. */
+  onRoom: (() => void) | null = null;
 
   readonly #positions: Int32Array;
   readonly #words: Int32Array;
@@ -199,8 +202,11 @@ export class RingReader {
     return false;
   }
 
+  /** Stores before it looks whether the writer waits, which does it the other way round. */
   #publish(): void {
     this.#publishedHead = this.#head;
     Atomics.store(this.#positions, HEAD_INDEX, this.#head);
+    if (Atomics.load(this.#positions, WAITING_INDEX) === 0) return;
+    if (Atomics.exchange(this.#positions, WAITING_INDEX, 0) === 1) this.onRoom?.();
   }
 }

@@ -28,6 +28,7 @@ import {
   STATE_RETRACTED,
   STATE_UNTRACKED,
   TAIL_INDEX,
+  WAITING_INDEX,
   openRing,
   recordByteLength,
   ringMaxInPlaceBytes,
@@ -158,6 +159,16 @@ export class RingWriter {
     const stateWord = ((start & (this.#capacityBytes - 1)) >>> 2) + 1;
     const before = Atomics.compareExchange(this.#words, stateWord, STATE_READY, STATE_RETRACTED);
     return before === STATE_READY;
+  }
+
+  /** Asks the reader to tell once it has freed something: write once more before you rely on it. */
+  awaitRoom(): void {
+    Atomics.store(this.#positions, WAITING_INDEX, 1);
+  }
+
+  /** Nobody will tell of room: it was told already, or not asked for. */
+  get isRoomTold(): boolean {
+    return Atomics.load(this.#positions, WAITING_INDEX) === 0;
   }
 
   /** True when the reader has freed everything published, and has made that known. */

@@ -12,6 +12,7 @@ import type { Piscina } from "piscina";
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import { thrownSummary } from "#engine/common/thrown.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
@@ -201,7 +202,7 @@ export class ThreadLauncher implements Launcher {
     assert(worker !== undefined, "a pool with a task has a thread");
     this.#watch(slot, worker);
     booted.catch((error: unknown) => {
-      slot.failure ??= { type: "failedToStart", message: messageOf(error) };
+      slot.failure ??= { type: "failedToStart", message: thrownSummary(error) };
       void worker.terminate();
     });
   }
@@ -279,12 +280,8 @@ function exitOf(slot: Slot, code: number): WorkerExit {
 }
 
 function failureOf(error: unknown, wasReady: boolean): WorkerExit {
-  const message = messageOf(error);
+  const message = thrownSummary(error);
   const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
   if (code === "ERR_WORKER_OUT_OF_MEMORY") return { type: "outOfMemory", message };
   return wasReady ? { type: "uncaught", message } : { type: "failedToStart", message };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

@@ -105,7 +105,7 @@ export class ThreadTransport implements Transport {
     let worked = false;
     for (let i = 0; i < this.#links.length; i++) {
       const link = this.#links[i] as Link;
-      link.flush(receiver);
+      if (link.flush(receiver)) worked = true;
       if (link.poll(receiver, frameBudget)) worked = true;
     }
     return worked;

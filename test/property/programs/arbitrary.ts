@@ -9,6 +9,7 @@ export interface ProgramLimits {
   readonly actorsMax?: number;
   /** Of a large value: more than fits a message, where values may lie in the arena. */
   readonly largeBytes?: number;
+  readonly cancels?: boolean;
 }
 
 const place = fc.nat(7);
@@ -19,6 +20,7 @@ const actor = fc.nat(1);
 
 export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
   const { stepsMax = 14, depthMax = 2, actorsMax = 2, largeBytes = 3_000 } = limits;
+  const { cancels = true } = limits;
   const bytes = fc.oneof(
     { weight: 4, arbitrary: fc.constant(0) },
     { weight: 2, arbitrary: fc.nat(200) },
@@ -27,7 +29,7 @@ export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
   return fc.record({
     actorCount: fc.nat(actorsMax),
     killsActors: fc.boolean(),
-    body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true }),
+    body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels }),
   });
 }
 
@@ -36,6 +38,7 @@ interface Shape {
   readonly stepsMax: number;
   readonly bytes: fc.Arbitrary<number>;
   readonly isDriver: boolean;
+  readonly cancels: boolean;
 }
 
 function bodies(shape: Shape): fc.Arbitrary<Body> {
@@ -46,6 +49,7 @@ function bodies(shape: Shape): fc.Arbitrary<Body> {
     n: fc.nat(99),
     returns: places,
     bytes,
+    firstGood: fc.constantFrom(0, 0, 0, 1, 2),
   });
   const failure = fc.record({
     type: fc.constant("throw" as const),
@@ -58,7 +62,15 @@ function bodies(shape: Shape): fc.Arbitrary<Body> {
   return fc.record({ steps, result });
 }
 
-function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step> {
+const cancelStep: fc.Arbitrary<Step> = fc.record({
+  op: fc.constant("cancel" as const),
+  of: place,
+  force: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.boolean()),
+  afterMs: fc.oneof(fc.constant(0), fc.nat(6)),
+  recursive: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.boolean()),
+});
+
+function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitrary<Step> {
   const n = fc.nat(99);
   const ms = fc.oneof(fc.nat(3), fc.nat(40));
   const of = <O extends string>(op: O): fc.Arbitrary<O> => fc.constant(op);
@@ -97,18 +109,35 @@ function stepOf({ depth, stepsMax, bytes, isDriver }: Shape): fc.Arbitrary<Step>
         count: fc.integer({ min: 1, max: 8 }),
         ms: fc.oneof(fc.constant(0), ms),
         direct: places,
+        awaited: places,
       }),
     },
     { weight: 1, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
+    ...(cancels ? [{ weight: 2, arbitrary: cancelStep }] : []),
   ];
   if (depth === 0) return fc.oneof(...small);
   const task = fc.record({
     op: of("task"),
-    body: bodies({ depth: depth - 1, stepsMax: Math.ceil(stepsMax / 2), bytes, isDriver: false }),
+    body: bodies({
+      depth: depth - 1,
+      stepsMax: Math.ceil(stepsMax / 2),
+      bytes,
+      isDriver: false,
+      cancels,
+    }),
     direct: places,
     nested: places,
     cpus: fc.constantFrom(1 as const, 0.5 as const, 2 as const, 0 as const),
     returns: fc.constantFrom(1 as const, 1 as const, 2 as const),
+    maxRetries: fc.constantFrom(0 as const, 1 as const, 3 as const),
+    retryExceptions: fc.constantFrom(
+      false,
+      false,
+      true,
+      "matching" as const,
+      "class" as const,
+      "other" as const,
+    ),
   });
   const relay = { weight: 2, arbitrary: relays(bytes) };
   return fc.oneof({ weight: 8, arbitrary: task }, relay, ...small);
@@ -133,9 +162,10 @@ function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
     .map(({ puts, keep, callMs, sleepMs, drops, recalls, returns, ...rest }): Step => {
       const made: Body = {
         steps: puts.map(({ n, bytes: size }) => ({ op: "put", n, nested: [], bytes: size })),
-        result: { type: "value", n: 0, returns: puts.map((_, i) => i), bytes: 0 },
+        result: { type: "value", n: 0, returns: puts.map((_, i) => i), bytes: 0, firstGood: 0 },
       };
-      const task = { op: "task", direct: [], nested: [], cpus: 1, returns: 1 } as const;
+      const retry = { maxRetries: 1, retryExceptions: false } as const;
+      const task = { op: "task", direct: [], nested: [], cpus: 1, returns: 1, ...retry } as const;
       // Behind the ref of the task come those that were inside of its value.
       const given = puts.map((_, i) => i + 1);
       const call = { op: "call", actor: rest.actor, direct: [], keep, ms: callMs } as const;
@@ -147,6 +177,7 @@ function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       ];
       if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
       if (drops) steps.push({ op: "drop", of: 1 });
-      return { ...task, body: { steps, result: { type: "value", n: 1, returns, bytes: 0 } } };
+      const result = { type: "value", n: 1, returns, bytes: 0, firstGood: 0 } as const;
+      return { ...task, body: { steps, result } };
     });
 }

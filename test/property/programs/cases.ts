@@ -7,7 +7,7 @@ import { choices, faults } from "#sim/fast-check.ts";
 import type { Fault } from "#sim/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
 import { programs } from "./arbitrary.ts";
-import type { Program } from "./description.ts";
+import type { Body, Program, Step } from "./description.ts";
 
 export interface Case {
   readonly options: SimOptions;
@@ -22,6 +22,8 @@ const settings = fc.record({
   pendingLeaseRequestsMax: fc.constantFrom(10, 1),
   idleLeaseMs: fc.constantFrom(500, 5),
   leaseTurnMs: fc.constantFrom(500, 10, 1),
+  forceGraceMs: fc.constantFrom(100, 10, 0),
+  deadlockProbeMs: fc.constantFrom(200, 1),
 });
 
 /** Most programs are over in so many virtual milliseconds. */
@@ -33,7 +35,7 @@ export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbit
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
-      numCpus: fc.constantFrom(2, 3, 4),
+      numCpus: fc.constantFrom(2, 1, 3, 4),
       systemConfig: settings,
       plan: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 2, arbitrary: plan }),
       order: choices(),
@@ -48,6 +50,16 @@ export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbit
         choicesOnly: true,
         init: { numCpus, systemConfig },
       },
-      program,
+      program: { ...program, body: onOneNode(program.body, numCpus) },
     }));
+}
+
+/** No task asks for more than a node has: it would wait for ever. */
+function onOneNode({ steps, result }: Body, numCpus: number): Body {
+  const fitting = steps.map((step): Step => {
+    if (step.op !== "task") return step;
+    const cpus = step.cpus > numCpus ? 1 : step.cpus;
+    return { ...step, cpus, body: onOneNode(step.body, numCpus) };
+  });
+  return { steps: fitting, result };
 }

@@ -27,14 +27,21 @@ export type Step =
       readonly nested: readonly number[];
       readonly cpus: 0 | 0.5 | 1 | 2;
       readonly returns: 1 | 2;
+      readonly maxRetries: 0 | 1 | 3;
+      /** `matching` and `class` match what bodies throw themselves, `other` does not. */
+      readonly retryExceptions: boolean | "matching" | "class" | "other";
     }
-  /** As many short tasks of one kind, with the numbers n, n + 1 … of their own. */
+  /**
+   * As many short tasks of one kind, with the numbers n, n + 1 … of their own. The last one waits
+   * for `awaited`: what is pushed behind it must not wait with it.
+   */
   | {
       readonly op: "burst";
       readonly n: number;
       readonly count: number;
       readonly ms: number;
       readonly direct: readonly number[];
+      readonly awaited: readonly number[];
     }
   /** A call of one of the driver's actors; `keep`: it holds on to what is nested. */
   | {
@@ -55,6 +62,14 @@ export type Step =
       readonly count: number;
       readonly timeoutMs: number | null;
     }
+  /** Of the call that makes it, if that has not ended by then. */
+  | {
+      readonly op: "cancel";
+      readonly of: number;
+      readonly afterMs: number;
+      readonly force: boolean;
+      readonly recursive: boolean;
+    }
   | { readonly op: "drop"; readonly of: number }
   | { readonly op: "sleep"; readonly ms: number };
 
@@ -66,6 +81,8 @@ export type Result =
       /** Refs that the result names. */
       readonly returns: readonly number[];
       readonly bytes: number;
+      /** Attempts of the task before this one fail. */
+      readonly firstGood: number;
     };
 
 export interface Program {
@@ -80,18 +97,41 @@ export interface Program {
  * several failed arguments the first one counts), or what the engine says it lost.
  */
 export type Outcome =
-  | { readonly n: number; readonly refs: readonly Outcome[]; readonly bytes: number }
-  | { readonly errors: readonly string[] }
+  | {
+      readonly n: number;
+      readonly refs: readonly Outcome[];
+      readonly bytes: number;
+      readonly mayBeCancelled?: true;
+    }
+  | { readonly errors: readonly string[]; readonly mayBeCancelled?: true }
   | { readonly system: string };
+
+/** Whether a thread may be ended for one of its tasks, and cost others: as a fault would. */
+export function cancelsByForce({ steps }: Body): boolean {
+  return steps.some((step) => {
+    return (
+      (step.op === "cancel" && step.force) || (step.op === "task" && cancelsByForce(step.body))
+    );
+  });
+}
 
 /** Thrown by a recall of a call that never ran, for want of an argument. */
 export const notKept = "not kept";
 
+/** Thrown by an attempt before the first good one. */
+export const tooEarly = "too early";
+
 /** The same everywhere but for what faults took. */
 export function agrees(expected: Outcome, got: Outcome, faultsAllowed: boolean): boolean {
-  if ("system" in got) return faultsAllowed;
-  if (faultsAllowed && "errors" in got && got.errors.includes(notKept)) return true;
+  // A fault costs an attempt, and so another retry or one error less.
+  if (faultsAllowed && [expected, got].some(isTooEarly)) return true;
   if ("system" in expected) return false;
+  const mayBeCancelled = expected.mayBeCancelled === true;
+  if ("system" in got) {
+    return faultsAllowed || (mayBeCancelled && got.system === "TaskCancelledError");
+  }
+  const mayBeLost = faultsAllowed || mayBeCancelled;
+  if (mayBeLost && "errors" in got && got.errors.includes(notKept)) return true;
   if ("errors" in got) {
     return "errors" in expected && got.errors.every((text) => expected.errors.includes(text));
   }
@@ -99,4 +139,8 @@ export function agrees(expected: Outcome, got: Outcome, faultsAllowed: boolean):
   if (expected.n !== got.n || expected.bytes !== got.bytes) return false;
   if (expected.refs.length !== got.refs.length) return false;
   return expected.refs.every((inner, i) => agrees(inner, got.refs[i] as Outcome, faultsAllowed));
+}
+
+function isTooEarly(outcome: Outcome): boolean {
+  return "errors" in outcome && outcome.errors.includes(tooEarly);
 }

@@ -1,10 +1,19 @@
 /** Executes a program's description through the public API, wherever a runtime runs. */
 import { kill } from "#api/actors.ts";
+import { cancel } from "#api/cancel.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
+import { getRuntimeContext } from "#api/runtime-context.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
-import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import {
+  type Body,
+  notKept,
+  type Outcome,
+  type Program,
+  type Step,
+  tooEarly,
+} from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
 interface Rich {
@@ -61,10 +70,16 @@ class Keeper {
 }
 
 const KeeperActor = remote(Keeper);
+const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
 
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
 });
+const exceptions = {
+  matching: (error: unknown) => error instanceof RangeError,
+  class: [RangeError],
+  other: [SyntaxError],
+};
 const runTaskOfTwo = remote(
   { numReturns: 2 },
   async (head: Head, ...direct: Value[]): Promise<[Value, number]> => {
@@ -73,17 +88,37 @@ const runTaskOfTwo = remote(
   },
 );
 
+interface ShortHead {
+  readonly n: number;
+  readonly ms: number;
+  readonly awaited: readonly Ref[];
+}
+
 const runShortTask = remote(
-  (n: number, ms: number, ...direct: Value[]): number | Promise<number> => {
+  ({ n, ms, awaited }: ShortHead, ...direct: Value[]): number | Promise<number> => {
     for (const value of direct) dispose(refsIn(value));
     const result = numberOfBody(n, direct.map(numberIn));
+    if (awaited.length > 0) return addAwaited(result, awaited);
     return ms === 0 ? result : sleep(ms).then(() => result);
   },
 );
 
+async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
+  try {
+    const values = await get(refs);
+    for (const value of values) dispose(refsIn(value));
+    return numberOfBody(n, values.map(numberIn));
+  } finally {
+    dispose(refs);
+  }
+}
+
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
-  const actors = Array.from({ length: program.actorCount }, () => KeeperActor.remote());
+  const actors = Array.from({ length: program.actorCount }, (_, i) =>
+    // Every other one has calls that wait at the actor itself.
+    (i % 2 === 0 ? KeeperActor : OneCallKeeper).remote(),
+  );
   const { body } = program;
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
   const refs = await running.toLastStep();
@@ -97,6 +132,8 @@ export async function execute(program: Program): Promise<Outcome[]> {
 class Running {
   readonly #head: Head;
   readonly #isDriver: boolean;
+  /** Another attempt is another caller: its calls and children are its own. */
+  readonly #caller: string;
   readonly #slots: Slot[] = [];
   readonly #calls: { readonly actor: number; readonly seq: number }[] = [];
   #childCount = 0;
@@ -104,6 +141,7 @@ class Running {
   constructor(head: Head, direct: readonly Value[] | null) {
     this.#head = head;
     this.#isDriver = direct === null;
+    this.#caller = this.#isDriver ? head.caller : `${head.caller}#${attemptNumber()}`;
     for (const ref of head.nested) this.#slots.push({ ref });
     for (const value of direct ?? []) this.#addValue(value);
   }
@@ -121,10 +159,12 @@ class Running {
 
   async toEnd(): Promise<Value> {
     const { result } = this.#head.body;
+    const attempt = attemptNumber();
     let returned: Ref[] = [];
     try {
       await this.toLastStep();
       if (result.type === "throw") throw new RangeError(result.text);
+      if (attempt < result.firstGood) throw new RangeError(tooEarly);
       returned = pickSome(this.#refs(), result.returns);
       const ns = this.#slots.flatMap((slot) => ("n" in slot ? [slot.n] : []));
       return valueOf(numberOfBody(result.n, ns), returned, result.bytes);
@@ -144,9 +184,12 @@ class Running {
       case "task":
         return this.#submit(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
       case "burst": {
+        const { count, ms } = step;
         const direct = pickSome(refs, step.direct);
-        for (let i = 0; i < step.count; i++) {
-          this.#add(runShortTask.remote(step.n + i, step.ms, ...direct) as Ref);
+        const waitedFor = pickSome(refs, step.awaited);
+        for (let i = 0; i < count; i++) {
+          const awaited = i === count - 1 ? waitedFor : [];
+          this.#add(runShortTask.remote({ n: step.n + i, ms, awaited }, ...direct) as Ref);
         }
         return;
       }
@@ -168,16 +211,22 @@ class Running {
         dispose([ref]);
         return;
       }
+      case "cancel": {
+        const ref = pick(refs, step.of);
+        return ref === undefined ? undefined : cancelCall(ref, step);
+      }
       case "sleep":
         return sleep(step.ms);
     }
   }
 
   #submit(step: Extract<Step, { op: "task" }>, direct: Ref[], nested: Ref[]): void {
-    const { caller, actors } = this.#head;
-    const child = `${caller}.${this.#childCount++}`;
+    const { actors } = this.#head;
+    const child = `${this.#caller}.${this.#childCount++}`;
     const head = { caller: child, body: step.body, nested, actors };
-    const options = { numCpus: step.cpus };
+    const { cpus, maxRetries, retryExceptions: given } = step;
+    const retryExceptions = typeof given === "boolean" ? given : exceptions[given];
+    const options = { numCpus: cpus, maxRetries, retryExceptions };
     if (step.returns === 1) {
       this.#add(runTask.options(options).remote(head, ...direct) as Ref);
     } else {
@@ -187,7 +236,8 @@ class Running {
   }
 
   #call(step: Extract<Step, { op: "call" }>, direct: Ref[], nested: Ref[]): void {
-    const { caller, actors } = this.#head;
+    const { actors } = this.#head;
+    const caller = this.#caller;
     const handle = pick(actors, step.actor);
     if (handle === undefined) return;
     const seq = this.#calls.length;
@@ -197,7 +247,8 @@ class Running {
   }
 
   #recall(actor: number, at: number): void {
-    const { caller, actors } = this.#head;
+    const { actors } = this.#head;
+    const caller = this.#caller;
     const ofActor = this.#calls.filter((call) => call.actor === actor % actors.length);
     const call = pick(ofActor, at);
     if (call === undefined) return;
@@ -228,6 +279,18 @@ class Running {
   #addValue(value: Value): void {
     this.#slots.push({ n: numberIn(value) });
     for (const ref of refsIn(value)) this.#slots.push({ ref });
+  }
+}
+
+/** Force is refused for calls of actors. */
+async function cancelCall(ref: Ref, step: Extract<Step, { op: "cancel" }>): Promise<void> {
+  const { afterMs, force, recursive } = step;
+  if (afterMs > 0) await sleep(afterMs);
+  try {
+    await cancel(ref, { force, recursive });
+  } catch (error) {
+    if (!force || !(error instanceof TypeError)) throw error;
+    await cancel(ref, { recursive });
   }
 }
 
@@ -305,6 +368,10 @@ function dispose(refs: readonly Ref[]): void {
 
 function distinct(refs: readonly Ref[]): Ref[] {
   return [...new Map(refs.map((ref) => [ref.id, ref])).values()];
+}
+
+function attemptNumber(): number {
+  return getRuntimeContext().attemptNumber;
 }
 
 function sleep(ms: number): Promise<void> {

@@ -2,13 +2,30 @@
  * The sequential reference interpreter (oracle 18): what a program comes to, computed in the order
  * of its text, without time, nodes or faults.
  */
-import { type Body, notKept, type Outcome, type Program, type Step } from "./description.ts";
+import {
+  type Body,
+  notKept,
+  type Outcome,
+  type Program,
+  type Step,
+  tooEarly,
+} from "./description.ts";
 import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
 
-/** A value or failure that a ref names. */
-type Cell =
+/**
+ * An execution, and those whose values it needs: a cancel of any of them, wherever in the text, may
+ * come in time.
+ */
+interface Origin {
+  isCancelled: boolean;
+  readonly needs: Origin[];
+}
+
+/** A value or failure that a ref names; without an origin, one that was put. */
+type Cell = (
   | { readonly n: number; readonly refs: readonly Cell[]; readonly bytes: number }
-  | { readonly errors: readonly string[] };
+  | { readonly errors: readonly string[] }
+) & { readonly origin?: Origin };
 type ValueCell = Extract<Cell, { n: number }>;
 type Slot = { readonly type: "ref" | "value"; readonly cell: Cell };
 
@@ -22,7 +39,8 @@ class Failed {
 
 export function interpret(program: Program): Outcome[] {
   const { actorCount } = program;
-  const body: BodyState = { slots: [], actorCount, calls: [], isDriver: true };
+  const origin = originOf([]);
+  const body: BodyState = { slots: [], actorCount, calls: [], isDriver: true, origin };
   for (const step of program.body.steps) {
     try {
       runStep(step, body);
@@ -35,14 +53,27 @@ export function interpret(program: Program): Outcome[] {
 }
 
 function outcomeOf(cell: Cell): Outcome {
-  if ("errors" in cell) return cell;
-  return { n: cell.n, refs: cell.refs.map(outcomeOf), bytes: cell.bytes };
+  const may = mayBeCancelled(cell.origin, new Set()) ? { mayBeCancelled: true as const } : {};
+  if ("errors" in cell) return { errors: cell.errors, ...may };
+  return { n: cell.n, refs: cell.refs.map(outcomeOf), bytes: cell.bytes, ...may };
+}
+
+function mayBeCancelled(origin: Origin | undefined, seen: Set<Origin>): boolean {
+  if (origin === undefined || seen.has(origin)) return false;
+  seen.add(origin);
+  return origin.isCancelled || origin.needs.some((needed) => mayBeCancelled(needed, seen));
+}
+
+function originOf(cells: readonly Cell[]): Origin {
+  const needs = cells.flatMap(({ origin }) => (origin === undefined ? [] : [origin]));
+  return { isCancelled: false, needs };
 }
 
 interface Call {
   readonly actor: number;
   /** Null: it did not run. */
   readonly kept: readonly Cell[] | null;
+  readonly origin: Origin;
 }
 
 interface BodyState {
@@ -51,6 +82,7 @@ interface BodyState {
   /** Of this body, in order. */
   readonly calls: Call[];
   readonly isDriver: boolean;
+  readonly origin: Origin;
 }
 
 function runStep(step: Step, body: BodyState): void {
@@ -64,18 +96,22 @@ function runStep(step: Step, body: BodyState): void {
       add({ n: step.n, refs: cells(step.nested), bytes: step.bytes });
       return;
     case "task": {
-      const outcome = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const { result } = step.body;
+      const isGood = result.type === "throw" || result.firstGood <= retriesOf(step);
+      const ran = runTask(step.body, cells(step.direct), cells(step.nested), actorCount);
+      const { origin } = ran;
+      const early = { errors: [tooEarly], ...of(origin) };
+      const outcome = isGood || "errors" in ran ? ran : early;
       add(outcome);
       if (step.returns === 1) return;
-      add("errors" in outcome ? outcome : { n: outcome.n + 1, refs: [], bytes: 0 });
+      add("errors" in outcome ? outcome : { n: outcome.n + 1, refs: [], bytes: 0, ...of(origin) });
       return;
     }
     case "burst": {
       const direct = cells(step.direct);
-      const failed = errorsOf(direct);
-      const ns = (direct as ValueCell[]).map(({ n }) => n);
+      const awaited = cells(step.awaited);
       for (let i = 0; i < step.count; i++) {
-        add(failed ?? { n: numberOfBody(step.n + i, ns), refs: [], bytes: 0 });
+        add(runShortTask(step.n + i, direct, i === step.count - 1 ? awaited : []));
       }
       return;
     }
@@ -85,9 +121,11 @@ function runStep(step: Step, body: BodyState): void {
       const nested = cells(step.nested);
       const failed = errorsOf(direct);
       const kept = step.keep ? nested : [];
-      calls.push({ actor: step.actor % actorCount, kept: failed === null ? kept : null });
+      const origin = originOf(direct);
+      calls.push({ actor: step.actor % actorCount, kept: failed === null ? kept : null, origin });
       const ns = (direct as ValueCell[]).map(({ n }) => n);
-      add(failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 });
+      const outcome = failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 };
+      add({ ...outcome, origin });
       return;
     }
     case "recall": {
@@ -95,7 +133,10 @@ function runStep(step: Step, body: BodyState): void {
       const call = pick(ofActor, step.call);
       if (call === undefined) return;
       const { kept } = call;
-      add(kept === null ? { errors: [notKept] } : { n: kept.length, refs: kept, bytes: 0 });
+      const origin = { isCancelled: false, needs: [call.origin] };
+      const outcome =
+        kept === null ? { errors: [notKept] } : { n: kept.length, refs: kept, bytes: 0 };
+      add({ ...outcome, origin });
       return;
     }
     case "get":
@@ -105,13 +146,38 @@ function runStep(step: Step, body: BodyState): void {
       if (slot !== undefined) slots.splice(slots.indexOf(slot), 1);
       return;
     }
+    case "cancel": {
+      const origin = pick(refs, step.of)?.cell.origin;
+      if (origin !== undefined) origin.isCancelled = true;
+      return;
+    }
     case "wait":
     case "sleep":
   }
 }
 
+function runShortTask(n: number, direct: readonly Cell[], awaited: readonly Cell[]): Cell {
+  const origin = originOf([...direct, ...awaited]);
+  const failed = errorsOf(direct) ?? errorsOf(awaited);
+  if (failed !== null) return { ...failed, origin };
+  const numbers = (cells: readonly Cell[]): number[] =>
+    (cells as readonly ValueCell[]).map((cell) => cell.n);
+  return {
+    n: numberOfBody(numberOfBody(n, numbers(direct)), numbers(awaited)),
+    refs: [],
+    bytes: 0,
+    origin,
+  };
+}
+
+/** How often it may run again for what its body throws. */
+function retriesOf({ maxRetries, retryExceptions }: Extract<Step, { op: "task" }>): number {
+  return retryExceptions === false || retryExceptions === "other" ? 0 : maxRetries;
+}
+
 function runGet(of: readonly Cell[], timeoutMs: number | null, body: BodyState): void {
   if (timeoutMs !== null) return;
+  body.origin.needs.push(...originOf(of).needs);
   const failed = errorsOf(of);
   if (failed !== null) throw new Failed(failed.errors);
   if (body.isDriver) return;
@@ -124,19 +190,20 @@ function addValue(cell: ValueCell, slots: Slot[]): void {
 }
 
 function runTask(body: Body, direct: Cell[], nested: Cell[], actorCount: number): Cell {
+  const origin = originOf(direct);
   const failed = errorsOf(direct);
-  if (failed !== null) return failed;
+  if (failed !== null) return { ...failed, origin };
   const slots: Slot[] = nested.map((cell) => ({ type: "ref", cell }));
   for (const cell of direct as ValueCell[]) addValue(cell, slots);
-  const state: BodyState = { slots, actorCount, calls: [], isDriver: false };
+  const state: BodyState = { slots, actorCount, calls: [], isDriver: false, origin };
   try {
     for (const step of body.steps) runStep(step, state);
   } catch (error) {
-    if (error instanceof Failed) return { errors: error.errors };
+    if (error instanceof Failed) return { errors: error.errors, origin };
     throw error;
   }
   const { result } = body;
-  if (result.type === "throw") return { errors: [result.text] };
+  if (result.type === "throw") return { errors: [result.text], origin };
   const refSlots = slots.filter(({ type }) => type === "ref");
   const values = slots.filter(({ type }) => type === "value").map(({ cell }) => cell as ValueCell);
   const ns = values.map(({ n }) => n);
@@ -144,7 +211,12 @@ function runTask(body: Body, direct: Cell[], nested: Cell[], actorCount: number)
     n: numberOfBody(result.n, ns),
     refs: pickSome(refSlots, result.returns).map(({ cell }) => cell),
     bytes: result.bytes,
+    origin,
   };
+}
+
+function of(origin: Origin | undefined): { readonly origin?: Origin } {
+  return origin === undefined ? {} : { origin };
 }
 
 function errorsOf(cells: readonly Cell[]): { errors: readonly string[] } | null {

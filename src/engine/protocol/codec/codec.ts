@@ -72,6 +72,21 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   heartbeatAck: 51,
   resourceView: 52,
   nodeDied: 53,
+  probeObject: 64,
+  probeTask: 65,
+  listState: 66,
+  collectState: 67,
+  stateCollected: 68,
+  stateListed: 69,
+  listCluster: 70,
+  clusterListed: 71,
+  cancelTask: 80,
+  taskStarted: 81,
+  cancelObject: 82,
+  cancelTaken: 83,
+  stopLeasedWorker: 84,
+  doomLease: 85,
+  doomedEnded: 86,
 };
 
 const headBytes = 2;

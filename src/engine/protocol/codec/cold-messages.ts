@@ -4,16 +4,17 @@
  */
 import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
-  ActorLifeState,
   ActorRegistration,
   ActorSpec,
   FailedCreation,
   GcsMessage,
   NodeState,
 } from "#engine/protocol/gcs.ts";
+import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { HoldId, HoldMessage, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Field } from "./field.ts";
 import {
@@ -24,7 +25,6 @@ import {
   messageOf,
   nullable,
   nullableId,
-  oneOf,
   record,
   text,
   u16,
@@ -37,9 +37,11 @@ import {
   errorField,
   heldRefsField,
   labelsField,
+  lifeStateField,
   resourcesField,
   strategyField,
 } from "./shared-fields.ts";
+import { stateMessages } from "./state-messages.ts";
 
 export type HotMessageType =
   | "pushTask"
@@ -65,15 +67,19 @@ const nullableError = nullable(errorField);
 
 const objectName = record<ObjectName>({ serial: u48, index: u16 });
 
-const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
+const waitStamp = record<WaitStamp>({ workerId, blockSeq: u48 });
 
-const lifeState = oneOf<ActorLifeState>({
-  DEPENDENCIES_UNREADY: 0,
-  PENDING_CREATION: 1,
-  ALIVE: 2,
-  RESTARTING: 3,
-  DEAD: 4,
+const probe = record<WaitProbe>({
+  owner: workerId,
+  serial: u48,
+  round: u32,
+  yields: bool,
+  path: list(waitStamp, 7),
+  expected: list(waitStamp, 7),
+  lines: list(text),
 });
+
+const extent = record<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
 
 const registration = record<ActorRegistration>({
   actorId,
@@ -112,6 +118,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
     nodeId,
     address: text,
     hostname: text,
+    isHead: bool,
     resources: resourcesField,
     labels: labelsField,
   }),
@@ -131,14 +138,20 @@ const gcsMessages: MessageFields<GcsMessage> = {
   actorState: messageOf("actorState", {
     actorId,
     version: anyNumber,
-    state: lifeState,
+    state: lifeStateField,
     incarnation: anyNumber,
     workerId: nullableId<WorkerId>(),
     death: nullableFailure,
     pendingReason: text,
+    infeasible: bool,
   }),
   createActor: messageOf("createActor", { incarnation: anyNumber, spec }),
-  actorPending: messageOf("actorPending", { actorId, incarnation: anyNumber, reason: text }),
+  actorPending: messageOf("actorPending", {
+    actorId,
+    incarnation: anyNumber,
+    reason: text,
+    infeasible: bool,
+  }),
   constructActor: messageOf("constructActor", {
     incarnation: anyNumber,
     gpuIds: list(anyNumber),
@@ -184,6 +197,21 @@ const holdMessages: MessageFields<HoldMessage> = {
   holdsQueried: messageOf("holdsQueried", { maker: workerId }),
 };
 
+const cancelMessages: MessageFields<CancelMessage> = {
+  cancelTask: messageOf("cancelTask", { stream: u48, seq: u48, force: bool, recursive: bool }),
+  taskStarted: messageOf("taskStarted", { stream: u48, seq: u48 }),
+  cancelObject: messageOf("cancelObject", {
+    requestId: anyNumber,
+    object: objectName,
+    force: bool,
+    recursive: bool,
+  }),
+  cancelTaken: messageOf("cancelTaken", { requestId: anyNumber, refused: bool }),
+  stopLeasedWorker: messageOf("stopLeasedWorker", { leaseId: u48, reason: text }),
+  doomLease: messageOf("doomLease", { owner: workerId }),
+  doomedEnded: messageOf("doomedEnded", { owner: workerId }),
+};
+
 export const coldMessages: MessageFields<ColdMessage> = {
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
@@ -207,6 +235,10 @@ export const coldMessages: MessageFields<ColdMessage> = {
     error: nullableError,
   }),
   freeArena: messageOf("freeArena", { extents: list(extent, 16) }),
+  probeObject: messageOf("probeObject", { object: objectName, probe }),
+  probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
+  ...stateMessages,
   ...holdMessages,
   ...gcsMessages,
+  ...cancelMessages,
 };

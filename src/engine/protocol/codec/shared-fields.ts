@@ -3,6 +3,7 @@ import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
+import type { ActorLifeState } from "#engine/protocol/gcs.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
 import { unreachable } from "#engine/common/assert.ts";
@@ -28,6 +29,10 @@ const errorType = oneOf<ErrorType>({
   SERIALIZATION: 12,
   GET_TIMEOUT: 13,
   NODE_DIED: 14,
+  OBJECT_RECONSTRUCTION_FAILED: 15,
+  DEADLOCK: 16,
+  TASK_CANCELLED: 17,
+  TASK_TIMEOUT: 18,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({
@@ -40,6 +45,14 @@ export const errorField: Field<EngineError> = record<EngineError>({
 export const resourcesField: Field<ResourceRequest> = mapOf(anyNumber);
 
 export const labelsField = mapOf(text);
+
+export const lifeStateField = oneOf<ActorLifeState>({
+  DEPENDENCIES_UNREADY: 0,
+  PENDING_CREATION: 1,
+  ALIVE: 2,
+  RESTARTING: 3,
+  DEAD: 4,
+});
 
 export const descriptorField: Field<FunctionDescriptor> = record<FunctionDescriptor>({
   moduleUrl: text,
@@ -57,6 +70,7 @@ export const definitionField: Field<FunctionDefinition> = record<FunctionDefinit
   taskName: text,
   numReturns: anyNumber,
   resources: resourcesField,
+  timeoutMs: anyNumber,
 });
 
 /** An id of a byte at least, and three numbers. */

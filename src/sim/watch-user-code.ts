@@ -1,10 +1,11 @@
-/** User code of a simulated worker, with every start and end of a task shown to the oracles. */
+/** User code of a worker, with every start and end of a task shown to the oracles. */
 import { taskIdHex } from "#engine/common/ids.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 
 export interface UserCodeWatch {
+  /** What it throws fails the task. */
   onStarted(task: IncomingTask): void;
   /** Its returns by position, or its failure alone. */
   onEnded(task: IncomingTask, outcomes: readonly Outcome[]): void;
@@ -25,11 +26,18 @@ export class WatchedUserCode implements UserCode {
     task: IncomingTask,
     actor: ActorInstance | null,
   ): PreparedCall | Promise<PreparedCall> {
-    this.#watch.onStarted(task);
-    const prepared = this.#userCode.prepareTask(task, actor);
-    return prepared instanceof Promise
-      ? prepared.then((call) => new WatchedCall(call, task, this.#watch))
-      : new WatchedCall(prepared, task, this.#watch);
+    const watched = (call: PreparedCall): PreparedCall => new WatchedCall(call, task, this.#watch);
+    const neverRan = (error: unknown): never => {
+      this.#watch.onEnded(task, []);
+      throw error;
+    };
+    try {
+      this.#watch.onStarted(task);
+      const prepared = this.#userCode.prepareTask(task, actor);
+      return prepared instanceof Promise ? prepared.then(watched, neverRan) : watched(prepared);
+    } catch (error) {
+      return neverRan(error);
+    }
   }
 
   async prepareConstructor(actor: IncomingActor): Promise<PreparedCall> {

@@ -1,0 +1,260 @@
+/**
+ * What this process tells of its objects and tasks when its raylet asks.
+ *
+ * State:  none: all is read from the other parts.
+ * In/out: CollectState → StateCollected, in pages.
+ * Bounds: the limit of the request, at most `stateRowsMax` rows.
+ * Errors: none. An object that has a value, no name and no bytes in the arena is listed only where
+ *         creation sites are recorded: nothing but its JS ref knows of it.
+ * Source: Ray core_worker GetCoreWorkerStats, state API.
+ */
+import {
+  type StateListed,
+  noClusterRows,
+  type ClusterListed,
+  type CollectState,
+  type LiveTaskState,
+  noStateRows,
+  type ObjectRow,
+  type ReferenceType,
+  statePages,
+  type StateRows,
+  stateRowsMax,
+  type TaskRow,
+} from "#engine/protocol/state.ts";
+import { FailedValue, InlineValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import { ActorClient, type ActorSubmitter } from "./actor-submitter.ts";
+import { specialsOf } from "./contained-refs.ts";
+import type { GetRequest, MemoryStore } from "./memory-store.ts";
+import { type ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { ObjectTable } from "./object-table.ts";
+import { pendingReason } from "./pending-reason.ts";
+import type { Out, ProcessContext } from "./process-context.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
+import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { ObjectRecovery } from "./object-recovery.ts";
+import type { TaskRetries } from "./task-retries.ts";
+import type { TaskSubmitter } from "./task-submitter.ts";
+import { taskOf } from "./wait-edges.ts";
+
+export interface StateParts {
+  readonly context: ProcessContext;
+  readonly references: ReferenceCounter;
+  readonly objects: ObjectTable;
+  readonly actors: ActorSubmitter;
+  readonly submitter: TaskSubmitter;
+  readonly retries: TaskRetries;
+  readonly recovery: ObjectRecovery;
+  readonly receiver: TaskReceiver;
+  readonly memoryStore: MemoryStore;
+}
+
+export class StateReader {
+  readonly #parts: StateParts;
+
+  constructor(parts: StateParts) {
+    this.#parts = parts;
+  }
+
+  onCollectState({ from: raylet, requestId, kind, limit }: CollectState, out: Out): void {
+    const count = Math.min(limit, stateRowsMax);
+    const pages = this.#pages(kind, count);
+    for (const [i, rows] of pages.entries()) {
+      const isLast = i === pages.length - 1;
+      const from = this.#parts.context.self;
+      out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast });
+    }
+  }
+
+  onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
+    const page = { ...noClusterRows, ...rows, isLast, missing };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
+  onClusterListed({ requestId, rows, isLast }: ClusterListed, out: Out): void {
+    const page = { ...noStateRows, ...rows, isLast, missing: [] };
+    out.instruct({ type: "listed", requestId, page });
+  }
+
+  #pages(kind: CollectState["kind"], limit: number): StateRows[] {
+    switch (kind) {
+      case "objects": {
+        const pages = statePages(this.#objects(limit));
+        return pages.map((objects) => ({ ...noStateRows, objects }));
+      }
+      case "tasks":
+        return statePages(this.#tasks(limit)).map((tasks) => ({ ...noStateRows, tasks }));
+      case "workers":
+        return [noStateRows];
+    }
+  }
+
+  // ------------------------------------------------------------ objects
+
+  #objects(limit: number): ObjectRow[] {
+    const pending = this.#pendingTasks();
+    const entries = this.#entries(pending);
+    const used = new Set<ObjectEntry | null>();
+    for (const { refs } of pending) for (const entry of refs ?? []) used.add(entry);
+    const captured = new Set<ObjectEntry>();
+    for (const { outcome } of entries) {
+      for (const special of specialsOf(outcome)) {
+        if (special.type !== "ref") continue;
+        const inner = this.#parts.references.find(special.owner, special);
+        if (inner !== undefined) captured.add(inner);
+      }
+    }
+    const rows: ObjectRow[] = [];
+    for (const entry of entries) {
+      if (rows.length >= limit) break;
+      const referenceType = referenceTypeOf(entry, used.has(entry), captured.has(entry));
+      rows.push(this.#objectRow(entry, referenceType));
+    }
+    return rows;
+  }
+
+  /** Those without an outcome, those with a name, those with bytes, those somebody waits for. */
+  #entries(pending: Iterable<TaskRecord>): Set<ObjectEntry> {
+    const { references, objects, memoryStore } = this.#parts;
+    const entries = new Set<ObjectEntry>();
+    for (const task of pending) {
+      entries.add(task);
+      for (const entry of task.moreReturns ?? []) entries.add(entry);
+    }
+    for (const entry of references.registered()) entries.add(entry);
+    for (const entry of objects.values()) entries.add(entry);
+    for (const request of memoryStore.waiting()) {
+      for (const entry of request.entries) entries.add(entry);
+    }
+    return entries;
+  }
+
+  #objectRow(entry: ObjectEntry, referenceType: ReferenceType): ObjectRow {
+    const { owner, serial, index, outcome } = entry;
+    const hasValue = entry.state === "AVAILABLE";
+    return {
+      owner,
+      serial,
+      index,
+      workerId: this.#parts.context.self,
+      sizeBytes: hasValue ? sizeOf(outcome) : 0,
+      referenceType,
+      hasValue,
+      pendingReason: this.#whyMissing(entry),
+      callSite: this.#parts.objects.siteOf(entry),
+    };
+  }
+
+  #whyMissing(entry: ObjectEntry): string {
+    const { state, outcome, owner } = entry;
+    if (outcome instanceof FailedValue) return `failed: ${outcome.error.message}`;
+    if (state !== "PENDING") return "";
+    const task = taskOf(entry);
+    if (task !== null) return this.#whyPending(task);
+    return `waits for its value from its owner, worker ${owner}`;
+  }
+
+  // ------------------------------------------------------------ tasks
+
+  #tasks(limit: number): TaskRow[] {
+    const rows: TaskRow[] = [];
+    const waiting = [...this.#parts.memoryStore.waiting()];
+    for (const task of this.#parts.receiver.running) {
+      if (rows.length >= limit) return rows;
+      rows.push(this.#runningRow(task, waiting));
+    }
+    for (const task of this.#pendingTasks()) {
+      if (rows.length >= limit) return rows;
+      if (!isCreation(task)) rows.push(this.#pendingRow(task));
+    }
+    return rows;
+  }
+
+  #runningRow(task: IncomingTask, waiting: readonly GetRequest[]): TaskRow {
+    const { owner, serial, attempt, definition } = task;
+    const request = task.waiting ? waiting.find(({ waiter }) => waiter === task) : undefined;
+    const inGet = request?.failsEarly === true ? "RUNNING_IN_GET" : "RUNNING_IN_WAIT";
+    return {
+      owner,
+      serial,
+      name: definition.taskName,
+      state: request === undefined ? "RUNNING" : inGet,
+      attempt,
+      actorId: this.#parts.receiver.actor?.spec.actorId ?? null,
+      workerId: this.#parts.context.self,
+      resources: definition.resources,
+      pendingReason: "",
+    };
+  }
+
+  #pendingRow(task: TaskRecord): TaskRow {
+    const { owner, serial, attempt, template, stream, actor } = task;
+    const { taskName, resources } = template.definition;
+    return {
+      owner,
+      serial,
+      name: taskName,
+      state: stateOf(task),
+      attempt,
+      actorId: actor instanceof ActorClient ? actor.actorId : null,
+      workerId: stream?.workerId ?? null,
+      resources,
+      pendingReason: this.#whyPending(task),
+    };
+  }
+
+  #whyPending(task: TaskRecord): string {
+    const { stream } = task;
+    if (stream !== null) return `was sent to worker ${stream.workerId} and has not ended`;
+    return pendingReason(task, this.#parts) || "waits for a worker";
+  }
+
+  /** Also those that wait for others to end: they hang on them. */
+  #pendingTasks(): Set<TaskRecord> {
+    const { submitter, actors, retries, references } = this.#parts;
+    const tasks = new Set<TaskRecord>(retries.unfinished());
+    for (const task of submitter.unfinished()) tasks.add(task);
+    for (const task of actors.unfinished()) tasks.add(task);
+    for (const entry of references.registered()) addDependents(entry, tasks);
+    for (const task of tasks) {
+      addDependents(task, tasks);
+      for (const entry of task.moreReturns ?? []) addDependents(entry, tasks);
+    }
+    return tasks;
+  }
+}
+
+function addDependents({ waiters }: ObjectEntry, tasks: Set<TaskRecord>): void {
+  const all = Array.isArray(waiters) ? waiters : [waiters];
+  for (const waiter of all) {
+    if (waiter instanceof TaskRecord && waiter.state === "PENDING") tasks.add(waiter);
+  }
+}
+
+function isCreation(task: TaskRecord): boolean {
+  return task.actor instanceof ActorClient && task.actor.creation?.task === task;
+}
+
+function stateOf({ unresolvedCount, stream, actor }: TaskRecord): LiveTaskState {
+  if (unresolvedCount > 0) return "PENDING_ARGS_AVAIL";
+  if (stream !== null) return "SUBMITTED_TO_WORKER";
+  return actor === null ? "PENDING_NODE_ASSIGNMENT" : "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY";
+}
+
+/** Why it is kept; the first that applies, as Ray's `ray memory` tells it. */
+function referenceTypeOf(
+  { localRefs }: ObjectEntry,
+  isUsed: boolean,
+  isCaptured: boolean,
+): ReferenceType {
+  if (localRefs > 0) return "LOCAL_REFERENCE";
+  if (isUsed) return "USED_BY_PENDING_TASK";
+  return isCaptured ? "CAPTURED_IN_OBJECT" : "PINNED_IN_MEMORY";
+}
+
+function sizeOf(outcome: Outcome): number {
+  if (outcome instanceof StoredValue) return outcome.size;
+  if (outcome instanceof InlineValue) return outcome.length;
+  if (typeof outcome === "string") return 2 * outcome.length;
+  return typeof outcome === "number" ? 8 : 1;
+}

@@ -1,0 +1,148 @@
+/**
+ * Lists of objects and tasks of a node: asks every process, passes on what each tells, and names
+ * those that do not answer.
+ *
+ * State:  open requests by their own number, oldest first.
+ * In/out: ListState, StateCollected, ends of processes, deadlines → CollectState, StateListed.
+ * Bounds: `requestsMax` requests, `stateTimeoutMs` each, the limit of rows of each.
+ * Errors: a process that has ended, or is in a synchronous task for too long, is left out by name.
+ * Source: Ray node_manager GetObjectsInfo; dashboard state aggregator.
+ */
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import {
+  type ListState,
+  noStateRows,
+  type StateCollected,
+  statePages,
+  type StateRows,
+  type WorkerRow,
+} from "#engine/protocol/state.ts";
+import type { RayletOut } from "./placement-queue.ts";
+
+const requestsMax = 64;
+
+interface Request {
+  readonly asker: Address;
+  readonly requestId: number;
+  readonly waiting: Set<Address>;
+  readonly missing: string[];
+  readonly endsAtMs: number;
+  rowsLeft: number;
+}
+
+export interface CollectorParts {
+  readonly nodeId: NodeId;
+  readonly stateTimeoutMs: number;
+  /** Drivers, and workers that are ready. */
+  processes(): WorkerId[];
+  workers(): WorkerRow[];
+}
+
+export class StateCollector {
+  readonly #parts: CollectorParts;
+  readonly #requests = new Map<number, Request>();
+  #nextRequestId = 1;
+
+  constructor(parts: CollectorParts) {
+    this.#parts = parts;
+  }
+
+  get requestCount(): number {
+    return this.#requests.size;
+  }
+
+  onListState(message: ListState, nowMs: number, out: RayletOut): void {
+    const { from: asker, requestId, kind, limit } = message;
+    if (kind === "workers") {
+      for (const workers of statePages(this.#parts.workers().slice(0, limit))) {
+        this.#send({ asker, requestId }, { ...noStateRows, workers }, out);
+      }
+      this.#end({ asker, requestId, missing: [] }, out);
+      return;
+    }
+    if (this.#requests.size >= requestsMax) {
+      const missing = [`all: ${requestsMax} lists are being made already; ask again later`];
+      this.#end({ asker, requestId, missing }, out);
+      return;
+    }
+    const own = this.#nextRequestId++;
+    const waiting = new Set<Address>(this.#parts.processes());
+    const endsAtMs = nowMs + this.#parts.stateTimeoutMs;
+    const request = { asker, requestId, waiting, missing: [], endsAtMs, rowsLeft: limit };
+    this.#requests.set(own, request);
+    for (const process of waiting) {
+      const from = this.#parts.nodeId;
+      out.send(process, { type: "collectState", from, requestId: own, kind, limit });
+    }
+    this.#endIfComplete(own, request, out);
+  }
+
+  onStateCollected(message: StateCollected, out: RayletOut): void {
+    const request = this.#requests.get(message.requestId);
+    if (request === undefined || !request.waiting.has(message.from)) return;
+    const rows = firstRows(message.rows, request.rowsLeft);
+    const count = rows.objects.length + rows.tasks.length;
+    request.rowsLeft -= count;
+    if (count > 0) this.#send(request, rows, out);
+    if (!message.isLast) return;
+    request.waiting.delete(message.from);
+    this.#endIfComplete(message.requestId, request, out);
+  }
+
+  onProcessEnded(process: WorkerId, out: RayletOut): void {
+    for (const [own, request] of this.#requests) {
+      if (request.asker === process) {
+        this.#requests.delete(own);
+      } else if (request.waiting.delete(process)) {
+        request.missing.push(`worker ${process} has ended`);
+        this.#endIfComplete(own, request, out);
+      }
+    }
+  }
+
+  nextDeadlineMs(): number {
+    for (const { endsAtMs } of this.#requests.values()) return endsAtMs;
+    return Infinity;
+  }
+
+  onDeadline(nowMs: number, out: RayletOut): void {
+    for (const [own, request] of this.#requests) {
+      if (request.endsAtMs > nowMs) return;
+      for (const process of request.waiting) {
+        const { stateTimeoutMs } = this.#parts;
+        request.missing.push(
+          `worker ${process} did not answer within ${stateTimeoutMs} ms (systemConfig.` +
+            "stateTimeoutMs): a task that does not give way keeps its thread busy",
+        );
+      }
+      request.waiting.clear();
+      this.#endIfComplete(own, request, out);
+    }
+  }
+
+  #endIfComplete(own: number, request: Request, out: RayletOut): void {
+    if (request.waiting.size > 0) return;
+    this.#requests.delete(own);
+    this.#end(request, out);
+  }
+
+  #send(to: { asker: Address; requestId: number }, rows: StateRows, out: RayletOut): void {
+    this.#answer(to, { rows, isLast: false, missing: [] }, out);
+  }
+
+  #end(request: Pick<Request, "asker" | "requestId" | "missing">, out: RayletOut): void {
+    this.#answer(request, { rows: noStateRows, isLast: true, missing: request.missing }, out);
+  }
+
+  #answer(
+    { asker, requestId }: { asker: Address; requestId: number },
+    page: { rows: StateRows; isLast: boolean; missing: readonly string[] },
+    out: RayletOut,
+  ): void {
+    out.send(asker, { type: "stateListed", from: this.#parts.nodeId, requestId, ...page });
+  }
+}
+
+function firstRows({ objects, tasks, workers }: StateRows, count: number): StateRows {
+  return { objects: objects.slice(0, count), tasks: tasks.slice(0, count), workers };
+}

@@ -1,0 +1,48 @@
+/** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
+import { AgreementOracle } from "./agreement.ts";
+import type { RareState } from "#sim/reached.ts";
+import { CancelOracle } from "./cancel.ts";
+import { DeadlockOracle } from "./deadlocks.ts";
+import { LivenessOracle } from "./liveness.ts";
+import { LossOracle } from "./loss.ts";
+import { ObjectOracle } from "./objects.ts";
+import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
+import { ReferenceOracle } from "./references.ts";
+import { ResourceOracle } from "./resources.ts";
+import { TaskOracle } from "./tasks.ts";
+import { TimeOracle } from "./time.ts";
+import { TransportOracle } from "./transport.ts";
+
+const wholeRun: Scope = { seesAll: true, rememberedMax: Infinity };
+
+export interface RunFacts {
+  /** Made after the oracles: asked for when something has happened in it. */
+  fates(): Fates;
+  /** Every one that there ever was. */
+  processes(): readonly WatchedProcess[];
+  /** Whether a fault of the run may stop the machine for a while. */
+  mayStandStill(node: number): boolean;
+  /** A rare state was reached. */
+  mark(state: RareState): void;
+}
+
+export function allOracles({
+  fates,
+  processes,
+  mayStandStill,
+  mark,
+}: RunFacts): readonly ((violate: Violate) => Oracle)[] {
+  return [
+    (violate) => new TaskOracle(violate, fates, wholeRun),
+    (violate) => new ObjectOracle(violate, wholeRun),
+    (violate) => new LossOracle(violate, fates, wholeRun),
+    (violate) => new ReferenceOracle(violate, processes),
+    (violate) => new ResourceOracle(violate),
+    (violate) => new AgreementOracle(violate),
+    (violate) => new TimeOracle(violate, mayStandStill),
+    (violate) => new CancelOracle(violate, processes, mark),
+    (violate) => new LivenessOracle(violate),
+    (violate) => new TransportOracle(violate),
+    (violate) => new DeadlockOracle(violate, fates, processes),
+  ];
+}

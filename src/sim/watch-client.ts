@@ -1,0 +1,81 @@
+/** Shows every call through the client of a process to the oracles, from now on. */
+import type { ActorId } from "#engine/common/ids.ts";
+import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type {
+  CoreWorkerClient,
+  NewCall,
+  PendingCall,
+} from "#engine/services/core-worker-client.ts";
+
+export interface ClientWatch {
+  onSubmitted(entries: readonly ObjectEntry[]): void;
+  onCalled(task: TaskRecord, parent: IncomingTask | null): void;
+  onCancelling(entry: ObjectEntry, force: boolean): void;
+  onCancelTaken(entry: ObjectEntry, wasPending: boolean): void;
+  onPut(entry: ObjectEntry): void;
+  onKill(actorId: ActorId): void;
+  onAwaited(request: PendingCall): void;
+  /** What it returns ends the call instead of its outcome. */
+  onSettled(request: PendingCall): Error | null;
+}
+
+export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void {
+  const { submitTask, submitActorTask, killActor, putObject, awaitObjects } = client;
+  const submitted = (task: TaskRecord, { parent }: NewCall): TaskRecord => {
+    watch.onCalled(task, parent);
+    watch.onSubmitted(task.moreReturns === null ? [task] : [task, ...task.moreReturns]);
+    return task;
+  };
+  client.submitTask = (shape, call) => submitted(submitTask.call(client, shape, call), call);
+  client.submitActorTask = (actor, shape, call) =>
+    submitted(submitActorTask.call(client, actor, shape, call), call);
+  watchCancels(client, watch, submitted);
+  client.killActor = (actorId, reason) => {
+    watch.onKill(actorId);
+    return killActor.call(client, actorId, reason);
+  };
+  client.putObject = (outcome) => {
+    const entry = putObject.call(client, outcome);
+    watch.onPut(entry);
+    return entry;
+  };
+  client.awaitObjects = (request) => {
+    watch.onAwaited(request);
+    const tell = request.onSettled;
+    request.onSettled = () => {
+      const error = watch.onSettled(request);
+      if (error === null) tell.call(request);
+      else request.onClosed(error);
+    };
+    awaitObjects.call(client, request);
+  };
+}
+
+function watchCancels(
+  client: CoreWorkerClient,
+  watch: ClientWatch,
+  submitted: (task: TaskRecord, call: NewCall) => TaskRecord,
+): void {
+  const { submitAborted, abortCalls, cancel } = client;
+  client.submitAborted = (actor, shape, call) => {
+    const task = submitted(submitAborted.call(client, actor, shape, call), call);
+    watch.onCancelling(task, false);
+    return task;
+  };
+  client.abortCalls = (tasks) => {
+    for (const task of tasks) watch.onCancelling(task, false);
+    abortCalls.call(client, tasks);
+  };
+  client.cancel = async (entry, options) => {
+    const wasPending = entry.state === "PENDING";
+    watch.onCancelling(entry, options.force);
+    const taken = cancel.call(client, entry, options);
+    const isOurs = entry.owner === client.workerId;
+    const isRefused = options.force && (taskOf(entry)?.actor ?? null) !== null;
+    if (isOurs && !isRefused) watch.onCancelTaken(entry, wasPending);
+    const refused = await taken;
+    if (!isOurs && !refused) watch.onCancelTaken(entry, wasPending);
+    return refused;
+  };
+}

@@ -1,0 +1,254 @@
+/** Lists of what there is: who is asked, who is left out, pages, limits; what a process tells. */
+import { describe, expect, it } from "vitest";
+import type { WorkerId } from "#engine/common/ids.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import { noStateRows, type ObjectRow, statePages } from "#engine/protocol/state.ts";
+import { CoreWorkerHarness, template } from "./core-worker-harness.ts";
+import { GcsHarness } from "./gcs-harness.ts";
+import { driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
+
+const rowOf = (serial: number, workerId: WorkerId): ObjectRow => ({
+  owner: driver,
+  serial,
+  index: 0,
+  workerId,
+  sizeBytes: 8,
+  referenceType: "LOCAL_REFERENCE",
+  hasValue: true,
+  pendingReason: "",
+  callSite: "",
+});
+
+class ListHarness extends RayletHarness {
+  ask(requestId = 7, options: { from?: WorkerId; limit?: number } = {}): void {
+    const { from = driver, limit = 100 } = options;
+    this.handle({ type: "listState", from, requestId, kind: "objects", limit });
+  }
+
+  /** A process answers what the raylet asked last. */
+  tell(from: WorkerId, serials: readonly number[], isLast = true): void {
+    const { requestId } = this.out.last("collectState");
+    const rows = { ...noStateRows, objects: serials.map((serial) => rowOf(serial, from)) };
+    this.handle({ type: "stateCollected", from, requestId, rows, isLast });
+  }
+
+  /** Serials that came, of each page; null once the list has ended. */
+  listed(): (number[] | null)[] {
+    return this.out.all("stateListed", driver).map(({ rows, isLast }) => {
+      return isLast ? null : rows.objects.map(({ serial }) => serial);
+    });
+  }
+
+  missing(): readonly string[] {
+    return this.out.last("stateListed").missing;
+  }
+}
+
+describe("a raylet that is asked", () => {
+  it("asks the driver and every worker, and ends when all have told all", () => {
+    const h = new ListHarness({ prestartCount: 2 }).withWorkers(2);
+    h.ask();
+    for (const process of [driver, worker(1), worker(2)]) {
+      expect(h.out.last("collectState", process)).toMatchObject({ kind: "objects", limit: 100 });
+    }
+    h.tell(worker(1), [1, 2], false);
+    h.tell(worker(1), [3]);
+    h.tell(driver, []);
+    expect(h.listed()).toEqual([[1, 2], [3]]);
+    h.tell(worker(2), [4]);
+    expect(h.listed()).toEqual([[1, 2], [3], [4], null]);
+    expect(h.out.last("stateListed")).toMatchObject({ requestId: 7, missing: [] });
+    expect(h.raylet.nextDeadlineMs()).toBe(Infinity);
+  });
+
+  it("passes on no more than was asked for", () => {
+    const h = new ListHarness({ prestartCount: 1 }).withWorkers(1);
+    h.ask(7, { limit: 3 });
+    h.tell(worker(1), [1, 2]);
+    h.tell(driver, [3, 4]);
+    expect(h.listed()).toEqual([[1, 2], [3], null]);
+  });
+
+  it("names a process that ends meanwhile, and takes nothing from it any more", () => {
+    const h = new ListHarness({ prestartCount: 1 }).withWorkers(1);
+    h.ask();
+    h.tell(driver, [1]);
+    h.exit(1);
+    expect(h.listed()).toEqual([[1], null]);
+    expect(h.missing()).toEqual([`worker ${worker(1)} has ended`]);
+    h.tell(worker(1), [2]);
+    expect(h.listed()).toHaveLength(2);
+  });
+
+  it("names one that does not answer in time", () => {
+    const h = new ListHarness({ prestartCount: 1, config: { stateTimeoutMs: 50 } }).withWorkers(1);
+    h.ask();
+    h.tell(driver, [1]);
+    expect(h.raylet.nextDeadlineMs()).toBe(50);
+    h.nowMs = 50;
+    h.deadline();
+    expect(h.missing()[0]).toMatch(/^worker [0-9a-f]{40} did not answer within 50 ms/);
+    h.tell(worker(1), [2]);
+    expect(h.listed()).toEqual([[1], null]);
+  });
+
+  it("forgets what a process asked that has ended", () => {
+    const h = new ListHarness({ prestartCount: 1 }).withWorkers(1);
+    h.ask(3, { from: worker(1) });
+    h.exit(1);
+    h.tell(driver, [1]);
+    expect(h.out.all("stateListed")).toEqual([]);
+    expect(h.raylet.nextDeadlineMs()).toBe(Infinity);
+  });
+
+  it("makes so many lists at once, and says so beyond", () => {
+    const h = new ListHarness();
+    for (let requestId = 0; requestId < 64; requestId++) h.ask(requestId);
+    expect(h.listed()).toEqual([]);
+    h.ask(64);
+    expect(h.missing()[0]).toMatch(/^all: 64 lists are being made already/);
+  });
+
+  it("knows its workers itself", () => {
+    const h = new ListHarness({ prestartCount: 2 });
+    h.handle({ type: "start" });
+    h.ready(1);
+    const request = { type: "listState", from: driver, requestId: 1, limit: 9 } as const;
+    h.handle({ ...request, kind: "workers" });
+    expect(h.out.all("collectState")).toEqual([]);
+    const [page] = h.out.all("stateListed");
+    expect(page?.rows.workers).toEqual([
+      { workerId: driver, isAlive: true, pendingReason: "" },
+      { workerId: worker(1), isAlive: true, pendingReason: "" },
+      { workerId: worker(2), isAlive: false, pendingReason: "its thread is starting" },
+    ]);
+  });
+});
+
+describe("a process that is asked", () => {
+  function objectsOf(h: CoreWorkerHarness, limit = 1000): ObjectRow[] {
+    h.out.clear();
+    const request = { type: "collectState", from: nodeId, requestId: 1, limit } as const;
+    h.handle({ ...request, kind: "objects" });
+    return h.out.all("stateCollected", nodeId).flatMap(({ rows }) => rows.objects);
+  }
+
+  it("tells of what is pending, named or stored, with what keeps it", () => {
+    const h = new CoreWorkerHarness();
+    const [inner, stored] = [h.put(1), h.put(new StoredValue(0, 64, 500, []))];
+    const outer = h.put(h.naming(inner));
+    h.core.references.name(outer);
+    const pending = h.submit([stored]);
+    const dependent = h.submit([pending]);
+    const forgotten = h.put(2);
+    h.drop(inner, stored);
+    const rows = new Map(objectsOf(h).map((row) => [row.serial, row]));
+    expect(rows.get(inner.serial)?.referenceType).toBe("CAPTURED_IN_OBJECT");
+    expect(rows.get(outer.serial)).toMatchObject({
+      referenceType: "LOCAL_REFERENCE",
+      sizeBytes: 3,
+    });
+    const ofStored = { referenceType: "USED_BY_PENDING_TASK", sizeBytes: 500, hasValue: true };
+    expect(rows.get(stored.serial)).toMatchObject(ofStored);
+    expect(rows.get(pending.serial)).toMatchObject({ hasValue: false, sizeBytes: 0 });
+    expect(rows.get(dependent.serial)?.pendingReason).toMatch(
+      /^waits for its arguments: task work1/,
+    );
+    // Only its JS ref knows of it.
+    expect(rows.has(forgotten.serial)).toBe(false);
+  });
+
+  it("tells of all objects, and where they were made, once that is recorded", () => {
+    const h = new CoreWorkerHarness();
+    const entry = h.put(1);
+    h.core.objects.addWithSite(entry, "main.ts:3");
+    expect(objectsOf(h)).toMatchObject([{ serial: entry.serial, callSite: "main.ts:3" }]);
+    h.drop(entry);
+    expect(objectsOf(h)).toEqual([]);
+    // What was freed is swept in the end.
+    for (let i = 0; i < 1000; i++) {
+      const next = h.put(i);
+      h.core.objects.addWithSite(next, "main.ts:4");
+      h.drop(next);
+    }
+    expect([...h.core.objects.values()]).toEqual([]);
+  });
+
+  it("sends pages, at least one, and no more than the limit", () => {
+    const h = new CoreWorkerHarness();
+    expect(objectsOf(h)).toEqual([]);
+    expect(h.out.all("stateCollected")).toMatchObject([{ isLast: true }]);
+    for (let i = 0; i < 250; i++) h.core.references.name(h.put(i));
+    expect(objectsOf(h)).toHaveLength(250);
+    const pages = h.out.all("stateCollected");
+    expect(pages.map(({ isLast }) => isLast)).toEqual([false, false, true]);
+    expect(objectsOf(h, 120)).toHaveLength(120);
+  });
+
+  it("tells of tasks in every state", () => {
+    const h = new CoreWorkerHarness();
+    const sent = h.submit();
+    h.grant(worker(1));
+    const waiting = h.submit([sent]);
+    const shape = { ...template(2), schedulingKey: "other" };
+    const queued = h.task([], { shape });
+    h.handle({ type: "submitTask", task: queued });
+    const client = h.core.actors.clientOf("aa" as never, "Counter");
+    const call = h.task([], { shape, actor: client });
+    h.handle({ type: "submitActorTask", actor: client, task: call });
+    const running = h.push(worker(2));
+    h.out.clear();
+    const request = { type: "collectState", from: nodeId, requestId: 1, limit: 99 } as const;
+    h.handle({ ...request, kind: "tasks" });
+    const rows = h.out.last("stateCollected").rows.tasks;
+    const states = new Map(rows.map((row) => [`${row.owner}/${row.serial}`, row.state]));
+    const stateOf = (serial: number): string | undefined => states.get(`${driver}/${serial}`);
+    expect([sent, waiting, queued, call].map(({ serial }) => stateOf(serial))).toEqual([
+      "SUBMITTED_TO_WORKER",
+      "PENDING_ARGS_AVAIL",
+      "PENDING_NODE_ASSIGNMENT",
+      "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY",
+    ]);
+    expect(states.get(`${worker(2)}/${running?.serial}`)).toBe("RUNNING");
+  });
+
+  it("says of a borrowed object whom it waits for", () => {
+    const h = new CoreWorkerHarness();
+    const entry = h.adopt(worker(3), { serial: 5, index: 1 });
+    h.get(entry);
+    expect(objectsOf(h)).toMatchObject([
+      {
+        owner: worker(3),
+        pendingReason: `waits for its value from its owner, worker ${worker(3)}`,
+      },
+    ]);
+  });
+});
+
+describe("a GCS that is asked", () => {
+  it("lists nodes and actors, the dead with their cause, in pages", () => {
+    const h = new GcsHarness();
+    h.register(1, { name: "one" });
+    h.register(2);
+    h.start(2);
+    h.created(2, worker(4));
+    h.kill(2, 1, "no longer needed");
+    const request = { type: "listCluster", from: driver, requestId: 1, limit: 99 } as const;
+    h.handle({ ...request, kind: "actors" });
+    expect(h.out.last("clusterListed", driver).rows.actors).toMatchObject([
+      { className: "Counter", name: "one", state: "DEPENDENCIES_UNREADY", deathCause: "" },
+      { state: "DEAD", deathCause: "actor Counter died: no longer needed", nodeId },
+    ]);
+    h.handle({ ...request, kind: "nodes" });
+    expect(h.out.last("clusterListed", driver).rows.nodes).toMatchObject([
+      { nodeId, isAlive: true, isHead: true, hostname: "host" },
+    ]);
+    h.handle({ ...request, kind: "actors", limit: 1 });
+    expect(h.out.last("clusterListed", driver).rows.actors).toHaveLength(1);
+  });
+});
+
+it("rows are cut into pages of a hundred", () => {
+  expect(statePages([]).map((page) => page.length)).toEqual([0]);
+  expect(statePages(Array.from({ length: 201 })).map((page) => page.length)).toEqual([100, 100, 1]);
+});
