@@ -97,24 +97,6 @@ describe("a borrowed ref that is sent to an actor", () => {
     expect(h.core.references.registeredCount).toBe(0);
   });
 
-  it("gives up the holds of a call that is cancelled, sent or not, if the actor never sees it", () => {
-    const h = new HoldHarness();
-    const client = h.actor();
-    const borrowed = [h.borrow(1), h.borrow(2)];
-    const sent = h.call(client, [borrowed[0] as ObjectEntry]);
-    h.answer();
-    const waiting = h.call(client, [borrowed[1] as ObjectEntry]);
-    h.handle({ type: "abortCalls", tasks: [sent, waiting] });
-    expect([sent.state, waiting.state]).toEqual(["FAILED", "FAILED"]);
-    const abandoned = (): number[] =>
-      h.out.all("abandonHolds", owner).flatMap(({ holds }) => holds);
-    expect(abandoned()).toEqual([1]);
-    h.handle({ type: "holdsCreated", from: owner, created: [2], gone: [] });
-    expect(abandoned()).toEqual([1, 2]);
-    h.drop(...borrowed, sent, waiting);
-    expect(h.core.references.registeredCount).toBe(0);
-  });
-
   it("asks for calls behind the first before that has its answer", () => {
     const h = new HoldHarness();
     const client = h.actor();

@@ -1,6 +1,6 @@
 /**
- * Seed 333 of the run set's random programs: a call that names somebody else's object was cancelled
- * while it waited for the actor's hold on it. The hold came, nobody confirmed or gave it up, and the
+ * Seed 333 of the run set: a call that names somebody else's object was cancelled
+ * while it waited for the actor's hold on it. The hold came, nobody confirmed or gave it up: the
  * object was kept for ever.
  */
 import { expect, test } from "vitest";
