@@ -58,7 +58,9 @@ class Draw {
       case "crash":
         return this.#crash(at);
       case "crashWorker":
-        return { at, kind, node, worker: random.below(4) };
+        return random.below(2) === 0
+          ? { at, kind, node }
+          : { at, kind, node, worker: random.below(4) };
       case "crashDriver":
         return { at, kind };
       case "pause":

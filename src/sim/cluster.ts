@@ -8,7 +8,7 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
-import type { Fates } from "./oracles/oracle.ts";
+import type { Fates, WatchedProcess } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
 import { type SimProcess, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
@@ -75,6 +75,12 @@ export class Cluster implements Fates {
 
   get goneWorkerCount(): number {
     return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
+  }
+
+  isDoomed({ client }: WatchedProcess): boolean {
+    const { actor } = client.core.receiver;
+    if (actor !== null && !this.gcs.isLiveActor(actor.spec.actorId)) return true;
+    return this.hasBuried(nodeIdOf(client.workerId));
   }
 
   hasBuried(nodeId: NodeId): boolean {

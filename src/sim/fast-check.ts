@@ -105,7 +105,10 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     case "crashDriver":
       return fc.record({ at, kind: fc.constant(kind) });
     case "crashWorker":
-      return fc.record({ at, kind: fc.constant(kind), node, worker: fc.nat(3) });
+      return fc.record(
+        { at, kind: fc.constant(kind), node, worker: fc.nat(3) },
+        { requiredKeys: ["at", "kind", "node"] },
+      );
     case "pause":
       return fc.record({ at, kind: fc.constant(kind), node, forMs });
     case "clockDrift": {

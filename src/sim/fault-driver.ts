@@ -58,7 +58,7 @@ export class FaultDriver {
       case "crash":
         return this.#crash(fault.node, fault.restartAfterMs);
       case "crashWorker":
-        return this.#crashWorker(fault.node, fault.worker ?? 0);
+        return this.#crashWorker(fault.node, fault.worker);
       case "crashDriver":
         return this.#crashDriver();
       case "collect":
@@ -145,10 +145,13 @@ export class FaultDriver {
     return true;
   }
 
-  #crashWorker(node: number | undefined, number: number): boolean {
+  /** Without a number: one that runs something, if there is one. */
+  #crashWorker(node: number | undefined, number: number | undefined): boolean {
     const { cluster, world } = this.#options;
     const workers = onNode(cluster.liveWorkers, node);
-    const worker = workers[number % Math.max(1, workers.length)];
+    const busy = workers.find(({ client }) => client.core.receiver.runningCount > 0);
+    const chosen = workers[(number ?? 0) % Math.max(1, workers.length)];
+    const worker = number === undefined ? (busy ?? chosen) : chosen;
     if (worker === undefined) return false;
     if (worker.client.core.receiver.runningCount > 0) world.mark("workerCrashedWhileRunning");
     const exit = { type: "uncaught", message: "crashed by a fault" } as const;

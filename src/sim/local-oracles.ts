@@ -95,6 +95,7 @@ export class LocalOracles {
       hasLostProcess: this.#endedCount > 0,
       goneWorkerCount: this.#endedCount,
       isGone: (workerId) => !this.#living.has(workerId),
+      isDoomed: () => false,
       hasBuried: () => false,
     };
   }

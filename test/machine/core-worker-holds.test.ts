@@ -178,6 +178,37 @@ describe("a borrowed ref that is sent to an actor", () => {
   });
 });
 
+describe("a call with a borrowed ref that is cancelled", () => {
+  const cancel = { type: "cancelCall", requestId: 1, force: false, recursive: true } as const;
+
+  it("gives up what was asked for it while it waits", () => {
+    const h = new HoldHarness();
+    const client = h.actor();
+    const [first, second] = [h.call(client, [h.borrow(1)]), h.call(client, [h.borrow(2)])];
+    h.handle({ type: "holdsCreated", from: owner, created: [2], gone: [] });
+    h.handle({ ...cancel, entry: second });
+    expect(h.out.last("abandonHolds", owner).holds).toEqual([2]);
+    h.handle({ ...cancel, entry: first });
+    h.handle({ type: "holdsCreated", from: owner, created: [1], gone: [] });
+    expect(h.out.last("abandonHolds", owner).holds).toEqual([1]);
+    expect(h.out.all("pushTask")).toEqual([]);
+  });
+
+  it("gives up what went with it when its frame is taken back, and only then", () => {
+    const h = new HoldHarness();
+    const client = h.actor();
+    const [seen, unseen] = [h.call(client, [h.borrow(1)]), h.call(client, [h.borrow(2)])];
+    h.answer();
+    expect(h.out.all("pushTask")).toHaveLength(2);
+    h.out.startedFrames.add(1);
+    h.handle({ ...cancel, entry: unseen });
+    expect(h.out.last("abandonHolds", owner).holds).toEqual([2]);
+    h.out.clear();
+    h.handle({ ...cancel, entry: seen });
+    expect(h.out.all("abandonHolds")).toEqual([]);
+  });
+});
+
 describe("a borrowed ref in a result", () => {
   it("holds the reply back until it is held for the receiver, not the next task", () => {
     const h = new HoldHarness();

@@ -35,6 +35,30 @@ const worlds = (crashes: boolean): fc.Arbitrary<WorldOptions> =>
     draws: fc.array(fc.nat({ max: 0xffff }), { minLength: 50, maxLength: 900, size: "max" }),
   });
 
+const rareStates = [
+  "a link with room again",
+  "a peer's death",
+  "a retracted frame",
+  "an exception looked at",
+  "another attempt",
+  "retries used up",
+  "abandonActor",
+  "cancelObject",
+  "cancelTask",
+  "confirmHolds",
+  "createHolds",
+  "doomLease",
+  "keptRefs",
+  "leaseDemand",
+  "leaseRevoked",
+  "objectState of a failure",
+  "releaseHolds",
+  "stopActorWorker",
+  "subscribeObject",
+  "takenBack",
+  "watchWorker",
+];
+const moreRunsMax = 3_000;
 const reached = new Set<string>();
 
 function run(options: WorldOptions): void {
@@ -66,31 +90,16 @@ describe("any order of events", () => {
     () => void fc.assert(fc.property(worlds(true), run), { numRuns, ...limits }),
     timeoutMs,
   );
-  test("reaches the states that are rare", () => {
-    for (const state of [
-      "a link with room again",
-      "a peer's death",
-      "a retracted frame",
-      "an exception looked at",
-      "another attempt",
-      "retries used up",
-      "abandonActor",
-      "cancelObject",
-      "cancelTask",
-      "confirmHolds",
-      "createHolds",
-      "doomLease",
-      "keptRefs",
-      "leaseDemand",
-      "leaseRevoked",
-      "objectState of a failure",
-      "releaseHolds",
-      "stopActorWorker",
-      "subscribeObject",
-      "takenBack",
-      "watchWorker",
-    ]) {
-      expect(reached).toContain(state);
-    }
-  });
+  test(
+    "reaches the states that are rare",
+    () => {
+      const missing = (): string[] => rareStates.filter((state) => !reached.has(state));
+      // Some come a few times in a thousand worlds: as many more as it takes.
+      for (let i = 0; i < moreRunsMax && missing().length > 0; i++) {
+        for (const world of fc.sample(worlds(i % 2 === 0), 1)) run(world);
+      }
+      expect(missing()).toEqual([]);
+    },
+    timeoutMs,
+  );
 });

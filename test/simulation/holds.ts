@@ -15,7 +15,10 @@ interface Box {
 const Maker = remote(
   class Maker {
     make(from: number, count: number): Box {
-      return { refs: Array.from({ length: count }, (_, i) => put(from + i)) };
+      const refs = Array.from({ length: count }, (_, i) => put(from + i));
+      // Once the result is encoded it names the refs itself.
+      setTimeout(() => dispose(refs), 1);
+      return { refs };
     }
   },
 );

@@ -52,7 +52,10 @@ export class ActorClient {
   readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
   readonly calls = new TaskQueue();
   stream: ActorStream | null = null;
-  /** Of calls whose refs need holds for the actor's worker, until they are sent. Null until one. */
+  /**
+   * Of calls whose refs need holds for the actor's worker, until they are answered: a call that is
+   * taken back takes its holds with it. Null until one.
+   */
   holds: Map<TaskRecord, HoldWait> | null = null;
   death: FailedValue | null = null;
   pendingReason = "";
@@ -213,6 +216,7 @@ export class ActorSubmitter {
       const failed = failedArgument(task);
       if (failed !== undefined) {
         calls.shift();
+        this.#abandonHolds(client, task);
         this.#manager.finish(task, failed, null, out);
         continue;
       }
@@ -221,7 +225,6 @@ export class ActorSubmitter {
       const wait = task.refs === null ? null : this.#holdsOf(client, stream, task);
       // Those behind wait with it: calls of one caller are in order.
       if (wait !== null && wait.missingCount > 0) return;
-      if (wait !== null) client.holds?.delete(task);
       calls.shift();
       this.#push(stream, task, heldRefs(wait), out);
     }
@@ -260,6 +263,7 @@ export class ActorSubmitter {
     const task = stream.remove(reply.seq);
     if (task === undefined) return true;
     stream.definitionsKnown.add(task.template.functionNumber);
+    stream.client.holds?.delete(task);
     this.#manager.finish(task, reply.outcome, reply.outcomes, out);
     if (stream.client.calls.size > 0) this.dispatch(stream.client, out);
     return true;
@@ -277,6 +281,14 @@ export class ActorSubmitter {
   onQueuedCancelled(task: TaskRecord, out: Out): void {
     const client = this.clientOfTask(task);
     client.calls.onCancelled(task);
+    this.#abandonHolds(client, task);
+    this.dispatch(client, out);
+  }
+
+  /** Cancelled, and its frame had back: the actor never sees it, and confirms nothing. */
+  onRetracted(task: TaskRecord, out: Out): void {
+    const client = this.clientOfTask(task);
+    this.#abandonHolds(client, task);
     this.dispatch(client, out);
   }
 
@@ -391,6 +403,7 @@ export class ActorSubmitter {
       for (const { task } of [...stream.inFlight()]) {
         stream.remove(task.seq);
         this.#references.giveUp(task, stream.workerId);
+        client.holds?.delete(task);
         this.#manager.finish(task, death, null, out);
       }
     }

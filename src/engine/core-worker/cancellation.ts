@@ -238,7 +238,7 @@ export class Cancellation {
     stream.removeRetracted(task.seq);
     this.#manager.cancel(task, outcome, out);
     if (stream instanceof LeaseStream) this.#submitter.refill(stream, nowMs, out);
-    else this.#actors.dispatch(this.#actors.clientOfTask(task), out);
+    else this.#actors.onRetracted(task, out);
   }
 
   #askToEnd(task: TaskRecord, stream: PushStream, reach: Reach, { nowMs, out }: Turn): void {

@@ -136,10 +136,7 @@ export class ReferenceCounter {
       if (owner === this.#context.self || this.ended.has(owner)) continue;
       this.watchIfFar(owner, out);
       this.#batch.addConfirmed(maker, ref);
-      const entry = this.adopt(owner, serial, index);
-      this.#gainHold(entry);
-      // Nobody may count it: what it came with can be refused.
-      this.#doubtful.push(entry);
+      this.#gainHold(this.adopt(owner, serial, index));
     }
   }
 

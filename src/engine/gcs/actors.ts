@@ -61,6 +61,10 @@ export class Actors {
     this.#deadActorsMax = deadActorsMax;
   }
 
+  isLive(actorId: ActorId): boolean {
+    return this.#live.has(actorId);
+  }
+
   get liveCount(): number {
     return this.#live.size;
   }

@@ -11,7 +11,7 @@
 import { assert, unreachable } from "#engine/common/assert.ts";
 import { type Config, defaultConfig } from "#engine/common/config.ts";
 import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
-import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
@@ -78,6 +78,10 @@ export class Gcs implements Machine<GcsEvent, never> {
   }
 
   /** Whether the node was declared dead. */
+  isLiveActor(actorId: ActorId): boolean {
+    return this.#actors.isLive(actorId);
+  }
+
   hasBuried(nodeId: NodeId): boolean {
     return this.#nodes.isDead(nodeId);
   }

@@ -37,7 +37,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
-    (violate) => new ReferenceOracle(violate, processes),
+    (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new CopyOracle(violate, mark),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),

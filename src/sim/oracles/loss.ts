@@ -113,7 +113,7 @@ export class LossOracle extends Oracle {
         return fates.isGone(owner) ? "" : "its owner lives";
       }
       case "OBJECT_LOST":
-        // Whoever held it for another may have ended before the owner knew of the other.
+        // The owner of a task covers its arguments: when it dies they may be gone before the task.
         return fates.hasLostProcess ? "" : "every process lives";
       case "OBJECT_RECONSTRUCTION_FAILED":
         if (!fates.hasLostNode) return "every node lives";

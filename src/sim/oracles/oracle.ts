@@ -37,6 +37,8 @@ export interface Fates {
   readonly goneWorkerCount: number;
   /** It has ended, or its node was taken for dead. */
   isGone(workerId: WorkerId): boolean;
+  /** What it runs is for nobody: the GCS has taken its node for dead, or the actor it hosts. */
+  isDoomed(process: WatchedProcess): boolean;
   /** Taken for dead by the GCS. */
   hasBuried(nodeId: NodeId): boolean;
 }

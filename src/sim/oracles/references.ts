@@ -3,14 +3,15 @@
  * owner lists exactly the living processes that count on it, nothing is under way, and a borrower
  * knows nothing that it does not use.
  *
- * A process counts on what it knows to be held for it. Before that somebody else covers the ref:
+ * A doomed process, whose verdict others know, may count on what they have let go: it ends. The
+ * others count on what they know to be held for them. Before that somebody else covers the ref:
  * the owner of the task that it came with, whose death dooms the task.
  */
 import type { MessageType } from "#engine/protocol/message.ts";
 import { isUsed, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
-import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
+import { type Fates, Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 /** What may end a count. The last one of them is looked at with the next, or at quiet. */
@@ -21,10 +22,12 @@ const ending: readonly MessageType[] = [
 
 export class ReferenceOracle extends Oracle {
   readonly name = "5 references";
+  readonly #fates: () => Fates;
   readonly #processes: () => readonly WatchedProcess[];
 
-  constructor(violate: Violate, processes: () => readonly WatchedProcess[]) {
+  constructor(violate: Violate, fates: () => Fates, processes: () => readonly WatchedProcess[]) {
     super(violate);
+    this.#fates = fates;
     this.#processes = processes;
   }
 
@@ -45,7 +48,9 @@ export class ReferenceOracle extends Oracle {
   }
 
   #checkNotEarly(processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
-    for (const { client, life } of processes.values()) {
+    for (const process of processes.values()) {
+      const { client, life } = process;
+      if (this.#fates().isDoomed(process)) continue;
       for (const entry of client.core.references.registered()) {
         if (!entry.held || entry.owner === client.workerId || !isUsed(entry)) continue;
         const owner = processes.get(entry.owner)?.client.core.references;
