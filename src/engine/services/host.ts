@@ -143,9 +143,8 @@ export class Host implements TransportReceiver {
 
   onMessage(to: Address, message: Message): void {
     this.dispatch(to, message);
-    // A task that waited for its arguments starts when the last of them is here.
-    const { type } = message;
-    if (type === "pushTask" || type === "objectLocal") this.#tasks?.runAccepted();
+    // Not only with its frame: one that waited for arguments starts with whatever brings the last.
+    this.#tasks?.runAccepted();
   }
 
   onWritable(peer: Address): void {
