@@ -67,6 +67,22 @@ describe("at the raylet", () => {
     expect(h.stopped()).toEqual([worker(2)]);
   });
 
+  it("without any grace such a thread is looked at again a little later, not for ever", () => {
+    const config = { forceGraceMs: 0 };
+    const h = new RayletHarness({ totals: { CPU: 2 }, prestartCount: 2, config }).withWorkers(2);
+    h.request(1);
+    h.request(1, { from: worker(1) });
+    h.block(worker(2), 1, 1, { owner: worker(1) });
+    h.request(2);
+    h.exit(1);
+    h.deadline();
+    expect(h.raylet.nextDeadlineMs()).toBeGreaterThan(h.nowMs);
+    h.release(2);
+    h.nowMs = 1;
+    h.deadline();
+    expect(h.stopped()).toEqual([worker(2)]);
+  });
+
   it("a lease that waits, or is on the owner's own thread, just ends", () => {
     const h = new RayletHarness({ totals: { CPU: 1 }, prestartCount: 1 }).withWorkers(1);
     h.request(1);

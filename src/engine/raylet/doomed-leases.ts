@@ -78,7 +78,7 @@ export class DoomedLeases {
       const worker = workerOf(lease);
       if (worker.phase === "stopping") continue;
       if (this.#isShared(worker)) {
-        this.#graces.add(nowMs + this.#graceMs, lease);
+        this.#graces.add(nowMs + Math.max(1, this.#graceMs), lease);
         continue;
       }
       worker.stopReason = `its owner has died: task ${lease.what}`;
