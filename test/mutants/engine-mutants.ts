@@ -1,6 +1,7 @@
 /** Bugs of every part of the engine, as they might be written. */
 import { cancels } from "./cancel-mutants.ts";
 import { actors, nodes } from "./cluster-mutants.ts";
+import { copies } from "./copy-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
 import { references } from "./reference-mutants.ts";
 import { retries, tasks } from "./task-mutants.ts";
@@ -127,58 +128,6 @@ const deadlocks: readonly Mutant[] = [
         file: `${coreWorker}/wait-probes.ts`,
         find: "if (task.serial === serial) {",
         replace: "if (serial > 0) {",
-      },
-    ],
-  },
-];
-
-const copies: readonly Mutant[] = [
-  {
-    name: "reply ahead of its bytes",
-    why: "a result is told to its owner before its node's raylet can serve it",
-    edits: [
-      {
-        file: `${coreWorker}/task-receiver.ts`,
-        find: "    if (sealed === null) this.#reply(ended, out);\n    else this",
-        replace: "    this.#reply(ended, out);\n    if (sealed !== null) this",
-      },
-      {
-        file: `${coreWorker}/task-receiver.ts`,
-        find: "(later) => this.#reply(ended, later)",
-        replace: "() => {}",
-      },
-    ],
-  },
-  {
-    name: "secondaries not freed",
-    why: "an owner that frees an object forgets the copies that came to be on other nodes",
-    edits: [
-      {
-        file: `${coreWorker}/object-directory.ts`,
-        find: "for (const node of secondaries) this.#batch.addFree(node, { serial,",
-        replace: "for (const node of secondaries.slice(9)) this.#batch.addFree(node, { serial,",
-      },
-    ],
-  },
-  {
-    name: "copy added too late stays",
-    why: "a copy that is there only once its object is freed is not told to go",
-    edits: [
-      {
-        file: `${coreWorker}/object-directory.ts`,
-        find: "this.#batch.addFree(node, copy);",
-        replace: "void node;",
-      },
-    ],
-  },
-  {
-    name: "chunk at the wrong place",
-    why: "every chunk is copied to the beginning of the object",
-    edits: [
-      {
-        file: `${raylet}/pull-manager.ts`,
-        find: "to: { segment, offset: extent.offset + offset, size },",
-        replace: "to: { segment, offset: extent.offset, size },",
       },
     ],
   },

@@ -37,7 +37,7 @@ export const references: readonly Mutant[] = [
     why: "a task goes on using what its owner no longer covers",
     edits: [
       {
-        file: `${coreWorker}/task-receiver.ts`,
+        file: `${coreWorker}/task-replies.ts`,
         find: "if (isUsed(entry) && !entry.held) this.#holds.awaitOwn(entry, wait);",
         replace: "void wait;",
       },

@@ -277,9 +277,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "objectsKept":
         this.seals.onObjectsKept(event, out);
         return true;
-      case "segmentFreed":
-        out.instruct({ type: "dropSegment", segment: event.segment });
-        return true;
       case "releaseCopies":
         for (const { copy, user } of event.uses) this.copies.letGo(copy, user);
         return true;

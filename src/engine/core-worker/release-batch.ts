@@ -1,6 +1,6 @@
 /**
  * What one event let go of, told when it is over: bytes to the object store, copies to the raylets
- * that keep them, holds to their owners; and the holds that came with it, which are confirmed first.
+ * that keep them, holds to their owners; and the holds that came with it, confirmed first.
  */
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";

@@ -1,4 +1,7 @@
 /** Requests of the api that others answer: sent on as they are, and so are the answers. */
+import type { SegmentFreed } from "#engine/protocol/copy.ts";
+import type { ActorByName, ActorKilled } from "#engine/protocol/gcs.ts";
+import type { ArenaAllocated } from "#engine/protocol/object.ts";
 import type { CoreWorkerEvent } from "./calls.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 
@@ -12,28 +15,23 @@ export function routeRequests(event: CoreWorkerEvent, context: ProcessContext, o
       return true;
     }
     case "actorKilled":
-      out.instruct({ type: "killed", requestId: event.requestId });
-      return true;
+      return onActorKilled(event, out);
     case "getActorByNameCall": {
       const { requestId, name, namespace } = event;
       out.send(gcs, { type: "getActorByName", from, requestId, name, namespace });
       return true;
     }
-    case "actorByName": {
-      const { requestId, actorId, className } = event;
-      out.instruct({ type: "found", requestId, actorId, className });
-      return true;
-    }
+    case "actorByName":
+      return onActorByName(event, out);
     case "allocateCall": {
       const { requestId, size } = event;
       out.send(raylet, { type: "allocateArena", from, requestId, size });
       return true;
     }
-    case "arenaAllocated": {
-      const { requestId, segment, offset, error } = event;
-      out.instruct({ type: "allocated", requestId, segment, offset, error });
-      return true;
-    }
+    case "arenaAllocated":
+      return onArenaAllocated(event, out);
+    case "segmentFreed":
+      return onSegmentFreed(event, out);
     case "listStateCall": {
       const { requestId, kind, limit } = event;
       out.send(raylet, { type: "listState", from, requestId, kind, limit });
@@ -47,4 +45,25 @@ export function routeRequests(event: CoreWorkerEvent, context: ProcessContext, o
     default:
       return false;
   }
+}
+
+function onActorKilled({ requestId }: ActorKilled, out: Out): true {
+  out.instruct({ type: "killed", requestId });
+  return true;
+}
+
+function onActorByName({ requestId, actorId, className }: ActorByName, out: Out): true {
+  out.instruct({ type: "found", requestId, actorId, className });
+  return true;
+}
+
+function onArenaAllocated(allocated: ArenaAllocated, out: Out): true {
+  const { requestId, segment, offset, error } = allocated;
+  out.instruct({ type: "allocated", requestId, segment, offset, error });
+  return true;
+}
+
+function onSegmentFreed({ segment }: SegmentFreed, out: Out): true {
+  out.instruct({ type: "dropSegment", segment });
+  return true;
 }

@@ -174,7 +174,7 @@ export class TaskReceiver {
       return;
     }
     if (wasCancelled) {
-      this.#refuse(message, out);
+      this.replies.refuse(message, out);
       return;
     }
     const task = new IncomingTask(message, definition);
@@ -256,22 +256,6 @@ export class TaskReceiver {
     if (task.pull !== null) this.#arguments.end(task.pull);
     this.replies.onFinished(event, out);
     if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
-  }
-
-  /** It was cancelled before it came: for its owner it is over, whatever the answer. */
-  #refuse({ stream, seq, from, holds }: PushTask, out: Out): void {
-    if (holds !== null) this.#references.onReceivedHeld(holds, from as WorkerId, out);
-    out.send(from, {
-      type: "taskReply",
-      from: this.#context.self,
-      stream,
-      seq,
-      durationMs: 0,
-      outcome: undefined,
-      outcomes: null,
-      keptRefs: null,
-      holds: null,
-    });
   }
 
   #wasCancelled(peer: Peer, { stream, seq }: PushTask): boolean {

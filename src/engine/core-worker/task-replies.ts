@@ -8,10 +8,11 @@
  * Errors: a result that is for nobody, since its task was cancelled or its owner has died, goes.
  * Source: protocols §3 taskReply, §5, §6.
  */
+import type { WorkerId } from "#engine/common/ids.ts";
 import type { SealedObject } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import { type Outcome, type RefSpecial, StoredValue } from "#engine/protocol/outcome.ts";
-import type { ObjectName } from "#engine/protocol/task.ts";
+import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
 import type { TaskFinished } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { HoldMaker } from "./hold-maker.ts";
@@ -20,6 +21,12 @@ import { isUsed, type ObjectEntry } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import type { IncomingTask } from "./task-receiver.ts";
+
+/** What a reply is made of: of a task that has ended, or never ran. */
+interface Ended extends Pick<TaskFinished, "durationMs" | "outcome" | "outcomes"> {
+  readonly task: Pick<IncomingTask, "owner" | "stream" | "seq">;
+}
 
 const noOutcomes: readonly Outcome[] = [];
 
@@ -46,6 +53,14 @@ export class TaskReplies {
     const isForNobody = task.isCancelled || this.#references.ended.has(task.owner);
     if (isForNobody) this.#answer(this.#withoutResult(event), out);
     else this.#answer(task.attempt === 0 ? event : madeBy(event), out);
+  }
+
+  /** It was cancelled before it came: for its owner it is over, whatever the answer. */
+  refuse({ from, stream, seq, holds }: PushTask, out: Out): void {
+    const owner = from as WorkerId;
+    if (holds !== null) this.#references.onReceivedHeld(holds, owner, out);
+    const task = { owner, stream, seq };
+    this.#send({ task, durationMs: 0, outcome: undefined, outcomes: null }, null, null, out);
   }
 
   /** What the reply names is held, and what it stored is kept: its owner may let go. */
@@ -97,21 +112,32 @@ export class TaskReplies {
   }
 
   #reply(finished: TaskFinished, holds: readonly HeldRef[] | null, out: Out): void {
-    const { task, durationMs, outcome, outcomes } = finished;
+    const { task } = finished;
     if (this.#references.ended.has(task.owner)) {
       // What the raylet keeps for an owner elsewhere goes with that one.
       if (this.#references.isOfThisNode(task.owner)) this.#discard(finished);
       return;
     }
-    out.send(task.owner, {
+    const keptRefs = task.covered === null ? null : this.#keep(task.covered);
+    this.#send(finished, keptRefs, holds, out);
+  }
+
+  #send(
+    { task, durationMs, outcome, outcomes }: Ended,
+    keptRefs: readonly ObjectName[] | null,
+    holds: readonly HeldRef[] | null,
+    out: Out,
+  ): void {
+    const { owner, stream, seq } = task;
+    out.send(owner, {
       type: "taskReply",
       from: this.#context.self,
-      stream: task.stream,
-      seq: task.seq,
+      stream,
+      seq,
       durationMs,
       outcome,
       outcomes,
-      keptRefs: task.covered === null ? null : this.#keep(task.covered),
+      keptRefs,
       holds,
     });
   }

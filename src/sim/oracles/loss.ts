@@ -49,8 +49,9 @@ export class LossOracle extends Oracle {
     if (!this.#seesAll) return;
     for (const entry of entries) {
       if (!(entry instanceof TaskRecord)) continue;
-      const { owner, serial, template } = entry;
-      this.#maxRetries.set(taskIdHex(owner, serial), template.retry.maxRetries);
+      const { owner, serial, template, actor } = entry;
+      const maxRetries = actor === null ? template.retry.maxRetries : 0;
+      this.#maxRetries.set(taskIdHex(owner, serial), maxRetries);
     }
   }
 
@@ -118,13 +119,21 @@ export class LossOracle extends Oracle {
       case "OBJECT_RECONSTRUCTION_FAILED":
         if (!fates.hasLostNode) return "every node lives";
         if (detail === "PUT") return "what was put lies on its owner's node";
-        if (detail !== "MAX_ATTEMPTS_EXCEEDED") return "";
-        return this.#hasRetryLeft(subject.slice(0, taskIdLength)) ? "it had a retry left" : "";
+        return this.#mayRunAgain(detail, subject.slice(0, taskIdLength));
       case "ACTOR_DIED":
         return this.#hasDied(subject as ActorId) ? "" : "nothing has happened to that actor";
       default:
         return "";
     }
+  }
+
+  /** Why what is lost could have been made anew; "" if it could not. */
+  #mayRunAgain(reason: string, taskId: string): string {
+    if (reason === "MAX_ATTEMPTS_EXCEEDED") {
+      return this.#hasRetryLeft(taskId) ? "it had a retry left" : "";
+    }
+    const mayRetry = (this.#maxRetries.get(taskId) ?? 0) > 0;
+    return reason === "RETRIES_DISABLED" && mayRetry ? "its task may run again" : "";
   }
 
   /** By the number of workers that died so far, each of which may have cost it an attempt. */
