@@ -32,13 +32,8 @@ export const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: `      queue.inFlightCount -= 1;
-      queue.tasks.unshift(task);
-    }
-    this.#dispatch`,
-        replace: `      queue.inFlightCount -= 1;
-    }
-    this.#dispatch`,
+        find: "      else queue.tasks.unshift(task);\n    }\n    this.#dispatch",
+        replace: "    }\n    this.#dispatch",
       },
     ],
   },
@@ -103,8 +98,8 @@ export const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks);",
-        replace: "return ofTasks;",
+        find: "Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs())",
+        replace: "deadlocks.nextDeadlineMs()",
       },
     ],
   },
@@ -119,10 +114,10 @@ export const retries: readonly Mutant[] = [
         file: `${coreWorker}/task-submitter.ts`,
         find: `      lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      if (isNear`,
+      const isUnstarted`,
         replace: `      task.stream = null;
       queue.inFlightCount -= 1;
-      if (isNear`,
+      const isUnstarted`,
       },
       {
         file: `${coreWorker}/task-submitter.ts`,
@@ -172,8 +167,8 @@ export const retries: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "if (isNear && out.retract(lease.workerId, framePosition)) unstarted.push(task);",
-        replace: "if (framePosition < 0) unstarted.push(task);",
+        find: "const isUnstarted = isNear && out.retract(lease.workerId, framePosition);",
+        replace: "const isUnstarted = isNear && framePosition < 0;",
       },
     ],
   },
