@@ -6,5 +6,8 @@ export const testSteps: readonly Step[] = [
   { name: "types", command: ["tsc", "-p", "tsconfig.json"] },
   { name: "programs", command: ["tsx", "scripts/check-types.ts"] },
   { name: "lint", command: ["oxlint", "--deny-warnings"] },
-  vitestStep("engine", ["test/tidy", "test/machine", "test/property", "test/conformance"]),
+  vitestStep("engine", [
+    ...["test/tidy", "test/machine", "test/property", "test/conformance"],
+    ...["test/scenario", "test/mutants"],
+  ]),
 ];

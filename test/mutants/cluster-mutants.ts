@@ -91,8 +91,8 @@ export const nodes: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/lease-manager.ts`,
-        find: "for (const lease of [...(own?.leases.values() ?? [])]) {",
-        replace: "for (const lease of [...(own?.leases.values() ?? [])].slice(9)) {",
+        find: "lease.worker?.id !== workerId) this.#doom(lease);",
+        replace: "lease.worker?.id !== workerId) void lease;",
       },
     ],
   },

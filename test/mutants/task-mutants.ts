@@ -32,8 +32,8 @@ export const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "      else queue.tasks.unshift(task);",
-        replace: "",
+        find: "      else queue.tasks.unshift(task);\n    }\n    this.#dispatch",
+        replace: "    }\n    this.#dispatch",
       },
     ],
   },
@@ -98,8 +98,8 @@ export const tasks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());",
-        replace: "deadlocks.nextDeadlineMs();",
+        find: "Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs())",
+        replace: "deadlocks.nextDeadlineMs()",
       },
     ],
   },
@@ -168,7 +168,7 @@ export const retries: readonly Mutant[] = [
       {
         file: `${coreWorker}/task-submitter.ts`,
         find: "const isUnstarted = isNear && out.retract(lease.workerId, framePosition);",
-        replace: "const isUnstarted = framePosition < 0;",
+        replace: "const isUnstarted = isNear && framePosition < 0;",
       },
     ],
   },
