@@ -41,7 +41,7 @@ function optional(rule: Rule): Rule {
 const isNode = (value: unknown, nodeCount: number): boolean =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value < nodeCount;
 const at = numbers("a finite number of at least 0", (value) => value >= 0 && value < Infinity);
-const forMs = numbers("a number of at least 0", (value) => value >= 0);
+const forMs = at;
 const finite = numbers("a finite number", Number.isFinite);
 const count = numbers("an integer of at least 1", (value) => Number.isInteger(value) && value >= 1);
 const index = numbers("an integer of at least 0", (value) => Number.isInteger(value) && value >= 0);
@@ -50,7 +50,7 @@ const nodes: Rule = { must: "a list of nodes", type: "object", accepts: Array.is
 const flag: Rule = { must: "a boolean", type: "boolean", accepts: () => true };
 const probability = numbers("from 0 to 1", (value) => value >= 0 && value <= 1);
 const bytesPerMs = numbers("a number above 0", (value) => value > 0);
-const ppm = numbers("a number above -1000000", (value) => value > -1e6 && value < Infinity);
+const ppm = numbers("above -1000000, at most 1000000", (value) => value > -1e6 && value <= 1e6);
 const method: Rule = { must: "the name of a message", type: "string", accepts: () => true };
 const harm = { from: node, to: node, probability, forMs };
 
@@ -91,14 +91,21 @@ export function checkChaos(chaos: SimOptions["chaos"], isHostile: boolean): void
   if (typeof chaos !== "object" || chaos === null) {
     throw new TypeError(`chaos must be a boolean or an object, got ${String(chaos)}`);
   }
+  const unknown = Object.keys(chaos).find((name) => name !== "kinds" && name !== "intensity");
+  if (unknown !== undefined) {
+    throw new TypeError(`chaos has no field ${unknown}; it has: kinds, intensity`);
+  }
   const { kinds = [], intensity = 1 } = chaos;
+  if (!Array.isArray(kinds)) {
+    throw new TypeError(`chaos.kinds must be a list, got ${String(kinds)}`);
+  }
   for (const kind of kinds) checkKind(kind, "chaos.kinds", isHostile);
   if (typeof intensity === "number" && intensity >= 0 && intensity < Infinity) return;
   throw new RangeError(`chaos.intensity must be a number of at least 0, got ${String(intensity)}`);
 }
 
 function checkKind(kind: FaultKind, where: string, isHostile: boolean): void {
-  const why = laterKinds[kind];
+  const why = Object.hasOwn(laterKinds, kind) ? laterKinds[kind] : undefined;
   if (why !== undefined) {
     throw new TypeError(`${where}: the fault ${kind} is specified but not built yet: ${why}`);
   }

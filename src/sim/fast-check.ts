@@ -40,7 +40,11 @@ export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
  * blocks, then single choices, then by dropping what comes after the last that matters.
  */
 export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<number[]> {
-  return new Choices(options.maxLength ?? 200);
+  const { maxLength = 200 } = options;
+  if (!Number.isSafeInteger(maxLength) || maxLength < 0) {
+    throw new RangeError(`choices: maxLength must be an integer of at least 0, got ${maxLength}`);
+  }
+  return new Choices(maxLength);
 }
 
 /** Everything a run depends on but the program. */
@@ -48,11 +52,13 @@ export function simOptions(
   options: { nodes?: number; kinds?: readonly FaultKind[] } = {},
 ): fc.Arbitrary<SimOptions> {
   const { nodes = 3, kinds } = options;
+  const isHostile = hostileKinds.some((kind) => kinds?.includes(kind));
   return fc.record({
     seed: fc.noShrink(fc.integer({ min: 0 })),
     nodes: fc.constant(nodes),
     faults: faults(kinds === undefined ? { nodes } : { nodes, kinds }),
     choices: choices(),
+    ...(isHostile ? { hostile: fc.constant(true) } : {}),
   });
 }
 

@@ -47,6 +47,10 @@ export class FaultDriver {
     if (isHostile) cluster.network.cutAll();
   }
 
+  get hasHealed(): boolean {
+    return this.#healed;
+  }
+
   fireNow(fault: Fault): void {
     if (this.#healed) return;
     if (this.#apply(fault)) this.firedCount += 1;

@@ -89,20 +89,21 @@ export class Report<R> implements SimReport<R> {
       options,
       plan: faults,
       violations: this.violations,
-      error: this.error === undefined ? null : String(this.error),
+      error: "error" in this ? String(this.error) : null,
       traceHash: this.traceHash,
     });
   }
 
   check(): R {
     const { violations, error } = this;
-    if (violations.length === 0 && error === undefined) return this.result as R;
+    const hasFailed = "error" in this;
+    if (violations.length === 0 && !hasFailed) return this.result as R;
     const what = violations.map(
       ({ oracle, entity, message, atMs }) => `${oracle}: ${message} (${entity}, ${atMs} ms)`,
     );
     const head = what.length > 0 ? what.join("\n") : `the program failed: ${String(error)}`;
     const tail = this.#fields.world.trace.tail(tailLines);
     const message = `${head}\n\nreplay: ${this.replay}\n\nlast steps:\n${tail}`;
-    throw new Error(message, error === undefined ? {} : { cause: error });
+    throw new Error(message, hasFailed ? { cause: error } : {});
   }
 }

@@ -4,8 +4,8 @@
  */
 import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
-import { checkBoolean, checkOptions } from "#api/option-checks.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
+import { keepOrdinals } from "#api/identity/remote-registry.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
   currentContext,
@@ -17,7 +17,8 @@ import {
 import type { NodeId } from "#engine/common/ids.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { drawFaults } from "./chaos.ts";
-import { checkChaos, checkFaults } from "./check-faults.ts";
+import { checkFaults } from "./check-faults.ts";
+import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
@@ -32,19 +33,7 @@ import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
 import { type RunEnd, World } from "./world.ts";
 
-const defaults = { nodes: 3, maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
-const optionNames = [
-  "seed",
-  "nodes",
-  "faults",
-  "choices",
-  "choicesOnly",
-  "chaos",
-  "hostile",
-  "maxVirtualMs",
-  "healAtMs",
-  "init",
-];
+const defaults = { maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
 const stuckMs = 40_000;
 /** … and a world is at rest. */
@@ -55,17 +44,18 @@ export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
-  checkOptions("simulate", options, optionNames);
+  checkSimOptions(options);
   const nodes = nodesOf(options);
-  checkSimOptions(options, nodes.length);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
   const run = new Run(options, nodes);
+  const putBackOrdinals = keepOrdinals();
   try {
     return await run.execute(program);
   } finally {
+    putBackOrdinals();
     state.driver = null;
     useStorageAlways(false);
   }
@@ -195,7 +185,7 @@ class Run {
   /** Heals, lets everything come to rest, and asks the oracles. */
   async #quiet(asksOracles: boolean): Promise<void> {
     this.#faults.heal();
-    const limitMs = this.#world.nowMs() + defaults.quietMs;
+    const limitMs = this.#world.nowMs() + defaults.quietMs + this.#longestFaultMs();
     if (this.#cluster.hasVerdictToCome) {
       await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
     }
@@ -208,6 +198,15 @@ class Run {
     if (end === "livelock") this.#violate("16 liveness", "world", busy);
     if (!asksOracles) return;
     this.#oracles.atQuiet(this.#cluster);
+  }
+
+  /** What a fault held before the world healed it holds to its end. */
+  #longestFaultMs(): number {
+    const lengths = this.#plan.map((fault) => {
+      if (fault.kind === "crash") return fault.restartAfterMs ?? 0;
+      return "forMs" in fault ? fault.forMs : 0;
+    });
+    return Math.max(0, ...lengths);
   }
 
   #stuck(end: RunEnd): Error {
@@ -254,20 +253,33 @@ class Run {
   #simulation(): Simulation {
     const world = this.#world;
     const { driver } = this.#cluster;
-    const act = (fault: Fault): void => {
+    const act = (fault: Fault, carriedOut = fault): void => {
       checkFaults([fault], this.#cluster.nodes.length, this.#options.hostile === true);
-      this.#faults.fireNow(fault);
+      if (this.#faults.hasHealed) {
+        const when = "after the world has healed (sim.heal(), healAtMs)";
+        throw new TypeError(`sim: ${fault.kind} ${when}: no fault acts then`);
+      }
+      this.#faults.fireNow(carriedOut);
     };
     return {
       get nowMs(): number {
         return world.nowMs();
       },
-      sleep: (ms) =>
-        new Promise((resolve) => void this.#timersOf(driver).setTimer(Math.max(0, ms), resolve)),
+      sleep: (ms) => {
+        if (!(ms >= 0 && ms < Infinity)) {
+          throw new RangeError(
+            `sim.sleep takes finite virtual ms of at least 0, got ${String(ms)}`,
+          );
+        }
+        return new Promise((resolve) => void this.#timersOf(driver).setTimer(ms, resolve));
+      },
       crash: (node) => act({ at: 0, kind: "crash", node }),
       crashDriver: () => act({ at: 0, kind: "crashDriver" }),
       restart: (node) => this.#restart(node),
-      partition: (from, to) => act({ at: 0, kind: "partition", from, to, forMs: Infinity }),
+      partition: (from, to) => {
+        const fault = { at: 0, kind: "partition", from, to, forMs: 0 } as const;
+        act(fault, { ...fault, forMs: Infinity });
+      },
       heal: () => this.#faults.heal(),
     };
   }
@@ -302,29 +314,6 @@ class Run {
     }
     return timers;
   }
-}
-
-function nodesOf({ nodes = defaults.nodes }: SimOptions): readonly NodeSpec[] {
-  if (Array.isArray(nodes)) return nodes;
-  if (typeof nodes !== "number" || !Number.isInteger(nodes) || nodes < 1) {
-    throw new RangeError(`nodes must be a number of at least 1 or a list, got ${String(nodes)}`);
-  }
-  return Array.from({ length: nodes }, () => ({}));
-}
-
-function checkSimOptions(options: SimOptions, nodeCount: number): void {
-  const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
-  if (!Number.isSafeInteger(seed)) {
-    throw new TypeError(`seed must be an integer, got ${String(seed)}`);
-  }
-  for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
-    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
-    }
-  }
-  checkBoolean("hostile", hostile);
-  checkFaults(faults, nodeCount, hostile === true);
-  checkChaos(options.chaos, hostile === true);
 }
 
 function planOf(node: NodeSpec, options: SimOptions): NodePlan {

@@ -138,7 +138,10 @@ describe("what goes wrong is told", () => {
 
   test.each<[object, RegExp]>([
     [{ at: NaN, kind: "pause", node: 0, forMs: 1 }, /\.at must be a finite number/],
-    [{ at: 1, kind: "pause", node: 0 }, /\.forMs must be a number of at least 0, got nothing/],
+    [
+      { at: 1, kind: "pause", node: 0 },
+      /\.forMs must be a finite number of at least 0, got nothing/,
+    ],
     [{ at: 1, kind: "pause", node: 0, forMs: "long" }, /\.forMs must be .*, got "long"/],
     [{ at: 1, kind: "pause", node: 0, forMs: 1, ms: 2 }, /pause has no field ms; it has: at, node/],
     [{ at: 1, kind: "crash", node: 1, restartAfterMs: -1 }, /\.restartAfterMs must be/],

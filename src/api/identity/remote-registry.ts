@@ -89,6 +89,19 @@ export function onRegistered(listener: RegistrationListener): () => void {
   return () => listeners.delete(listener);
 }
 
+/**
+ * Counts on from here: the same program, run again in this realm, names its functions as before.
+ * Returns what puts the counts back.
+ */
+export function keepOrdinals(): () => void {
+  const { nextOrdinals } = realmRegistry();
+  const kept = [...nextOrdinals];
+  return () => {
+    nextOrdinals.clear();
+    for (const [counter, ordinal] of kept) nextOrdinals.set(counter, ordinal);
+  };
+}
+
 /** The driver notes the module that called `init()`. */
 export function markInitialized(moduleUrl: string): void {
   if (moduleUrl !== "") realmRegistry().initializedModules.add(moduleUrl);

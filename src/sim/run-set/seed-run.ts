@@ -90,8 +90,9 @@ export function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const failures: SeedFailure[] = report.violations.map(({ oracle, entity, message }) => {
     return { oracle, entity, message };
   });
+  // A program may reject with nothing: that is a failure too.
+  if (!("error" in report)) return failures;
   const { error } = report;
-  if (error === undefined) return failures;
   const message = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   return [...failures, { oracle: "program", entity: "driver", message }];
 }

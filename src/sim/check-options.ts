@@ -1,0 +1,54 @@
+/** Whether the options of a simulation mean something, before anything runs. */
+import { checkBoolean, checkOptions } from "#api/option-checks.ts";
+import { checkChaos, checkFaults } from "./check-faults.ts";
+import type { NodeSpec, SimOptions } from "./options.ts";
+
+const defaultNodeCount = 3;
+const optionNames = [
+  "seed",
+  "nodes",
+  "faults",
+  "choices",
+  "choicesOnly",
+  "chaos",
+  "hostile",
+  "maxVirtualMs",
+  "healAtMs",
+  "init",
+];
+
+/** Three unless told otherwise. */
+export function nodesOf({ nodes = defaultNodeCount }: SimOptions): readonly NodeSpec[] {
+  if (Array.isArray(nodes) && nodes.length > 0) return nodes;
+  if (typeof nodes !== "number" || !Number.isInteger(nodes) || nodes < 1) {
+    throw new RangeError(`nodes must be a number of at least 1 or a list, got ${String(nodes)}`);
+  }
+  return Array.from({ length: nodes }, () => ({}));
+}
+
+/** Throws TypeError or RangeError for what no run can be made of. */
+export function checkSimOptions(options: SimOptions): void {
+  checkOptions("simulate", options, optionNames);
+  const nodeCount = nodesOf(options).length;
+  const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
+  if (!Number.isSafeInteger(seed)) {
+    throw new TypeError(`seed must be an integer, got ${String(seed)}`);
+  }
+  for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
+    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
+      throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
+    }
+  }
+  const { choices = [] } = options;
+  if (!Array.isArray(choices)) {
+    throw new TypeError(`choices must be a list, got ${String(choices)}`);
+  }
+  for (const [i, choice] of choices.entries()) {
+    if (Number.isSafeInteger(choice) && choice >= 0) continue;
+    throw new RangeError(`choices[${i}] must be an integer of at least 0, got ${String(choice)}`);
+  }
+  checkBoolean("choicesOnly", options.choicesOnly);
+  checkBoolean("hostile", hostile);
+  checkFaults(faults, nodeCount, hostile === true);
+  checkChaos(options.chaos, hostile === true);
+}
