@@ -24,6 +24,12 @@ export type ResolveRemote = (
   descriptor: FunctionDescriptor,
 ) => RegisteredRemote | Promise<RegisteredRemote>;
 
+/** Of an error in a message; of each of its fields, when it is larger. */
+const errorBytesMax = 16 << 20;
+const fieldBytesMax = 1 << 20;
+/** Of what was thrown as text, in characters. */
+const textMax = 1 << 16;
+
 type AnyFunction = (...args: unknown[]) => unknown;
 type AnyConstructor = new (...args: unknown[]) => object;
 
@@ -91,7 +97,7 @@ export class ApiUserCode implements UserCode {
   }
 
   encodeError(error: unknown, taskName: string, subject: string): FailedValue {
-    const text = thrownText(error);
+    const text = shortened(thrownText(error));
     const message = `${taskName} failed: ${text}`;
     const cause = this.#encodeThrown(error, text);
     return new FailedValue(engineError("TASK_ERROR", message, subject, taskName), cause);
@@ -180,17 +186,30 @@ export class ApiUserCode implements UserCode {
     return Promise.all(mapped).then(() => use(owned));
   }
 
-  /** What cannot travel leaves its class, message and stack, and text where its fields were. */
+  /**
+   * What cannot travel, or is too large for a message, leaves its class, message and stack, and
+   * text where its fields were; in the worst case its text alone.
+   */
   #encodeThrown(thrown: unknown, text: string): Encoded {
     const values = this.#values;
     try {
-      return values.encodeInline(thrown, "error");
+      return values.encodeInline(thrown, errorBytesMax);
     } catch (notEncodable) {
       const error = isInstance(thrown, Error) ? thrown : new Error(text, { cause: notEncodable });
-      const whyNot = (value: unknown): string | undefined => values.whyNotEncodable(value);
-      return values.encodeInline(portableError(error, whyNot), "error");
+      const whyNot = (value: unknown): string | undefined =>
+        values.whyNotEncodable(value, fieldBytesMax);
+      try {
+        return values.encodeInline(portableError(error, whyNot), errorBytesMax);
+      } catch {
+        return values.encodeInline(new Error(text), errorBytesMax);
+      }
     }
   }
+}
+
+function shortened(text: string): string {
+  if (text.length <= textMax) return text;
+  return `${text.slice(0, textMax)}… (${text.length - textMax} more characters)`;
 }
 
 function addHint(error: unknown, moduleUrl: string): void {

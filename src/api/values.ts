@@ -105,12 +105,13 @@ export class Values {
   }
 
   /** Why a value cannot travel from here, without sending it; undefined when it can. */
-  whyNotEncodable(value: unknown): string | undefined {
+  whyNotEncodable(value: unknown, bytesMax: number): string | undefined {
     const encoder = this.#takeEncoder();
     try {
       encoder.encode(value, "value");
       this.#specialsOf(encoder.specials);
-      return undefined;
+      const { byteLength } = encoder;
+      return byteLength > bytesMax ? `it takes ${byteLength} bytes` : undefined;
     } catch (error) {
       return error instanceof SerializationError ? reasonOf(error) : thrownText(error);
     } finally {
@@ -118,11 +119,15 @@ export class Values {
     }
   }
 
-  /** Inside a message, however large: errors go further than anybody counts. */
-  encodeInline(value: unknown, path: string): InlineValue {
+  /** Inside a message: errors go further than anybody counts. Throws for more than `bytesMax`. */
+  encodeInline(value: unknown, bytesMax: number): InlineValue {
     const encoder = this.#takeEncoder();
     try {
-      encoder.encode(value, path);
+      encoder.encode(value, "error");
+      const { byteLength } = encoder;
+      if (byteLength > bytesMax) {
+        throw new SerializationError(`it takes ${byteLength} bytes, ${bytesMax} are the most`);
+      }
       return this.#inline(encoder, encoder.byteLength, this.#specialsOf(encoder.specials));
     } finally {
       this.#giveBack(encoder);
