@@ -113,7 +113,7 @@ function appOf({ namespace, clusterId }: NodePlan): WorkerApp {
  */
 function workerEntry(): { workerEntry: URL | null; bundle: URL } {
   const bundle = new URL(import.meta.url);
-  const entry = new URL("./worker-main.js", import.meta.url);
+  const entry = new URL("./worker-entry.cjs", import.meta.url);
   return { workerEntry: existsSync(fileURLToPath(entry)) ? entry : null, bundle };
 }
 
