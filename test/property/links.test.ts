@@ -45,7 +45,7 @@ class End {
       threadIndex: self,
       idleTurnsMax: 1,
       spinLooksMax: 1,
-      hasData: () => this.transport.hasData(),
+      hasData: () => this.transport.hasControlData() || this.transport.hasTask(),
       pump: () => this.transport.poll(budget),
     });
   }
@@ -88,4 +88,21 @@ test("whatever is sent arrives, in order, though both ends park", { timeout: 60_
     expect(ends[1].received).toEqual(there.map((_, i) => i));
   });
   await fc.assert(property, { numRuns: 150, timeout: 5_000 });
+});
+
+test("room that was told after the last look keeps a thread from parking", () => {
+  const words = new Int32Array(makeParkedWords());
+  const memory = makeLinkMemory(256, 256);
+  const { port1, port2 } = new MessageChannel();
+  const [writer, reader] = [new End(0, words, 64), new End(1, words, 64)];
+  for (const { poller } of [writer, reader]) poller.stop();
+  writer.transport.openLink([addresses[1]], openLinkMemory(memory, 0), new Bell(words, 1, port1));
+  reader.transport.openLink([addresses[0]], openLinkMemory(memory, 1), new Bell(words, 0, port2));
+  for (let i = 0; i < 20; i++) writer.transport.send(addresses[1], frameOf(0, i, 1));
+  writer.transport.poll(1);
+  expect(writer.transport.hasControlData()).toBe(false);
+  // The writer has not parked yet, so the reader's bell does not nudge it.
+  reader.transport.poll(64);
+  expect(writer.transport.hasControlData()).toBe(true);
+  port1.close();
 });

@@ -67,14 +67,9 @@ export class Link {
     return this.#tasks.retract(framePosition);
   }
 
-  hasData(): boolean {
-    const ends = this.#ends;
-    if (ends === null) return false;
-    return ends.controlIn.hasData() || ends.tasksIn.hasData() || this.#hasRoomToUse();
-  }
-
+  /** Room counts too: told between the last flush and parking, nobody would tell of it again. */
   hasControlData(): boolean {
-    return this.#ends?.controlIn.hasData() ?? false;
+    return (this.#ends?.controlIn.hasData() ?? false) || this.#hasRoomToUse();
   }
 
   hasTask(): boolean {

@@ -66,11 +66,6 @@ export class ThreadTransport implements Transport {
     this.#byAddress.delete(peer);
   }
 
-  hasData(): boolean {
-    for (const link of this.#links) if (link.hasData()) return true;
-    return false;
-  }
-
   hasControlData(): boolean {
     for (const link of this.#links) if (link.hasControlData()) return true;
     return false;
