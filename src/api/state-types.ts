@@ -9,6 +9,9 @@ import type {
   TaskId,
   WorkerId,
 } from "./ids.ts";
+import type { NodeInfo } from "./types.ts";
+
+export type { NodeInfo } from "./types.ts";
 
 export type TaskState =
   | "PENDING_ARGS_AVAIL"
@@ -92,16 +95,6 @@ export interface PlacementGroupInfo extends Row {
   name?: string;
   state: "PENDING" | "PREPARED" | "CREATED" | "RESCHEDULING" | "REMOVED";
   bundles: { resources: Record<string, number>; nodeId?: NodeId }[];
-}
-export interface NodeInfo {
-  nodeId: NodeId;
-  alive: boolean;
-  isHead: boolean;
-  address: string;
-  hostname: string;
-  resources: Record<string, number>;
-  labels: Record<string, string>;
-  deathReason?: string;
 }
 export interface Rows {
   tasks: TaskInfo;

@@ -5,7 +5,12 @@ import { type ActorId, gcsAddress, type WorkerId } from "#engine/common/ids.ts";
 import { ActorClient } from "#engine/core-worker/actor-submitter.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { ActorState } from "#engine/protocol/gcs.ts";
-import { FailedValue, type InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import {
+  FailedValue,
+  type InlineValue,
+  type Outcome,
+  StoredValue,
+} from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, inline, template } from "./core-worker-harness.ts";
 import { actor as actorIdAt, actorSpec, worker } from "./raylet-harness.ts";
 
@@ -46,6 +51,12 @@ class ActorHarness extends CoreWorkerHarness {
     return task;
   }
 
+  /** The owner of the borrowed argument says what it came to. */
+  tell(outcome: Outcome): void {
+    const object = { serial: 1, index: 1 };
+    this.handle({ type: "objectState", from: caller, object, outcome, holds: null });
+  }
+
   state(actorId: ActorId, fields: Partial<ActorState>): void {
     this.handle({
       type: "actorState",
@@ -84,13 +95,7 @@ describe("creation", () => {
     const client = h.create([pending]);
     expect(h.out.all("registerActor")).toHaveLength(1);
     expect(h.out.all("startActor")).toEqual([]);
-    h.handle({
-      type: "objectState",
-      from: caller,
-      object: { serial: 1, index: 1 },
-      outcome: 4,
-      holds: null,
-    });
+    h.tell(4);
     expect(h.out.last("startActor").spec.values).toEqual([4]);
     expect(h.core.isWaiting).toBe(true);
     h.alive(client.actorId);
@@ -112,13 +117,7 @@ describe("creation", () => {
     const pending = h.adopt(caller, { serial: 1, index: 1 });
     const client = h.create([pending]);
     const outcome = new FailedValue(engineError("TASK_ERROR", "boom"), inline());
-    h.handle({
-      type: "objectState",
-      from: caller,
-      object: { serial: 1, index: 1 },
-      outcome,
-      holds: null,
-    });
+    h.tell(outcome);
     const { error } = h.out.last("abandonActor");
     expect(error.error).toMatchObject({ type: "ACTOR_DIED", subject: client.actorId });
     expect(error.error.message).toContain("an argument of its constructor failed: boom");
@@ -150,13 +149,7 @@ describe("calls", () => {
     expect(h.out.all("subscribeActor")).toHaveLength(1);
     h.alive(actorId);
     expect(h.pushed()).toEqual([calls[0]?.serial]);
-    h.handle({
-      type: "objectState",
-      from: caller,
-      object: { serial: 1, index: 1 },
-      outcome: 4,
-      holds: null,
-    });
+    h.tell(4);
     expect(h.pushed()).toEqual(calls.map((call) => call.serial));
     expect(h.out.all("pushTask").map((push) => push.seq)).toEqual([0, 1, 2]);
   });
@@ -169,13 +162,7 @@ describe("calls", () => {
     const failing = h.call(client, [pending]);
     const next = h.call(client);
     const outcome = new FailedValue(engineError("TASK_ERROR", "boom"), inline());
-    h.handle({
-      type: "objectState",
-      from: caller,
-      object: { serial: 1, index: 1 },
-      outcome,
-      holds: null,
-    });
+    h.tell(outcome);
     expect(failing.outcome).toMatchObject({ error: { message: "boom" } });
     h.alive(actorId);
     expect(h.pushed()).toEqual([next.serial]);
@@ -225,13 +212,7 @@ describe("death", () => {
     for (const call of calls) expect(call.outcome).toMatchObject({ error: { type: "ACTOR_DIED" } });
     expect(h.core.tasks.unfinishedCount).toBe(0);
     h.reply(1, { to });
-    h.handle({
-      type: "objectState",
-      from: caller,
-      object: { serial: 1, index: 1 },
-      outcome: 4,
-      holds: null,
-    });
+    h.tell(4);
     expect(calls[0]?.outcome).toMatchObject({ error: { type: "ACTOR_DIED" } });
     expect(h.pushed()).toHaveLength(1);
   });
