@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/types/**"],
+    setupFiles: ["test/fixed-seed.ts"],
     testTimeout: 30_000,
     pool: "threads",
   },

@@ -294,6 +294,25 @@ describe("an argument that its sender covers", () => {
     expect(h.out.all("releaseHolds", owner)).toHaveLength(2);
   });
 
+  it("keeps what the reply names of our own until it has come to ourselves", () => {
+    const h = new HoldHarness();
+    const call = h.submit();
+    h.grant(self);
+    const { stream, seq } = h.out.last("pushTask", self);
+    const task = h.push(self, { stream, seq, args: inline(refOf(1)), values: [undefined] });
+    const kept = h.borrow(1);
+    const own = h.put();
+    h.finish(task, h.naming(own));
+    h.drop(own);
+    expect(h.out.all("taskReply")).toEqual([]);
+    h.answer();
+    h.handle(h.out.last("taskReply", self));
+    expect(h.core.references.find(self, own)).toBe(own);
+    h.drop(call, kept);
+    expect(own.state).toBe("FREED");
+    expect(h.core.references.registeredCount).toBe(0);
+  });
+
   it("keeps the reply back while a hold that is needed is not there", () => {
     const h = new HoldHarness();
     const task = h.push(driver, { args: nested });

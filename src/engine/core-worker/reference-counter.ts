@@ -108,10 +108,17 @@ export class ReferenceCounter {
     entry.uses += 1;
   }
 
-  /** A value goes to another process for good: what it names of ours is held for the receiver. */
+  /**
+   * A value goes to another process for good: what it names of ours is held for the receiver. One
+   * that goes to ourselves counts what it names until it has come.
+   */
   exportContained(value: Outcome, receiver: WorkerId): void {
     const specials = specialsOf(value);
-    if (specials.length === 0 || receiver === this.#context.self) return;
+    if (specials.length === 0) return;
+    if (receiver === this.#context.self) {
+      this.addContained(specials);
+      return;
+    }
     for (const special of specials) {
       if (special.type === "ref" && special.owner === this.#context.self) {
         this.addHolder(special, receiver);
@@ -122,7 +129,11 @@ export class ReferenceCounter {
   /** The other end of `exportContained`: whatever becomes of the value, its holds are ours. */
   onReceived(value: Outcome, from: WorkerId): void {
     const specials = specialsOf(value);
-    if (specials.length === 0 || from === this.#context.self) return;
+    if (specials.length === 0) return;
+    if (from === this.#context.self) {
+      this.dropContained(value);
+      return;
+    }
     for (const special of specials) {
       if (special.type !== "ref" || special.owner !== from) continue;
       this.#gainHold(this.adopt(from, special.serial, special.index));
