@@ -8,7 +8,13 @@ import { engineError } from "#engine/common/error-type.ts";
 import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import {
+  type Encoded,
+  FailedValue,
+  type InlineValue,
+  type Outcome,
+  StoredValue,
+} from "#engine/protocol/outcome.ts";
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
@@ -190,7 +196,7 @@ export class ApiUserCode implements UserCode {
    * What cannot travel, or is too large for a message, leaves its class, message and stack, and
    * text where its fields were; in the worst case its text alone.
    */
-  #encodeThrown(thrown: unknown, text: string): Encoded {
+  #encodeThrown(thrown: unknown, text: string): InlineValue {
     const values = this.#values;
     try {
       return values.encodeInline(thrown, errorBytesMax);

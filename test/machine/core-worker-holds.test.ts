@@ -1,77 +1,19 @@
 /** Holds for a third process: asked for before a ref is sent on, confirmed, given up, inherited. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
-import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
-import type { HeldRef } from "#engine/protocol/hold.ts";
-import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harness.ts";
-import { actor, actorSpec, driver, nodeId, worker } from "./raylet-harness.ts";
-
-/** Of the refs; of the process under test, as a rule; of whoever they are sent on to. */
-const owner = worker(1);
-const self = worker(2);
-const receiver = worker(3);
-const other = worker(4);
-
-const nameOf = ({ serial, index }: ObjectEntry) => ({ serial, index });
-const refOf = (serial: number, topLevel = false) =>
-  ({ type: "ref", owner, serial, index: 0, topLevel }) as const;
-const heldOf = (serial: number, hold: number): HeldRef => ({ owner, serial, index: 0, hold });
-
-class HoldHarness extends CoreWorkerHarness {
-  constructor() {
-    super({ self });
-  }
-
-  /** An actor of `receiver`, or of the worker given, that is known to live. */
-  actor(workerId: WorkerId = receiver): ActorClient {
-    const client = this.core.actors.clientOf(actor(9), "Keeper");
-    this.handle({
-      type: "actorState",
-      from: gcsAddress,
-      actorId: client.actorId,
-      version: 1,
-      state: "ALIVE",
-      incarnation: 0,
-      workerId,
-      death: null,
-      pendingReason: "",
-      infeasible: false,
-    });
-    return client;
-  }
-
-  call(client: ActorClient, args: readonly ObjectEntry[], nested = true): TaskRecord {
-    const task = this.task(args, { nested, actor: client, shape: template(7) });
-    this.handle({ type: "submitActorTask", actor: client, task });
-    return task;
-  }
-
-  borrow(serial: number): ObjectEntry {
-    return this.adopt(owner, { serial, index: 0 });
-  }
-
-  finish(task: IncomingTask | undefined, outcome: Outcome = 1): void {
-    if (task === undefined) throw new Error("no task was started");
-    this.handle({ type: "taskFinished", task, durationMs: 1, outcome, outcomes: null });
-  }
-
-  /** The owner's answer to all that it was asked for. */
-  answer(gone: readonly number[] = []): void {
-    const holds = this.out.all("createHolds", owner).flatMap((message) => message.holds);
-    const created = holds.map(({ hold }) => hold).filter((hold) => !gone.includes(hold));
-    this.out.clear();
-    this.handle({ type: "holdsCreated", from: owner, created, gone });
-  }
-
-  /** Types of what was sent to the owner, in order. */
-  toOwner(): string[] {
-    return this.out.sent.filter(({ to }) => to === owner).map(({ message }) => message.type);
-  }
-}
+import { gcsAddress } from "#engine/common/ids.ts";
+import { CoreWorkerHarness, crashed, inline } from "./core-worker-harness.ts";
+import {
+  heldOf,
+  HoldHarness,
+  nameOf,
+  other,
+  owner,
+  receiver,
+  refOf,
+  self,
+} from "./hold-harness.ts";
+import { actor, driver } from "./raylet-harness.ts";
 
 describe("a borrowed ref that is sent to an actor", () => {
   it("waits for the hold of the actor's worker, and calls behind it wait too", () => {
@@ -272,105 +214,6 @@ describe("a borrowed ref in a result", () => {
     h.answer();
     expect(h.out.all("objectState").map(({ holds }) => holds)).toEqual([[heldOf(1, 1)]]);
     expect(h.out.last("abandonHolds", owner).holds).toEqual([2]);
-  });
-});
-
-describe("an argument that its sender covers", () => {
-  const nested = inline(refOf(1), refOf(2));
-
-  it("is held by the executor from the start, so that its reply need not wait", () => {
-    const h = new HoldHarness();
-    const task = h.push(driver, { args: nested });
-    expect(h.out.last("createHolds", owner).holds.map(({ holder }) => holder)).toEqual([
-      self,
-      self,
-    ]);
-    const kept = h.borrow(1);
-    h.answer();
-    h.finish(task);
-    expect(h.out.all("taskReply", driver)).toHaveLength(1);
-    expect(h.out.last("releaseHolds", owner).objects).toEqual([{ serial: 2, index: 0 }]);
-    h.drop(kept);
-    expect(h.out.all("releaseHolds", owner)).toHaveLength(2);
-  });
-
-  it("keeps what the reply names of our own until it has come to ourselves", () => {
-    const h = new HoldHarness();
-    const call = h.submit();
-    h.grant(self);
-    const { stream, seq } = h.out.last("pushTask", self);
-    const task = h.push(self, { stream, seq, args: inline(refOf(1)), values: [undefined] });
-    const kept = h.borrow(1);
-    const own = h.put();
-    h.finish(task, h.naming(own));
-    h.drop(own);
-    expect(h.out.all("taskReply")).toEqual([]);
-    h.answer();
-    h.handle(h.out.last("taskReply", self));
-    expect(h.core.references.find(self, own)).toBe(own);
-    h.drop(call, kept);
-    expect(own.state).toBe("FREED");
-    expect(h.core.references.registeredCount).toBe(0);
-  });
-
-  it("keeps the reply back while a hold that is needed is not there", () => {
-    const h = new HoldHarness();
-    const task = h.push(driver, { args: nested });
-    h.borrow(1);
-    h.finish(task);
-    expect(h.out.all("taskReply")).toEqual([]);
-    h.handle({ type: "holdsCreated", from: owner, created: [2], gone: [] });
-    expect(h.out.all("taskReply")).toEqual([]);
-    h.handle({ type: "holdsCreated", from: owner, created: [1], gone: [] });
-    expect(h.out.all("taskReply", driver)).toHaveLength(1);
-  });
-
-  it("does not keep the reply back for what it has let go, nor for the dead", () => {
-    const h = new HoldHarness();
-    const first = h.push(driver, { args: nested });
-    h.drop(h.borrow(1), h.borrow(2));
-    h.finish(first);
-    expect(h.out.all("taskReply", driver)).toHaveLength(1);
-    const second = h.push(driver, { args: nested, seq: 1 });
-    h.borrow(1);
-    h.finish(second);
-    h.died(owner);
-    expect(h.out.all("taskReply", driver)).toHaveLength(2);
-  });
-
-  it("asks again for itself when what came in time was gone", () => {
-    const h = new HoldHarness();
-    const task = h.push(driver, { args: nested });
-    const kept = h.borrow(1);
-    h.answer([1, 2]);
-    h.get(kept);
-    expect(h.out.all("subscribeObject", owner)).toHaveLength(1);
-    h.finish(task);
-  });
-
-  it("looks inside values, and at values that are views", () => {
-    const h = new HoldHarness();
-    const args = inline(refOf(1, true), refOf(2, true));
-    const values = [new StoredValue(0, 0, 64, []), inline(refOf(3))];
-    h.push(driver, { args, values });
-    const asked = h.out.last("createHolds", owner).holds.map(({ serial }) => serial);
-    expect(asked).toEqual([1, 3]);
-  });
-
-  it("is held by an actor before its creator may let go", () => {
-    const h = new HoldHarness();
-    const spec = { ...actorSpec(actor(5)), args: nested };
-    h.handle({ type: "constructActor", from: nodeId, incarnation: 0, gpuIds: [], spec });
-    const [run] = h.instructions("runConstructor");
-    if (run === undefined) throw new Error("no constructor was started");
-    h.borrow(1);
-    const event = { type: "constructorFinished", failure: null, maxConcurrency: 1 } as const;
-    h.handle({ ...event, actor: run.actor });
-    expect(h.out.all("actorConstructed")).toEqual([]);
-    h.answer();
-    expect(h.out.all("actorConstructed", nodeId)).toHaveLength(1);
-    expect(h.out.all("releaseHolds", owner)).toEqual([]);
-    expect(h.core.references.registeredCount).toBe(1);
   });
 });
 

@@ -122,8 +122,11 @@ describe("a task at its executor", () => {
     });
     const task = h.push(self, { args });
     h.finish(task, h.naming(made));
-    expect(h.out.last("taskReply", self).keptRefs).toBeNull();
+    const reply = h.out.last("taskReply", self);
+    expect(reply.keptRefs).toBeNull();
     h.drop(made);
+    expect(made.state).toBe("AVAILABLE");
+    h.handle(reply);
     expect(made.state).toBe("FREED");
   });
 

@@ -1,10 +1,9 @@
 /** How long objects are kept: counts at the owner, holds of borrowers, values that name others. */
 import { describe, expect, it } from "vitest";
-import { engineError } from "#engine/common/error-type.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
-import { CoreWorkerHarness, crashed, inline, refTo, template } from "./core-worker-harness.ts";
+import { CoreWorkerHarness, crashed, inline, refTo } from "./core-worker-harness.ts";
 import { actor, actorSpec, driver, worker } from "./raylet-harness.ts";
 
 const other = worker(1);
@@ -280,50 +279,5 @@ describe("values that calls wait for", () => {
     h.reply(5);
     expect(h.instructions("releaseLater")).toEqual([]);
     expect(task.uses).toBe(0);
-  });
-});
-
-describe("an error whose bytes lie in the arena", () => {
-  const bytes = new StoredValue(0, 128, 64, []);
-  const boom = new FailedValue(engineError("TASK_ERROR", "boom"), bytes);
-  const extent = { segment: 0, offset: 128, size: 64 };
-
-  it("is freed with the last of the tasks that show it", () => {
-    const h = new CoreWorkerHarness();
-    const first = h.submit();
-    const second = h.submit([first]);
-    const third = h.submit([second]);
-    h.grant(other);
-    h.reply(boom);
-    expect(third.outcome).toBe(boom);
-    h.drop(first, second);
-    expect(h.out.all("freeArena")).toEqual([]);
-    h.drop(third);
-    expect(h.out.last("freeArena").extents).toEqual([extent]);
-  });
-
-  it("is freed once for several returns", () => {
-    const h = new CoreWorkerHarness();
-    const task = h.task([], { shape: template(1, 2) });
-    h.handle({ type: "submitTask", task });
-    h.grant(other);
-    h.reply(boom);
-    h.drop(task);
-    expect(h.out.all("freeArena")).toEqual([]);
-    h.drop(...(task.moreReturns ?? []));
-    expect(h.out.all("freeArena")).toHaveLength(1);
-  });
-
-  it("is its owner's: whoever fails with a borrowed one holds that", () => {
-    const h = new CoreWorkerHarness();
-    const borrowed = h.adopt(other, { serial: 1, index: 0 });
-    const task = h.submit([borrowed]);
-    const object = { serial: 1, index: 0 };
-    h.handle({ type: "objectState", from: other, object, outcome: boom, holds: null });
-    h.drop(borrowed);
-    expect(h.out.all("releaseHolds")).toEqual([]);
-    h.drop(task);
-    expect(h.out.all("releaseHolds", other)).toHaveLength(1);
-    expect(h.out.all("freeArena")).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harn
 import { nodeId, worker } from "./raylet-harness.ts";
 
 const outOfMemory = engineError("OUT_OF_MEMORY", "it ran out of memory");
-const threw = (text = "boom", cause: InlineValue | StoredValue = inline()): FailedValue =>
+const threw = (text = "boom", cause: InlineValue = inline()): FailedValue =>
   new FailedValue(engineError("TASK_ERROR", text), cause);
 
 /** Each attempt on a worker of its own, which dies while it runs. */
@@ -162,14 +162,6 @@ describe("exceptions", () => {
     h.handle({ type: "exceptionJudged", task, retries: false, why: " (because)" });
     expect(task.outcome).toMatchObject({ error: { message: "boom (because)" } });
     expect(h.core.tasks.unfinishedCount).toBe(0);
-  });
-
-  it("give back the room of their error when the task runs again", () => {
-    const h = new CoreWorkerHarness();
-    h.submitRetriable({ retryExceptions: true });
-    h.grant(worker(1));
-    h.reply(threw("boom", new StoredValue(0, 0, 64, [])));
-    expect(h.out.last("freeArena").extents).toEqual([{ segment: 0, offset: 0, size: 64 }]);
   });
 
   it("of an argument are no exceptions of the task", () => {

@@ -254,18 +254,16 @@ function makeValue(world: EngineWorld, context: Context, kind: "value" | "error"
   const parts = refs.map((ref) => ({ kind: "ref", ref }) as const);
   const specials = context.process.specialsFor(parts);
   notePassedOn(world, context, refs);
+  if (kind === "error") {
+    return { value: thrownValue(`boom ${n}`, inlineValue(n, specials)), n, refs };
+  }
   const extent = world.pick(2) === 0 ? context.process.extents.pop() : undefined;
-  let stored: StoredValue | undefined;
   if (extent !== undefined) {
     world.memory.write(extent, n);
     world.model.storedNumbers.add(n);
     const { segment, offset, size } = extent;
-    stored = new StoredValue(segment, offset, size, specials);
+    return { value: new StoredValue(segment, offset, size, specials), n, refs };
   }
-  if (kind === "error") {
-    return { value: thrownValue(`boom ${n}`, stored ?? inlineValue(n, specials)), n, refs };
-  }
-  if (stored !== undefined) return { value: stored, n, refs };
   const value = specials.length === 0 && world.pick(2) === 0 ? n : inlineValue(n, specials);
   return { value, n, refs };
 }

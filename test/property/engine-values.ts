@@ -82,6 +82,6 @@ export function namesOf(refs: readonly RefSpecial[]): string[] {
   return refs.map((ref) => nameOf(ref));
 }
 
-export function thrownValue(message: string, cause: Encoded): FailedValue {
+export function thrownValue(message: string, cause: InlineValue): FailedValue {
   return new FailedValue(engineError("TASK_ERROR", message), cause);
 }

@@ -161,7 +161,7 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
     anyNumber,
     strings,
     encodedOf(from),
-    fc.tuple(error, orNull(encodedOf(from))).map(([e, cause]) => new FailedValue(e, cause)),
+    fc.tuple(error, orNull(inlineOf(from, 2))).map(([e, cause]) => new FailedValue(e, cause)),
   );
 
 const objectName = of({ serial: u48, index: u16 });
@@ -251,7 +251,7 @@ const registration = of<ActorRegistration>({
 });
 
 const failureOf = (from: Address): Arb<FailedCreation> =>
-  of<FailedCreation>({ error, cause: orNull(encodedOf(from)) });
+  of<FailedCreation>({ error, cause: orNull(inlineOf(from, 2)) });
 
 const specOf = (from: Address): Arb<ActorSpec> =>
   of<ActorSpec>({

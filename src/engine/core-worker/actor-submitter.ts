@@ -28,7 +28,7 @@ import type {
 } from "#engine/protocol/gcs.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import { ownEncoded } from "#engine/protocol/own-value.ts";
+import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
@@ -391,7 +391,7 @@ export class ActorSubmitter {
 
   #onDead(client: ActorClient, cause: FailedValue, out: Out): void {
     // Kept for calls to come; the bytes of its message are only lent.
-    const death = ownFailed(cause);
+    const death = ownOutcome(cause) as FailedValue;
     client.death = death;
     // A handle that comes later asks anew: the GCS remembers the dead.
     this.#clients.delete(client.actorId);
@@ -427,8 +427,4 @@ export class ActorSubmitter {
     task.unresolvedCount = 0;
     this.#manager.finish(task, undefined, null, out);
   }
-}
-
-function ownFailed({ error, cause }: FailedValue): FailedValue {
-  return new FailedValue(error, cause === null ? null : ownEncoded(cause));
 }

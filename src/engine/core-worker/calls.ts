@@ -7,7 +7,7 @@ import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { CopyMessage } from "#engine/protocol/copy.ts";
-import type { GcsMessage } from "#engine/protocol/gcs.ts";
+import type { FailedCreation, GcsMessage } from "#engine/protocol/gcs.ts";
 import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
 import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
@@ -156,7 +156,7 @@ export interface ExceptionJudged {
 export interface ConstructorFinished {
   readonly type: "constructorFinished";
   readonly actor: IncomingActor;
-  readonly failure: { readonly error: EngineError; readonly cause: Outcome } | null;
+  readonly failure: FailedCreation | null;
   /** 1 or more, when there was no failure. */
   readonly maxConcurrency: number;
 }

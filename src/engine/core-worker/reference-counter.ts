@@ -23,7 +23,7 @@ import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
-import { specialsOf, storedIn } from "./contained-refs.ts";
+import { specialsOf } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
 import { ObjectDirectory } from "./object-directory.ts";
@@ -51,8 +51,6 @@ export class ReferenceCounter {
   readonly #batch: ReleaseBatch;
   /** Asked when own objects have gone. */
   lineage: LineageWatch | null = null;
-  /** Entry that shows the stored error of another → that one. */
-  readonly #errorOrigins = new Map<ObjectEntry, ObjectEntry>();
   /** By executor on another node: returns of attempts whose replies are not taken. */
   readonly #givenUp = new Map<WorkerId, CopyName[]>();
   /** Where the copies of own objects lie. */
@@ -345,24 +343,11 @@ export class ReferenceCounter {
     this.freeExtent({ segment, offset, size });
   }
 
-  /**
-   * The returns of a task fail with an error whose bytes lie in the arena: the entry that it came
-   * from keeps them for all. That is an argument, or of several returns the first.
-   */
-  shareError(task: TaskRecord, error: FailedValue): void {
-    const given = task.refs?.find((entry) => entry?.outcome === error) ?? task;
-    const origin = this.#errorOrigins.get(given) ?? given;
-    for (const entry of [task, ...(task.moreReturns ?? [])]) {
-      if (entry === origin || entry.state !== "PENDING") continue;
-      this.#errorOrigins.set(entry, origin);
-      origin.uses += 1;
-    }
-  }
-
   /** A result that nobody takes. On another node its raylet is told by name: `giveUp`. */
   discard(outcome: Outcome): void {
-    const stored = storedIn(outcome);
-    if (stored?.node === null || stored?.node === this.#context.raylet) this.freeEncoded(stored);
+    if (!(outcome instanceof StoredValue)) return;
+    const { node } = outcome;
+    if (node === null || node === this.#context.raylet) this.freeEncoded(outcome);
   }
 
   /** … of a task of ours, wherever it lies. No other version of the return goes with it. */
@@ -443,27 +428,15 @@ export class ReferenceCounter {
     const { outcome } = entry;
     entry.registered = false;
     entry.held = false;
-    this.#leaveError(entry);
     entry.outcome = undefined;
     entry.state = "FREED";
     this.dropContained(outcome);
     if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
   }
 
-  /** An error's are its task's own, if it came from there. */
   #freeBytes(entry: ObjectEntry): void {
     const { outcome } = entry;
     if (outcome instanceof StoredValue && !this.directory.free(entry)) this.freeEncoded(outcome);
-    if (!(outcome instanceof FailedValue) || outcome.error.type !== "TASK_ERROR") return;
-    if (!this.#errorOrigins.has(entry)) this.freeEncoded(outcome.cause);
-  }
-
-  #leaveError(entry: ObjectEntry): void {
-    const origin = this.#errorOrigins.get(entry);
-    if (origin === undefined) return;
-    this.#errorOrigins.delete(entry);
-    origin.uses -= 1;
-    this.#doubtful.push(origin);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

@@ -96,9 +96,6 @@ export class TaskManager {
   }
 
   #end(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
-    if (outcome instanceof FailedValue && outcome.cause instanceof StoredValue) {
-      this.#references.shareError(task, outcome);
-    }
     this.#unfinishedCount -= 1;
     this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
@@ -210,7 +207,7 @@ export class TaskManager {
 
   #own(outcome: Outcome): Outcome {
     if (outcome instanceof InlineValue) return this.#copy(outcome);
-    if (outcome instanceof FailedValue && outcome.cause instanceof InlineValue) {
+    if (outcome instanceof FailedValue && outcome.cause !== null) {
       return new FailedValue(outcome.error, this.#copy(outcome.cause));
     }
     return specialsOf(outcome).length === 0 ? outcome : ownOutcome(outcome);

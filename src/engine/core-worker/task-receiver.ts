@@ -14,9 +14,9 @@ import { engineError } from "#engine/common/error-type.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
-import type { ActorSpec, ConstructActor, FailedCreation } from "#engine/protocol/gcs.ts";
+import type { ActorSpec, ConstructActor } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
-import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
+import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
@@ -245,7 +245,7 @@ export class TaskReceiver {
       from: this.#context.self,
       actorId: actor.spec.actorId,
       incarnation: actor.incarnation,
-      failure: failure === null ? null : this.#creationFailure(failure),
+      failure,
     });
   }
 
@@ -395,7 +395,7 @@ export class TaskReceiver {
     const { actorId, descriptor } = actor.spec;
     const text = `an argument of its constructor failed: ${failed.error.message}`;
     const error = engineError("ACTOR_DIED", text, actorId, descriptor.displayName);
-    const failure = { error, cause: failed.cause ?? undefined };
+    const failure = { error, cause: failed.cause };
     const ended = { actor, failure, maxConcurrency: 0 };
     this.onConstructorFinished({ type: "constructorFinished", ...ended }, out);
   }
@@ -454,12 +454,6 @@ export class TaskReceiver {
     entry.uses += 1;
     pins.push(entry);
     this.#holds.askForSelf(entry);
-  }
-
-  #creationFailure(failure: NonNullable<ConstructorFinished["failure"]>): FailedCreation {
-    const { cause } = failure;
-    const encoded = cause instanceof InlineValue || cause instanceof StoredValue ? cause : null;
-    return { error: failure.error, cause: encoded };
   }
 }
 

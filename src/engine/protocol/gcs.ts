@@ -4,7 +4,7 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
-import type { Encoded, InlineValue, Outcome, StoredValue } from "./outcome.ts";
+import type { Encoded, InlineValue, Outcome } from "./outcome.ts";
 
 export type ActorLifeState =
   | "DEPENDENCIES_UNREADY"
@@ -129,7 +129,7 @@ export interface AbandonActor {
 /** Why there will be no instance: the engine's reason, and the user's error when there is one. */
 export interface FailedCreation {
   readonly error: EngineError;
-  readonly cause: InlineValue | StoredValue | null;
+  readonly cause: InlineValue | null;
 }
 
 /** anyone → GCS: tell me the actor's state now and at each change. */

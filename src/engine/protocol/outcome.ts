@@ -84,9 +84,9 @@ export class StoredValue {
 /** `cause` is the user's error for TASK_ERROR, encoded; null for the engine's own errors. */
 export class FailedValue {
   readonly error: EngineError;
-  readonly cause: InlineValue | StoredValue | null;
+  readonly cause: InlineValue | null;
 
-  constructor(error: EngineError, cause: InlineValue | StoredValue | null) {
+  constructor(error: EngineError, cause: InlineValue | null) {
     this.error = error;
     this.cause = cause;
   }

@@ -16,14 +16,14 @@ export function ownOutcome(outcome: Outcome): Outcome {
   if (outcome instanceof StoredValue) return ownStored(outcome);
   if (outcome instanceof FailedValue) {
     const { error, cause } = outcome;
-    return cause === null ? outcome : new FailedValue(error, ownEncoded(cause));
+    return cause === null ? outcome : new FailedValue(error, ownInline(cause));
   }
   return outcome;
 }
 
 export function ownFailure(failure: FailedCreation): FailedCreation {
   const { error, cause } = failure;
-  return cause === null ? failure : { error, cause: ownEncoded(cause) };
+  return cause === null ? failure : { error, cause: ownInline(cause) };
 }
 
 export function ownActorSpec(spec: ActorSpec): ActorSpec {

@@ -228,7 +228,7 @@ export class Executor implements TaskSink {
       subject: spec.actorId,
       detail: className,
     };
-    const failure = { error, cause: failed.cause ?? undefined };
+    const failure = { error, cause: failed.cause };
     this.#report({ type: "constructorFinished", actor, failure, maxConcurrency: 0 });
   }
 }

@@ -50,8 +50,8 @@ export const outcomeField: Field<Outcome> = {
   read: readOutcome,
 };
 
-/** The value of an error: null, or an encoded value. */
-export const causeField: Field<Encoded | null> = {
+/** The value of an error: null, or an inline value. */
+export const causeField: Field<InlineValue | null> = {
   bytesMax: outcomeBytesMax,
   write: writeOutcome,
   read: readCause,
@@ -157,9 +157,11 @@ function writeFailed(writer: FrameWriter, failed: FailedValue): void {
   writeOutcome(writer, failed.cause);
 }
 
-function readCause(reader: FrameReader): Encoded | null {
+function readCause(reader: FrameReader): InlineValue | null {
   const mark = reader.u8();
-  return mark === markNull ? null : readMarked(reader, mark);
+  if (mark === markNull) return null;
+  if (mark !== markInline) throw new WireError("an error travels inside of its message");
+  return readInline(reader);
 }
 
 function readMarked(reader: FrameReader, mark: number): Encoded {
