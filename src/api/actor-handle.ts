@@ -85,20 +85,38 @@ function callableMethod(method: ActorMethod, name: string): object {
   });
 }
 
+/**
+ * Names that the language calls wherever it finds a function: a handle with a function `then` would
+ * look like a promise, and `await` would swallow it.
+ */
+function isCalledByOthers(name: string): boolean {
+  return name === "then" || name === "toJSON";
+}
+
+function plainMethod(method: ActorMethod): object {
+  const remote = (...args: unknown[]): unknown => method.remote(args, remote);
+  return { remote, options: (options: Options) => plainMethod(method.options(options)) };
+}
+
 export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
   const inside = { actor: client, owner };
   const methods = new Map<string, object>();
-  const target = Object.create(null) as object;
+  const text = (): string => `ActorHandle(${client.className} ${client.actorId})`;
+  // Node looks at the target of a proxy, and not by its traps.
+  const target = Object.create(null, { [inspect]: { value: text } }) as object;
   const handle = new Proxy(target, {
     get(_, key): unknown {
-      if (typeof key !== "string") return symbolProperty(key, client, owner);
+      if (key === inspect || key === Symbol.toPrimitive) return text;
+      if (key === Symbol.asyncDispose) {
+        return () => owner.killActor(client.actorId, "its handle was disposed");
+      }
+      if (typeof key === "symbol") return undefined;
       if (key === "actorId") return client.actorId;
-      // A handle must not look like a promise, or `await` would swallow it.
-      if (key === "then" || key === "toJSON") return undefined;
       let method = methods.get(key);
       if (method === undefined) {
         const name = `${client.className}.${key}`;
-        method = callableMethod(new ActorMethod(inside, key, {}), name);
+        const called = new ActorMethod(inside, key, {});
+        method = isCalledByOthers(key) ? plainMethod(called) : callableMethod(called, name);
         methods.set(key, method);
       }
       return method;
@@ -110,12 +128,4 @@ export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyAct
   });
   internals.set(handle, inside);
   return handle as AnyActorHandle;
-}
-
-function symbolProperty(key: symbol, client: ActorClient, owner: CoreWorkerClient): unknown {
-  if (key === Symbol.asyncDispose) {
-    return () => owner.killActor(client.actorId, "its handle was disposed");
-  }
-  if (key === inspect) return () => `ActorHandle(${client.className} ${client.actorId})`;
-  return undefined;
 }

@@ -22,6 +22,7 @@ import {
   checkNamespace,
   checkOptions,
   checkString,
+  copyOptions,
   kindError,
   type Options,
   recordOf,
@@ -112,12 +113,13 @@ export function checkMethodOptions(options: unknown): Options {
 
 /** Options that are checked when they are given, used when the call is made. */
 function checkCallOptions(of: string, given: unknown, known: readonly string[]): Options {
-  const options = checkOptions(of, given, known);
+  const options = copyOptions(checkOptions(of, given, known));
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
     if (name === "retryExceptions" && known === taskNames) checkRetryExceptions(value);
     else checkOption(name, value);
   }
+  strategyOf(options);
   return options;
 }
 
@@ -165,7 +167,7 @@ function checkOption(name: string, value: unknown): void {
       throw kindError(name, "a list of ArrayBuffers", value);
     case "labelSelector":
     case "schedulingStrategy":
-      strategyOf({ [name]: value });
+      // Looked at together, below.
       return;
     default:
       checkNotYet(name, value);
@@ -210,6 +212,9 @@ export function strategyOf(options: Options): SchedulingStrategy {
   const strategy = options["schedulingStrategy"];
   const selector = options["labelSelector"];
   if (selector !== undefined) {
+    if (strategy !== undefined && strategy !== "DEFAULT") {
+      throw new TypeError("labelSelector and schedulingStrategy both say where: give one of them");
+    }
     return { type: "nodeLabels", hard: labelsOf("labelSelector", selector), soft: new Map() };
   }
   if (strategy === undefined || strategy === "DEFAULT") return { type: "default" };

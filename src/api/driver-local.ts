@@ -83,7 +83,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     watchFromNow,
   });
   const stop = (): void => {
-    keepAlive.set(false);
+    keepAlive.close();
     host.close();
     useStorageAlways(false);
   };

@@ -41,7 +41,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const parkedWords = makeParkedWords();
   const segments = reserveStore(plan);
   const arena = new SharedArena(segments.entries());
-  const keepAlive = new KeepAlive();
+  const keepAlive = new KeepAlive(() => launcher.flushOutput());
   const process = makeProcess({
     workerId: driverId,
     nodeId,
@@ -92,11 +92,12 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     app: appOf(plan),
     heapMbMax: config.workerHeapMbMax,
     execArgv: workerExecArgv(),
+    argv: globalThis.process.argv.slice(2),
     onNudge: () => poller.onNudge(),
   });
   const stop = (): void => {
     poller.stop();
-    keepAlive.set(false);
+    keepAlive.close();
     host.close();
   };
   poller.kick();

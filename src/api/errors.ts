@@ -5,10 +5,8 @@
  * `instanceof` asks the brand instead of the prototype chain: two copies of this package in one
  * program (a bundle and its host, two versions in node_modules) agree about each other's errors.
  */
+import { brand, declareClass } from "./error-brand.ts";
 import type { ActorId, ObjectId, TaskId } from "./ids.ts";
-
-/** On every prototype: the names of the class and its ancestors, nearest first. */
-const brand: unique symbol = Symbol.for("mobula.error") as never;
 
 export interface MobulaErrorFields {
   readonly cause?: unknown;
@@ -40,37 +38,6 @@ export interface SerializationFields extends MobulaErrorFields {
 }
 export interface DeadlockFields extends MobulaErrorFields {
   readonly cycle?: readonly string[];
-}
-
-type MobulaErrorClass = abstract new (...args: never[]) => MobulaError;
-const classesByName = new Map<string, MobulaErrorClass>();
-
-/** The class of this copy of the package, by the name an error travels under. */
-export function mobulaErrorClass(name: string): MobulaErrorClass | undefined {
-  return classesByName.get(name);
-}
-
-/** The name that a prototype declares; undefined for one that is not of this package. */
-export function mobulaErrorName(prototype: object): string | undefined {
-  if (!Object.hasOwn(prototype, brand)) return undefined;
-  return (prototype as MobulaError)[brand][0];
-}
-
-/** Names a class on its prototype: `name` of an error is then no field of its own. */
-function declareClass(cls: MobulaErrorClass, name: string, code: string): void {
-  const inherited: readonly string[] = cls.prototype[brand] ?? [];
-  const constant = (value: unknown): PropertyDescriptor => ({
-    value,
-    writable: true,
-    configurable: true,
-  });
-  Object.defineProperties(cls.prototype, {
-    name: constant(name),
-    _tag: constant(name),
-    code: constant(code),
-    [brand]: constant([name, ...inherited]),
-  });
-  classesByName.set(name, cls);
 }
 
 export class MobulaError extends Error {

@@ -1,6 +1,6 @@
 /** The engine's errors as classes of the contract: the only place where one becomes the other. */
 import type { EngineError } from "#engine/common/error-type.ts";
-import type { Encoded, FailedValue } from "#engine/protocol/outcome.ts";
+import type { FailedValue, InlineValue } from "#engine/protocol/outcome.ts";
 import {
   ActorDiedError,
   ActorNameTakenError,
@@ -34,9 +34,9 @@ export function toError(failed: FailedValue, values: Values): MobulaError {
 }
 
 /** What was thrown; where it cannot be made here again, why not: the failure itself stays told. */
-function causeOf(cause: Encoded, values: Values): unknown {
+function causeOf(cause: InlineValue, values: Values): unknown {
   try {
-    return values.decode(cause, null);
+    return values.decodeThrown(cause);
   } catch (notDecodable) {
     return notDecodable;
   }

@@ -73,12 +73,15 @@ export class GarbageCollection implements Reclaimer {
 
 let collect: (() => void) | undefined;
 
-/** V8's own `gc`, which only a context made while the flag is set has. */
+/** Flags belong to the process: another thread may take this one back between two lines. */
+const attemptsMax = 8;
+
+/** V8's own `gc`, which only a context made while the flag is set has. Without it there is none. */
 function collectGarbage(): void {
-  if (collect === undefined) {
+  for (let i = 0; i < attemptsMax && collect === undefined; i++) {
     setFlagsFromString("--expose-gc");
-    collect = runInNewContext("gc") as () => void;
+    collect = runInNewContext("globalThis.gc") as (() => void) | undefined;
     setFlagsFromString("--no-expose-gc");
   }
-  collect();
+  collect?.();
 }

@@ -5,7 +5,7 @@ import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
-import { GetTimeoutError } from "./errors.ts";
+import { GetTimeoutError, MobulaError } from "./errors.ts";
 import { toClass, toError } from "./failure.ts";
 import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
 import { checkBoolean, checkDuration, checkOptions, describe, kindError } from "./option-checks.ts";
@@ -226,6 +226,22 @@ export const put: PutSignature = function put(value: unknown): never {
 
 const nothing = (): void => {};
 
+const done = Promise.resolve();
+
+/**
+ * Rejects when whoever adopts this promise has done so: V8 looks for the functions that await along
+ * the promises of the reaction that runs, so only then the stack of an error can name them.
+ */
+function rejectedSoon(error: unknown): Promise<never> {
+  return done
+    .then(nothing)
+    .then(nothing)
+    .then(function rejected(): never {
+      if (error instanceof MobulaError) Error.captureStackTrace(error, rejected);
+      throw error;
+    });
+}
+
 /** A request that tells its outcome once, to the one who made it. */
 export abstract class WaitingCall extends PendingCall {
   resolve: (value: never) => void = nothing;
@@ -274,18 +290,23 @@ export abstract class WaitingCall extends PendingCall {
       if (this.timedOut) this.onTimedOut(caller);
       else this.onReady(caller);
     } catch (error) {
-      this.reject(error);
+      this.#fail(error);
     }
   }
 
   override onClosed(error: Error): void {
     this.#end();
-    this.reject(error);
+    this.#fail(error);
   }
 
   override onTaskCancelled(): void {
     const context = this.#end()?.context ?? null;
-    if (context !== null) this.reject(cancelledError(context));
+    if (context !== null) this.#fail(cancelledError(context));
+  }
+
+  /** With a stack that leads to whoever awaits the call, instead of through the engine. */
+  #fail(error: unknown): void {
+    this.resolve(rejectedSoon(error) as never);
   }
 
   #end(): Caller | null {
@@ -310,7 +331,7 @@ class GetCall extends WaitingCall {
   }
 
   override onTimedOut({ client }: Caller): void {
-    this.reject(timeoutError(this.entries, this.timeoutMs, client));
+    throw timeoutError(this.entries, this.timeoutMs, client);
   }
 }
 

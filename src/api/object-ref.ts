@@ -122,7 +122,7 @@ export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRe
  * keeps the entry in the arena until it is collected.
  */
 export function wrapperFor(
-  buffer: SharedArrayBuffer,
+  { buffer, size }: { readonly buffer: SharedArrayBuffer; readonly size: number },
   entry: ObjectEntry,
   client: CoreWorkerClient,
 ): SharedArrayBuffer {
@@ -141,7 +141,8 @@ export function wrapperFor(
     client.dropView(entry);
     if (copy !== undefined) client.dropCopy(copy, user);
   });
-  if (entry.outcome instanceof StoredValue) reclaimer.weigh?.(wrapper, entry.outcome.size);
+  // Also of an argument, whose value came with the task and is not in its entry.
+  reclaimer.weigh?.(wrapper, size);
   return wrapper;
 }
 

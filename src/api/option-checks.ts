@@ -7,6 +7,22 @@ import { fixedPointScale } from "#engine/common/resources.ts";
 
 export type Options = Readonly<Record<string, unknown>>;
 
+/**
+ * The options as they are now, lists and plain objects in them too: what is checked here is what
+ * will be used, whatever their giver does to them.
+ */
+export function copyOptions(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, copy(value)]));
+}
+
+function copy(value: unknown): unknown {
+  if (Array.isArray(value)) return [...value];
+  if (typeof value !== "object" || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  return isPlain ? copyOptions(value as Options) : value;
+}
+
 /** `of`: whose options they are, as the message begins: "get", "a remote function". */
 export function checkOptions(of: string, options: unknown, known: readonly string[]): Options {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {

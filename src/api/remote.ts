@@ -23,7 +23,7 @@ import {
 } from "./identity/remote-registry.ts";
 import { refsOf } from "./object-ref.ts";
 import { checkNamespace, checkOptions, describe, type Options } from "./option-checks.ts";
-import { onRevive, setRemoteInternals } from "./remote-internals.ts";
+import { onRevive, remoteInternals, setRemoteInternals } from "./remote-internals.ts";
 import { type Caller, inert, never, realmState, requireClient } from "./runtime.ts";
 import { submitWithSignal } from "./signals.ts";
 import type { RemoteSignature } from "./signatures.ts";
@@ -40,6 +40,9 @@ export const remote: RemoteSignature = function remote(first: unknown, second?: 
     throw new TypeError(
       `remote(): options come first: remote(options, fn), got ${describe(second)} second`,
     );
+  }
+  if (remoteInternals(target) !== undefined) {
+    throw new TypeError(`remote(): ${target.name} is remote already: give the function itself`);
   }
   const kind = isClass(target) ? "class" : "function";
   const given = hasOptions ? first : {};

@@ -7,7 +7,7 @@
  */
 import type { ExceptionMatcher, RetryPolicy } from "#engine/common/task-spec.ts";
 import { thrownText } from "#engine/common/thrown.ts";
-import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { FailedValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient, Judgement } from "#engine/services/core-worker-client.ts";
 import { toError } from "./failure.ts";
 import type { Options } from "./option-checks.ts";
@@ -58,11 +58,8 @@ export function judgeException(
 ): Judgement | Promise<Judgement> {
   const { client, values } = by;
   const { cause } = failed;
-  if (cause instanceof StoredValue && !values.isMapped(cause)) {
-    return values.whenMapped(cause).then(() => judgeException(matcher, failed, by));
-  }
   try {
-    const thrown = cause === null ? toError(failed, values) : values.decode(cause, null);
+    const thrown = cause === null ? toError(failed, values) : values.decodeThrown(cause);
     if (typeof matcher !== "function") {
       return { retries: matchesOne(thrown, matcher as (ErrorClass | string)[]), why: "" };
     }

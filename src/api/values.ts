@@ -170,6 +170,12 @@ export class Values {
     return this.#decodeEncoded(outcome, values, entry);
   }
 
+  /** What a task threw, with whatever of its fields can be made here. */
+  decodeThrown({ bytes, start, length, specials }: InlineValue): unknown {
+    const revived = specials.map((special) => this.#revive(special));
+    return decodeValue(bytes, start, length, { specials: revived, zeroCopy: false, lenient: true });
+  }
+
   /**
    * The arguments of a call; `given` are the values of its top-level refs, by position of the
    * special.
@@ -211,7 +217,7 @@ export class Values {
       const bytes = this.#arena.bytes(segment);
       return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
     }
-    const wrapper = wrapperFor(this.#arena.buffer(segment), entry, this.#client);
+    const wrapper = wrapperFor({ buffer: this.#arena.buffer(segment), size }, entry, this.#client);
     return decodeValue(new Uint8Array(wrapper), offset, size, { specials, zeroCopy: true });
   }
 
@@ -343,5 +349,5 @@ export function isPrimitive(value: unknown): value is undefined | null | boolean
 
 function storeError(error: unknown): unknown {
   if (!(error instanceof ArenaFullError)) return error;
-  return new ObjectStoreFullError(error.engineError.message, { cause: error });
+  return new ObjectStoreFullError(error.engineError.message);
 }

@@ -6,6 +6,7 @@ import type { MessagePort } from "node:worker_threads";
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
 import { type BootData, hostThreadIndex, type PortMessage } from "#transports/threads/boot-data.ts";
 import { openLinkMemory } from "#transports/threads/link-memory.ts";
+import { outputFlushed } from "#transports/threads/output-flush.ts";
 import { Bell, Poller } from "#transports/threads/parking.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
@@ -108,6 +109,8 @@ function listen(
       arena.add(message.segment, message.buffer);
     } else if (message.type === "dropSegment") {
       arena.drop(message.segment);
+    } else if (message.type === "flushOutput") {
+      void outputFlushed().then(() => port.postMessage({ type: "outputFlushed" }));
     } else if (message.type === "link") {
       const { peer, peerThreadIndex, memory, side, port: peerPort } = message;
       peerPort.on("message", () => poller.onNudge());

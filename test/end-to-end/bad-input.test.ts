@@ -31,6 +31,12 @@ const cases: readonly (readonly [title: string, code: string, error: RegExp])[] 
     "add.options({ resources: { slot: -0.5 } })",
     /RangeError: resources\.slot/,
   ],
+  ["remote() of what is remote already", "remote(add)", /TypeError: .*remote already/],
+  [
+    "two options that say where",
+    'add.options({ labelSelector: { zone: "a" }, schedulingStrategy: "SPREAD" })',
+    /TypeError: labelSelector and schedulingStrategy/,
+  ],
   ["null for options", "add.options(null)", /TypeError: options .* got null/],
   ["a remote function called directly", "add(1, 2)", /TypeError: .*\.remote\(/],
   ["a remote class called directly", "new Counter()", /TypeError: /],

@@ -210,6 +210,24 @@ describe("travel", () => {
     expect((arrived.cause as { error: unknown }).error).toBe(arrived);
   });
 
+  test("a field that cannot be made again does not cost the others", () => {
+    class Broken {
+      at = 1;
+    }
+    const deserialize = (): Broken => {
+      throw new RangeError("not here");
+    };
+    registerClass(Broken, { serialize: ({ at }) => at, deserialize });
+    const broken = new Broken();
+    const error = Object.assign(new TypeError("outer"), { broken, again: [broken], status: 500 });
+    expect(() => roundTrip(error)).toThrow(/codec of Broken threw/);
+    const arrived = roundTrip(error, { lenient: true });
+    expect(arrived).toBeInstanceOf(TypeError);
+    expect(arrived).toMatchObject({ message: "outer", status: 500, stack: error.stack });
+    expect(arrived.broken).toBeInstanceOf(SerializationError);
+    expect(arrived.again[0]).toBe(arrived.broken);
+  });
+
   test("one that cannot travel can be made to", () => {
     const inner = Object.assign(new RangeError("inner"), { request: (): void => undefined });
     const error = Object.assign(new TypeError("outer", { cause: inner }), { status: 500 });

@@ -41,6 +41,21 @@ describe("registered classes", () => {
   });
   registerClass(Loop, { serialize: (loop) => [loop], deserialize: () => new Loop() });
 
+  test("one with private fields needs a codec, one class has one codec", () => {
+    class Secret {
+      #word = "";
+      read(): string {
+        return this.#word;
+      }
+    }
+    expect(() => registerClass(Secret)).toThrow(/registerClass\(Secret\): its #word .* codec/);
+    const codec = { serialize: () => 1, deserialize: () => new Secret() };
+    registerClass(Secret, codec);
+    registerClass(Secret, { ...codec });
+    const another = { serialize: () => 2, deserialize: () => new Secret() };
+    expect(() => registerClass(Secret, another)).toThrow(/registered already, with another codec/);
+  });
+
   test("own fields and prototype, without the constructor", () => {
     const arrived = roundTrip([new Vector(3, 4)])[0];
     expect(arrived).toBeInstanceOf(Vector);

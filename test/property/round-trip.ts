@@ -12,6 +12,7 @@ export interface RoundTripOptions {
   readonly zeroCopy?: boolean;
   readonly shared?: boolean;
   readonly offset?: number;
+  readonly lenient?: boolean;
 }
 
 export function roundTrip<T>(value: T, options: RoundTripOptions = {}): T {
@@ -35,6 +36,7 @@ export function decodeFrom(encoder: ValueEncoder, options: RoundTripOptions = {}
   const decodeOptions: DecodeOptions = {
     specials: options.specials ?? [...encoder.specials],
     zeroCopy: options.zeroCopy ?? false,
+    lenient: options.lenient ?? false,
   };
   encoder.encode("something else, to overwrite what the encoder holds", "other");
   const value = decodeValue(target, offset, byteLength, decodeOptions);

@@ -119,8 +119,9 @@ export function whyNotOnThreads(remote: RegisteredRemote): string | undefined {
   if (!remote.isBelowInit) return undefined;
   const module = shortModuleName(moduleUrl);
   return (
-    `${displayName} is declared below \`await init()\` in ${module}, where a worker that imports ` +
-    "the module stops: declare it at the top level above `init()`, or in another module"
+    `${displayName} is declared below \`await init()\` in ${module}, or in a function called ` +
+    "later: a worker that imports the module stops at `init()` and never gets there. " +
+    "Declare it at the top level above `init()`, or in another module"
   );
 }
 

@@ -17,8 +17,8 @@ export type RemoteResolutionReason =
   | "notRegistered"
   | "unimportable";
 
-export class RemoteResolutionError extends Error {
-  override readonly name = "RemoteResolutionError";
+/** For user code a TypeError: the program is at fault, not the engine. */
+export class RemoteResolutionError extends TypeError {
   readonly reason: RemoteResolutionReason;
 
   constructor(reason: RemoteResolutionReason, message: string, options?: ErrorOptions) {

@@ -2,7 +2,7 @@
  * How an error travels: the names of its prototype chain, then its fields. On the other side it is
  * an instance of the first class in the chain that is known there: registered, ours, or built in.
  */
-import { mobulaErrorClass, mobulaErrorName } from "#api/errors.ts";
+import { mobulaErrorClass, mobulaErrorName } from "#api/error-brand.ts";
 import { registeredByName } from "./registered-classes.ts";
 
 type ErrorClass = abstract new (...args: never[]) => object;

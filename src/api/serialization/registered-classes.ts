@@ -62,6 +62,9 @@ export function registerClass<C extends abstract new (...args: any[]) => any, W 
   if (codec !== undefined) checkCodec(name, codec);
   else checkOwnFields(cls);
   const known = registry.byName.get(name);
+  if (known?.cls === cls && !isSameCodec(known.codec, codec)) {
+    throw new TypeError(`registerClass(${name}): it is registered already, with another codec`);
+  }
   if (known !== undefined && known.cls !== cls && sourceOf(known.cls) !== sourceOf(cls)) {
     throw new TypeError(
       `registerClass(): another class named ${name} is registered; rename one of them`,
@@ -91,10 +94,36 @@ function checkCodec(name: string, codec: object): void {
 
 function checkOwnFields(cls: AnyClass): void {
   const base = needCodec.find((builtIn) => cls === builtIn || cls.prototype instanceof builtIn);
-  if (base === undefined && !types.isProxy(cls)) return;
+  const privateField = privateFieldOf(cls);
+  if (base !== undefined || types.isProxy(cls)) {
+    throw new TypeError(
+      `registerClass(${cls.name}): ${base?.name ?? "a Proxy"} holds more than fields; give a codec`,
+    );
+  }
+  if (privateField === undefined) return;
   throw new TypeError(
-    `registerClass(${cls.name}): ${base?.name ?? "a Proxy"} holds more than fields; give a codec`,
+    `registerClass(${cls.name}): its ${privateField} cannot be read from outside; give a codec`,
   );
+}
+
+/** By the source of the class: `#name` cannot be seen in any other way. */
+function privateFieldOf(cls: AnyClass): string | undefined {
+  for (let at: unknown = cls; typeof at === "function"; at = Object.getPrototypeOf(at)) {
+    const name = /\bthis\.(#[\w$]+)/.exec(sourceOf(at as AnyClass))?.[1];
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
+
+/** Of a module that was evaluated twice the functions are others, and say the same. */
+function isSameCodec(known: ClassCodec | undefined, codec: object | undefined): boolean {
+  if (known === undefined || codec === undefined) return known === codec;
+  const { serialize, deserialize } = codec as ClassCodec;
+  const pairs = [
+    [known.serialize, serialize],
+    [known.deserialize, deserialize],
+  ] as const;
+  return pairs.every(([a, b]) => a === b || String(a) === String(b));
 }
 
 function sourceOf(cls: AnyClass): string {

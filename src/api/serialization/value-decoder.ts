@@ -17,6 +17,11 @@ export interface DecodeOptions {
   readonly specials: readonly unknown[];
   /** Typed arrays, DataView and Buffer become views on the source where it is aligned. */
   readonly zeroCopy: boolean;
+  /**
+   * What cannot be made here does not cost the rest: an instance of a class that is not registered
+   * comes as a plain object, what a codec refuses as the SerializationError that says why.
+   */
+  readonly lenient?: boolean;
 }
 
 interface Deferred {
@@ -55,10 +60,12 @@ class ValueDecoder extends ByteReader {
   #shapes: (readonly string[])[] = [];
   #deferred: Deferred[] = [];
   #isNextDeferred = false;
+  #lenient = false;
 
   decode(source: Uint8Array, offset: number, length: number, options: DecodeOptions): unknown {
     this.startAt(source, offset, offset + length);
     this.#specials = options.specials;
+    this.#lenient = options.lenient === true;
     const flags = this.readByte();
     if ((flags & wire.flagReferences) !== 0) this.#objects = [];
     if ((flags & wire.flagBuffers) !== 0) this.#readBufferTable(offset, options.zeroCopy);
@@ -141,7 +148,7 @@ class ValueDecoder extends ByteReader {
       case wire.tagSet:
         return this.#readContainer(new Set(), tag);
       case wire.tagInstance:
-        return this.#readContainer(Object.create(this.#readClass().cls.prototype), tag);
+        return this.#readContainer(Object.create(this.#readPrototype()), tag);
       case wire.tagError:
         return this.#readContainer(reviveError(this.#readNames()), tag);
       case wire.tagCodec:
@@ -214,29 +221,23 @@ class ValueDecoder extends ByteReader {
 
   // -------------------------------------------------------------- classes
 
-  #readClass(): RegisteredClass {
+  #readPrototype(): object {
     const name = this.readString();
-    const registered = registeredByName(name);
-    if (registered !== undefined) return registered;
-    throw new SerializationError(
-      `an instance of ${name} arrived, and no such class is registered here: call ` +
-        `registerClass(${name}) at the top level of a module that this side imports too`,
-    );
+    const isUnknown = registeredByName(name) === undefined;
+    return isUnknown && this.#lenient ? Object.prototype : classOf(name).cls.prototype;
   }
 
   #readThroughCodec(): object {
-    const { name, codec } = this.#readClass();
-    if (codec === undefined)
-      throw new SerializationError(`${name} is registered without its codec here`);
+    const name = this.readString();
     const objects = this.#objects;
     const ordinal = objects?.push(unmade) ?? 0;
     const encoded = this.#readValue();
     let value: object;
     try {
-      value = codec.deserialize(encoded);
-    } catch (thrown) {
-      const message = `deserialize() of the codec of ${name} threw: ${thrownText(thrown)}`;
-      throw new SerializationError(message, { cause: thrown });
+      value = makeByCodec(name, encoded);
+    } catch (error) {
+      if (!this.#lenient) throw error;
+      value = error as SerializationError;
     }
     if (objects !== undefined) objects[ordinal - 1] = value;
     return value;
@@ -334,6 +335,28 @@ class ValueDecoder extends ByteReader {
     const keys = this.#readShape();
     if (!keys.includes("stack")) delete error.stack;
     for (const key of keys) setErrorField(error, key, this.#readValue(), hiddenCount-- > 0);
+  }
+}
+
+function classOf(name: string): RegisteredClass {
+  const registered = registeredByName(name);
+  if (registered !== undefined) return registered;
+  throw new SerializationError(
+    `an instance of ${name} arrived, and no such class is registered here: call ` +
+      `registerClass(${name}) at the top level of a module that this side imports too`,
+  );
+}
+
+function makeByCodec(name: string, encoded: unknown): object {
+  const { codec } = classOf(name);
+  if (codec === undefined) {
+    throw new SerializationError(`${name} is registered without its codec here`);
+  }
+  try {
+    return codec.deserialize(encoded);
+  } catch (thrown) {
+    const message = `deserialize() of the codec of ${name} threw: ${thrownText(thrown)}`;
+    throw new SerializationError(message, { cause: thrown });
   }
 }
 

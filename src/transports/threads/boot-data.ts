@@ -43,4 +43,8 @@ export type PortMessage =
   /** Either way: a segment that one thread made for itself, for all to map. */
   | { readonly type: "segment"; readonly segment: number; readonly buffer: SharedArrayBuffer }
   /** Either way: its object is gone. */
-  | { readonly type: "dropSegment"; readonly segment: number };
+  | { readonly type: "dropSegment"; readonly segment: number }
+  /** host → worker: say when what you have printed is with me. */
+  | { readonly type: "flushOutput" }
+  /** worker → host */
+  | { readonly type: "outputFlushed" };

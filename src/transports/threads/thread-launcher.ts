@@ -17,6 +17,7 @@ import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts
 import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
+import { OutputFlush } from "./output-flush.ts";
 import { Bell, threadsMax } from "./parking.ts";
 import type { SharedArena } from "./shared-arena.ts";
 import type { ThreadTransport } from "./transport.ts";
@@ -44,6 +45,8 @@ export interface ThreadLauncherOptions {
   readonly app: unknown;
   readonly heapMbMax: number;
   readonly execArgv: readonly string[] | null;
+  /** What a program was started with: a worker that runs its top level again sees the same. */
+  readonly argv: readonly string[];
   onNudge(): void;
 }
 
@@ -64,6 +67,7 @@ export class ThreadLauncher implements Launcher {
   readonly #slots = new Map<WorkerId, Slot>();
   readonly #freeIndices: number[] = [];
   readonly #linked = new Set<string>();
+  readonly #output = new OutputFlush();
   readonly #words: Int32Array;
   #nextIndex = 1;
   /** The first range is the driver's. */
@@ -116,8 +120,17 @@ export class ThreadLauncher implements Launcher {
     void slot.worker?.terminate();
   }
 
+  /** Ends when what the workers have printed so far has been printed here. */
+  flushOutput(): Promise<void> {
+    const live = [...this.#slots.values()].filter(
+      ({ isReady, isStopping }) => isReady && !isStopping,
+    );
+    return this.#output.ask(live.map(({ port }) => port));
+  }
+
   /** Ends all threads; their exits are not reported any more. */
   async close(): Promise<void> {
+    await this.flushOutput();
     this.#closed = true;
     const ends: Promise<unknown>[] = [];
     for (const slot of this.#slots.values()) {
@@ -169,9 +182,12 @@ export class ThreadLauncher implements Launcher {
   }
 
   #spawn(slot: Slot, boot: BootData): void {
-    const { workerEntry, bundle, heapMbMax, execArgv } = this.#options;
+    const { workerEntry, bundle, heapMbMax, execArgv, argv } = this.#options;
     const limits = heapMbMax > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } } : {};
-    const args = execArgv === null ? {} : { execArgv: [...execArgv] };
+    const args = {
+      argv: [...argv],
+      ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
+    };
     const Pool = this.#piscina;
     if (workerEntry === null || Pool === null) {
       const worker = new Worker(bundle, {
@@ -220,6 +236,7 @@ export class ThreadLauncher implements Launcher {
     const { transport, receiver } = this.#options;
     this.#slots.delete(slot.workerId);
     this.#freeIndices.push(slot.threadIndex);
+    this.#output.onFlushed(slot.port);
     slot.port.close();
     void slot.pool?.destroy();
     transport.onPeerExit(slot.workerId);
@@ -243,7 +260,10 @@ export class ThreadLauncher implements Launcher {
       case "dropSegment":
         this.#options.arena.drop(message.segment);
         return this.announceDrop(message.segment, slot.workerId);
+      case "outputFlushed":
+        return this.#output.onFlushed(slot.port);
       case "link":
+      case "flushOutput":
         return;
     }
   }
