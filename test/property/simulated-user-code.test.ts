@@ -2,29 +2,16 @@
 import cryptoModule, { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { setTimeout as moduleTimeout } from "node:timers";
 import { setInterval as ticks, setTimeout as sleep } from "node:timers/promises";
-import { hrtime, uptime } from "node:process";
 import { promisify } from "node:util";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
-import type { SimOptions, Simulation } from "#sim/options.ts";
 import { simulate } from "#sim/simulate.ts";
+import { inWorld } from "./in-world.ts";
 
 const worldStartMs = Date.UTC(2026, 0, 1);
 const realDate = Date;
 const realTimeout = setTimeout;
-
-/** The result of one run, that a second one must give again. */
-async function inWorld<R>(
-  program: (sim: Simulation) => Promise<R>,
-  options: Partial<SimOptions> = {},
-): Promise<R> {
-  const given = { seed: 7, nodes: 1, ...options };
-  const first = (await simulate(given, program)).check();
-  const second = (await simulate(given, program)).check();
-  expect(second).toEqual(first);
-  return first;
-}
 
 describe("Date", () => {
   test("now, new, call, subclass and the static functions", async () => {
@@ -198,97 +185,6 @@ describe("clocks", () => {
     expect(seen.upSeconds).toBeCloseTo(1.5, 6);
     expect(seen.measured).toBeCloseTo(1_500, 6);
     expect(seen).toMatchObject({ marked: true, isOneTime: true });
-  });
-});
-
-describe("what asks a clock by itself", () => {
-  test("Intl.DateTimeFormat formats the now of its machine", async () => {
-    const { texts, today, isOne } = await inWorld(
-      async (sim) => {
-        const day = new Intl.DateTimeFormat("en-CA", { timeZone: "UTC" });
-        await sim.sleep(24 * 60 * 60_000 - 11_000);
-        const before = day.format();
-        await sim.sleep(11_000);
-        const parts = day.formatToParts().map(({ value }) => value);
-        const texts = [before, day.format(), parts.join(""), day.format(0), day.formatToParts(0)];
-        return { texts, today: day.format(Date.now()), isOne: day.format === day.format };
-      },
-      { maxVirtualMs: Infinity },
-    );
-    expect(texts.slice(0, 4)).toEqual(["2026-01-01", "2026-01-02", "2026-01-02", "1970-01-01"]);
-    expect(texts[4]).toContainEqual({ type: "year", value: "1970" });
-    expect([today, isOne]).toEqual(["2026-01-02", true]);
-  });
-
-  test("events, marks and what is imported from node:process", async () => {
-    const seen = await inWorld(async (sim) => {
-      class Own extends Event {}
-      await sim.sleep(12.5);
-      const events = [new Event("a"), new CustomEvent("b", { detail: 1 }), new Own("c")];
-      const controller = new AbortController();
-      let aborted: Event | undefined;
-      controller.signal.addEventListener("abort", (event) => {
-        aborted = event;
-        events.push(event);
-        expect(event.timeStamp).toBe(performance.now());
-      });
-      controller.abort();
-      const marked = Reflect.construct(PerformanceMark, ["mark"]) as { startTime: number };
-      await sim.sleep(10);
-      expect(events[1]).toBeInstanceOf(Event);
-      return {
-        stamps: events.map(({ timeStamp }) => timeStamp),
-        isAborted: aborted?.type,
-        marked: marked.startTime,
-        clocks: [hrtime(), Number(hrtime.bigint()), uptime()],
-      };
-    });
-    expect(seen.stamps).toEqual([12.5, 12.5, 12.5, 12.5]);
-    expect(seen).toMatchObject({ isAborted: "abort", marked: 12.5 });
-    expect(seen.clocks).toEqual([[0, 22_500_000], 22_500_000, 0.0225]);
-  });
-
-  test("Temporal.Now, where there is one", async () => {
-    const instant = (ms: number) => ({
-      ms,
-      toZonedDateTimeISO: (zone: string) => ({
-        zone,
-        ms,
-        toPlainDateTime: () => ({ dateTime: ms }),
-        toPlainDate: () => ({ date: ms, zone }),
-        toPlainTime: () => ({ time: ms }),
-      }),
-    });
-    const names = [
-      "instant",
-      "zonedDateTimeISO",
-      "plainDateTimeISO",
-      "plainDateISO",
-      "plainTimeISO",
-    ];
-    const real = Object.fromEntries(names.map((name) => [name, () => "real"]));
-    const Now: Record<string, (zone?: string) => unknown> = { ...real, timeZoneId: () => "here" };
-    const stub = { Instant: { fromEpochMilliseconds: instant }, Now };
-    vi.stubGlobal("Temporal", stub);
-    try {
-      const seen = await inWorld(async () => {
-        const found = names.map((name) => JSON.stringify(Now[name]?.()));
-        const abroad = JSON.stringify(Now["plainDateISO"]?.("there"));
-        return { ms: Date.now(), found: [...found, abroad].map((text) => JSON.parse(text)) };
-      });
-      const { ms } = seen;
-      expect(seen.found).toEqual([
-        { ms },
-        { zone: "here", ms },
-        { dateTime: ms },
-        { date: ms, zone: "here" },
-        { time: ms },
-        { date: ms, zone: "there" },
-      ]);
-      expect(Now["instant"]?.()).toBe("real");
-    } finally {
-      vi.unstubAllGlobals();
-    }
   });
 });
 
