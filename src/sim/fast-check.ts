@@ -153,9 +153,16 @@ function linkFaultOf(
       const all = Array.from({ length: nodes }, (_, number) => number);
       const from = fc.subarray(all, { minLength: 1, maxLength: nodes - 1 });
       const fields = { at, kind: fc.constant(kind), from, forMs, oneWay: fc.boolean() };
-      return fc.record(fields).map((fault) => {
-        return { ...fault, to: all.filter((number) => !fault.from.includes(number)) };
-      });
+      const othersOf = (side: readonly number[]): number[] =>
+        all.filter((number) => !side.includes(number));
+      return fc.record(fields, { requiredKeys: ["at", "kind", "from", "forMs"] }).map(
+        (fault) => ({ ...fault, to: othersOf(fault.from) }),
+        (fault) => {
+          const { to, ...rest } = asLinkFault<number[]>(fault, Array.isArray);
+          if (String(to) !== String(othersOf(rest.from))) throw notDrawn;
+          return rest as never;
+        },
+      );
     }
     case "rpc":
       return fc.record({
@@ -166,12 +173,16 @@ function linkFaultOf(
         count: fc.integer({ min: 1, max: 4 }),
       });
     default: {
-      const probability = fc.integer({ min: 0, max: 50 }).map((percent) => percent / 100);
+      const probability = partsOf(100, fc.integer({ min: 0, max: 50 }));
       const steps = fc.integer({ min: 1, max: nodes - 1 });
       const fields = { at, kind: fc.constant(kind), from: node, steps, probability, forMs };
-      return fc.record(fields).map(({ steps: far, ...fault }) => {
-        return { ...fault, to: (fault.from + far) % nodes };
-      });
+      return fc.record(fields).map(
+        ({ steps: far, ...fault }) => ({ ...fault, to: (fault.from + far) % nodes }),
+        (fault) => {
+          const { to, ...rest } = asLinkFault<number>(fault, Number.isInteger);
+          return { ...rest, steps: (to - rest.from + nodes) % nodes } as never;
+        },
+      );
     }
   }
 }
@@ -179,8 +190,30 @@ function linkFaultOf(
 /** Most programs are over in a few virtual milliseconds, so early ones come more often. */
 function timesWithin(ms: number): fc.Arbitrary<number> {
   const tenths = (max: number): fc.Arbitrary<number> =>
-    fc.integer({ min: 0, max: Math.round(Math.min(max, ms) * 10) }).map((time) => time / 10);
+    partsOf(10, fc.integer({ min: 0, max: Math.round(Math.min(max, ms) * 10) }));
   return fc.oneof(tenths(2), tenths(20), tenths(200), tenths(ms));
+}
+
+// What is mapped has its way back, so that values given by hand shrink as drawn ones do.
+
+const notDrawn = new TypeError("no such value is drawn");
+
+function partsOf(whole: number, counts: fc.Arbitrary<number>): fc.Arbitrary<number> {
+  return counts.map(
+    (count) => count / whole,
+    (value) => {
+      const count = Math.round(Number(value) * whole);
+      if (count / whole !== value) throw notDrawn;
+      return count;
+    },
+  );
+}
+
+/** What else its fields must be, their own arbitraries tell. */
+function asLinkFault<Side>(value: unknown, isSide: (side: unknown) => boolean) {
+  const { from, to } = (value ?? {}) as { from?: unknown; to?: unknown };
+  if (!isSide(from) || !isSide(to)) throw notDrawn;
+  return value as { from: Side; to: Side };
 }
 
 /** Most choices of a run do not matter: so blocks of them become 0 first. */

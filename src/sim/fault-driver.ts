@@ -37,7 +37,7 @@ export class FaultDriver {
     if (healAtMs < Infinity) this.#later(healAtMs, "heal", () => this.heal());
   }
 
-  /** From now on no fault acts. A node that is to come back does; what was cut or held goes on. */
+  /** From now on no fault acts, also none that had begun. A node that is to come back does. */
   heal(): void {
     if (this.#healed) return;
     this.#healed = true;
@@ -51,8 +51,8 @@ export class FaultDriver {
     return this.#healed;
   }
 
+  /** Not for a world that has healed. */
   fireNow(fault: Fault): void {
-    if (this.#healed) return;
     if (this.#apply(fault)) this.firedCount += 1;
   }
 
@@ -129,13 +129,12 @@ export class FaultDriver {
 
   #turnClock(fault: Extract<Fault, { kind: "clockDrift" | "clockJump" }>): boolean {
     const { world } = this.#options;
-    const clock = world.clocks[fault.node];
     if (fault.kind === "clockJump") {
-      clock?.jumpWall(fault.byMs);
+      world.clocks[fault.node]?.jumpWall(fault.byMs);
       return true;
     }
-    clock?.setDrift(fault.ppm, world.nowMs());
-    this.#later(fault.forMs, "end of clockDrift", () => clock?.setDrift(0, world.nowMs()));
+    world.setDrift(fault.node, fault.ppm);
+    this.#later(fault.forMs, "end of clockDrift", () => world.setDrift(fault.node, 0));
     return true;
   }
 

@@ -14,6 +14,11 @@ export interface Step {
   readonly what: string;
   /** Virtual time before which it does not happen. */
   readonly atMs: number;
+  /**
+   * That time as things are now: for a step that waits for a clock whose rate may change, or that a
+   * fault holds back.
+   */
+  readonly dueMs?: (() => number) | undefined;
   /** The step that led to this one; 0 for those from outside. */
   readonly causeId: number;
   /**
@@ -40,6 +45,18 @@ export class Schedule {
   add(step: Step, nowMs: number): void {
     if (step.atMs <= nowMs) this.#due.push(step);
     else this.#later.add(step.atMs, { order: this.#order++, step });
+  }
+
+  /** A clock goes at another rate, or faults hold nothing back any more. O(n). */
+  retime(nowMs: number): void {
+    const later = [...this.#later.values()];
+    this.#later.retain(() => false);
+    for (const { order, step } of later) {
+      const { dueMs } = step;
+      const retimed = dueMs === undefined ? step : { ...step, atMs: dueMs() };
+      this.#later.add(retimed.atMs, { order, step: retimed });
+    }
+    this.advance(nowMs);
   }
 
   /** Steps that could happen now. */

@@ -15,9 +15,9 @@ import {
   useStorageAlways,
 } from "#api/task-context.ts";
 import type { NodeId } from "#engine/common/ids.ts";
+import { Aftermath } from "./aftermath.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { drawFaults } from "./chaos.ts";
-import { checkFaults } from "./check-faults.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
@@ -27,6 +27,8 @@ import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./o
 import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
+import { entityOf, nameOf, type UserContext } from "./user-context.ts";
+import { makeSimulation } from "./simulation.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { turn } from "./turns.ts";
@@ -45,12 +47,13 @@ export async function simulate<R>(
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
   checkSimOptions(options);
-  const nodes = nodesOf(options);
+  // Whoever gave them may change them: the report tells what the run was made of.
+  const own = copyOf(options);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
-  const run = new Run(options, nodes);
+  const run = new Run(own, nodesOf(own));
   const putBackOrdinals = keepOrdinals();
   try {
     return await run.execute(program);
@@ -68,7 +71,11 @@ class Run {
   readonly #cluster: Cluster;
   readonly #oracles: Oracles;
   readonly #faults: FaultDriver;
+  readonly #simulation: Simulation;
   readonly #timers = new Map<SimProcess, UserTimers>();
+  readonly #aftermath = new Aftermath(() => this.#cluster.workers);
+  /** Exceptions of timers that have been told: one that fires again and again tells it once. */
+  readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
@@ -111,6 +118,16 @@ class Run {
       healAtMs: options.healAtMs ?? Infinity,
       isHostile: options.hostile === true,
     });
+    this.#simulation = makeSimulation({
+      world: this.#world,
+      cluster: this.#cluster,
+      faults: this.#faults,
+      isHostile: options.hostile === true,
+      sleep: (ms) =>
+        new Promise((resolve) => {
+          this.#timersOf(this.#cluster.driver).setTimer(ms, resolve);
+        }),
+    });
     this.#install(namespace);
   }
 
@@ -132,7 +149,7 @@ class Run {
     try {
       this.#cluster.start();
       this.#faults.arm();
-      const body = (): Promise<R> => program(this.#simulation());
+      const body = (): Promise<R> => program(this.#simulation);
       const started = insideWorld(new ProgramContext(this.#world), async () => body());
       started.then(
         (result) => end({ result }),
@@ -148,13 +165,14 @@ class Run {
       await this.#quiet(isOver || why === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
+      for (const { context, text } of this.#io.calls()) {
+        const why = "the world does not wait for it, and no seed tells when it ends";
+        const message = `real IO in ${nameOf(context)}: ${text}: ${why}`;
+        this.#violate("17 hygiene", entityOf(context), message);
+      }
     } catch (error) {
       // A machine's assertion, or a mistake of the simulator itself.
-      this.#violate(
-        "17 hygiene",
-        "engine",
-        error instanceof Error ? String(error.stack) : String(error),
-      );
+      this.#violate("17 hygiene", "engine", textOf(error));
     } finally {
       process.off("unhandledRejection", onUnhandled);
       this.#io.stop();
@@ -185,13 +203,8 @@ class Run {
   /** Heals, lets everything come to rest, and asks the oracles. */
   async #quiet(asksOracles: boolean): Promise<void> {
     this.#faults.heal();
-    const limitMs = this.#world.nowMs() + defaults.quietMs + this.#longestFaultMs();
-    if (this.#cluster.hasVerdictToCome) {
-      await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
-    }
-    await this.#world.run(() => false, limitMs, settleMs);
-    this.#cluster.collectViews();
-    const end = await this.#world.run(() => false, limitMs, settleMs);
+    this.#aftermath.onProgramOver();
+    const end = await this.#comeToRest();
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }
@@ -200,13 +213,30 @@ class Run {
     this.#oracles.atQuiet(this.#cluster);
   }
 
-  /** What a fault held before the world healed it holds to its end. */
-  #longestFaultMs(): number {
-    const lengths = this.#plan.map((fault) => {
-      if (fault.kind === "crash") return fault.restartAfterMs ?? 0;
-      return "forMs" in fault ? fault.forMs : 0;
+  async #comeToRest(): Promise<RunEnd> {
+    const world = this.#world;
+    const limitMs = world.nowMs() + defaults.quietMs + this.#longestRestartMs();
+    if (this.#cluster.hasVerdictToCome) {
+      await world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
+    }
+    const rest = (untilMs: number): Promise<RunEnd> => world.run(() => false, untilMs, settleMs);
+    const first = await rest(limitMs);
+    if (first !== "idle") {
+      // What keeps it busy may be timers that the program or its tasks have left behind.
+      this.#aftermath.dropTimers();
+    }
+    const lastMs = limitMs + defaults.quietMs;
+    const second = first === "idle" ? first : await rest(lastMs);
+    this.#cluster.collectViews();
+    return second === "idle" ? rest(lastMs) : second;
+  }
+
+  /** A machine that is to come back does so in a world that has healed. */
+  #longestRestartMs(): number {
+    const restarts = this.#plan.map((fault) => {
+      return fault.kind === "crash" ? (fault.restartAfterMs ?? 0) : 0;
     });
-    return Math.max(0, ...lengths);
+    return Math.max(0, ...restarts);
   }
 
   #stuck(end: RunEnd): Error {
@@ -218,6 +248,14 @@ class Run {
     }
     const { driver, workers } = this.#cluster;
     return new Error(new WaitFor(driver, workers, this.#io).explain());
+  }
+
+  #onTimerThrown(error: unknown, context: UserContext): void {
+    const message = `unhandled exception in a timer of ${nameOf(context)}: ${textOf(error)}`;
+    const entity = entityOf(context);
+    if (this.#thrown.has(`${entity} ${message}`)) return;
+    this.#thrown.add(`${entity} ${message}`);
+    this.#violate("17 hygiene", entity, message);
   }
 
   #violate(oracle: string, entity: string, message: string): void {
@@ -250,50 +288,6 @@ class Run {
     realmState().driver = driver;
   }
 
-  #simulation(): Simulation {
-    const world = this.#world;
-    const { driver } = this.#cluster;
-    const act = (fault: Fault, carriedOut = fault): void => {
-      checkFaults([fault], this.#cluster.nodes.length, this.#options.hostile === true);
-      if (this.#faults.hasHealed) {
-        const when = "after the world has healed (sim.heal(), healAtMs)";
-        throw new TypeError(`sim: ${fault.kind} ${when}: no fault acts then`);
-      }
-      this.#faults.fireNow(carriedOut);
-    };
-    return {
-      get nowMs(): number {
-        return world.nowMs();
-      },
-      sleep: (ms) => {
-        if (!(ms >= 0 && ms < Infinity)) {
-          throw new RangeError(
-            `sim.sleep takes finite virtual ms of at least 0, got ${String(ms)}`,
-          );
-        }
-        return new Promise((resolve) => void this.#timersOf(driver).setTimer(ms, resolve));
-      },
-      crash: (node) => act({ at: 0, kind: "crash", node }),
-      crashDriver: () => act({ at: 0, kind: "crashDriver" }),
-      restart: (node) => this.#restart(node),
-      partition: (from, to) => {
-        const fault = { at: 0, kind: "partition", from, to, forMs: 0 } as const;
-        act(fault, { ...fault, forMs: Infinity });
-      },
-      heal: () => this.#faults.heal(),
-    };
-  }
-
-  #restart(node: number): void {
-    const { nodes } = this.#cluster;
-    const machine = Number.isInteger(node) ? nodes[node] : undefined;
-    if (machine === undefined) {
-      throw new RangeError(`sim.restart takes a node, 0 to ${nodes.length - 1}, got ${node}`);
-    }
-    if (machine.life.isAlive) throw new TypeError(`sim.restart: node ${node} is running`);
-    this.#cluster.restart(node);
-  }
-
   #virtualProcess(): VirtualProcess | null {
     const context = currentContext();
     if (context instanceof ProgramContext) {
@@ -309,11 +303,26 @@ class Run {
   #timersOf(process: SimProcess): UserTimers {
     let timers = this.#timers.get(process);
     if (timers === undefined) {
-      timers = new UserTimers(this.#world, process.life);
+      const onThrown = (error: unknown, context: UserContext): void =>
+        this.#onTimerThrown(error, context);
+      const run = { world: this.#world, aftermath: this.#aftermath, onThrown };
+      timers = new UserTimers(run, process.life);
       this.#timers.set(process, timers);
     }
     return timers;
   }
+}
+
+function copyOf(options: SimOptions): SimOptions {
+  try {
+    return structuredClone(options);
+  } catch (error) {
+    throw new TypeError(`simulate takes options of plain data: ${String(error)}`, { cause: error });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? String(error.stack) : String(error);
 }
 
 function planOf(node: NodeSpec, options: SimOptions): NodePlan {

@@ -1,57 +1,72 @@
 /** Timers, clocks and randomness of one simulated process, as its user code meets them. */
 import type { Prng } from "#engine/common/prng.ts";
+import { currentContext } from "#api/task-context.ts";
+import type { Aftermath } from "./aftermath.ts";
 import type { NodeClock } from "./node-clock.ts";
+import type { UserContext } from "./user-context.ts";
 import type { VirtualProcess } from "./virtual-globals.ts";
 import type { Life, World } from "./world.ts";
 
+export interface UserTimersRun {
+  readonly world: World;
+  readonly aftermath: Aftermath;
+  /** A callback threw: nobody is left to catch it. */
+  onThrown(error: unknown, context: UserContext): void;
+}
+
 export class UserTimers implements VirtualProcess {
   readonly random: Prng;
-  readonly #world: World;
+  readonly #run: UserTimersRun;
   readonly #life: Life;
   readonly #clock: NodeClock;
   readonly #pending = new Set<number>();
   #nextId = 1;
 
-  constructor(world: World, life: Life) {
-    this.#world = world;
+  constructor(run: UserTimersRun, life: Life) {
+    const { world } = run;
+    this.#run = run;
     this.#life = life;
     this.#clock = world.clocks[life.node] as NodeClock;
     this.random = world.random.split(`user ${life.name}`);
   }
 
   wallMs(): number {
-    return this.#clock.wallMs(this.#world.nowMs());
+    return this.#clock.wallMs(this.#run.world.nowMs());
   }
 
   monotonicMs(): number {
-    return this.#clock.monotonicMs(this.#world.nowMs());
+    return this.#clock.monotonicMs(this.#run.world.nowMs());
   }
 
-  setTimer(delayMs: number, callback: () => void, hasRef?: () => boolean): number {
+  /** It is early by no clock: that of its machine may be slow. */
+  setTimer(delayMs: number, callback: () => void, hasRef: () => boolean = alwaysRef): number {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#pending.add(id);
-    this.#world.after(this.#life, this.#worldDelayMs(delayMs), {
+    const { world, aftermath } = this.#run;
+    const context = currentContext();
+    const step = {
       kind: "timer",
       what: `${delayMs} ms`,
-      isLive: () => this.#pending.has(id),
-      isUpkeep: hasRef === undefined ? false : () => !hasRef(),
+      isLive: () => this.#pending.has(id) && !aftermath.isDropped(context),
+      isUpkeep: () => !hasRef() || !aftermath.waitsForTimers(),
       run: () => {
         this.#pending.delete(id);
-        callback();
+        try {
+          callback();
+        } catch (error) {
+          this.#run.onThrown(error, context);
+        }
       },
-    });
+    };
+    if (delayMs === 0) world.after(this.#life, 0, step);
+    else world.atOwnTime(this.#life, this.monotonicMs() + delayMs, step);
     return id;
   }
 
   clearTimer(id: number): void {
     this.#pending.delete(id);
   }
-
-  /** A timer is early by no clock: that of its machine may be slow. */
-  #worldDelayMs(delayMs: number): number {
-    if (delayMs === 0) return 0;
-    const nowMs = this.#world.nowMs();
-    return this.#clock.worldMsAt(this.#clock.monotonicMs(nowMs) + delayMs) - nowMs;
-  }
 }
+
+const alwaysRef = (): boolean => true;

@@ -1,20 +1,24 @@
 /**
- * Date, Math.random, timers, performance and crypto as user code sees them inside a run: the
- * world's.
+ * Date, Math.random, timers, performance, crypto and what else asks a clock, as user code sees them
+ * inside a run: the world's.
  *
  * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked
  * is told by the context of the caller.
  */
 import cryptoModule from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
+import processModule from "node:process";
 import timersModule from "node:timers";
 import promisesModule from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Prng } from "#engine/common/prng.ts";
-import { replaceClocks } from "./virtual/clocks.ts";
+import { replacePerformance, virtualProcessClocks } from "./virtual/clocks.ts";
 import { virtualDate } from "./virtual/date.ts";
+import { replaceEvents, replaceTimeStamp } from "./virtual/events.ts";
+import { replaceIntl } from "./virtual/intl.ts";
 import { replaceRandom, virtualCrypto } from "./virtual/random.ts";
 import { Replacements } from "./virtual/replacements.ts";
+import { replaceTemporal } from "./virtual/temporal.ts";
 import { type TimerPromises, virtualTimerPromises } from "./virtual/timer-promises.ts";
 import { type TimerFunctions, virtualAbortTimeout, virtualTimers } from "./virtual/timers.ts";
 
@@ -50,7 +54,9 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
   }
   replacements.value(AbortSignal, "timeout", virtualAbortTimeout(find));
   replacements.value(globalThis, "Date", virtualDate(find));
-  replaceClocks(find, replacements);
+  replaceTemporal(find, replacements);
+  replaceEvents(find, replacements);
+  replacePerformance(find, replacements);
   replaceRandom(find, replacements);
   return () => {
     replacements.putBack();
@@ -60,7 +66,8 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
 
 /**
  * Node's modules are replaced once and stay so: to change what was imported from them takes as long
- * as a short run. Outside of a run they do what they always did.
+ * as a short run. So are the prototypes of classes: what V8 has made of them is thrown away with
+ * each change. Outside of a run they do what they always did.
  */
 function replaceModules(): void {
   if (areModulesReplaced) return;
@@ -80,6 +87,11 @@ function replaceModules(): void {
   }
   const drawing = virtualCrypto(find, { ...(cryptoModule as unknown as Record<string, never>) });
   Object.assign(cryptoModule, drawing);
+  const { hrtime, uptime } = processModule;
+  Object.assign(processModule, virtualProcessClocks(find, { hrtime, uptime }));
+  const lasting = new Replacements();
+  replaceIntl(find, lasting);
+  replaceTimeStamp(find, lasting);
   syncBuiltinESMExports();
 }
 

@@ -127,8 +127,7 @@ class WorldClock implements Clock.Clock {
     if (ms === Infinity) return Effect.never;
     return Effect.callback<void>((resume) => {
       let isWanted = true;
-      const atMs = this.#clock.worldMsAt(this.#ownMs() + ms);
-      this.#world.after(this.#life, atMs - this.#world.nowMs(), {
+      this.#world.atOwnTime(this.#life, this.#ownMs() + ms, {
         kind: "sleep",
         what: `${ms} ms`,
         isLive: () => isWanted,

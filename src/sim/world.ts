@@ -13,6 +13,7 @@ import { Prng } from "#engine/common/prng.ts";
 import type { HostClock } from "#engine/services/host.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
 import type {
+  Arrival,
   Fate,
   Flight,
   LinkStep,
@@ -60,6 +61,14 @@ interface LinkChance {
   readonly factor: number;
 }
 
+interface LaterStep {
+  readonly kind: string;
+  readonly what: string;
+  readonly run: () => void;
+  readonly isLive?: () => boolean;
+  readonly isUpkeep?: boolean | (() => boolean);
+}
+
 export interface WorldOptions {
   readonly seed: number;
   readonly nodeCount: number;
@@ -98,6 +107,7 @@ export class World implements NetworkWorld {
   #choiceCount = 0;
   #stepId = 0;
   #userCodeMayRun = false;
+  #hasHealed = false;
 
   constructor(options: WorldOptions) {
     this.random = new Prng(options.seed);
@@ -134,24 +144,26 @@ export class World implements NetworkWorld {
     return this.#stepId;
   }
 
-  after(
-    life: Life,
-    delayMs: number,
-    step: {
-      kind: string;
-      what: string;
-      run: () => void;
-      isLive?: () => boolean;
-      isUpkeep?: boolean | (() => boolean);
-    },
-  ): void {
+  after(life: Life, delayMs: number, step: LaterStep): void {
+    this.#add(life, this.#nowMs + delayMs, step);
+  }
+
+  /** Once the clock of its machine shows `ownMs`, at whatever rate it goes until then. */
+  atOwnTime(life: Life, ownMs: number, step: LaterStep): void {
+    const clock = this.clocks[life.node] as NodeClock;
+    const dueMs = (): number => Math.max(this.#nowMs, clock.worldMsAt(ownMs));
+    this.#add(life, dueMs(), step, dueMs);
+  }
+
+  #add(life: Life, atMs: number, step: LaterStep, dueMs?: () => number): void {
     const { kind, what, run, isLive, isUpkeep = false } = step;
     this.#schedule.add(
       {
         kind,
         where: life.name,
         what,
-        atMs: this.#nowMs + delayMs,
+        atMs,
+        dueMs,
         causeId: this.#stepId,
         isUpkeep,
         isLive: () => life.isAlive && (isLive === undefined || isLive()),
@@ -172,10 +184,9 @@ export class World implements NetworkWorld {
         newestWake += 1;
         const wake = newestWake;
         const isLive = (): boolean => wake === newestWake;
-        const delayMs = Math.max(0, clock.worldMsAt(atMs) - this.#nowMs);
         // A raylet or the GCS: with several nodes they report and check for ever.
         const isUpkeep = life.hasUserCode ? probes : this.clocks.length > 1;
-        this.after(life, delayMs, { kind: "wake", what: "", run, isLive, isUpkeep });
+        this.atOwnTime(life, atMs, { kind: "wake", what: "", run, isLive, isUpkeep });
       },
     };
   }
@@ -192,17 +203,23 @@ export class World implements NetworkWorld {
 
   // ------------------------------------------------------------ network
 
-  delayMs(from: Place, to: Place, sizeBytes: number): number {
+  delayMs(from: Place, to: Place): number {
     const { delays, factor } = this.#linkOf(from, to);
     const isNear = from.node === to.node;
     const { least, spread } = isNear ? linkDelayMs : farDelayMs;
     const isLate = !isNear && delays.below(farDelayMs.lateOneIn) === 0;
     const drawn = delays.float() * (isLate ? farDelayMs.lateSpread : spread);
-    const extra = this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
-    return (isNear ? least + drawn * factor : (least + drawn) * factor) + extra;
+    return isNear ? least + drawn * factor : (least + drawn) * factor;
   }
 
-  deliverAt(atMs: number, flight: Flight, run: () => void): void {
+  faultDelayMs(from: Place, to: Place, sizeBytes: number): number {
+    return this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
+  }
+
+  deliverAt({ atMs: heldMs, freeMs }: Arrival, flight: Flight, run: () => void): void {
+    const isHeld = heldMs > freeMs && !this.#hasHealed;
+    const dueMs = isHeld ? (): number => (this.#hasHealed ? freeMs : heldMs) : undefined;
+    const atMs = isHeld ? heldMs : freeMs;
     const { from, to, text, type, causeId } = flight;
     const rare = rareMessages.get(type);
     if (rare !== undefined) this.mark(rare);
@@ -213,7 +230,7 @@ export class World implements NetworkWorld {
     // Only the first of a link has a step: what it holds up behind it is to come as well.
     const isUpkeep = this.#isUpkeep(flight) && ((): boolean => !flight.isFollowedBy(this.#isNews));
     const isLive = (): boolean => !flight.isDropped();
-    const step = { kind, where, what, atMs, causeId, isUpkeep, isLive, run };
+    const step = { kind, where, what, atMs, dueMs, causeId, isUpkeep, isLive, run };
     this.#schedule.add(step, this.#nowMs);
   }
 
@@ -270,7 +287,9 @@ export class World implements NetworkWorld {
     this.#pausedUntilMs[node] = Math.max(this.#pausedUntilMs[node] ?? 0, untilMs);
     const [where, run] = [`node ${node}`, (): void => this.#resume(node)];
     const step = { kind: "resume", where, what: "", atMs: untilMs, causeId: this.#stepId, run };
-    this.#schedule.add({ ...step, isLive: () => true }, this.#nowMs);
+    // Not once the world has healed, nor where a longer pause goes on.
+    const isLive = (): boolean => this.#pausedUntilMs[node] === untilMs;
+    this.#schedule.add({ ...step, isLive }, this.#nowMs);
   }
 
   /** It goes on where it stood still, unless another pause holds it. */
@@ -281,12 +300,20 @@ export class World implements NetworkWorld {
     }
   }
 
-  /** Nothing is slow, held or paused from now on. */
+  /** Its timers fire when its clock says so, also those that are set already. */
+  setDrift(node: number, ppm: number): void {
+    this.clocks[node]?.setDrift(ppm, this.#nowMs);
+    this.#schedule.retime(this.#nowMs);
+  }
+
+  /** Nothing is slow, held or paused from now on; what was held back so far comes now. */
   heal(): void {
+    this.#hasHealed = true;
     this.links.clear();
     this.#pausedUntilMs.fill(0);
     for (const node of this.#deferred.keys()) this.#resume(node);
     for (const clock of this.clocks) clock.setDrift(0, this.#nowMs);
+    this.#schedule.retime(this.#nowMs);
   }
 
   // ------------------------------------------------------------ the loop

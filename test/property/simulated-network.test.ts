@@ -10,6 +10,7 @@ import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { Prng } from "#engine/common/prng.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type {
+  Arrival,
   Fate,
   Flight,
   LinkStep,
@@ -49,7 +50,11 @@ class HarmfulWorld implements NetworkWorld {
     return this.fixedDelayMs || 0.1 + this.#random.float() * 3;
   }
 
-  deliverAt(atMs: number, _: Flight, deliver: () => void): void {
+  faultDelayMs(): number {
+    return 0;
+  }
+
+  deliverAt({ atMs }: Arrival, _: Flight, deliver: () => void): void {
     expect(atMs).toBeLessThan(Infinity);
     this.#steps.add(atMs, deliver);
   }

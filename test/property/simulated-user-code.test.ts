@@ -6,24 +6,12 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
-import type { SimOptions, Simulation } from "#sim/options.ts";
 import { simulate } from "#sim/simulate.ts";
+import { inWorld } from "./in-world.ts";
 
 const worldStartMs = Date.UTC(2026, 0, 1);
 const realDate = Date;
 const realTimeout = setTimeout;
-
-/** The result of one run, that a second one must give again. */
-async function inWorld<R>(
-  program: (sim: Simulation) => Promise<R>,
-  options: Partial<SimOptions> = {},
-): Promise<R> {
-  const given = { seed: 7, nodes: 1, ...options };
-  const first = (await simulate(given, program)).check();
-  const second = (await simulate(given, program)).check();
-  expect(second).toEqual(first);
-  return first;
-}
 
 describe("Date", () => {
   test("now, new, call, subclass and the static functions", async () => {

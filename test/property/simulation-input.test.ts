@@ -3,11 +3,11 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
-import { choices, simOptions } from "#sim/fast-check.ts";
+import { choices, faults, simOptions } from "#sim/fast-check.ts";
+import { builtKinds, type Fault, hostileKinds } from "#sim/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { SimOptions } from "#sim/options.ts";
 
-const add = remote((a: number, b: number) => a + b);
 const nothing = (): Promise<void> => Promise.resolve();
 
 describe("a run", () => {
@@ -29,12 +29,59 @@ describe("a run", () => {
     expect(() => report.check()).toThrow(/the program failed: undefined/);
   });
 
-  test("is quiet only when what a fault held for long has come", async () => {
-    const faults = [{ at: 0, kind: "hold", from: 0, to: 1, forMs: 200_000 }] as const;
-    const report = await simulate({ seed: 2, nodes: 2, faults }, () =>
-      Promise.all([1, 2, 3, 4].map((n) => get(add.remote(n, 1)))),
-    );
-    expect(report.check()).toEqual([2, 3, 4, 5]);
+  test("tells the options it was given, whatever becomes of them meanwhile", async () => {
+    const hold: Fault = { at: 1, kind: "hold", from: 0, to: 1, forMs: 5 };
+    const options = { seed: 2, nodes: [{ numCpus: 1 }, {}], faults: [hold], choices: [0, 1] };
+    const kept = JSON.stringify(options);
+    const report = await simulate(options, async (sim) => {
+      options.seed = 3;
+      options.nodes[0] = { numCpus: 8 };
+      options.nodes.pop();
+      options.choices.push(9);
+      Object.assign(hold, { at: 700, forMs: 700 });
+      await sim.sleep(10);
+    });
+    expect(report.replay).toBe(`simulate(${kept}, program)`);
+  });
+});
+
+describe("when the world heals no fault acts any more, also one that had begun", () => {
+  const slow = { kind: "slowLink", delayMs: 100_000 } as const;
+  const sides = { from: 0, to: 1 };
+  const forMs = 200_000;
+  const begun: readonly [string, Fault][] = [
+    ["a hold", { at: 0, kind: "hold", ...sides, forMs }],
+    ["a hold inside of a node", { at: 0, kind: "hold", from: 0, to: 0, forMs }],
+    ["a slow link", { at: 0, ...slow, ...sides, forMs }],
+    ["a narrow link", { at: 0, ...slow, ...sides, delayMs: 0, bytesPerMs: 0.001, forMs }],
+    ["a pause", { at: 0, kind: "pause", node: 1, forMs }],
+    ["a partition", { at: 0, kind: "partition", from: [0], to: [1], forMs: 4_000 }],
+  ];
+  const there = remote((n: number) => n).options({ resources: { there: 1 } });
+  const here = remote((n: number) => n).options({ resources: { here: 1 } });
+  const nodes = [{ resources: { here: 1 } }, { resources: { there: 1 } }];
+
+  test.each(begun)("%s", async (_, fault) => {
+    const faults = [{ ...fault, at: 100 }];
+    const report = await simulate({ seed: 2, nodes, faults, healAtMs: 1_000 }, async (sim) => {
+      await get(there.remote(1));
+      await sim.sleep(200 - sim.nowMs);
+      const value = await get([there.remote(7), here.remote(8)]);
+      return { value, endedMs: sim.nowMs };
+    });
+    const { value, endedMs } = report.check();
+    expect(value).toEqual([7, 8]);
+    expect(endedMs).toBeGreaterThan(1_000);
+    expect(endedMs).toBeLessThan(3_000);
+  });
+
+  test.each(begun)("%s, at the end of the program", async (_, fault) => {
+    const report = await simulate({ seed: 2, nodes, faults: [fault] }, async (sim) => {
+      void there.remote(7);
+      await sim.sleep(100);
+    });
+    report.check();
+    expect(report.virtualMs).toBeLessThan(20_000);
   });
 });
 
@@ -82,6 +129,33 @@ describe("bad input is told", () => {
     expect(() => choices({ maxLength: Number.NaN })).toThrow(RangeError);
     expect(() => choices({ maxLength: -1 })).toThrow(RangeError);
   });
+});
+
+test("faults and options given by hand shrink as drawn ones do", () => {
+  const shrinks = <T>(arbitrary: fc.Arbitrary<T>, value: T): T[] => {
+    expect(arbitrary.canShrinkWithoutContext(value)).toBe(true);
+    return [...arbitrary.shrink(value, undefined)].map(({ value: smaller }) => smaller);
+  };
+  const kinds = [...builtKinds, ...hostileKinds];
+  for (const kind of kinds) {
+    const plans = faults({ kinds: [kind] });
+    for (const plan of fc.sample(plans, { numRuns: 50, seed: 1 })) {
+      if (plan.length > 0) expect(shrinks(plans, plan)).toContainEqual([]);
+    }
+  }
+  const partition: Fault = { at: 1.5, kind: "partition", from: [1], to: [0, 2], forMs: 400 };
+  const drop: Fault = { at: 0, kind: "drop", from: 2, to: 1, probability: 0.25, forMs: 1 };
+  const plans = faults();
+  expect(shrinks(plans, [partition])).toContainEqual([{ ...partition, at: 0 }]);
+  expect(shrinks(plans, [drop])).toContainEqual([{ ...drop, probability: 0 }]);
+  const options = { seed: 1, nodes: 3, faults: [partition, drop], choices: [0, 2] };
+  expect(shrinks(simOptions(), options)).toContainEqual({ ...options, faults: [drop] });
+  const others: Fault[] = [
+    { ...partition, to: [0] },
+    { ...drop, to: 2 },
+    { ...drop, probability: 1 / 3 },
+  ];
+  for (const other of others) expect(plans.canShrinkWithoutContext([other])).toBe(false);
 });
 
 test("options with a hostile kind are those of a hostile world", () => {

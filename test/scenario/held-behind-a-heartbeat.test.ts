@@ -3,22 +3,20 @@
  * the first frame of a link has a step of its own, and that was a report which nobody waits for.
  */
 import { expect, test } from "vitest";
-import { get } from "#api/get.ts";
-import { remote } from "#api/remote.ts";
-import { simulate } from "#sim/simulate.ts";
-
-const leaf = remote((n: number) => n);
-const spawning = remote(async (n: number): Promise<number> => {
-  await new Promise((resolve) => void setTimeout(resolve, 4));
-  for (let i = 0; i < 3; i++) leaf.options({ maxRetries: i }).remote(i);
-  return n;
-});
+import { World } from "#sim/world.ts";
+import { Lane } from "#transports/simulated/lane.ts";
 
 test("what is held up is still to come", async () => {
-  for (let seed = 0; seed < 30; seed++) {
-    const hold = { at: 0, kind: "hold", from: 0, forMs: 3_500 + (seed % 20) } as const;
-    const faults = [1, 2].map((to) => ({ ...hold, to }));
-    const report = await simulate({ seed, nodes: 3, faults }, () => get(spawning.remote(seed)));
-    expect(report.check()).toBe(seed);
+  const world = new World({ seed: 1, nodeCount: 2, choices: [], choicesOnly: false });
+  const place = (node: number) => ({ name: `raylet${node}`, node, isClosed: false });
+  const lane = new Lane(world, place(0), place(1));
+  const hold = { delayMs: Infinity, bytesPerMs: Infinity, untilMs: 10_000 };
+  world.links.delay({ from: 0, to: 1, ...hold });
+  const arrived: string[] = [];
+  for (const type of ["heartbeat", "requestWorkerLease"] as const) {
+    lane.put({ text: type, type, sizeBytes: 10, deliver: () => void arrived.push(type) });
   }
+  expect(await world.run(() => false, 60_000, 3_000)).toBe("idle");
+  expect(arrived).toEqual(["heartbeat", "requestWorkerLease"]);
+  expect(world.nowMs()).toBeGreaterThanOrEqual(10_000);
 });

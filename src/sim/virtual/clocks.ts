@@ -5,9 +5,11 @@ import type { Replacements } from "./replacements.ts";
 
 const nanosPerSecond = 1_000_000_000n;
 
-export function replaceClocks(find: FindProcess, replacements: Replacements): void {
-  replacePerformance(find, replacements);
-  const { hrtime, uptime } = process;
+/** The clocks of node:process; `real` are its own. */
+export function virtualProcessClocks(
+  find: FindProcess,
+  { hrtime, uptime }: Pick<NodeJS.Process, "hrtime" | "uptime">,
+): Pick<NodeJS.Process, "hrtime" | "uptime"> {
   const nanos = (monotonicMs: number): bigint => BigInt(Math.round(monotonicMs * 1e6));
   const virtualHrtime = (since?: [number, number]): [number, number] => {
     const own = find();
@@ -22,15 +24,17 @@ export function replaceClocks(find: FindProcess, replacements: Replacements): vo
     const own = find();
     return own === null ? hrtime.bigint() : nanos(own.monotonicMs());
   };
-  replacements.value(process, "hrtime", virtualHrtime);
-  replacements.value(process, "uptime", () => {
-    const own = find();
-    return own === null ? uptime.call(process) : own.monotonicMs() / 1000;
-  });
+  return {
+    hrtime: virtualHrtime,
+    uptime: () => {
+      const own = find();
+      return own === null ? uptime.call(process) : own.monotonicMs() / 1000;
+    },
+  };
 }
 
 /** Marks and measures share one list with the rest of the program; their times are virtual. */
-function replacePerformance(find: FindProcess, replacements: Replacements): void {
+export function replacePerformance(find: FindProcess, replacements: Replacements): void {
   const { timeOrigin } = performance;
   const now = performance.now.bind(performance);
   const mark = performance.mark.bind(performance);
@@ -40,11 +44,19 @@ function replacePerformance(find: FindProcess, replacements: Replacements): void
     const own = find();
     return own === null ? timeOrigin : own.wallMs() - own.monotonicMs();
   });
-  replacements.value(performance, "mark", (name: string, options?: MarkOptions) => {
+  const marked = (options?: MarkOptions): MarkOptions | undefined => {
     const own = find();
-    if (own === null) return mark(name, options);
-    return mark(name, { startTime: own.monotonicMs(), ...options });
+    return own === null ? options : { startTime: own.monotonicMs(), ...options };
+  };
+  replacements.value(performance, "mark", (name: string, options?: MarkOptions) => {
+    return mark(name, marked(options));
   });
+  const construct = (
+    target: typeof PerformanceMark,
+    [name, options]: [string, MarkOptions?],
+    newTarget: unknown,
+  ): object => Reflect.construct(target, [name, marked(options)], newTarget as never) as object;
+  replacements.value(globalThis, "PerformanceMark", new Proxy(PerformanceMark, { construct }));
   const virtualMeasure = (
     name: string,
     from?: string | MeasureOptions,

@@ -6,7 +6,7 @@ export class Replacements {
     this.#define(target, name, { value, writable: true, configurable: true });
   }
 
-  getter(target: object, name: string, get: () => unknown): void {
+  getter(target: object, name: string, get: (this: never) => unknown): void {
     this.#define(target, name, { get, configurable: true });
   }
 

@@ -4,7 +4,7 @@
  */
 import { Deque } from "#engine/common/deque.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
-import type { Flight, NetworkWorld, Place } from "./network-world.ts";
+import type { Arrival, Flight, NetworkWorld, Place } from "./network-world.ts";
 
 export interface Load {
   readonly text: string;
@@ -13,8 +13,7 @@ export interface Load {
   deliver(): void;
 }
 
-interface UnderWay {
-  readonly atMs: number;
+interface UnderWay extends Arrival {
   readonly flight: Flight;
   readonly load: Load;
 }
@@ -44,7 +43,8 @@ export class Lane {
     if (this.#isClosed) return;
     const world = this.#world;
     const { text, type, sizeBytes } = load;
-    const atMs = world.nowMs() + world.delayMs(this.#from, this.#to, sizeBytes);
+    const freeMs = world.nowMs() + world.delayMs(this.#from, this.#to);
+    const atMs = freeMs + world.faultDelayMs(this.#from, this.#to, sizeBytes);
     const flight = {
       from: this.#from,
       to: this.#to,
@@ -55,7 +55,7 @@ export class Lane {
       isDropped: this.#isDropped,
       isFollowedBy: this.#carries,
     };
-    this.#underWay.push({ atMs, flight, load });
+    this.#underWay.push({ atMs, freeMs, flight, load });
     if (this.#underWay.size === 1) this.#deliverFirst(0);
   }
 
@@ -67,7 +67,9 @@ export class Lane {
   #deliverFirst(notBeforeMs: number): void {
     const first = this.#underWay.peek();
     if (first === undefined) return;
-    this.#world.deliverAt(Math.max(first.atMs, notBeforeMs), first.flight, () => {
+    const { freeMs } = first;
+    const arrival = notBeforeMs > first.atMs ? { atMs: notBeforeMs, freeMs } : first;
+    this.#world.deliverAt(arrival, first.flight, () => {
       if (this.#isClosed) return;
       const stallMs = this.#stall();
       if (stallMs === Infinity) return;

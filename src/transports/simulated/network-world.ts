@@ -28,6 +28,14 @@ export interface Flight {
   isFollowedBy(wanted: (flight: Flight) => boolean): boolean;
 }
 
+/** When something under way is there, in virtual time. */
+export interface Arrival {
+  /** With what faults add. */
+  readonly atMs: number;
+  /** Without: once the world has healed. */
+  readonly freeMs: number;
+}
+
 /** What becomes of a frame that is put on a link between nodes. */
 export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder";
 
@@ -35,10 +43,12 @@ export interface NetworkWorld {
   nowMs(): number;
   /** The step that is happening. */
   readonly stepId: number;
-  /** Virtual time a frame is under way; the world draws it, and faults lengthen it. */
-  delayMs(from: Place, to: Place, sizeBytes: number): number;
+  /** Virtual time a frame is under way; the world draws it. */
+  delayMs(from: Place, to: Place): number;
+  /** What faults add to it until the world heals. */
+  faultDelayMs(from: Place, to: Place, sizeBytes: number): number;
   /** Calls back once at a virtual time, or as soon as it is past. */
-  deliverAt(atMs: number, flight: Flight, deliver: () => void): void;
+  deliverAt(arrival: Arrival, flight: Flight, deliver: () => void): void;
   /** A step of the process at `place`, if it lives then. */
   linkStep(place: Place, delayMs: number, step: LinkStep): void;
   /** From 0 up to 1, from the stream of this link. */
