@@ -1,6 +1,5 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
 import type { Prng } from "#engine/common/prng.ts";
-import { linkTimeoutMs } from "#transports/simulated/channel.ts";
 import type { Fault } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
 import type { Life, World } from "./world.ts";
@@ -121,6 +120,7 @@ export class FaultDriver {
   #pause(node: number, forMs: number): boolean {
     const { world, cluster } = this.#options;
     world.pause(node, world.nowMs() + forMs);
+    const { linkTimeoutMs } = world;
     if (forMs <= linkTimeoutMs) return true;
     const cut = (): void => cluster.network.cutNode(node);
     this.#later(linkTimeoutMs, `links with node ${node} are given up`, cut);

@@ -15,8 +15,8 @@ import {
   useStorageAlways,
 } from "#api/task-context.ts";
 import type { NodeId } from "#engine/common/ids.ts";
+import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
-import { drawFaults } from "./chaos.ts";
 import { checkFaults } from "./check-faults.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
@@ -29,14 +29,13 @@ import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
+import { drawSwarm, type Swarm } from "./swarm.ts";
 import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
 import { type RunEnd, World } from "./world.ts";
 
-const defaults = { maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
-/** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
-const stuckMs = 40_000;
-/** … and a world is at rest. */
+const defaults = { maxVirtualMs: 600_000, objectStoreBytes: 16 << 20 };
+/** With nothing but upkeep for so long a world is at rest. */
 const settleMs = 3_000;
 const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
 
@@ -45,12 +44,12 @@ export async function simulate<R>(
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
   checkSimOptions(options);
-  const nodes = nodesOf(options);
+  const swarm = drawSwarm(options);
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
-  const run = new Run(options, nodes);
+  const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
     return await run.execute(program);
@@ -63,7 +62,11 @@ export async function simulate<R>(
 
 /** One run of one program in one world. */
 class Run {
+  /** As if nothing had been drawn. */
   readonly #options: SimOptions;
+  readonly #drawn: readonly string[];
+  readonly #stuckMs: number;
+  readonly #quietMs: number;
   readonly #world: World;
   readonly #cluster: Cluster;
   readonly #oracles: Oracles;
@@ -73,10 +76,17 @@ class Run {
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
-  constructor(options: SimOptions, nodes: readonly NodeSpec[]) {
+  constructor({ options, drawn }: Swarm) {
     this.#options = options;
+    this.#drawn = drawn;
+    const nodes = nodesOf(options).map((node) => planOf(node, options));
+    const { config } = nodes[0] as NodePlan;
+    this.#stuckMs = stuckMsOf(config);
+    this.#quietMs = quietMsOf(config);
     const { seed, choices = [], choicesOnly = false } = options;
-    this.#world = new World({ seed, nodeCount: nodes.length, choices, choicesOnly });
+    const { linkTimeoutMs } = config;
+    const nodeCount = nodes.length;
+    this.#world = new World({ seed, nodeCount, choices, choicesOnly, linkTimeoutMs });
     const random = this.#world.random.split("ids");
     const id = (): string =>
       Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
@@ -84,15 +94,12 @@ class Run {
     const clusterId = id();
     const namespace = options.init?.namespace ?? id();
     const plans = nodes.map((node, number) => ({
-      ...planOf(node, options),
+      ...node,
       nodeId: nodeIds[number] as NodeId,
       clusterId,
       namespace,
     }));
-    this.#plan = [
-      ...(options.faults ?? []),
-      ...drawFaults(options, this.#world.random, nodes.length),
-    ];
+    this.#plan = options.faults ?? [];
     const oracles = allOracles({
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
@@ -141,7 +148,7 @@ class Run {
       await turn();
       const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
-      const why = await this.#world.run(over, limitMs, stuckMs);
+      const why = await this.#world.run(over, limitMs, this.#stuckMs);
       isStuck = !isOver;
       if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
@@ -166,9 +173,9 @@ class Run {
       ...outcome,
       violations: this.#violations,
       world: this.#world,
-      faults: this.#plan,
       faultsFired: this.#faults.firedCount,
       options: this.#options,
+      drawn: this.#drawn,
     });
   }
 
@@ -185,15 +192,15 @@ class Run {
   /** Heals, lets everything come to rest, and asks the oracles. */
   async #quiet(asksOracles: boolean): Promise<void> {
     this.#faults.heal();
-    const limitMs = this.#world.nowMs() + defaults.quietMs + this.#longestFaultMs();
+    const limitMs = this.#world.nowMs() + this.#quietMs + this.#longestFaultMs();
     if (this.#cluster.hasVerdictToCome) {
-      await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
+      await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, this.#stuckMs);
     }
     await this.#world.run(() => false, limitMs, settleMs);
     this.#cluster.collectViews();
     const end = await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
-      this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
+      this.#violate("16 liveness", "world", `not quiet ${this.#quietMs} ms after healing`);
     }
     if (end === "livelock") this.#violate("16 liveness", "world", busy);
     if (!asksOracles) return;

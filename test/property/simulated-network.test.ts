@@ -23,6 +23,7 @@ const addresses = ["a", "b", "c"].map((digit) => workerIdOf(digit.repeat(32) as 
 /** Harm of any kind, drawn, until it heals. */
 class HarmfulWorld implements NetworkWorld {
   readonly stepId = 0;
+  readonly linkTimeoutMs = 5_000;
   readonly fates = new Set<Fate>();
   resumedCount = 0;
   heals = false;

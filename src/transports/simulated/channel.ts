@@ -15,8 +15,6 @@ import { Lane } from "./lane.ts";
 import type { NetworkWorld } from "./network-world.ts";
 import type { Endpoint } from "./network.ts";
 
-/** A link without life for so long is given up by both ends. */
-export const linkTimeoutMs = 5_000;
 /** Longer than from one heartbeat to the next: where those travel, no step is needed for it. */
 const ackDelayMs = 1_200;
 const owedMax = 256;
@@ -153,7 +151,7 @@ export class Channel {
       this.#breakLink(0);
     };
     const what = "acknowledgement is overdue";
-    this.#world.linkStep(end.endpoint, linkTimeoutMs, { what, isUpkeep: false, run });
+    this.#world.linkStep(end.endpoint, this.#world.linkTimeoutMs, { what, isUpkeep: false, run });
   }
 
   /** On its own, past all others; perhaps only when the link under it is another one. */
@@ -177,7 +175,7 @@ export class Channel {
     for (const end of this.#ends) {
       const draw = this.#draw(end);
       const isSilent = noticeFromMs === 0 && this.#draw(end) * noticeMs.silentOneIn < 1;
-      const delayMs = noticeFromMs + draw * (isSilent ? linkTimeoutMs : noticeMs.soon);
+      const delayMs = noticeFromMs + draw * (isSilent ? this.#world.linkTimeoutMs : noticeMs.soon);
       this.#step(end, delayMs, { what: `link ${link} is down`, run: () => this.#onDown(end) });
     }
   }
@@ -227,9 +225,9 @@ export class Channel {
     const world = this.#world;
     const from = end.endpoint.node;
     const untilMs = world.blockedUntilMs(from, this.#otherOf(end).endpoint.node);
-    if (untilMs - world.nowMs() <= linkTimeoutMs) return untilMs;
+    if (untilMs - world.nowMs() <= world.linkTimeoutMs) return untilMs;
     end.isLost = true;
-    this.#breakLink(linkTimeoutMs);
+    this.#breakLink(world.linkTimeoutMs);
     return Infinity;
   }
 

@@ -32,6 +32,8 @@ export interface Flight {
 export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder";
 
 export interface NetworkWorld {
+  /** A link without life for so long is given up by both ends. */
+  readonly linkTimeoutMs: number;
   nowMs(): number;
   /** The step that is happening. */
   readonly stepId: number;
