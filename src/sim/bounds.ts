@@ -12,7 +12,8 @@ export function stuckMsOf({ healthTimeoutMs, linkTimeoutMs }: Config): number {
  */
 export function quietMsOf(config: Config): number {
   const { gcsReconnectMs, idleLeaseMs, leaseTurnMs, forceGraceMs } = config;
-  const { copyLingerMs, pullRoomTimeoutMs } = config;
-  const lingering = idleLeaseMs + leaseTurnMs + forceGraceMs + copyLingerMs + pullRoomTimeoutMs;
-  return gcsReconnectMs + stuckMsOf(config) + lingering;
+  const { copyLingerMs, pullRoomTimeoutMs, workerStartTimeoutMs } = config;
+  const lingering = idleLeaseMs + leaseTurnMs + forceGraceMs + copyLingerMs;
+  const waiting = pullRoomTimeoutMs + workerStartTimeoutMs;
+  return gcsReconnectMs + stuckMsOf(config) + lingering + waiting;
 }

@@ -33,6 +33,9 @@ export interface DrawnFaults {
   readonly weights: readonly (readonly [kind: BuiltKind, weight: number])[];
 }
 
+/** Some of a store, most of it, all that is free. */
+const pressureBytes = [1 << 20, 12 << 20, 1 << 30] as const;
+
 export function drawFaults(options: SimOptions, chance: FaultChance): DrawnFaults {
   const { chaos, hostile = false } = options;
   const { random, weighing, nodeCount } = chance;
@@ -82,6 +85,8 @@ class Draw {
         return { at, kind };
       case "pause":
         return { at, kind, node, forMs };
+      case "memoryPressure":
+        return { at, kind, node, bytes: oneOf(pressureBytes, random), forMs };
       case "clockDrift":
         return { at, kind, node, ppm: random.below(2_000) - 1_000, forMs };
       case "clockJump":

@@ -13,7 +13,6 @@ import type { SimOptions } from "./options.ts";
 /** In the specification, and why they have to wait. */
 const laterKinds: Partial<Record<FaultKind, string>> = {
   crashGcs: "it comes with the durability of the GCS",
-  memoryPressure: "it comes with the memory monitor",
   disk: "nothing of the engine writes to a disk yet",
 };
 
@@ -62,6 +61,7 @@ const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
   pause: { node, forMs },
   partition: { from: nodes, to: nodes, oneWay: optional(flag), forMs },
   slowLink: { from: node, to: node, delayMs: forMs, bytesPerMs: optional(bytesPerMs), forMs },
+  memoryPressure: { node, bytes: count, forMs },
   hold: { from: node, to: node, forMs },
   clockDrift: { node, ppm, forMs },
   clockJump: { node, byMs: finite },

@@ -117,6 +117,13 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       );
     case "pause":
       return fc.record({ at, kind: fc.constant(kind), node, forMs });
+    case "memoryPressure": {
+      const bytes = fc.oneof(
+        fc.integer({ min: 1, max: 1 << 20 }),
+        fc.integer({ min: 1, max: 1 << 25 }),
+      );
+      return fc.record({ at, kind: fc.constant(kind), node, bytes, forMs });
+    }
     case "clockDrift": {
       const ppm = fc.integer({ min: -1_000, max: 1_000 });
       return fc.record({ at, kind: fc.constant(kind), node, ppm, forMs });

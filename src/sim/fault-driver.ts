@@ -2,6 +2,7 @@
 import type { Prng } from "#engine/common/prng.ts";
 import type { Fault } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
+import type { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
 
 export interface FaultDriverOptions {
@@ -17,6 +18,8 @@ export class FaultDriver {
   readonly #life: Life = { name: "fault", node: -1, hasUserCode: false, isAlive: true };
   /** Who switches machines on again, also after the world has healed. */
   readonly #operator: Life = { name: "operator", node: -1, hasUserCode: false, isAlive: true };
+  /** What memory pressure has taken, it gives back. */
+  readonly #tenants = new Set<Tenant>();
   #healed = false;
   firedCount = 0;
 
@@ -43,6 +46,7 @@ export class FaultDriver {
     this.#life.isAlive = false;
     const { world, cluster, isHostile } = this.#options;
     world.heal();
+    for (const tenant of this.#tenants) tenant.giveBack();
     if (isHostile) cluster.network.cutAll();
   }
 
@@ -68,6 +72,8 @@ export class FaultDriver {
         return this.#collect(fault.node, fault.order) > 0;
       case "pause":
         return this.#pause(fault.node, fault.forMs);
+      case "memoryPressure":
+        return this.#takeMemory(fault);
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);
@@ -136,6 +142,16 @@ export class FaultDriver {
     }
     clock?.setDrift(fault.ppm, world.nowMs());
     this.#later(fault.forMs, "end of clockDrift", () => clock?.setDrift(0, world.nowMs()));
+    return true;
+  }
+
+  #takeMemory({ node, bytes, forMs }: Extract<Fault, { kind: "memoryPressure" }>): boolean {
+    const machine = this.#options.cluster.nodes[node];
+    if (machine === undefined || !machine.life.isAlive) return false;
+    const tenant = machine.addTenant();
+    this.#tenants.add(tenant);
+    tenant.take(bytes);
+    this.#later(forMs, "end of memoryPressure", () => tenant.giveBack());
     return true;
   }
 

@@ -32,6 +32,7 @@ export type Fault =
     }
   /** Kept, in order, then released. */
   | { at: number; kind: "hold"; from: number; to: number; forMs: number }
+  /** Of the node's object store: another process takes so many bytes, or what there is. */
   | { at: number; kind: "memoryPressure"; node: number; bytes: number; forMs: number }
   | { at: number; kind: "clockDrift"; node: number; ppm: number; forMs: number }
   | {
@@ -76,6 +77,7 @@ export const builtKinds = [
   "drop",
   "rpc",
   "crashDriver",
+  "memoryPressure",
 ] as const satisfies readonly FaultKind[];
 
 /** What the contract forbids: `hostile: true` only. */

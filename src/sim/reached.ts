@@ -22,6 +22,8 @@ export type RareState =
   | "driverCrashed"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
+  /** A grant was under way when its link was cut: the request stands, the grant is sent again. */
+  | "leaseReRequestedWhileGranting"
   | "leaseRevoked"
   | "leaseSpilled"
   | "maxRetriesExhausted"
@@ -29,6 +31,7 @@ export type RareState =
   | "nodeDied"
   | "nodeRestarted"
   | "objectRecovered"
+  | "objectStoreFull"
   | "pulled"
   | "pullRetried"
   | "secondaryCopy"
@@ -36,6 +39,8 @@ export type RareState =
   | "retriedException"
   | "sessionResumed"
   | "takenBack"
+  /** … which was lost with its link, and sent again. */
+  | "takeBackLost"
   | "workerCrashedWhileRunning"
   | "zombieReturned";
 
@@ -62,4 +67,10 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],
   ["takenBack", "takenBack"],
+]);
+
+/** Reached when such a message was on a link that was cut, and is sent again on the next. */
+export const rareResent: ReadonlyMap<MessageType, RareState> = new Map([
+  ["leaseGranted", "leaseReRequestedWhileGranting"],
+  ["takenBack", "takeBackLost"],
 ]);

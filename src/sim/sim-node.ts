@@ -22,6 +22,7 @@ import { digestIn } from "./oracles/value-digest.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
 import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
+import { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
 import { WorldEffect } from "./world-effect.ts";
 
@@ -53,6 +54,7 @@ export class SimNode {
   readonly #digest: Digest;
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
+  readonly #tenants: Tenant[] = [];
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
   #running: RunningNode | null = null;
@@ -80,6 +82,11 @@ export class SimNode {
 
   get arenaBytes(): number {
     return this.#options.plan.objectStoreBytes;
+  }
+
+  /** Of its arena: what memory pressure has taken. */
+  get tenantBytes(): number {
+    return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
   /** One of its processes has ended while the node went on. */
@@ -133,6 +140,7 @@ export class SimNode {
     for (const process of this.#processes) {
       if (process.life.name !== "driver") this.#end(process);
     }
+    for (const tenant of this.#tenants) tenant.end();
     this.life.isAlive = false;
     this.#options.network.leave(this.#endpoint);
     this.#host.close();
@@ -158,6 +166,15 @@ export class SimNode {
     const driver = this.#processes.find(({ life }) => life.name === "driver");
     const exit = { type: "uncaught", message: "the driver was crashed by a fault" } as const;
     if (driver !== undefined) this.endWorker(driver.client.workerId, exit);
+  }
+
+  /** A process that takes room in the arena. */
+  addTenant(): Tenant {
+    const { world, network } = this.#options;
+    const { life: host, nodeId } = this;
+    const tenant = new Tenant({ world, network, host, nodeId, index: this.#tenants.length });
+    this.#tenants.push(tenant);
+    return tenant;
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {

@@ -22,7 +22,7 @@ import type {
 } from "#transports/simulated/network-world.ts";
 import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
-import { rareMessages, type RareState } from "./reached.ts";
+import { rareMessages, rareResent, type RareState } from "./reached.ts";
 import { isUpkeep, Schedule, type Step } from "./schedule.ts";
 import { Trace } from "./trace.ts";
 import { workInTurns } from "./turns.ts";
@@ -250,6 +250,11 @@ export class World implements NetworkWorld {
 
   onSessionResumed(): void {
     this.mark("sessionResumed");
+  }
+
+  onResent(type: MessageType): void {
+    const rare = rareResent.get(type);
+    if (rare !== undefined) this.mark(rare);
   }
 
   mark(state: RareState): void {

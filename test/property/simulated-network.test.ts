@@ -26,6 +26,7 @@ class HarmfulWorld implements NetworkWorld {
   readonly linkTimeoutMs = 5_000;
   readonly fates = new Set<Fate>();
   resumedCount = 0;
+  resentCount = 0;
   heals = false;
   /** Befalls the next frame, and no other is harmed. */
   nextFate: Fate | null = null;
@@ -91,6 +92,10 @@ class HarmfulWorld implements NetworkWorld {
 
   onSessionResumed(): void {
     this.resumedCount += 1;
+  }
+
+  onResent(): void {
+    this.resentCount += 1;
   }
 
   separate(from: number, to: number, forMs: number): void {

@@ -46,6 +46,7 @@ export class CopyOracle extends Oracle {
     for (const { outcome } of entries) {
       const error = outcome instanceof FailedValue ? outcome.error : null;
       if (error?.type === "OBJECT_RECONSTRUCTION_FAILED") this.#reach("copyLost");
+      if (error?.type === "OBJECT_STORE_FULL") this.#reach("objectStoreFull");
     }
   }
 
@@ -111,7 +112,7 @@ export class CopyOracle extends Oracle {
   /** Of a node none of whose processes has died: what a dead one had written stays. */
   #checkArena(node: SimNode, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     const { raylet } = node.running;
-    let accounted = 0;
+    let accounted = node.tenantBytes;
     for (const { extent, isOwners } of raylet.objects.objects.all()) {
       if (!isOwners) accounted += unitsOf(extent.size);
     }

@@ -28,6 +28,8 @@ interface End {
   readonly endpoint: Endpoint;
   readonly session: Session<Frame>;
   lane: Lane | null;
+  /** Number of the last frame that was put on a link, whatever became of it. */
+  putThrough: number;
   /** The link was cut before what it sends now. */
   isLost: boolean;
   ackIsDue: boolean;
@@ -75,15 +77,18 @@ export class Channel {
       acknowledge: (link, ack) => this.#putAck(end, link, ack),
       take: (frame) => endpoint.receive(frame),
     });
-    const end: End = { endpoint, session, lane: null, isLost: false, ackIsDue: false };
+    const isNew = { lane: null, putThrough: 0, isLost: false, ackIsDue: false };
+    const end: End = { endpoint, session, ...isNew };
     return end;
   }
 
   #transmit(end: End, packet: Packet<Frame>): void {
+    const { frame, number } = packet;
+    if (number <= end.putThrough) this.#world.onResent(frame.type);
+    end.putThrough = Math.max(end.putThrough, number);
     if (end.isLost) return;
     const from = end.endpoint;
     const to = this.#otherOf(end).endpoint;
-    const { frame } = packet;
     const fate = this.#world.fateOf(from, to, frame.type);
     if (fate === "cut") {
       end.isLost = true;
@@ -91,7 +96,7 @@ export class Channel {
       return;
     }
     if (fate === "lose") {
-      this.#watchLoss(end, packet.number);
+      this.#watchLoss(end, number);
       return;
     }
     if (fate !== "reorder") this.#put(end, packet);
