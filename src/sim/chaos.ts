@@ -122,7 +122,8 @@ class Draw {
     const node = 1 + this.#random.below(this.#nodeCount - 1);
     const fault: Fault = { at, kind: "crash", node };
     if (this.#random.below(2) === 0) return fault;
-    return { ...fault, restartAfterMs: this.#random.below(20_000) };
+    const again: Fault = { ...fault, restartAfterMs: this.#random.below(20_000) };
+    return this.#random.below(3) === 0 ? { ...again, sameId: true } : again;
   }
 
   /** One node at least on each. */

@@ -55,7 +55,12 @@ const harm = { from: node, to: node, probability, forMs };
 
 /** Besides `at` and `kind`. */
 const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
-  crash: { node, restartAfterMs: optional(at), keepDisk: optional(flag) },
+  crash: {
+    node,
+    restartAfterMs: optional(at),
+    sameId: optional(flag),
+    keepDisk: optional(flag),
+  },
   crashWorker: { node: optional(node), worker: optional(index) },
   crashDriver: { node: optional(node), worker: optional(index) },
   pause: { node, forMs },
@@ -141,6 +146,9 @@ function checkFields(fault: Fault, where: string, nodeCount: number): void {
 function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
   switch (fault.kind) {
     case "crash":
+      if (fault.sameId === true && fault.restartAfterMs === undefined) {
+        throw new TypeError(`${where}: sameId is of a node that comes back: give restartAfterMs`);
+      }
       if (fault.node > 0) return;
       throw new TypeError(`${where}: node 0 hosts the GCS, whose crash comes with its durability`);
     case "partition":

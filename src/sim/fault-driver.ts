@@ -63,7 +63,7 @@ export class FaultDriver {
   #apply(fault: Fault): boolean {
     switch (fault.kind) {
       case "crash":
-        return this.#crash(fault.node, fault.restartAfterMs);
+        return this.#crash(fault);
       case "crashWorker":
         return this.#crashWorker(fault.node, fault.worker);
       case "crashDriver":
@@ -155,12 +155,12 @@ export class FaultDriver {
     return true;
   }
 
-  #crash(node: number, restartAfterMs: number | undefined): boolean {
+  #crash({ node, restartAfterMs, sameId }: Extract<Fault, { kind: "crash" }>): boolean {
     const { cluster } = this.#options;
     if (!cluster.crash(node)) return false;
     if (restartAfterMs === undefined) return true;
     const what = `restart of node ${node}`;
-    const run = (): void => cluster.restart(node);
+    const run = (): void => cluster.restart(node, sameId === true);
     this.#options.world.after(this.#operator, restartAfterMs, { kind: "fault", what, run });
     return true;
   }

@@ -3,8 +3,18 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 /** `at` and `forMs` in virtual milliseconds, nodes and workers by number. */
 export type Fault =
-  /** Power cut: no finalizer runs. */
-  | { at: number; kind: "crash"; node: number; restartAfterMs?: number; keepDisk?: boolean }
+  /**
+   * Power cut: no finalizer runs. The machine comes back as a new node, or with `sameId` as one
+   * that says it is the old one: nobody believes it, and it starts once more as a new one.
+   */
+  | {
+      at: number;
+      kind: "crash";
+      node: number;
+      restartAfterMs?: number;
+      sameId?: boolean;
+      keepDisk?: boolean;
+    }
   | {
       at: number;
       kind: "crashWorker" | "crashGcs" | "crashDriver";

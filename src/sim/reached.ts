@@ -31,10 +31,14 @@ export type RareState =
   | "nodeDied"
   | "nodeRestarted"
   | "objectRecovered"
+  /** A machine came back under the id of its last life: the GCS told it that this one is dead. */
+  | "oldIdRefused"
   | "objectStoreFull"
   | "pulled"
   | "pullRetried"
   | "secondaryCopy"
+  /** … before the GCS had found out that it was gone. */
+  | "restartedUnnoticed"
   | "retried"
   | "retriedException"
   | "sessionResumed"

@@ -40,6 +40,10 @@ export interface SimNodeOptions {
   /** Rises with every life that ended in the cluster: a part of names, which are never reused. */
   readonly life: number;
   readonly oracles: Oracles;
+  /** It goes by the id of the life before: nobody may take it for that one. */
+  readonly hasOldId?: boolean;
+  /** Whether the GCS has declared such a node dead. */
+  hasBuried(nodeId: NodeId): boolean;
   onWorker(worker: SimProcess): void;
 }
 
@@ -74,6 +78,11 @@ export class SimNode {
     const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
     this.#endpoint = network.join(this.life, addresses, this.#host, this.#arena);
     this.#host.connect(this.#endpoint);
+    if (this.hasOldId) this.#standBy(this.#endpoint);
+  }
+
+  get hasOldId(): boolean {
+    return this.#options.hasOldId === true;
   }
 
   get nodeId(): NodeId {
@@ -200,6 +209,7 @@ export class SimNode {
     });
     const endpoint = network.join(life, [workerId], process.client.host);
     process.client.host.connect(endpoint);
+    if (this.hasOldId) this.#standBy(endpoint);
     const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
     watchClient(process.client, {
       onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
@@ -218,6 +228,15 @@ export class SimNode {
     watchValues(process.values, (value, outcome) => oracles.onGiven(value, outcome));
     this.#processes.push(simulated);
     return simulated;
+  }
+
+  /** The GCS alone has no session with a node that it has buried: there it may try. */
+  #standBy(endpoint: Endpoint): void {
+    const { network, hasBuried } = this.#options;
+    endpoint.isStrangerTo = (peer) => {
+      const isGcs = peer === network.endpointOf(gcsAddress);
+      return endpoint !== this.#endpoint || !isGcs || !hasBuried(this.nodeId);
+    };
   }
 
   #startWorker(workerId: WorkerId): void {

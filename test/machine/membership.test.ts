@@ -270,4 +270,12 @@ describe("a raylet among others", () => {
     }
     expect(lonely.out.instructions).toMatchObject([{ type: "exitNode" }]);
   });
+
+  it("does not take a pause of its own for a silence of the GCS", () => {
+    const paused = new RayletHarness({ isHead: false, prestartCount: 1 }).withWorkers(1);
+    paused.nowMs += 3 * gcsReconnectMs;
+    paused.deadline();
+    expect(paused.out.instructions).toEqual([]);
+    expect(paused.out.last("heartbeat", gcsAddress)).toBeDefined();
+  });
 });

@@ -207,7 +207,9 @@ export class Channel {
     const there = second.endpoint.node;
     const world = this.#world;
     const untilMs = Math.max(world.blockedUntilMs(here, there), world.blockedUntilMs(there, here));
-    if (untilMs > world.nowMs() || world.isPaused(there)) {
+    const areStrangers =
+      first.endpoint.isStrangerTo(second.endpoint) || second.endpoint.isStrangerTo(first.endpoint);
+    if (untilMs > world.nowMs() || world.isPaused(there) || areStrangers) {
       this.#attempts += 1;
       this.#connectSoon();
       return;
