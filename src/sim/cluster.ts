@@ -160,7 +160,8 @@ export class Cluster implements Fates {
       number,
       life: this.#ended.length,
       oracles: this.#oracles,
-      onWorker: (worker) => void this.workers.push(worker),
+      // Under an old id, they have the ids of those that died: nobody is to look at them for those.
+      onWorker: (worker) => void (hasOldId || this.workers.push(worker)),
     });
     this.nodes[number] = node;
     return node;
