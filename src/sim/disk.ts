@@ -89,13 +89,14 @@ export class SimDisk {
 
   /**
    * Power is lost. What was not durable is gone, but for any of the sectors under way: each may
-   * have been written or not. Of the changes of names the first may have become durable, as those of
-   * a journal do, whatever became of the bytes under them.
+   * have been written or not. Of the changes of names the first may have become durable, as those
+   * of a journal do, whatever became of the bytes under them.
    */
   crash(): void {
     const { random } = this.#options;
     const survivorCount = random.below(this.#nameChanges.length + 1);
-    for (const change of this.#nameChanges.slice(0, survivorCount)) apply(change, this.#durableNames);
+    for (const change of this.#nameChanges.slice(0, survivorCount))
+      apply(change, this.#durableNames);
     this.#nameChanges = [];
     this.#names = new Map(this.#durableNames);
     this.#usedBytes = 0;

@@ -179,7 +179,7 @@ describe("a simulated disk", () => {
     expect(kept).toEqual(bytesOf(1, 100));
   });
 
-  test("a name that was not synced is the old one or the new one, whatever lies under it", async () => {
+  test("a name that was not synced is the old or the new one, whatever lies under it", async () => {
     const seen = new Set<string>();
     for (let seed = 0; seed < 200; seed++) {
       const m = new Machine(seed);
@@ -217,7 +217,7 @@ describe("a simulated disk", () => {
     expect(await m.run((disk) => disk.list(""))).toContain("file0");
   });
 
-  test("a lying sync, in a hostile world: it says that all is well, and a crash takes it", async () => {
+  test("a lying sync, in a hostile world, says that all is well; a crash takes it", async () => {
     const kept = new Set<number>();
     for (let seed = 0; seed < 40; seed++) {
       const m = new Machine(seed, 1 << 20, true);

@@ -1,4 +1,4 @@
-/** What a run with chaos is like: drawn from its seed, told, and given where somebody asked for it. */
+/** What a run with chaos is like: drawn from its seed, told, and as given where it was given. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * Found by seed 70112 of test/simulation/objects once its times were drawn: the head stood still for
- * longer than a node waits for the GCS. When it went on, its raylet took its own pause for a silence
- * of the GCS, which is in the same process, and ended the whole head.
+ * Found by seed 70112 of test/simulation/objects once its times were drawn: the head stood still
+ * for longer than a node waits for the GCS. When it went on, its raylet took its own pause for a
+ * silence of the GCS, which is in the same process, and ended the whole head.
  */
 import { expect, test } from "vitest";
 import { get } from "#api/get.ts";
