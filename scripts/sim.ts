@@ -23,13 +23,15 @@ const seedsFull = 10_000;
 /** A set of this many seeds that never gets there tests less than it says. */
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
+  ...["leaseReRequestedWhileGranting", "takeBackLost"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
   ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
+  ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
 ];
-const seedsForRareStates = 1_000;
+const seedsForRareStates = 2_000;
 
 const usage = `npm run sim -- [--seeds N] [--seed S] [--full | --ci] [--check-determinism]
                [--only PROGRAM] [--minutes M] [--workers W] [--json FILE]

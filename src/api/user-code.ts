@@ -151,10 +151,33 @@ export class ApiUserCode implements UserCode {
       const got = Array.isArray(result) ? `${result.length} values` : "no list";
       throw new TypeError(`numReturns is ${numReturns}, but ${taskName} returned ${got}`);
     }
-    const encoded = result.map((value) => this.#values.encodeResult(value));
+    return this.#encodeSeveral(result);
+  }
+
+  /** All or none: what was placed of those that fail together goes back. */
+  #encodeSeveral(results: readonly unknown[]): readonly Outcome[] | Promise<readonly Outcome[]> {
+    const encoded: (Outcome | Promise<Outcome>)[] = [];
+    try {
+      for (const value of results) encoded.push(this.#values.encodeResult(value));
+    } catch (error) {
+      void this.#allOrNone(encoded, { reason: error }).catch(() => {});
+      throw error;
+    }
     return encoded.some((outcome) => outcome instanceof Promise)
-      ? Promise.all(encoded)
+      ? this.#allOrNone(encoded, null)
       : (encoded as readonly Outcome[]);
+  }
+
+  async #allOrNone(
+    encoded: readonly (Outcome | Promise<Outcome>)[],
+    failure: { readonly reason: unknown } | null,
+  ): Promise<readonly Outcome[]> {
+    const settled = await Promise.allSettled(encoded);
+    const failed = failure ?? settled.find((one) => one.status === "rejected");
+    const outcomes = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    if (failed === undefined) return outcomes;
+    for (const outcome of outcomes) this.#values.discard(outcome);
+    throw failed.reason;
   }
 
   /** `kept` collects the entries that user code may go on using after the call. */

@@ -159,6 +159,13 @@ export class Values {
     });
   }
 
+  /** An encoded result that nobody will have: its room goes back. */
+  discard(outcome: Outcome): void {
+    if (!(outcome instanceof StoredValue)) return;
+    const { segment, offset, size } = outcome;
+    this.#client.dispatch({ type: "releaseExtentCall", extent: { segment, offset, size } });
+  }
+
   // ------------------------------------------------------------ decode
 
   /** A fresh copy, or for stored typed arrays a view that holds `entry` while it lives. */

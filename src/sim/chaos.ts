@@ -1,4 +1,4 @@
-/** Swarm: which kinds of faults a run gets, how many, when and whom, all drawn from its seed. */
+/** Which kinds of faults a run gets, how often each, when and whom, all drawn from its seed. */
 import type { Prng } from "#engine/common/prng.ts";
 import {
   type BuiltKind,
@@ -18,21 +18,41 @@ const faultsPerIntensity = 6;
 /** Most are short; some are longer than a session, or a node, is waited for. */
 const longestMs = [500, 500, 8_000, 25_000] as const;
 
-export function drawFaults(options: SimOptions, world: Prng, nodeCount: number): Fault[] {
+/** A kind comes as often as its weight beside the sum of all. */
+const weightsOfKinds = [1, 1, 2, 4] as const;
+
+export interface FaultChance {
+  readonly random: Prng;
+  /** A stream of its own: other weights do not move the faults. */
+  readonly weighing: Prng;
+  readonly nodeCount: number;
+}
+
+export interface DrawnFaults {
+  readonly faults: Fault[];
+  readonly weights: readonly (readonly [kind: BuiltKind, weight: number])[];
+}
+
+/** Some of a store, most of it, all that is free. */
+const pressureBytes = [1 << 20, 12 << 20, 1 << 30] as const;
+
+export function drawFaults(options: SimOptions, chance: FaultChance): DrawnFaults {
   const { chaos, hostile = false } = options;
-  if (chaos === undefined || chaos === false) return [];
-  const random = world.split("chaos");
-  const { kinds, intensity = 1 } = chaos === true ? {} : chaos;
+  const { random, weighing, nodeCount } = chance;
+  const { kinds, intensity = 1 } = typeof chaos === "object" ? chaos : {};
   const wanted = kinds === undefined ? kindsFor(nodeCount, hostile) : chosen(kinds, options);
   const legal = wanted.filter((kind) => nodeCount > 1 || !farKinds.includes(kind));
   // A run with few kinds digs deeper than one with all of them.
   const drawn = legal.filter(() => random.below(2) === 0);
   const subset = drawn.length === 0 ? legal : drawn;
-  if (subset.length === 0) return [];
+  if (subset.length === 0) return { faults: [], weights: [] };
+  const weights = subset.map((kind) => [kind, oneOf(weightsOfKinds, weighing)] as const);
+  const byWeight = weights.flatMap(([kind, weight]) => Array<BuiltKind>(weight).fill(kind));
   const count = random.below(Math.ceil(faultsPerIntensity * intensity) + 1);
-  return Array.from({ length: count }, () => {
-    return new Draw(random, nodeCount).fault(oneOf(subset, random));
+  const faults = Array.from({ length: count }, () => {
+    return new Draw(random, nodeCount).fault(oneOf(byWeight, random));
   });
+  return { faults, weights };
 }
 
 /** Those the world does not know are none of ours: the ones in its options are checked there. */
@@ -65,6 +85,8 @@ class Draw {
         return { at, kind };
       case "pause":
         return { at, kind, node, forMs };
+      case "memoryPressure":
+        return { at, kind, node, bytes: oneOf(pressureBytes, random), forMs };
       case "clockDrift":
         return { at, kind, node, ppm: random.below(2_000) - 1_000, forMs };
       case "clockJump":
@@ -100,7 +122,8 @@ class Draw {
     const node = 1 + this.#random.below(this.#nodeCount - 1);
     const fault: Fault = { at, kind: "crash", node };
     if (this.#random.below(2) === 0) return fault;
-    return { ...fault, restartAfterMs: this.#random.below(20_000) };
+    const again: Fault = { ...fault, restartAfterMs: this.#random.below(20_000) };
+    return this.#random.below(3) === 0 ? { ...again, sameId: true } : again;
   }
 
   /** One node at least on each. */

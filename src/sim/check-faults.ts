@@ -13,7 +13,6 @@ import type { SimOptions } from "./options.ts";
 /** In the specification, and why they have to wait. */
 const laterKinds: Partial<Record<FaultKind, string>> = {
   crashGcs: "it comes with the durability of the GCS",
-  memoryPressure: "it comes with the memory monitor",
   disk: "nothing of the engine writes to a disk yet",
 };
 
@@ -56,12 +55,18 @@ const harm = { from: node, to: node, probability, forMs };
 
 /** Besides `at` and `kind`. */
 const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
-  crash: { node, restartAfterMs: optional(at), keepDisk: optional(flag) },
+  crash: {
+    node,
+    restartAfterMs: optional(at),
+    sameId: optional(flag),
+    keepDisk: optional(flag),
+  },
   crashWorker: { node: optional(node), worker: optional(index) },
   crashDriver: { node: optional(node), worker: optional(index) },
   pause: { node, forMs },
   partition: { from: nodes, to: nodes, oneWay: optional(flag), forMs },
   slowLink: { from: node, to: node, delayMs: forMs, bytesPerMs: optional(bytesPerMs), forMs },
+  memoryPressure: { node, bytes: count, forMs },
   hold: { from: node, to: node, forMs },
   clockDrift: { node, ppm, forMs },
   clockJump: { node, byMs: finite },
@@ -141,6 +146,9 @@ function checkFields(fault: Fault, where: string, nodeCount: number): void {
 function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
   switch (fault.kind) {
     case "crash":
+      if (fault.sameId === true && fault.restartAfterMs === undefined) {
+        throw new TypeError(`${where}: sameId is of a node that comes back: give restartAfterMs`);
+      }
       if (fault.node > 0) return;
       throw new TypeError(`${where}: node 0 hosts the GCS, whose crash comes with its durability`);
     case "partition":

@@ -1,5 +1,5 @@
 /** Whether the options of a simulation mean something, before anything runs. */
-import { checkBoolean, checkOptions } from "#api/option-checks.ts";
+import { checkBoolean, checkOptions, recordOf } from "#api/option-checks.ts";
 import { checkChaos, checkFaults } from "./check-faults.ts";
 import type { NodeSpec, SimOptions } from "./options.ts";
 
@@ -51,4 +51,7 @@ export function checkSimOptions(options: SimOptions): void {
   checkBoolean("hostile", hostile);
   checkFaults(faults, nodeCount, hostile === true);
   checkChaos(options.chaos, hostile === true);
+  const { init = {} } = options;
+  const { systemConfig = {} } = Object.fromEntries(recordOf("init", init));
+  recordOf("init: systemConfig", systemConfig);
 }

@@ -137,26 +137,31 @@ export class Cluster implements Fates {
     return true;
   }
 
-  /** The machine comes up again, as a new node. */
-  restart(number: number): void {
+  /** The machine comes up again, as a new node; or it says that it is the old one. */
+  restart(number: number, withOldId = false): void {
     const [node, plan] = [this.nodes[number], this.#plans[number]];
     if (node === undefined || plan === undefined || node.life.isAlive) return;
+    if (!this.hasBuried(node.nodeId)) this.#world.mark("restartedUnnoticed");
     const id = this.#world.random.split(`restart ${number} ${this.#ended.length}`);
     const digits = Array.from({ length: 32 }, () => id.below(16).toString(16)).join("");
-    const next = this.#addNode(number, { ...plan, nodeId: digits as NodeId });
+    const nodeId = withOldId ? node.nodeId : (digits as NodeId);
+    const next = this.#addNode(number, { ...plan, nodeId }, withOldId);
     this.#startNode(next);
     this.#world.mark("nodeRestarted");
   }
 
-  #addNode(number: number, plan: NodePlan): SimNode {
+  #addNode(number: number, plan: NodePlan, hasOldId = false): SimNode {
     const node = new SimNode({
+      hasOldId,
+      hasBuried: (nodeId) => this.hasBuried(nodeId),
       world: this.#world,
       network: this.network,
       plan,
       number,
       life: this.#ended.length,
       oracles: this.#oracles,
-      onWorker: (worker) => void this.workers.push(worker),
+      // Under an old id, they have the ids of those that died: nobody is to look at them for those.
+      onWorker: (worker) => void (hasOldId || this.workers.push(worker)),
     });
     this.nodes[number] = node;
     return node;
@@ -165,7 +170,7 @@ export class Cluster implements Fates {
   #startNode(node: SimNode): void {
     node.start(node.number === 0 ? this.driver.client.workerId : null, () => {
       // The GCS took it for dead while it stood still or was cut off.
-      this.#world.mark("zombieReturned");
+      this.#world.mark(node.hasOldId ? "oldIdRefused" : "zombieReturned");
       if (this.crash(node.number)) this.restart(node.number);
     });
   }

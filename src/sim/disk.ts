@@ -3,9 +3,11 @@
  * *platter*, what a crash leaves. Files are inodes, so that a name and its bytes become durable
  * apart.
  *
- * State:  both volumes, names as seen and as durable, sectors written since the last sync.
+ * State:  both volumes, names as seen and as durable, what changed of them since they were synced,
+ *         sectors written since the last sync.
  * In/out: the Disk port of the machine's processes, each call a step of the world; faults; crash.
- * Bounds: `capacityBytes`.
+ * Bounds: `capacityBytes`; beyond `nameChangesMax` changes of names the oldest becomes durable by
+ *         itself.
  * Errors: ENOENT, ENOSPC, EIO as a real disk. A call of a process that has died never ends.
  * Source: simulation.md, Faults; protocols §10; what fsync means to applications (Rebello 2020).
  */
@@ -17,7 +19,11 @@ import type { Life, World } from "./world.ts";
 export type DiskFault = "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
 
 const sectorBytes = 512;
+const nameChangesMax = 1_000;
 const opDelayMs = { least: 0.02, spread: 0.3, slowFactor: 200 };
+
+/** Of one call: they become durable together. Null: the name is gone. */
+type NameChange = readonly (readonly [path: string, inode: Inode | null])[];
 
 interface Inode {
   readonly file: string;
@@ -29,6 +35,8 @@ export interface SimDiskOptions {
   readonly world: World;
   readonly random: Prng;
   readonly capacityBytes: number;
+  /** A sync under `lostFsync` says that all is well, instead of that it failed. */
+  readonly isHostile?: boolean;
   /** Volumes are made by the caller: memfs is an optional package, loaded when a disk is used. */
   readonly cache: IFs;
   readonly platter: IFs;
@@ -38,6 +46,8 @@ export class SimDisk {
   readonly #options: SimDiskOptions;
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
+  /** Since the last syncNames, oldest first. */
+  #nameChanges: NameChange[] = [];
   readonly #faultUntilMs = new Map<DiskFault, number>();
   #nextInode = 1;
   #usedBytes = 0;
@@ -79,9 +89,15 @@ export class SimDisk {
 
   /**
    * Power is lost. What was not durable is gone, but for any of the sectors under way: each may
-   * have been written or not.
+   * have been written or not. Of the changes of names the first may have become durable, as those
+   * of a journal do, whatever became of the bytes under them.
    */
   crash(): void {
+    const { random } = this.#options;
+    const survivorCount = random.below(this.#nameChanges.length + 1);
+    for (const change of this.#nameChanges.slice(0, survivorCount))
+      apply(change, this.#durableNames);
+    this.#nameChanges = [];
     this.#names = new Map(this.#durableNames);
     this.#usedBytes = 0;
     for (const inode of new Set(this.#names.values())) {
@@ -96,6 +112,7 @@ export class SimDisk {
   wipe(): void {
     this.#names.clear();
     this.#durableNames.clear();
+    this.#nameChanges = [];
     this.#usedBytes = 0;
   }
 
@@ -146,18 +163,22 @@ export class SimDisk {
     const inode = this.#find(from);
     const replaced = this.#names.get(to);
     if (replaced !== undefined && replaced !== inode) this.#usedBytes -= this.#sizeOf(replaced);
-    this.#names.delete(from);
-    this.#names.set(to, inode);
+    this.#changeNames([
+      [from, null],
+      [to, inode],
+    ]);
   }
 
   #remove(path: string): void {
     this.#usedBytes -= this.#sizeOf(this.#find(path));
-    this.#names.delete(path);
+    this.#changeNames([[path, null]]);
   }
 
   #sync(path: string): void {
     const inode = this.#find(path);
     if (this.#isFailing("lostFsync")) {
+      // The drive keeps them in a cache of its own.
+      if (this.#options.isHostile === true) return;
       // As Linux does: the pages count as clean from now on, though they never reached the disk.
       inode.dirty.clear();
       throw diskError("EIO", path, "fsync failed");
@@ -166,8 +187,12 @@ export class SimDisk {
   }
 
   #syncNames(): void {
-    if (this.#isFailing("lostFsync")) throw diskError("EIO", "", "fsync of the directory failed");
+    if (this.#isFailing("lostFsync")) {
+      if (this.#options.isHostile === true) return;
+      throw diskError("EIO", "", "fsync of the directory failed");
+    }
     this.#durableNames = new Map(this.#names);
+    this.#nameChanges = [];
   }
 
   // ------------------------------------------------------------ inside
@@ -187,8 +212,16 @@ export class SimDisk {
     this.#nextInode += 1;
     this.#options.cache.writeFileSync(inode.file, new Uint8Array(0));
     this.#options.platter.writeFileSync(inode.file, new Uint8Array(0));
-    this.#names.set(path, inode);
+    this.#changeNames([[path, inode]]);
     return inode;
+  }
+
+  #changeNames(change: NameChange): void {
+    apply(change, this.#names);
+    this.#nameChanges.push(change);
+    if (this.#nameChanges.length <= nameChangesMax) return;
+    const oldest = this.#nameChanges.shift();
+    if (oldest !== undefined) apply(oldest, this.#durableNames);
   }
 
   #sizeOf(inode: Inode): number {
@@ -244,6 +277,13 @@ export class SimDisk {
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       volume.writeFileSync(inode.file, bytes);
     }
+  }
+}
+
+function apply(change: NameChange, names: Map<string, Inode>): void {
+  for (const [path, inode] of change) {
+    if (inode === null) names.delete(path);
+    else names.set(path, inode);
   }
 }
 

@@ -106,7 +106,9 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       const crashed = fc.integer({ min: 1, max: nodes - 1 });
       const restartAfterMs = fc.integer({ min: 0, max: 20_000 });
       const fields = { at, kind: fc.constant(kind), node: crashed };
-      return fc.oneof(fc.record(fields), fc.record({ ...fields, restartAfterMs }));
+      const again = { ...fields, restartAfterMs };
+      const sameId = fc.constant(true);
+      return fc.oneof(fc.record(fields), fc.record(again), fc.record({ ...again, sameId }));
     }
     case "crashDriver":
       return fc.record({ at, kind: fc.constant(kind) });
@@ -117,6 +119,13 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       );
     case "pause":
       return fc.record({ at, kind: fc.constant(kind), node, forMs });
+    case "memoryPressure": {
+      const bytes = fc.oneof(
+        fc.integer({ min: 1, max: 1 << 20 }),
+        fc.integer({ min: 1, max: 1 << 25 }),
+      );
+      return fc.record({ at, kind: fc.constant(kind), node, bytes, forMs });
+    }
     case "clockDrift": {
       const ppm = fc.integer({ min: -1_000, max: 1_000 });
       return fc.record({ at, kind: fc.constant(kind), node, ppm, forMs });

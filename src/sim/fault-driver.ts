@@ -1,8 +1,8 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
 import type { Prng } from "#engine/common/prng.ts";
-import { linkTimeoutMs } from "#transports/simulated/channel.ts";
 import type { Fault } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
+import type { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
 
 export interface FaultDriverOptions {
@@ -18,6 +18,8 @@ export class FaultDriver {
   readonly #life: Life = { name: "fault", node: -1, hasUserCode: false, isAlive: true };
   /** Who switches machines on again, also after the world has healed. */
   readonly #operator: Life = { name: "operator", node: -1, hasUserCode: false, isAlive: true };
+  /** What memory pressure has taken, it gives back. */
+  readonly #tenants = new Set<Tenant>();
   #healed = false;
   firedCount = 0;
 
@@ -44,6 +46,7 @@ export class FaultDriver {
     this.#life.isAlive = false;
     const { world, cluster, isHostile } = this.#options;
     world.heal();
+    for (const tenant of this.#tenants) tenant.giveBack();
     if (isHostile) cluster.network.cutAll();
   }
 
@@ -60,7 +63,7 @@ export class FaultDriver {
   #apply(fault: Fault): boolean {
     switch (fault.kind) {
       case "crash":
-        return this.#crash(fault.node, fault.restartAfterMs);
+        return this.#crash(fault);
       case "crashWorker":
         return this.#crashWorker(fault.node, fault.worker);
       case "crashDriver":
@@ -69,6 +72,8 @@ export class FaultDriver {
         return this.#collect(fault.node, fault.order) > 0;
       case "pause":
         return this.#pause(fault.node, fault.forMs);
+      case "memoryPressure":
+        return this.#takeMemory(fault);
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);
@@ -121,6 +126,7 @@ export class FaultDriver {
   #pause(node: number, forMs: number): boolean {
     const { world, cluster } = this.#options;
     world.pause(node, world.nowMs() + forMs);
+    const { linkTimeoutMs } = world;
     if (forMs <= linkTimeoutMs) return true;
     const cut = (): void => cluster.network.cutNode(node);
     this.#later(linkTimeoutMs, `links with node ${node} are given up`, cut);
@@ -138,12 +144,22 @@ export class FaultDriver {
     return true;
   }
 
-  #crash(node: number, restartAfterMs: number | undefined): boolean {
+  #takeMemory({ node, bytes, forMs }: Extract<Fault, { kind: "memoryPressure" }>): boolean {
+    const machine = this.#options.cluster.nodes[node];
+    if (machine === undefined || !machine.life.isAlive) return false;
+    const tenant = machine.addTenant();
+    this.#tenants.add(tenant);
+    tenant.take(bytes);
+    this.#later(forMs, "end of memoryPressure", () => tenant.giveBack());
+    return true;
+  }
+
+  #crash({ node, restartAfterMs, sameId }: Extract<Fault, { kind: "crash" }>): boolean {
     const { cluster } = this.#options;
     if (!cluster.crash(node)) return false;
     if (restartAfterMs === undefined) return true;
     const what = `restart of node ${node}`;
-    const run = (): void => cluster.restart(node);
+    const run = (): void => cluster.restart(node, sameId === true);
     this.#options.world.after(this.#operator, restartAfterMs, { kind: "fault", what, run });
     return true;
   }

@@ -3,8 +3,18 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 /** `at` and `forMs` in virtual milliseconds, nodes and workers by number. */
 export type Fault =
-  /** Power cut: no finalizer runs. */
-  | { at: number; kind: "crash"; node: number; restartAfterMs?: number; keepDisk?: boolean }
+  /**
+   * Power cut: no finalizer runs. The machine comes back as a new node, or with `sameId` as one
+   * that says it is the old one: nobody believes it, and it starts once more as a new one.
+   */
+  | {
+      at: number;
+      kind: "crash";
+      node: number;
+      restartAfterMs?: number;
+      sameId?: boolean;
+      keepDisk?: boolean;
+    }
   | {
       at: number;
       kind: "crashWorker" | "crashGcs" | "crashDriver";
@@ -32,6 +42,7 @@ export type Fault =
     }
   /** Kept, in order, then released. */
   | { at: number; kind: "hold"; from: number; to: number; forMs: number }
+  /** Of the node's object store: another process takes so many bytes, or what there is. */
   | { at: number; kind: "memoryPressure"; node: number; bytes: number; forMs: number }
   | { at: number; kind: "clockDrift"; node: number; ppm: number; forMs: number }
   | {
@@ -76,6 +87,7 @@ export const builtKinds = [
   "drop",
   "rpc",
   "crashDriver",
+  "memoryPressure",
 ] as const satisfies readonly FaultKind[];
 
 /** What the contract forbids: `hostile: true` only. */

@@ -22,6 +22,8 @@ export type RareState =
   | "driverCrashed"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
+  /** A grant was under way when its link was cut: the request stands, the grant is sent again. */
+  | "leaseReRequestedWhileGranting"
   | "leaseRevoked"
   | "leaseSpilled"
   | "maxRetriesExhausted"
@@ -29,13 +31,20 @@ export type RareState =
   | "nodeDied"
   | "nodeRestarted"
   | "objectRecovered"
+  /** A machine came back under the id of its last life: the GCS told it that this one is dead. */
+  | "oldIdRefused"
+  | "objectStoreFull"
   | "pulled"
   | "pullRetried"
   | "secondaryCopy"
+  /** … before the GCS had found out that it was gone. */
+  | "restartedUnnoticed"
   | "retried"
   | "retriedException"
   | "sessionResumed"
   | "takenBack"
+  /** … which was lost with its link, and sent again. */
+  | "takeBackLost"
   | "workerCrashedWhileRunning"
   | "zombieReturned";
 
@@ -62,4 +71,10 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],
   ["takenBack", "takenBack"],
+]);
+
+/** Reached when such a message was on a link that was cut, and is sent again on the next. */
+export const rareResent: ReadonlyMap<MessageType, RareState> = new Map([
+  ["leaseGranted", "leaseReRequestedWhileGranting"],
+  ["takenBack", "takeBackLost"],
 ]);

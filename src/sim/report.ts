@@ -1,5 +1,4 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
-import type { Fault } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
 import { engineVersion, type ReproProgram, reproVersion, saveRepro } from "./repro-file.ts";
 import { formatLine, type Trace } from "./trace.ts";
@@ -13,9 +12,10 @@ interface Fields<R> {
   readonly error?: unknown;
   readonly violations: readonly Violation[];
   readonly world: World;
-  readonly faults: readonly Fault[];
   readonly faultsFired: number;
+  /** Those that chaos drew are among them. */
   readonly options: SimOptions;
+  readonly drawn: readonly string[];
 }
 
 /** Where a program lies, and the shell line that runs it again. */
@@ -51,10 +51,7 @@ export class Report<R> implements SimReport<R> {
 
   get replay(): string {
     if (this.#origin !== null) return this.#origin.replay;
-    const { options, faults } = this.#fields;
-    // What chaos drew is among the faults.
-    const { chaos: _, ...given } = options;
-    return `simulate(${JSON.stringify({ ...given, faults })}, program)`;
+    return `simulate(${JSON.stringify(this.#fields.options)}, program)`;
   }
 
   /** The run's program came from a module: a shell can run it again. */
@@ -68,26 +65,32 @@ export class Report<R> implements SimReport<R> {
     return report.#fields.world.trace;
   }
 
+  /** Of the trace, behind what was drawn. */
+  static lastSteps(report: SimReport<unknown>, count: number): string {
+    if (!(#fields in report)) throw new TypeError("lastSteps takes the report of simulate()");
+    return report.#lastSteps(count);
+  }
+
   trace(): string {
-    return this.#fields.world.trace.tail(Infinity);
+    return this.#lastSteps(Infinity);
   }
 
   story(id: string): string {
-    const { world } = this.#fields;
+    const { drawn, world } = this.#fields;
     const { trace } = world;
     const last = trace.lineOf(world.lastStepOf(id)) ?? trace.lastAbout(id);
     if (last === undefined) return `nothing in the trace names ${id}`;
-    return trace.causesOf(last.id, storyLinesMax).map(formatLine).join("\n");
+    return [...drawn, ...trace.causesOf(last.id, storyLinesMax).map(formatLine)].join("\n");
   }
 
   async save(path: string): Promise<void> {
-    const { options, faults } = this.#fields;
+    const { options, drawn } = this.#fields;
     await saveRepro(path, {
       version: reproVersion,
       engine: engineVersion,
       program: this.#origin?.program ?? null,
       options,
-      plan: faults,
+      drawn,
       violations: this.violations,
       error: "error" in this ? String(this.error) : null,
       traceHash: this.traceHash,
@@ -102,8 +105,13 @@ export class Report<R> implements SimReport<R> {
       ({ oracle, entity, message, atMs }) => `${oracle}: ${message} (${entity}, ${atMs} ms)`,
     );
     const head = what.length > 0 ? what.join("\n") : `the program failed: ${String(error)}`;
-    const tail = this.#fields.world.trace.tail(tailLines);
-    const message = `${head}\n\nreplay: ${this.replay}\n\nlast steps:\n${tail}`;
+    const last = this.#lastSteps(tailLines);
+    const message = `${head}\n\nreplay: ${this.replay}\n\nlast steps:\n${last}`;
     throw new Error(message, hasFailed ? { cause: error } : {});
+  }
+
+  #lastSteps(count: number): string {
+    const { drawn, world } = this.#fields;
+    return [...drawn, world.trace.tail(count)].join("\n");
   }
 }

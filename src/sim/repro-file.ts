@@ -1,11 +1,10 @@
 /** A run on disk: all that it was a function of, and what was wrong with it. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
-import type { Fault } from "./fault.ts";
 import type { SimOptions, Violation } from "./options.ts";
 
 /** Rises with the shape of the file. */
-export const reproVersion = 2;
+export const reproVersion = 3;
 /** Of package.json: another version may draw another run from the same seed. */
 export const engineVersion = "0.1.0";
 
@@ -21,9 +20,10 @@ export interface Repro {
   readonly engine: string;
   /** Null when the program was a function in a test. */
   readonly program: ReproProgram | null;
+  /** With all that chaos drew: another way to draw does not make another run of them. */
   readonly options: SimOptions;
-  /** Given and drawn: what the run had to suffer, for a reader. */
-  readonly plan: readonly Fault[];
+  /** What of that was drawn, for a reader. */
+  readonly drawn: readonly string[];
   readonly violations: readonly Violation[];
   readonly error: string | null;
   readonly traceHash: string;

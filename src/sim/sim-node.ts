@@ -22,6 +22,7 @@ import { digestIn } from "./oracles/value-digest.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
 import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
+import { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
 import { WorldEffect } from "./world-effect.ts";
 
@@ -39,6 +40,10 @@ export interface SimNodeOptions {
   /** Rises with every life that ended in the cluster: a part of names, which are never reused. */
   readonly life: number;
   readonly oracles: Oracles;
+  /** It goes by the id of the life before: nobody may take it for that one. */
+  readonly hasOldId?: boolean;
+  /** Whether the GCS has declared such a node dead. */
+  hasBuried(nodeId: NodeId): boolean;
   onWorker(worker: SimProcess): void;
 }
 
@@ -53,6 +58,7 @@ export class SimNode {
   readonly #digest: Digest;
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
+  readonly #tenants: Tenant[] = [];
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
   #running: RunningNode | null = null;
@@ -72,6 +78,11 @@ export class SimNode {
     const addresses = number === 0 ? [plan.nodeId, gcsAddress] : [plan.nodeId];
     this.#endpoint = network.join(this.life, addresses, this.#host, this.#arena);
     this.#host.connect(this.#endpoint);
+    if (this.hasOldId) this.#standBy(this.#endpoint);
+  }
+
+  get hasOldId(): boolean {
+    return this.#options.hasOldId === true;
   }
 
   get nodeId(): NodeId {
@@ -80,6 +91,11 @@ export class SimNode {
 
   get arenaBytes(): number {
     return this.#options.plan.objectStoreBytes;
+  }
+
+  /** Of its arena: what memory pressure has taken. */
+  get tenantBytes(): number {
+    return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
   /** One of its processes has ended while the node went on. */
@@ -133,6 +149,7 @@ export class SimNode {
     for (const process of this.#processes) {
       if (process.life.name !== "driver") this.#end(process);
     }
+    for (const tenant of this.#tenants) tenant.end();
     this.life.isAlive = false;
     this.#options.network.leave(this.#endpoint);
     this.#host.close();
@@ -160,6 +177,15 @@ export class SimNode {
     if (driver !== undefined) this.endWorker(driver.client.workerId, exit);
   }
 
+  /** A process that takes room in the arena. */
+  addTenant(): Tenant {
+    const { world, network } = this.#options;
+    const { life: host, nodeId } = this;
+    const tenant = new Tenant({ world, network, host, nodeId, index: this.#tenants.length });
+    this.#tenants.push(tenant);
+    return tenant;
+  }
+
   makeProcess(name: string, workerId: WorkerId): SimProcess {
     const { world, network, plan, oracles } = this.#options;
     const digest = this.#digest;
@@ -183,6 +209,7 @@ export class SimNode {
     });
     const endpoint = network.join(life, [workerId], process.client.host);
     process.client.host.connect(endpoint);
+    if (this.hasOldId) this.#standBy(endpoint);
     const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
     watchClient(process.client, {
       onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
@@ -201,6 +228,15 @@ export class SimNode {
     watchValues(process.values, (value, outcome) => oracles.onGiven(value, outcome));
     this.#processes.push(simulated);
     return simulated;
+  }
+
+  /** The GCS alone has no session with a node that it has buried: there it may try. */
+  #standBy(endpoint: Endpoint): void {
+    const { network, hasBuried } = this.#options;
+    endpoint.isStrangerTo = (peer) => {
+      const isGcs = peer === network.endpointOf(gcsAddress);
+      return endpoint !== this.#endpoint || !isGcs || !hasBuried(this.nodeId);
+    };
   }
 
   #startWorker(workerId: WorkerId): void {

@@ -16,8 +16,8 @@ import {
 } from "#api/task-context.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import { Aftermath } from "./aftermath.ts";
+import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
-import { drawFaults } from "./chaos.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
 import { FaultDriver } from "./fault-driver.ts";
@@ -31,14 +31,13 @@ import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
 import { UserTimers } from "./user-timers.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
+import { drawSwarm, type Swarm } from "./swarm.ts";
 import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
 import { type RunEnd, World } from "./world.ts";
 
-const defaults = { maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16 << 20 };
-/** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */
-const stuckMs = 40_000;
-/** … and a world is at rest. */
+const defaults = { maxVirtualMs: 600_000, objectStoreBytes: 16 << 20 };
+/** With nothing but upkeep for so long a world is at rest. */
 const settleMs = 3_000;
 const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
 
@@ -48,12 +47,12 @@ export async function simulate<R>(
 ): Promise<SimReport<R>> {
   checkSimOptions(options);
   // Whoever gave them may change them: the report tells what the run was made of.
-  const own = copyOf(options);
+  const swarm = drawSwarm(copyOf(options));
   const state = realmState();
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
-  const run = new Run(own, nodesOf(own));
+  const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
     return await run.execute(program);
@@ -66,7 +65,11 @@ export async function simulate<R>(
 
 /** One run of one program in one world. */
 class Run {
+  /** As if nothing had been drawn. */
   readonly #options: SimOptions;
+  readonly #drawn: readonly string[];
+  readonly #stuckMs: number;
+  readonly #quietMs: number;
   readonly #world: World;
   readonly #cluster: Cluster;
   readonly #oracles: Oracles;
@@ -80,10 +83,17 @@ class Run {
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
-  constructor(options: SimOptions, nodes: readonly NodeSpec[]) {
+  constructor({ options, drawn }: Swarm) {
     this.#options = options;
+    this.#drawn = drawn;
+    const nodes = nodesOf(options).map((node) => planOf(node, options));
+    const { config } = nodes[0] as NodePlan;
+    this.#stuckMs = stuckMsOf(config);
+    this.#quietMs = quietMsOf(config);
     const { seed, choices = [], choicesOnly = false } = options;
-    this.#world = new World({ seed, nodeCount: nodes.length, choices, choicesOnly });
+    const { linkTimeoutMs } = config;
+    const nodeCount = nodes.length;
+    this.#world = new World({ seed, nodeCount, choices, choicesOnly, linkTimeoutMs });
     const random = this.#world.random.split("ids");
     const id = (): string =>
       Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
@@ -91,15 +101,12 @@ class Run {
     const clusterId = id();
     const namespace = options.init?.namespace ?? id();
     const plans = nodes.map((node, number) => ({
-      ...planOf(node, options),
+      ...node,
       nodeId: nodeIds[number] as NodeId,
       clusterId,
       namespace,
     }));
-    this.#plan = [
-      ...(options.faults ?? []),
-      ...drawFaults(options, this.#world.random, nodes.length),
-    ];
+    this.#plan = options.faults ?? [];
     const oracles = allOracles({
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
@@ -158,7 +165,7 @@ class Run {
       await turn();
       const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
-      const why = await this.#world.run(over, limitMs, stuckMs);
+      const why = await this.#world.run(over, limitMs, this.#stuckMs);
       isStuck = !isOver;
       if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
@@ -184,9 +191,9 @@ class Run {
       ...outcome,
       violations: this.#violations,
       world: this.#world,
-      faults: this.#plan,
       faultsFired: this.#faults.firedCount,
       options: this.#options,
+      drawn: this.#drawn,
     });
   }
 
@@ -206,7 +213,7 @@ class Run {
     this.#aftermath.onProgramOver();
     const end = await this.#comeToRest();
     if (end === "limit") {
-      this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
+      this.#violate("16 liveness", "world", `not quiet ${this.#quietMs} ms after healing`);
     }
     if (end === "livelock") this.#violate("16 liveness", "world", busy);
     if (!asksOracles) return;
@@ -215,9 +222,9 @@ class Run {
 
   async #comeToRest(): Promise<RunEnd> {
     const world = this.#world;
-    const limitMs = world.nowMs() + defaults.quietMs + this.#longestRestartMs();
+    const limitMs = world.nowMs() + this.#quietMs + this.#longestRestartMs();
     if (this.#cluster.hasVerdictToCome) {
-      await world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
+      await world.run(() => !this.#cluster.hasVerdictToCome, limitMs, this.#stuckMs);
     }
     const rest = (untilMs: number): Promise<RunEnd> => world.run(() => false, untilMs, settleMs);
     const first = await rest(limitMs);
@@ -225,7 +232,7 @@ class Run {
       // What keeps it busy may be timers that the program or its tasks have left behind.
       this.#aftermath.dropTimers();
     }
-    const lastMs = limitMs + defaults.quietMs;
+    const lastMs = limitMs + this.#quietMs;
     const second = first === "idle" ? first : await rest(lastMs);
     this.#cluster.collectViews();
     return second === "idle" ? rest(lastMs) : second;

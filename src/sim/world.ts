@@ -9,6 +9,7 @@
  * Errors: the first exception of a step (an assertion of a machine) ends the run and is reported.
  * Source: simulation.md; FoundationDB's and madsim's loops.
  */
+import { defaultConfig } from "#engine/common/config.ts";
 import { Prng } from "#engine/common/prng.ts";
 import type { HostClock } from "#engine/services/host.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
@@ -22,7 +23,7 @@ import type {
 } from "#transports/simulated/network-world.ts";
 import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
-import { rareMessages, type RareState } from "./reached.ts";
+import { rareMessages, rareResent, type RareState } from "./reached.ts";
 import { isUpkeep, Schedule, type Step } from "./schedule.ts";
 import { Trace } from "./trace.ts";
 import { workInTurns } from "./turns.ts";
@@ -74,6 +75,8 @@ export interface WorldOptions {
   readonly nodeCount: number;
   readonly choices: readonly number[];
   readonly choicesOnly: boolean;
+  /** The engine's default unless told otherwise. */
+  readonly linkTimeoutMs?: number;
 }
 
 export type RunEnd = "over" | "idle" | "limit" | "livelock";
@@ -87,6 +90,7 @@ export class World implements NetworkWorld {
   readonly clocks: readonly NodeClock[];
   readonly reached = new Set<RareState>();
   readonly links = new LinkRules();
+  readonly linkTimeoutMs: number;
   #nowMs = 0;
   /** When it was last asked whether time goes on. */
   #lookedAt = { stepId: 0, nowMs: 0 };
@@ -114,6 +118,7 @@ export class World implements NetworkWorld {
     this.#chooser = this.random.split("choices");
     this.#choices = options.choices;
     this.#choicesOnly = options.choicesOnly;
+    this.linkTimeoutMs = options.linkTimeoutMs ?? defaultConfig.linkTimeoutMs;
     const skew = this.random.split("skew");
     this.clocks = Array.from({ length: options.nodeCount }, () => {
       return new NodeClock(Date.UTC(2026, 0, 1) + skew.below(10_000));
@@ -262,6 +267,11 @@ export class World implements NetworkWorld {
 
   onSessionResumed(): void {
     this.mark("sessionResumed");
+  }
+
+  onResent(type: MessageType): void {
+    const rare = rareResent.get(type);
+    if (rare !== undefined) this.mark(rare);
   }
 
   mark(state: RareState): void {

@@ -107,6 +107,16 @@ describe("the GCS", () => {
     expect(g.out.last("heartbeatAck")).toMatchObject({ nodeIsDead: true });
   });
 
+  it("tells a node that joins of those that died before it came", () => {
+    const h = new GcsClock();
+    for (const id of [nodeId, other]) h.join(id);
+    h.pass(3 * healthTimeoutMs, [nodeId]);
+    h.out.sent.length = 0;
+    h.join(third);
+    const died = h.out.sent.filter(({ message }) => message.type === "nodeDied");
+    expect(died).toMatchObject([{ to: third, message: { nodeId: other } }]);
+  });
+
   it("judges nobody by its own pause", () => {
     const g = new GcsClock();
     g.join(nodeId);
@@ -269,5 +279,13 @@ describe("a raylet among others", () => {
       lonely.deadline();
     }
     expect(lonely.out.instructions).toMatchObject([{ type: "exitNode" }]);
+  });
+
+  it("does not take a pause of its own for a silence of the GCS", () => {
+    const paused = new RayletHarness({ isHead: false, prestartCount: 1 }).withWorkers(1);
+    paused.nowMs += 3 * gcsReconnectMs;
+    paused.deadline();
+    expect(paused.out.instructions).toEqual([]);
+    expect(paused.out.last("heartbeat", gcsAddress)).toBeDefined();
   });
 });

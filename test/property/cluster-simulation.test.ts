@@ -231,6 +231,29 @@ describe("whatever happens to it", () => {
     fc.assert(fc.asyncProperty(simOptions({ nodes: 3 }), check), { numRuns: 60 }),
   );
 
+  test.each([false, true])(
+    "nodes that come back before anybody has missed them, old id: %s",
+    { timeout: 60_000 },
+    async (sameId) => {
+      const reached = new Set<string>();
+      for (let seed = 0; seed < 60; seed++) {
+        const restartAfterMs = [0, 3, 40, 900][seed % 4] as number;
+        const again = { kind: "crash", restartAfterMs, ...(sameId ? { sameId } : {}) } as const;
+        const faults = [
+          { ...again, at: 2 + (seed % 5) * 100, node: 1 },
+          { ...again, at: 3 + (seed % 7) * 100, node: 2 },
+          { ...again, at: 20_000, node: 1 },
+        ];
+        const report = await simulate({ seed, nodes: 3, faults }, rounds);
+        expect(report.violations).toEqual([]);
+        checkRounds(report.check());
+        for (const state of report.reached) reached.add(state);
+      }
+      expect(reached).toContain("restartedUnnoticed");
+      expect(reached.has("oldIdRefused")).toBe(sameId);
+    },
+  );
+
   test("links that lose, double and turn frames round", { timeout: 60_000 }, async () => {
     const during = { at: 0, probability: 0.2, forMs: 3_000 };
     for (let seed = 0; seed < 30; seed++) {

@@ -24,8 +24,10 @@ const addresses = ["a", "b", "c"].map((digit) => workerIdOf(digit.repeat(32) as 
 /** Harm of any kind, drawn, until it heals. */
 class HarmfulWorld implements NetworkWorld {
   readonly stepId = 0;
+  readonly linkTimeoutMs = 5_000;
   readonly fates = new Set<Fate>();
   resumedCount = 0;
+  resentCount = 0;
   heals = false;
   /** Befalls the next frame, and no other is harmed. */
   nextFate: Fate | null = null;
@@ -95,6 +97,10 @@ class HarmfulWorld implements NetworkWorld {
 
   onSessionResumed(): void {
     this.resumedCount += 1;
+  }
+
+  onResent(): void {
+    this.resentCount += 1;
   }
 
   separate(from: number, to: number, forMs: number): void {

@@ -40,6 +40,8 @@ export interface Config {
   readonly workerHeapMbMax: number;
   /** A raylet tells the GCS this often that it lives, once there is more than one node. */
   readonly heartbeatMs: number;
+  /** A link between nodes without life for so long is given up by both ends. */
+  readonly linkTimeoutMs: number;
   /** A node that was silent for so long is dead, for ever. */
   readonly healthTimeoutMs: number;
   /** A node that has not heard from the GCS for so long ends itself. */
@@ -83,6 +85,7 @@ export const defaultConfig: Config = {
   maxLineageBytes: 1024 ** 3,
   workerHeapMbMax: 2048,
   heartbeatMs: 1000,
+  linkTimeoutMs: 5000,
   healthTimeoutMs: 15_000,
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,

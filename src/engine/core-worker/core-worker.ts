@@ -147,9 +147,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   /** Nothing is due but another look for deadlocks: if nothing else happens, nothing will. */
   get hasOnlyProbesDue(): boolean {
-    const { submitter, retries } = this;
-    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
-    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks) === Infinity;
+    return this.#nextOfAllButProbes() === Infinity;
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
@@ -162,11 +160,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   nextDeadlineMs(): number {
-    const { submitter, retries, deadlocks, copies } = this;
-    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
-    const ofCalls = Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs());
-    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), copies.nextDeadlineMs());
-    return Math.min(ofTasks, ofCalls, ofRest);
+    return Math.min(this.#nextOfAllButProbes(), this.deadlocks.nextDeadlineMs());
   }
 
   checkInvariants(): void {
@@ -176,6 +170,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter.checkInvariants();
     this.receiver.checkInvariants();
     this.lineage.checkInvariants();
+  }
+
+  #nextOfAllButProbes(): number {
+    const { submitter, retries, copies } = this;
+    const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
+    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), copies.nextDeadlineMs());
+    return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, ofRest);
   }
 
   #route(event: CoreWorkerEvent, nowMs: number, out: Out): void {

@@ -106,8 +106,7 @@ export class Gcs implements Machine<GcsEvent, never> {
   #route(event: Exclude<GcsEvent, Heartbeat>, nowMs: number, out: Outbox<never>): void {
     switch (event.type) {
       case "registerNode":
-        if (this.#nodes.onRegisterNode(event, nowMs)) this.#actors.onNodeRegistered(out);
-        return;
+        return this.#takeIn(event, nowMs, out);
       case "registerActor":
         return this.#actors.onRegisterActor(event, out);
       case "startActor":
@@ -141,6 +140,13 @@ export class Gcs implements Machine<GcsEvent, never> {
     }
   }
 
+  #takeIn(message: RegisterNode, nowMs: number, out: Outbox<never>): void {
+    if (!this.#nodes.onRegisterNode(message, nowMs)) return;
+    // It may be given refs whose owners died before it came, and asks about nodes it never knew.
+    for (const nodeId of this.#nodes.deadIds) this.#tellDeath(message.nodeId, nodeId, out);
+    this.#actors.onNodeRegistered(out);
+  }
+
   #onListCluster({ from: asker, requestId, kind, limit }: ListCluster, out: Outbox<never>): void {
     const pages =
       kind === "nodes"
@@ -155,11 +161,13 @@ export class Gcs implements Machine<GcsEvent, never> {
 
   #bury(nodeId: NodeId, nowMs: number, out: Outbox<never>): void {
     if (!this.#nodes.bury(nodeId, nowMs)) return;
-    const reason = `node ${nodeId} died: the GCS heard nothing from it for too long`;
-    for (const other of this.#nodes.ids) {
-      out.send(other, { type: "nodeDied", from: gcsAddress, nodeId, reason });
-    }
-    this.#actors.onNodeDied(nodeId, reason, out);
+    for (const other of this.#nodes.ids) this.#tellDeath(other, nodeId, out);
+    this.#actors.onNodeDied(nodeId, deathReason(nodeId), out);
+  }
+
+  #tellDeath(to: NodeId, nodeId: NodeId, out: Outbox<never>): void {
+    const reason = deathReason(nodeId);
+    out.send(to, { type: "nodeDied", from: gcsAddress, nodeId, reason });
   }
 
   #hasEnded(process: Address): boolean {
@@ -178,6 +186,10 @@ export class Gcs implements Machine<GcsEvent, never> {
     }
     return true;
   }
+}
+
+function deathReason(nodeId: NodeId): string {
+  return `node ${nodeId} died: the GCS heard nothing from it for too long`;
 }
 
 export interface GcsCounts {

@@ -55,6 +55,11 @@ export class Nodes {
     return this.#rows.keys();
   }
 
+  /** Oldest death first. */
+  get deadIds(): IterableIterator<NodeId> {
+    return this.#dead.values();
+  }
+
   isDead(nodeId: NodeId): boolean {
     return this.#dead.size > 0 && this.#dead.has(nodeId);
   }

@@ -2,13 +2,14 @@
  * This node among the others: it reports to the GCS that it lives and what it has free, and keeps
  * what the GCS tells of the rest.
  *
- * State:  the last view, less what was sent to other nodes since; the dead nodes; when the GCS was
- *         last heard.
+ * State:  the last view, less what was sent to other nodes since; the dead nodes; for how long the
+ *         GCS was silent.
  * In/out: start, resourceView, heartbeatAck, nodeDied, deadlines → registerNode, heartbeat,
  *         ExitNode.
  * Bounds: one heartbeat in `heartbeatMs`, one more in `resourceReportMs` where something changed.
  *         A head that is alone sends none.
- * Errors: a node that was declared dead, or hears nothing for `gcsReconnectMs`, ends itself.
+ * Errors: a node that was declared dead, or hears nothing for `gcsReconnectMs`, ends itself. Of a
+ *         pause of this process one heartbeat counts: what had been said meanwhile is behind it.
  * Source: Ray's ray_syncer and health checks; protocols §4 Node, §8.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -35,7 +36,8 @@ export class Membership {
   readonly #dead = new Map<NodeId, string>();
   #seq = 0;
   #lastSentMs = -Infinity;
-  #lastAckMs = Infinity;
+  /** Since the GCS was last heard, as far as this process was running. */
+  #silentMs = 0;
   #heartbeatAtMs = Infinity;
   #reportAtMs = Infinity;
   #hasExited = false;
@@ -73,8 +75,8 @@ export class Membership {
     return true;
   }
 
-  onHeartbeatAck({ nodeIsDead }: HeartbeatAck, nowMs: number, out: RayletOut): void {
-    this.#lastAckMs = nowMs;
+  onHeartbeatAck({ nodeIsDead }: HeartbeatAck, out: RayletOut): void {
+    this.#silentMs = 0;
     if (nodeIsDead) this.#exit("the GCS took it for dead: it was silent for too long", out);
   }
 
@@ -119,7 +121,8 @@ export class Membership {
   settle(nowMs: number, out: RayletOut): void {
     if (nowMs < this.nextDeadlineMs() || this.#hasExited) return;
     const { config, available } = this.#options;
-    if (nowMs - this.#lastAckMs > config.gcsReconnectMs) {
+    this.#silentMs += Math.min(nowMs - this.#lastSentMs, config.heartbeatMs);
+    if (this.#silentMs > config.gcsReconnectMs) {
       this.#exit(`it heard nothing from the GCS for ${config.gcsReconnectMs} ms`, out);
       return;
     }
@@ -144,7 +147,8 @@ export class Membership {
     if (this.#heartbeatAtMs !== Infinity || this.#hasExited) return;
     this.#heartbeatAtMs = nowMs;
     // A silence counts from the first heartbeat on.
-    this.#lastAckMs = nowMs;
+    this.#lastSentMs = nowMs;
+    this.#silentMs = 0;
   }
 
   #pause(): void {

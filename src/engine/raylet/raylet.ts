@@ -245,7 +245,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         if (this.#membership.onResourceView(event, nowMs)) this.#leases.onNodesChanged(out);
         return;
       case "heartbeatAck":
-        return this.#membership.onHeartbeatAck(event, nowMs, out);
+        return this.#membership.onHeartbeatAck(event, out);
       case "nodeDied":
         return this.#onNodeDied(event, nowMs, out);
       case "deadline":

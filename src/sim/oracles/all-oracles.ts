@@ -6,6 +6,7 @@ import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
+import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
 import { ReferenceOracle } from "./references.ts";
@@ -41,6 +42,7 @@ export function allOracles({
     (violate) => new CopyOracle(violate, mark),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
+    (violate) => new MembershipOracle(violate),
     (violate) => new TimeOracle(violate, mayStandStill),
     (violate) => new CancelOracle(violate, processes, mark),
     (violate) => new LivenessOracle(violate),

@@ -18,6 +18,8 @@ import type { SimNode } from "#sim/sim-node.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
+const workerIdLength = 40;
+
 export class CopyOracle extends Oracle {
   readonly name = "5 references";
   readonly #reach: (state: RareState) => void;
@@ -42,7 +44,8 @@ export class CopyOracle extends Oracle {
     this.onSubmitted([entry], by);
   }
 
-  override onSettled({ entries }: GetRequest): void {
+  override onSettled({ entries, failure }: GetRequest): void {
+    if (failure?.type === "OBJECT_STORE_FULL") this.#reach("objectStoreFull");
     for (const { outcome } of entries) {
       const error = outcome instanceof FailedValue ? outcome.error : null;
       if (error?.type === "OBJECT_RECONSTRUCTION_FAILED") this.#reach("copyLost");
@@ -50,10 +53,14 @@ export class CopyOracle extends Oracle {
   }
 
   override onSent(frame: Frame): void {
-    if (frame.type !== "copyGone") return;
+    if (frame.type !== "copyGone" && frame.type !== "arenaAllocated") return;
     const message = messageOf(frame);
-    if (message.type !== "copyGone") return;
-    this.#reach(message.nodeId === message.from ? "copyEvicted" : "pullRetried");
+    if (message.type === "copyGone") {
+      this.#reach(message.nodeId === message.from ? "copyEvicted" : "pullRetried");
+    } else if (message.type === "arenaAllocated" && message.error !== null) {
+      // Not what takes memory under pressure, which asks for all there is.
+      if (frame.to.length === workerIdLength) this.#reach("objectStoreFull");
+    }
   }
 
   override atQuiet(cluster: Cluster): void {
@@ -111,7 +118,7 @@ export class CopyOracle extends Oracle {
   /** Of a node none of whose processes has died: what a dead one had written stays. */
   #checkArena(node: SimNode, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     const { raylet } = node.running;
-    let accounted = 0;
+    let accounted = node.tenantBytes;
     for (const { extent, isOwners } of raylet.objects.objects.all()) {
       if (!isOwners) accounted += unitsOf(extent.size);
     }

@@ -82,7 +82,7 @@ export async function runSeed(
     isMismatch: divergence !== null,
     replay,
     reproFile,
-    lastSteps: hasFailed ? Report.traceOf(report).tail(lastStepsMax) : "",
+    lastSteps: hasFailed ? Report.lastSteps(report, lastStepsMax) : "",
   };
 }
 

@@ -15,8 +15,6 @@ import { Lane } from "./lane.ts";
 import type { NetworkWorld } from "./network-world.ts";
 import type { Endpoint } from "./network.ts";
 
-/** A link without life for so long is given up by both ends. */
-export const linkTimeoutMs = 5_000;
 /** Longer than from one heartbeat to the next: where those travel, no step is needed for it. */
 const ackDelayMs = 1_200;
 const owedMax = 256;
@@ -30,6 +28,8 @@ interface End {
   readonly endpoint: Endpoint;
   readonly session: Session<Frame>;
   lane: Lane | null;
+  /** Number of the last frame that was put on a link, whatever became of it. */
+  putThrough: number;
   /** The link was cut before what it sends now. */
   isLost: boolean;
   ackIsDue: boolean;
@@ -77,15 +77,18 @@ export class Channel {
       acknowledge: (link, ack) => this.#putAck(end, link, ack),
       take: (frame) => endpoint.receive(frame),
     });
-    const end: End = { endpoint, session, lane: null, isLost: false, ackIsDue: false };
+    const isNew = { lane: null, putThrough: 0, isLost: false, ackIsDue: false };
+    const end: End = { endpoint, session, ...isNew };
     return end;
   }
 
   #transmit(end: End, packet: Packet<Frame>): void {
+    const { frame, number } = packet;
+    if (number <= end.putThrough) this.#world.onResent(frame.type);
+    end.putThrough = Math.max(end.putThrough, number);
     if (end.isLost) return;
     const from = end.endpoint;
     const to = this.#otherOf(end).endpoint;
-    const { frame } = packet;
     const fate = this.#world.fateOf(from, to, frame.type);
     if (fate === "cut") {
       end.isLost = true;
@@ -93,7 +96,7 @@ export class Channel {
       return;
     }
     if (fate === "lose") {
-      this.#watchLoss(end, packet.number);
+      this.#watchLoss(end, number);
       return;
     }
     if (fate !== "reorder") this.#put(end, packet);
@@ -153,7 +156,7 @@ export class Channel {
       this.#breakLink(0);
     };
     const what = "acknowledgement is overdue";
-    this.#world.linkStep(end.endpoint, linkTimeoutMs, { what, isUpkeep: false, run });
+    this.#world.linkStep(end.endpoint, this.#world.linkTimeoutMs, { what, isUpkeep: false, run });
   }
 
   /** On its own, past all others; perhaps only when the link under it is another one. */
@@ -177,7 +180,7 @@ export class Channel {
     for (const end of this.#ends) {
       const draw = this.#draw(end);
       const isSilent = noticeFromMs === 0 && this.#draw(end) * noticeMs.silentOneIn < 1;
-      const delayMs = noticeFromMs + draw * (isSilent ? linkTimeoutMs : noticeMs.soon);
+      const delayMs = noticeFromMs + draw * (isSilent ? this.#world.linkTimeoutMs : noticeMs.soon);
       this.#step(end, delayMs, { what: `link ${link} is down`, run: () => this.#onDown(end) });
     }
   }
@@ -204,7 +207,9 @@ export class Channel {
     const there = second.endpoint.node;
     const world = this.#world;
     const untilMs = Math.max(world.blockedUntilMs(here, there), world.blockedUntilMs(there, here));
-    if (untilMs > world.nowMs() || world.isPaused(there)) {
+    const areStrangers =
+      first.endpoint.isStrangerTo(second.endpoint) || second.endpoint.isStrangerTo(first.endpoint);
+    if (untilMs > world.nowMs() || world.isPaused(there) || areStrangers) {
       this.#attempts += 1;
       this.#connectSoon();
       return;
@@ -227,9 +232,9 @@ export class Channel {
     const world = this.#world;
     const from = end.endpoint.node;
     const untilMs = world.blockedUntilMs(from, this.#otherOf(end).endpoint.node);
-    if (untilMs - world.nowMs() <= linkTimeoutMs) return untilMs;
+    if (untilMs - world.nowMs() <= world.linkTimeoutMs) return untilMs;
     end.isLost = true;
-    this.#breakLink(linkTimeoutMs);
+    this.#breakLink(world.linkTimeoutMs);
     return Infinity;
   }
 

@@ -40,6 +40,8 @@ export interface Arrival {
 export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder";
 
 export interface NetworkWorld {
+  /** A link without life for so long is given up by both ends. */
+  readonly linkTimeoutMs: number;
   nowMs(): number;
   /** The step that is happening. */
   readonly stepId: number;
@@ -60,6 +62,8 @@ export interface NetworkWorld {
   /** Whether the link is cut once this frame has been handled. */
   cutsBehind(from: Place, to: Place, type: MessageType): boolean;
   onSessionResumed(): void;
+  /** A frame that was put on a link before goes on the next one. */
+  onResent(type: MessageType): void;
 }
 
 export interface LinkStep {

@@ -139,6 +139,11 @@ export class Endpoint implements Transport, Place {
   readonly #untaken = new Map<number, TaskFrame>();
   #nextPosition = 0;
   isClosed = false;
+  /**
+   * It calls itself as one whose sessions it does not have: who keeps those, and has not heard of
+   * that one's end, connects with no other.
+   */
+  isStrangerTo: (peer: Endpoint) => boolean = () => false;
 
   constructor(
     network: Network,
