@@ -43,7 +43,6 @@ export class ThreadTransport implements Transport {
     if (link.isOpen) return;
     link.open(ends, bell);
     link.flush(this.#options.receiver);
-    this.#options.receiver.onWritable(peer);
   }
 
   hasLink(peer: Address): boolean {
@@ -92,7 +91,7 @@ export class ThreadTransport implements Transport {
   }
 
   isCongested(to: Address): boolean {
-    return this.#byAddress.get(to)?.isCongested ?? false;
+    return this.#byAddress.get(to)?.isCongested() ?? false;
   }
 
   poll(frameBudget: number): boolean {
@@ -109,9 +108,10 @@ export class ThreadTransport implements Transport {
   pollTask(): boolean {
     const count = this.#links.length;
     for (let i = 0; i < count; i++) {
-      const link = this.#links[(this.#nextTaskLink + i) % count] as Link;
-      if (!link.pollTask(this.#options.receiver)) continue;
-      this.#nextTaskLink = (this.#nextTaskLink + i) % count;
+      const index = (this.#nextTaskLink + i) % count;
+      if (!(this.#links[index] as Link).pollTask(this.#options.receiver)) continue;
+      // Else a peer that keeps its ring full would be the only one.
+      this.#nextTaskLink = index + 1;
       return true;
     }
     return false;
