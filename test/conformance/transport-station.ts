@@ -42,6 +42,7 @@ export class Station implements TransportReceiver {
   readonly #tasks = new Map<Address, number[]>();
   readonly #kept: Kept[] = [];
   #isPumping = false;
+  #takenOfPoll = 0;
 
   constructor(address: Address, budget: number) {
     this.address = address;
@@ -154,6 +155,7 @@ export class Station implements TransportReceiver {
     } else {
       expect(message.type).toBe("taskReply");
       if (message.type !== "taskReply") return;
+      this.#takenOfPoll += 1;
       this.controlFrom(message.from).push(message.seq);
       this.onControl(message.from, message.seq);
       // Also behind the sends of its handler it is what it was.
@@ -182,7 +184,10 @@ export class Station implements TransportReceiver {
 
   #look(): boolean {
     if (!this.reads || this.hasEnded) return false;
+    this.#takenOfPoll = 0;
     const hasControl = this.transport.poll(this.#budget);
+    // Over several links, each with its share.
+    expect(this.#takenOfPoll).toBeLessThanOrEqual(2 * this.#budget);
     return (this.wantsTasks && this.transport.pollTask()) || hasControl;
   }
 

@@ -196,7 +196,6 @@ export function describeTransport(name: string, kind: TransportKind): void {
         await world.quiet();
         a.asksForRoom(b.address);
         for (const task of tasks) expect(a.retract(b.address, task)).toBe(kind.canRetract);
-        a.send(b.address, 0);
         await world.quiet();
         if (kind.canRetract) expect([...a.waitsFor]).toEqual([]);
         goOn(world, b);
@@ -220,6 +219,22 @@ export function describeTransport(name: string, kind: TransportKind): void {
         expect(b.controlFrom(a.address)).toEqual([]);
         expect(c.controlFrom(a.address)).toEqual(a.sentControlTo(c.address));
         expect(c.tasksFrom(a.address)).toEqual(a.sentTasksTo(c.address));
+        goOn(world, b);
+        await world.quiet();
+        checkAll(stations, kind);
+      }));
+
+    test("control frames pass by tasks that nobody wants yet", () =>
+      inWorld(async (world, stations) => {
+        const [a, b] = stations;
+        b.wantsTasks = false;
+        for (let i = 0; i < 20; i++) {
+          a.sendTask(b.address, 100);
+          a.send(b.address, 100);
+        }
+        await world.quiet();
+        expect(b.controlFrom(a.address)).toEqual(a.sentControlTo(b.address));
+        expect(b.tasksFrom(a.address)).toEqual([]);
         goOn(world, b);
         await world.quiet();
         checkAll(stations, kind);

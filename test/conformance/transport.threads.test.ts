@@ -76,7 +76,7 @@ class ThreadsWorld implements TransportWorld {
       localSlots: [station.address],
       receiver: station,
       requestLink: (peer) => void this.#asked.push(() => this.#connect(station.address, peer)),
-      onSent: () => poller.kick(),
+      onWork: () => poller.kick(),
     });
     const poller: Poller = new Poller({
       words: this.#words,

@@ -42,6 +42,11 @@ export class Link {
     return isCongested;
   }
 
+  /** The next `flush` tells it. */
+  get isWritableDue(): boolean {
+    return this.#owesWritable && !this.#isFull();
+  }
+
   open(ends: LinkEnds, bell: Bell): void {
     this.#ends = ends;
     this.#bell = bell;
@@ -74,8 +79,7 @@ export class Link {
 
   /** Room counts too: told between the last flush and parking, nobody would tell of it again. */
   hasControlData(): boolean {
-    if (this.#ends?.controlIn.hasData() ?? false) return true;
-    return !this.#dead && (this.#hasRoomToUse() || this.#isWritableDue());
+    return (this.#ends?.controlIn.hasData() ?? false) || this.#hasRoomToUse();
   }
 
   hasTask(): boolean {
@@ -91,7 +95,7 @@ export class Link {
     const control = this.#control.flush();
     const tasks = this.#tasks.flush();
     if (control || tasks) this.#bell?.ring();
-    const isWritableDue = this.#isWritableDue();
+    const { isWritableDue } = this;
     if (isWritableDue) {
       this.#owesWritable = false;
       receiver.onWritable(this.peer);
@@ -122,15 +126,11 @@ export class Link {
   }
 
   #hasRoomToUse(): boolean {
-    return this.#control.hasRoomToUse || this.#tasks.hasRoomToUse;
+    return !this.#dead && (this.#control.hasRoomToUse || this.#tasks.hasRoomToUse);
   }
 
   #isFull(): boolean {
     return this.#control.isCongested || this.#tasks.isCongested;
-  }
-
-  #isWritableDue(): boolean {
-    return this.#owesWritable && !this.#isFull();
   }
 
   /** The frame's bytes are lent to the handler, then the ring has them back. */

@@ -20,8 +20,8 @@ export interface ThreadTransportOptions {
   readonly receiver: TransportReceiver;
   /** Asks whoever makes links for one to this worker; `openLink` follows, or the worker is dead. */
   requestLink(peer: WorkerId): void;
-  /** Something was sent: answers may come. */
-  onSent(): void;
+  /** Something was sent, so answers may come; or there is more to tell: call `poll` soon. */
+  onWork(): void;
 }
 
 export class ThreadTransport implements Transport {
@@ -77,17 +77,21 @@ export class ThreadTransport implements Transport {
 
   send(to: Address, message: Message): void {
     this.#linkTo(to).send(to, message);
-    this.#options.onSent();
+    this.#options.onWork();
   }
 
   sendTask(to: Address, message: PushTask): number {
     const position = this.#linkTo(to).sendTask(to, message);
-    this.#options.onSent();
+    this.#options.onWork();
     return position;
   }
 
   retract(to: Address, framePosition: number): boolean {
-    return this.#byAddress.get(to)?.retract(framePosition) ?? false;
+    const link = this.#byAddress.get(to);
+    if (link?.retract(framePosition) !== true) return false;
+    // It may have been the last that waited: a thread that is parked must look.
+    if (link.isWritableDue) this.#options.onWork();
+    return true;
   }
 
   isCongested(to: Address): boolean {
