@@ -63,7 +63,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     receiver: host,
     // The launcher opens a link with every worker it starts; one that is gone needs none.
     requestLink: () => {},
-    onSent: () => poller.kick(),
+    onWork: () => poller.kick(),
   });
   const poller: Poller = new Poller({
     words: new Int32Array(parkedWords),

@@ -53,7 +53,7 @@ export default function workerMain(boot: BootData): void {
     localSlots: [workerId],
     receiver: host,
     requestLink: (peer) => post({ type: "connect", peer }),
-    onSent: () => poller.kick(),
+    onWork: () => poller.kick(),
   });
   const poller: Poller = new Poller({
     words,

@@ -38,7 +38,7 @@ class End {
         onWork: () => {},
       },
       requestLink: () => {},
-      onSent: () => this.poller.kick(),
+      onWork: () => this.poller.kick(),
     });
     this.poller = new Poller({
       words,

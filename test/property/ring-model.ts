@@ -15,6 +15,7 @@ export type RingStep =
   | { readonly type: "commit"; readonly fill: number; readonly tracked: boolean }
   | { readonly type: "fragments"; readonly byteLength: number; readonly tracked: boolean }
   | { readonly type: "retract"; readonly age: number }
+  | { readonly type: "retractFragmented" }
   | { readonly type: "peek" }
   | { readonly type: "take" }
   | { readonly type: "release" }
@@ -72,6 +73,8 @@ export class RingModel {
         return this.#writeFragments(step.byteLength, step.tracked);
       case "retract":
         return this.#retract(step.age);
+      case "retractFragmented":
+        return this.#retractFragmented();
       case "peek":
         return this.#peek();
       case "take":
@@ -168,6 +171,13 @@ export class RingModel {
     const wins = frame.tracked && frame.state === "ready";
     expect(this.#writer.retract(frame.position)).toBe(wins);
     if (wins) frame.state = "retracted";
+  }
+
+  /** It is still to be written to its end, and never read. */
+  #retractFragmented(): void {
+    if (this.#unfinished === null) return;
+    this.#writer.retractFragmented();
+    this.#unfinished.frame.state = "retracted";
   }
 
   #peek(): void {

@@ -39,6 +39,7 @@ const step: fc.Arbitrary<RingStep> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("retract" as const), age: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.constant<RingStep>({ type: "retractFragmented" }) },
   { weight: 6, arbitrary: fc.constant<RingStep>({ type: "peek" }) },
   { weight: 6, arbitrary: fc.constant<RingStep>({ type: "take" }) },
   { weight: 6, arbitrary: fc.constant<RingStep>({ type: "release" }) },
@@ -185,6 +186,22 @@ describe("a ring at its edges", () => {
     expect(Buffer.from(reader.source).equals(source)).toBe(true);
     reader.release();
     expect(reader.source).toBe(reader.bytes);
+  });
+
+  it("passes over a frame that was taken back when only its first pieces were written", () => {
+    const { writer, reader } = ringOf(64);
+    const source = new Uint8Array(200);
+    let written = writer.writeFragments(source, 0);
+    expect(reader.peek()).toBe(false);
+    writer.retractFragmented();
+    while (written < source.byteLength) {
+      written = writer.writeFragments(source, written);
+      expect(reader.peek()).toBe(false);
+    }
+    expect(writer.retract(writer.lastPosition)).toBe(false);
+    expect(() => writer.retractFragmented()).toThrow(/unfinished/);
+    writeByte(writer, 7);
+    expect(readByte(reader)).toBe(7);
   });
 
   it("refuses a frame inside a fragmented one", () => {

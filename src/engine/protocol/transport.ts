@@ -15,6 +15,7 @@ import type { PushTask } from "./task.ts";
 export interface TransportReceiver {
   /** The message is valid until this returns, its bytes too. */
   onMessage(to: Address, message: Message): void;
+  /** Once for whoever was told that frames to `peer` wait: none do any more. */
   onWritable(peer: Address): void;
   /** Something may be waiting: call `poll` soon. */
   onWork(): void;
@@ -22,16 +23,23 @@ export interface TransportReceiver {
 
 export interface Transport {
   send(to: Address, message: Message): void;
+  /** A name of the frame for `retract`. */
   sendTask(to: Address, message: PushTask): number;
+  /**
+   * True, once: the frame was not taken and never will be. False when it was, or when nobody here
+   * can know.
+   */
   retract(to: Address, framePosition: number): boolean;
+  /** Frames to `to` wait for room; `onWritable` follows unless the peer ends. */
   isCongested(to: Address): boolean;
   /**
-   * Hands waiting control frames to the receiver, at most `frameBudget`; true if there were any.
+   * Hands waiting control frames to the receiver, at most `frameBudget` of each peer; true if there
+   * was anything to do.
    */
   poll(frameBudget: number): boolean;
   /**
    * Takes the next task frame for good, hands it to the receiver, and frees it; false if there is
-   * none.
+   * none. No sender can hold back the tasks of the others.
    */
   pollTask(): boolean;
 }

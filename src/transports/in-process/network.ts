@@ -114,17 +114,19 @@ export class InProcessTransport implements Transport {
 
   poll(frameBudget: number): boolean {
     let taken = 0;
-    for (; taken < frameBudget; taken++) {
+    // A handler may end the process.
+    for (; taken < frameBudget && !this.#closed; taken++) {
       const frame = this.#control.shift();
       if (frame === undefined) break;
       this.#receiver.onMessage(frame.to, frame.message);
     }
-    if (this.#control.size > 0) this.#network.schedule(this);
+    if (this.#control.size > 0 && !this.#closed) this.#network.schedule(this);
     return taken > 0;
   }
 
   pollTask(): boolean {
-    const frame = this.#tasks.shift();
+    // What an ended process has not taken can still be retracted.
+    const frame = this.#closed ? undefined : this.#tasks.shift();
     if (frame === undefined) return false;
     this.#receiver.onMessage(frame.to, frame.message);
     return true;

@@ -225,7 +225,8 @@ export class Endpoint implements Transport, Place {
 
   poll(frameBudget: number): boolean {
     let taken = 0;
-    for (; taken < frameBudget; taken++) {
+    // A handler may end the process.
+    for (; taken < frameBudget && !this.isClosed; taken++) {
       const frame = this.#control.shift();
       if (frame === undefined) break;
       this.#network.watch.onTaken(frame);
@@ -235,7 +236,8 @@ export class Endpoint implements Transport, Place {
   }
 
   pollTask(): boolean {
-    for (;;) {
+    // What an ended process has not taken can still be retracted.
+    while (!this.isClosed) {
       const task = this.#tasks.shift();
       if (task === undefined) return false;
       if (task.state !== "waiting") continue;
@@ -245,5 +247,6 @@ export class Endpoint implements Transport, Place {
       this.#receiver.onMessage(task.frame.to, messageOf(task.frame));
       return true;
     }
+    return false;
   }
 }

@@ -18,6 +18,8 @@ interface WaitingFrame {
   readonly ticket: number;
   readonly bytes: Uint8Array;
   written: number;
+  /** Its first pieces are in the ring: the others follow, and the reader passes over them all. */
+  isRetracted: boolean;
 }
 
 export class FrameQueue {
@@ -59,7 +61,12 @@ export class FrameQueue {
     const writer = new FrameWriter(new Uint8Array(bytesMax));
     encodeMessage(message, endpoints, writer);
     const ticket = this.#nextTicket--;
-    this.#waiting.push({ ticket, bytes: writer.bytes.subarray(0, writer.at), written: 0 });
+    this.#waiting.push({
+      ticket,
+      bytes: writer.bytes.subarray(0, writer.at),
+      written: 0,
+      isRetracted: false,
+    });
     this.flush();
     return ticket;
   }
@@ -89,8 +96,15 @@ export class FrameQueue {
     if (name >= 0) return this.#ring?.retract(name) ?? false;
     const position = this.#positions.get(name);
     if (position !== undefined) return this.#ring?.retract(position) ?? false;
+    const first = this.#waiting.peek();
+    if (first !== undefined && first.ticket === name && first.written > 0) {
+      if (first.isRetracted) return false;
+      first.isRetracted = true;
+      this.#ring?.retractFragmented();
+      return true;
+    }
     const before = this.#waiting.size;
-    this.#waiting.retain((frame) => frame.ticket !== name || frame.written > 0);
+    this.#waiting.retain((frame) => frame.ticket !== name);
     return this.#waiting.size < before;
   }
 

@@ -22,6 +22,8 @@ export class Link {
   #bell: Bell | null = null;
   /** The peer's thread has ended: what it wrote is still read, what is written is dropped. */
   #dead = false;
+  /** Somebody was told that frames wait, and is told when none do. */
+  #owesWritable = false;
 
   constructor(peer: Address, localSlots: Slots, remoteSlots: Slots) {
     this.peer = peer;
@@ -33,8 +35,16 @@ export class Link {
     return this.#ends !== null;
   }
 
-  get isCongested(): boolean {
-    return this.#tasks.isCongested;
+  /** Whoever hears that frames wait is told once when they do not any more. */
+  isCongested(): boolean {
+    const isCongested = !this.#dead && this.#isFull();
+    if (isCongested) this.#owesWritable = true;
+    return isCongested;
+  }
+
+  /** The next `flush` tells it. */
+  get isWritableDue(): boolean {
+    return this.#owesWritable && !this.#isFull();
   }
 
   open(ends: LinkEnds, bell: Bell): void {
@@ -73,18 +83,24 @@ export class Link {
   }
 
   hasTask(): boolean {
-    return this.#ends?.tasksIn.hasData() ?? false;
+    return !this.#dead && (this.#ends?.tasksIn.hasData() ?? false);
   }
 
-  /** Frames that waited for room go out, as far as there is some. True if any did. */
+  /**
+   * Frames that waited for room go out, as far as there is some. True if any did, or somebody was
+   * told that none wait: others than this may have seen to that.
+   */
   flush(receiver: TransportReceiver): boolean {
     if (this.#dead) return false;
     const control = this.#control.flush();
     const tasks = this.#tasks.flush();
-    if (!control && !tasks) return false;
-    this.#bell?.ring();
-    if (!this.#tasks.isCongested) receiver.onWritable(this.peer);
-    return true;
+    if (control || tasks) this.#bell?.ring();
+    const { isWritableDue } = this;
+    if (isWritableDue) {
+      this.#owesWritable = false;
+      receiver.onWritable(this.peer);
+    }
+    return control || tasks || isWritableDue;
   }
 
   poll(receiver: TransportReceiver, frameBudget: number): boolean {
@@ -111,6 +127,10 @@ export class Link {
 
   #hasRoomToUse(): boolean {
     return !this.#dead && (this.#control.hasRoomToUse || this.#tasks.hasRoomToUse);
+  }
+
+  #isFull(): boolean {
+    return this.#control.isCongested || this.#tasks.isCongested;
   }
 
   /** The frame's bytes are lent to the handler, then the ring has them back. */

@@ -54,6 +54,8 @@ export class RingWriter {
   #padBytes = 0;
   /** Bytes written of a frame in fragments, 0 when there is none. */
   #fragmentedBytes = 0;
+  /** That frame was taken back before its last piece made it a frame. */
+  #isFragmentedRetracted = false;
   #lastPosition = -1;
 
   constructor(buffer: SharedArrayBuffer, byteOffset: number, capacityBytes: number) {
@@ -137,13 +139,24 @@ export class RingWriter {
         continue;
       }
       const kind = byteLength === length ? KIND_FRAME : KIND_LAST_FRAGMENT;
-      const state = tracked ? STATE_READY : STATE_UNTRACKED;
+      const ready = tracked ? STATE_READY : STATE_UNTRACKED;
+      const state = this.#isFragmentedRetracted ? STATE_RETRACTED : ready;
+      this.#isFragmentedRetracted = false;
       this.#lastPosition = this.#addRecord(kind, byteLength, state);
       break;
     }
     this.#fragmentedBytes = written === length ? 0 : written;
     this.#publish();
     return written;
+  }
+
+  /**
+   * Takes back the frame whose first pieces are written. The others must follow, since the reader
+   * waits for them; it passes over the whole.
+   */
+  retractFragmented(): void {
+    assert(this.#fragmentedBytes > 0, "no fragmented frame is unfinished");
+    this.#isFragmentedRetracted = true;
   }
 
   /**

@@ -20,8 +20,8 @@ export interface ThreadTransportOptions {
   readonly receiver: TransportReceiver;
   /** Asks whoever makes links for one to this worker; `openLink` follows, or the worker is dead. */
   requestLink(peer: WorkerId): void;
-  /** Something was sent: answers may come. */
-  onSent(): void;
+  /** Something was sent, so answers may come; or there is more to tell: call `poll` soon. */
+  onWork(): void;
 }
 
 export class ThreadTransport implements Transport {
@@ -43,7 +43,6 @@ export class ThreadTransport implements Transport {
     if (link.isOpen) return;
     link.open(ends, bell);
     link.flush(this.#options.receiver);
-    this.#options.receiver.onWritable(peer);
   }
 
   hasLink(peer: Address): boolean {
@@ -78,21 +77,25 @@ export class ThreadTransport implements Transport {
 
   send(to: Address, message: Message): void {
     this.#linkTo(to).send(to, message);
-    this.#options.onSent();
+    this.#options.onWork();
   }
 
   sendTask(to: Address, message: PushTask): number {
     const position = this.#linkTo(to).sendTask(to, message);
-    this.#options.onSent();
+    this.#options.onWork();
     return position;
   }
 
   retract(to: Address, framePosition: number): boolean {
-    return this.#byAddress.get(to)?.retract(framePosition) ?? false;
+    const link = this.#byAddress.get(to);
+    if (link?.retract(framePosition) !== true) return false;
+    // It may have been the last that waited: a thread that is parked must look.
+    if (link.isWritableDue) this.#options.onWork();
+    return true;
   }
 
   isCongested(to: Address): boolean {
-    return this.#byAddress.get(to)?.isCongested ?? false;
+    return this.#byAddress.get(to)?.isCongested() ?? false;
   }
 
   poll(frameBudget: number): boolean {
@@ -109,9 +112,10 @@ export class ThreadTransport implements Transport {
   pollTask(): boolean {
     const count = this.#links.length;
     for (let i = 0; i < count; i++) {
-      const link = this.#links[(this.#nextTaskLink + i) % count] as Link;
-      if (!link.pollTask(this.#options.receiver)) continue;
-      this.#nextTaskLink = (this.#nextTaskLink + i) % count;
+      const index = (this.#nextTaskLink + i) % count;
+      if (!(this.#links[index] as Link).pollTask(this.#options.receiver)) continue;
+      // Else a peer that keeps its ring full would be the only one.
+      this.#nextTaskLink = index + 1;
       return true;
     }
     return false;
