@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
@@ -28,7 +28,7 @@ class HoldHarness extends CoreWorkerHarness {
 
   /** An actor of `receiver`, or of the worker given, that is known to live. */
   actor(workerId: WorkerId = receiver): ActorClient {
-    const client = this.core.actors.clientOf(actor(9), "Keeper");
+    const client = this.core.actors.clientOf(actor(9), "Keeper", false);
     this.handle({
       type: "actorState",
       from: gcsAddress,
@@ -111,7 +111,7 @@ describe("a borrowed ref that is sent to an actor", () => {
 
   it("asks when the actor lives, and for refs inside of a value once that is there", () => {
     const h = new HoldHarness();
-    const client = h.core.actors.clientOf(actor(9), "Keeper");
+    const client = h.core.actors.clientOf(actor(9), "Keeper", false);
     h.call(client, [h.borrow(1)]);
     const outer = h.submit();
     h.call(client, [outer], false);

@@ -1,8 +1,10 @@
 /** The refs inside an outcome: what it keeps alive wherever it is kept. */
 import {
+  type ActorSpecial,
   FailedValue,
   noSpecials,
   type Outcome,
+  type RefSpecial,
   type Special,
   StoredValue,
 } from "#engine/protocol/outcome.ts";
@@ -12,6 +14,13 @@ export function specialsOf(outcome: Outcome): readonly Special[] {
   if (typeof outcome !== "object" || outcome === null) return noSpecials;
   if (outcome instanceof FailedValue) return outcome.cause?.specials ?? noSpecials;
   return outcome.specials;
+}
+
+/** It names an object: a ref, or a handle, which is a ref to its actor's own object. */
+export type CountedSpecial = RefSpecial | ActorSpecial;
+
+export function isCounted(special: Special): special is CountedSpecial {
+  return special.type === "ref" || (special.type === "actor" && !special.isDetached);
 }
 
 /** Bytes that the outcome has in the arena, its own or its error's. */

@@ -15,6 +15,7 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
+  ActorOutOfScope,
   ActorPending,
   ActorWorkerDied,
   GetActorByName,
@@ -44,6 +45,7 @@ export type GcsMessageIn =
   | ActorCreated
   | ActorPending
   | ActorWorkerDied
+  | ActorOutOfScope
   | KillActor
   | GetActorByName
   | ListCluster
@@ -124,6 +126,8 @@ export class Gcs implements Machine<GcsEvent, never> {
         return this.#actors.onActorWorkerDied(event, out);
       case "killActor":
         return this.#actors.onKillActor(event, this.#hasEnded(makerOf(event.actorId)), out);
+      case "actorOutOfScope":
+        return this.#actors.onActorOutOfScope(event, out);
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
       case "listCluster":
