@@ -23,6 +23,7 @@ const seedsFull = 10_000;
 /** A set of this many seeds that never gets there tests less than it says. */
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
+  ...["actorOutOfScope"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
   ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],

@@ -1,5 +1,6 @@
 /** Handles of actors are counted like refs; an actor that nobody has a handle to ends. */
 import { describe, expect, it } from "vitest";
+import { engineError } from "#engine/common/error-type.ts";
 import { actorIdOf, gcsAddress, type WorkerId } from "#engine/common/ids.ts";
 import { ActorHarness, caller, host } from "./actor-harness.ts";
 import { inline } from "./core-worker-harness.ts";
@@ -103,6 +104,18 @@ describe("an actor at its maker", () => {
     const value = h.put(inline(h.special(detached.actorId, true)));
     h.drop(value);
     expect(h.outOfScope()).toEqual([]);
+  });
+
+  it("is not spoken of when its name was taken: there never was one", () => {
+    const h = new ActorHarness();
+    const { actorId } = h.create();
+    const entry = h.handleOf(h.client(actorId));
+    const error = engineError("ACTOR_NAME_TAKEN", "taken");
+    const answer = { requested: actorId, actorId, detached: false, error } as const;
+    h.handle({ type: "actorRegistered", from: gcsAddress, ...answer });
+    h.drop(entry);
+    expect(h.outOfScope()).toEqual([]);
+    expect(h.core.references.registeredCount).toBe(0);
   });
 
   it("is gone for whoever asks for a hold after its end", () => {

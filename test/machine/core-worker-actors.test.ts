@@ -1,17 +1,11 @@
 /** Actors at their callers: creation, order of calls, death, names that lead elsewhere. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { type ActorId, gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import {
-  FailedValue,
-  type InlineValue,
-  type Outcome,
-  StoredValue,
-} from "#engine/protocol/outcome.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
+import { FailedValue, type InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { ActorHarness, caller, host } from "./actor-harness.ts";
 import { inline } from "./core-worker-harness.ts";
-import { actor as actorIdAt, actorSpec, worker } from "./raylet-harness.ts";
+import { actor as actorIdAt } from "./raylet-harness.ts";
 
 describe("creation", () => {
   it("registers at once, starts when the arguments are there, ends when the actor is alive", () => {

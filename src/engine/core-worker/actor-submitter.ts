@@ -237,8 +237,13 @@ export class ActorSubmitter {
     for (;;) {
       const actorId = this.#handles.takeOutOfScope();
       if (actorId === undefined) return;
-      // Otherwise it is dead, or has never been.
-      if (!this.#clients.has(actorId)) continue;
+      const client = this.#clients.get(actorId);
+      // It has never been: its maker found another.
+      if (client === undefined) continue;
+      if (client.death !== null) {
+        this.#clients.delete(actorId);
+        continue;
+      }
       out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
     }
   }

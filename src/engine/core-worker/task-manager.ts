@@ -232,8 +232,8 @@ export class TaskManager {
     task.refs = null;
     freeArguments(task, this.#references);
     task.args = noArguments;
-    for (const entry of refs ?? []) {
-      if (entry !== null) this.#references.dropUse(entry);
+    if (refs !== null) {
+      for (const entry of refs) if (entry !== null) this.#references.dropUse(entry);
     }
     if (task.actor !== null) this.#handles.onCallEnded(task.actor);
   }

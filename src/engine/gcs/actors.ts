@@ -67,6 +67,15 @@ export class Actors {
     return this.#live.has(actorId);
   }
 
+  isOutOfScope(actorId: ActorId): boolean {
+    return this.#dead.get(actorId)?.isOutOfScope === true;
+  }
+
+  /** Of those that end when nobody has a handle to them. */
+  *liveCounted(): IterableIterator<ActorId> {
+    for (const { id, registration } of this.#live.values()) if (!registration.detached) yield id;
+  }
+
   get liveCount(): number {
     return this.#live.size;
   }
@@ -173,6 +182,7 @@ export class Actors {
   onActorOutOfScope({ actorId }: ActorOutOfScope, out: Out): void {
     const row = this.#live.get(actorId);
     if (row === undefined || row.registration.detached) return;
+    row.isOutOfScope = true;
     const text = `actor ${row.title} ended: nobody has a handle to it any more`;
     this.#stopAndBury(row, died(row, text), out, true);
   }

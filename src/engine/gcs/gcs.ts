@@ -79,11 +79,21 @@ export class Gcs implements Machine<GcsEvent, never> {
     };
   }
 
-  /** Whether the node was declared dead. */
   isLiveActor(actorId: ActorId): boolean {
     return this.#actors.isLive(actorId);
   }
 
+  /** It ended because nobody had a handle to it: its process goes on while others count on that. */
+  isOutOfScope(actorId: ActorId): boolean {
+    return this.#actors.isOutOfScope(actorId);
+  }
+
+  /** Living actors whose handles are counted. */
+  get liveActors(): Iterable<ActorId> {
+    return this.#actors.liveCounted();
+  }
+
+  /** Whether the node was declared dead. */
   hasBuried(nodeId: NodeId): boolean {
     return this.#nodes.isDead(nodeId);
   }
