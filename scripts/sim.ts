@@ -24,6 +24,7 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
+  ...["actorOutOfScope"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
   ...["cancelledByBorrower", "cancelledByForce"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],

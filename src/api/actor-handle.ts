@@ -1,8 +1,11 @@
 /**
  * Handles of actors: every string property is a method with `.remote()`; what it was told apart by
- * is hidden.
+ * is hidden. A handle is one count on its actor, given back when it is collected.
  */
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import { actorIndex, makerOf } from "#engine/common/ids.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { ActorSpecial } from "#engine/protocol/outcome.ts";
 import type { CallShape, CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { checkMethodOptions, methodShape } from "./call-shape.ts";
 import { type CreationCall, refsOf } from "./object-ref.ts";
@@ -18,7 +21,14 @@ export interface HandleInternals {
   readonly actor: ActorClient;
   /** Of the process where the handle was made or has arrived. */
   readonly owner: CoreWorkerClient;
+  /** What it counts on; null for a detached actor, and for an actor's handle to itself. */
+  readonly entry: ObjectEntry | null;
+  /** A closure has carried it into another process. */
+  isCaptured: boolean;
 }
+
+/** Of the store, as it were: whoever makes many actors and drops them collects in time. */
+const actorWeightBytes = 4 << 20;
 
 /** What lies behind a handle; undefined for anything else. */
 export function handleInternals(value: object): HandleInternals | undefined {
@@ -32,6 +42,32 @@ export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWo
     `the handle of ${actor.className} ${actor.actorId} belongs to another runtime: an actor ends ` +
       "with the runtime that it was created in",
   );
+}
+
+/** The actor as the process knows it that uses the handle. */
+function clientIn(user: CoreWorkerClient, handle: HandleInternals): ActorClient {
+  checkSameRuntime(handle, user);
+  const { actor, owner, entry } = handle;
+  if (owner !== user && entry !== null && !handle.isCaptured) {
+    handle.isCaptured = true;
+    owner.core.references.nameOutOfBand(entry);
+  }
+  return user.core.actors.clientOf(actor.actorId, actor.className, actor.isDetached);
+}
+
+/** What a value carries for the handle. */
+export function actorSpecial(user: CoreWorkerClient, handle: HandleInternals): ActorSpecial {
+  const actor = clientIn(user, handle);
+  // It must be found by its name from now on.
+  user.core.handles.entryOf(actor);
+  const { actorId, className, isDetached } = actor;
+  const { maker: owner, serial } = makerOf(actorId);
+  return { type: "actor", owner, serial, index: actorIndex, className, isDetached };
+}
+
+/** What an argument that is the handle uses; null if nobody counts it. */
+export function handleEntry(user: CoreWorkerClient, handle: HandleInternals): ObjectEntry | null {
+  return user.core.handles.entryOf(clientIn(user, handle));
 }
 
 /** One method of one handle. */
@@ -53,10 +89,8 @@ class ActorMethod {
     const caller = requireClient("remote");
     if (caller === null) return inert;
     const { client, values, depth, context } = caller;
-    checkSameRuntime(this.#handle, client);
+    const actor = clientIn(client, this.#handle);
     const { args: encoded, refs } = values.encodeArguments(args);
-    const { actorId, className } = this.#handle.actor;
-    const actor = client.core.actors.clientOf(actorId, className);
     const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
     const signal = this.#options["signal"] as AbortSignal | undefined;
     const task =
@@ -98,8 +132,51 @@ function plainMethod(method: ActorMethod): object {
   return { remote, options: (options: Options) => plainMethod(method.options(options)) };
 }
 
-export function makeHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
-  const inside = { actor: client, owner };
+/** A handle in this process to an actor that is known here. */
+export function newHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
+  const entry = owner.core.handles.entryOf(client);
+  if (entry !== null) entry.localRefs += 1;
+  return countedHandle(client, owner, entry);
+}
+
+/** The first handle of an actor that this process has just made; its count is raised. */
+export function firstHandle(
+  client: ActorClient,
+  owner: CoreWorkerClient,
+  entry: ObjectEntry | null,
+): AnyActorHandle {
+  const handle = countedHandle(client, owner, entry);
+  const inside = internals.get(handle);
+  if (entry !== null && inside !== undefined) owner.reclaimer.weigh?.(inside, actorWeightBytes);
+  return handle;
+}
+
+/** The entry's count has been raised for it already. */
+export function countedHandle(
+  client: ActorClient,
+  owner: CoreWorkerClient,
+  entry: ObjectEntry | null,
+): AnyActorHandle {
+  const inside = { actor: client, owner, entry, isCaptured: false };
+  if (entry !== null) watchHandle(inside, entry, owner);
+  return makeHandle(inside);
+}
+
+/** An actor's handle to itself: it must not keep the actor that keeps it. */
+export function weakHandle(client: ActorClient, owner: CoreWorkerClient): AnyActorHandle {
+  return makeHandle({ actor: client, owner, entry: null, isCaptured: false });
+}
+
+/**
+ * Its methods keep the inside, too, so that is watched. Apart: what is called later must not keep
+ * it alive.
+ */
+function watchHandle(inside: object, entry: ObjectEntry, owner: CoreWorkerClient): void {
+  owner.reclaimer.watch(inside, () => owner.dropRef(entry), true);
+}
+
+function makeHandle(inside: HandleInternals): AnyActorHandle {
+  const { actor: client, owner } = inside;
   const methods = new Map<string, object>();
   const text = (): string => `ActorHandle(${client.className} ${client.actorId})`;
   // Node looks at the target of a proxy, and not by its traps.

@@ -44,7 +44,10 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const network = new InProcessNetwork(soonInNobodysName);
   const arena = new SharedArena(segments.entries());
   const keepAlive = new KeepAlive();
-  const reclaimer = new GarbageCollection(plan.objectStoreBytes);
+  const reclaimer = new GarbageCollection({
+    storeBytes: plan.objectStoreBytes,
+    handleCollectMs: config.handleCollectMs,
+  });
   const common = { nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena };
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {

@@ -49,7 +49,10 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     config,
     checkInvariants,
     clock: realClock,
-    reclaimer: new GarbageCollection(plan.objectStoreBytes),
+    reclaimer: new GarbageCollection({
+      storeBytes: plan.objectStoreBytes,
+      handleCollectMs: config.handleCollectMs,
+    }),
     arena,
     ownSegmentsFrom,
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),

@@ -3,7 +3,8 @@
  *
  * V8 does not feel what its small objects hold in the store, so a thread that drops refs and views
  * of large values might never collect them. Each thread counts those bytes, and collects when they
- * have grown by a share of the store.
+ * have grown by a share of the store. Nor does it feel the thread of an actor, whose handle is
+ * small: a thread that has got some collects now and then, also when it has nothing else to do.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -14,9 +15,18 @@ const stepShare = 1 / 16;
 const stepBytesMin = 16 * 1024 * 1024;
 /** Of a small store. */
 const stepShareMax = 1 / 4;
+/** Between two collections for handles: so many times the first wait. */
+const waitGrowthMax = 64;
+
+export interface CollectionLimits {
+  readonly storeBytes: number;
+  /** From the first handle to a collection; 0: none for handles. */
+  readonly handleCollectMs: number;
+}
 
 export class GarbageCollection implements Reclaimer {
   readonly #stepBytes: number;
+  readonly #firstWaitMs: number;
   readonly #registry = new FinalizationRegistry<() => void>((collected) => collected());
   /** Of the few targets that are large. */
   readonly #weights = new WeakMap<object, number>();
@@ -24,15 +34,32 @@ export class GarbageCollection implements Reclaimer {
   #heldBytes = 0;
   #collectAtBytes: number;
   #isAsked = false;
+  #waitMs = 0;
+  #timer: NodeJS.Timeout | null = null;
+  /** Not known to be collected. */
+  #dearCount = 0;
 
-  constructor(storeBytes: number) {
+  constructor({ storeBytes, handleCollectMs }: CollectionLimits) {
+    this.#firstWaitMs = handleCollectMs;
     const atLeast = Math.min(stepBytesMin, storeBytes * stepShareMax);
     this.#stepBytes = Math.max(atLeast, storeBytes * stepShare);
     this.#collectAtBytes = this.#stepBytes;
   }
 
-  watch(target: object, collected: () => void): void {
-    this.#registry.register(target, collected, target);
+  watch(target: object, collected: () => void, isDear = false): void {
+    if (!isDear || this.#firstWaitMs === 0) {
+      this.#registry.register(target, collected, target);
+      return;
+    }
+    this.#dearCount += 1;
+    const told = (): void => {
+      this.#dearCount -= 1;
+      collected();
+    };
+    this.#registry.register(target, told, target);
+    if (this.#timer !== null && this.#waitMs === this.#firstWaitMs) return;
+    this.#waitMs = this.#firstWaitMs;
+    this.#collectLater();
   }
 
   weigh(target: object, bytes: number): void {
@@ -63,6 +90,17 @@ export class GarbageCollection implements Reclaimer {
 
   recall(key: object): object | undefined {
     return this.#remembered.get(key)?.deref();
+  }
+
+  #collectLater(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#dearCount === 0) return;
+      this.#waitMs = Math.min(2 * this.#waitMs, waitGrowthMax * this.#firstWaitMs);
+      collectGarbage();
+      this.#collectLater();
+    }, this.#waitMs).unref();
   }
 
   #letGo(bytes: number): void {

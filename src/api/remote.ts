@@ -3,7 +3,7 @@
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest } from "#engine/common/resources.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
-import { makeHandle } from "./actor-handle.ts";
+import { countedHandle, firstHandle } from "./actor-handle.ts";
 import {
   checkActorOptions,
   checkTaskOptions,
@@ -142,7 +142,8 @@ function createActor(call: {
   const { args, refs } = values.encodeArguments(call.args);
   const namespace = (options["namespace"] as string | undefined) ?? namespaceOf(caller);
   const className = classNameOf(registered);
-  const actor = client.createActor(
+  const detached = options["lifetime"] === "detached";
+  const { actor, entry } = client.createActor(
     shape,
     { args, refs, depth },
     {
@@ -151,12 +152,13 @@ function createActor(call: {
         name,
         namespace,
         getIfExists: options["getIfExists"] === true,
-        detached: options["lifetime"] === "detached",
+        detached,
       },
       spec: {
         descriptor: registered.descriptor,
         actorName: name,
         namespace,
+        detached,
         placementResources: requestOf(options, 1),
         runningResources: namesResources(options) ? requestOf(options, 0) : makeRequest([]),
         strategy: strategyOf(options),
@@ -164,7 +166,7 @@ function createActor(call: {
       },
     },
   );
-  return makeHandle(actor, client);
+  return firstHandle(actor, client, entry);
 }
 
 export async function getActor(name: string, options: { namespace?: string } = {}): Promise<never> {
@@ -178,14 +180,16 @@ export async function getActor(name: string, options: { namespace?: string } = {
   checkOptions("getActor", options, ["namespace"]);
   checkNamespace("getActor: namespace", options.namespace);
   const namespace = options.namespace ?? namespaceOf(caller);
-  const { actorId, className } = await caller.client.getActorByName(name, namespace);
+  const { client: owner } = caller;
+  const { actorId, className, detached } = await owner.getActorByName(name, namespace);
   if (actorId === null) {
     throw new ActorNotFoundError(
       `no live actor is named ${JSON.stringify(name)} in namespace ${JSON.stringify(namespace)}`,
     );
   }
-  const client = caller.client.core.actors.clientOf(actorId, className);
-  return makeHandle(client, caller.client) as never;
+  const { actors, handles } = owner.core;
+  const client = actors.clientOf(actorId, className, detached);
+  return countedHandle(client, owner, handles.entryOf(client)) as never;
 }
 
 function classNameOf({ target, descriptor }: RegisteredRemote): string {

@@ -1,7 +1,7 @@
 /** `getRuntimeContext()`: who and where the calling code is. */
 import { gpuName, toRecord } from "#engine/common/resources.ts";
 import { nodeIdOf, taskIdHex } from "#engine/common/ids.ts";
-import { makeHandle } from "./actor-handle.ts";
+import { weakHandle } from "./actor-handle.ts";
 import { NotInitializedError } from "./errors.ts";
 import type { ActorId, JobId, TaskId } from "./ids.ts";
 import { namespaceOf } from "./remote.ts";
@@ -74,7 +74,7 @@ function actorFields(context: TaskContext | null): { actorId?: ActorId; actorNam
 function currentActor({ client, context }: Caller): unknown {
   const self = context?.self() ?? null;
   if (self === null) throw new TypeError("currentActor: only inside an actor");
-  return makeHandle(self, client);
+  return weakHandle(self, client);
 }
 
 function workerModeOf(context: TaskContext | null): WorkerModes[keyof WorkerModes] {

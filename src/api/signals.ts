@@ -1,5 +1,5 @@
 /** The `signal` in the options of a call: its abort cancels the call. */
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { CallShape, CoreWorkerClient, NewCall } from "#engine/services/core-worker-client.ts";
 

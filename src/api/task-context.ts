@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { taskIdHex } from "#engine/common/ids.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import { TaskCancelledError } from "./errors.ts";
 import type { TaskId } from "./ids.ts";
 
@@ -38,8 +38,8 @@ export class TaskContext {
   /** The actor it runs in, as others would know it. */
   self(): ActorClient | null {
     if (this.actor === null) return null;
-    const { actorId, descriptor } = this.actor.spec;
-    return this.client.core.actors.clientOf(actorId, descriptor.displayName);
+    const { actorId, descriptor, detached } = this.actor.spec;
+    return this.client.core.actors.clientOf(actorId, descriptor.displayName, detached);
   }
 }
 

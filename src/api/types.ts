@@ -200,7 +200,8 @@ export interface AnyActorHandle extends AsyncDisposable {
 }
 /**
  * Public methods only. Travels in arguments, results and `put`; calls of one handle run in
- * submission order.
+ * submission order. An actor that is not detached ends once nobody has a handle to it any more and
+ * its calls have ended; disposing of a handle ends the actor, too.
  */
 export type ActorHandle<I> = AnyActorHandle &
   (IsAny<I> extends true

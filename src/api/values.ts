@@ -3,6 +3,7 @@
  * arena of the node, refs, handles and remote functions as specials that the engine sees.
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
+import { actorIdOf } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -19,7 +20,7 @@ import {
 import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
-import { checkSameRuntime, handleInternals, makeHandle } from "./actor-handle.ts";
+import { actorSpecial, handleEntry, handleInternals, newHandle } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
 import { ObjectStoreFullError, SerializationError } from "./errors.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
@@ -236,8 +237,10 @@ export class Values {
         return newRef(entry, this.#client);
       }
       case "actor": {
-        const { actorId, className } = special;
-        return makeHandle(this.#client.core.actors.clientOf(actorId, className), this.#client);
+        const { owner, serial, className, isDetached } = special;
+        const { actors } = this.#client.core;
+        const actor = actors.clientOf(actorIdOf(owner, serial), className, isDetached);
+        return newHandle(actor, this.#client);
       }
       case "function":
         return reviveRemote(special.descriptor, this.decode(special.options, null));
@@ -301,9 +304,7 @@ export class Values {
     }
     const handle = handleInternals(value);
     if (handle === undefined) throw new TypeError("a special is a ref, a handle or a function");
-    checkSameRuntime(handle, this.#client);
-    const { actorId, className } = handle.actor;
-    return { type: "actor", actorId, className };
+    return actorSpecial(this.#client, handle);
   }
 
   #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
@@ -321,7 +322,9 @@ export class Values {
     if (values.length === 0) return null;
     return values.map((value) => {
       const ref = value instanceof TopLevelRef ? value.ref : value;
-      return ObjectRef.is(ref) ? ObjectRef.entryOf(refIn(this.#client, ref)) : null;
+      if (ObjectRef.is(ref)) return ObjectRef.entryOf(refIn(this.#client, ref));
+      const handle = handleInternals(ref);
+      return handle === undefined ? null : handleEntry(this.#client, handle);
     });
   }
 

@@ -39,7 +39,10 @@ export default function workerMain(boot: BootData): void {
     config,
     checkInvariants,
     clock: realClock,
-    reclaimer: new GarbageCollection(sizeOf(boot.segments)),
+    reclaimer: new GarbageCollection({
+      storeBytes: sizeOf(boot.segments),
+      handleCollectMs: config.handleCollectMs,
+    }),
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),

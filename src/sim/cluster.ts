@@ -3,7 +3,13 @@
  * executors and layers; only clocks, links, launchers and the collector are the world's.
  */
 import { assert } from "#engine/common/assert.ts";
-import { type NodeId, nodeIdOf, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
+import {
+  type ActorId,
+  type NodeId,
+  nodeIdOf,
+  type WorkerId,
+  workerIdOf,
+} from "#engine/common/ids.ts";
 import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
@@ -79,8 +85,15 @@ export class Cluster implements Fates {
 
   isDoomed({ client }: WatchedProcess): boolean {
     const { actor } = client.core.receiver;
-    if (actor !== null && !this.gcs.isLiveActor(actor.spec.actorId)) return true;
+    const actorId = actor?.spec.actorId ?? null;
+    // One that is out of scope goes on while others count on it.
+    const isDead = actorId !== null && !this.gcs.isLiveActor(actorId);
+    if (isDead && !this.isOutOfScope(actorId)) return true;
     return this.hasBuried(nodeIdOf(client.workerId));
+  }
+
+  isOutOfScope(actorId: ActorId): boolean {
+    return this.gcs.isOutOfScope(actorId);
   }
 
   hasBuried(nodeId: NodeId): boolean {
@@ -99,10 +112,13 @@ export class Cluster implements Fates {
     for (const node of this.nodes) this.#startNode(node);
   }
 
-  /** Nothing of the program looks at stored bytes any more. */
+  /** Nothing of the program looks at stored bytes any more, nor uses what it has given up. */
   collectViews(): void {
+    const random = this.#world.random.split("collected at the end");
     for (const { reclaimer, life } of [this.driver, ...this.workers]) {
-      if (life.isAlive) reclaimer.collectViews();
+      if (!life.isAlive) continue;
+      reclaimer.collect("oldest", random);
+      reclaimer.collectViews();
     }
   }
 

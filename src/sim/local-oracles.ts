@@ -96,6 +96,7 @@ export class LocalOracles {
       goneWorkerCount: this.#endedCount,
       isGone: (workerId) => !this.#living.has(workerId),
       isDoomed: () => false,
+      isOutOfScope: () => false,
       hasBuried: () => false,
     };
   }

@@ -7,6 +7,8 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "actorNeededAfterItsEnd"
+  | "actorOutOfScope"
   | "attemptRefused"
   | "borrowerOfBorrower"
   | "cancelledByBorrower"
@@ -59,6 +61,7 @@ export const rareCounts: ReadonlyMap<keyof AttemptCounts, RareState> = new Map([
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["actorOutOfScope", "actorOutOfScope"],
   ["cancelObject", "cancelledByBorrower"],
   ["stopLeasedWorker", "cancelledByForce"],
   ["abandonHolds", "holdReleasedUnconfirmed"],

@@ -8,7 +8,7 @@
  */
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { cpuName } from "#engine/common/resources.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { WaitingCall } from "#api/get.ts";

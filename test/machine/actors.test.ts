@@ -13,6 +13,7 @@ describe("life of an actor", () => {
       type: "actorRegistered",
       requested: actor(1),
       actorId: actor(1),
+      detached: false,
       error: null,
     });
     h.subscribe(1);

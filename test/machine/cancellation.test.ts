@@ -336,7 +336,7 @@ describe("by force", () => {
 
   it("is refused for a call of an actor", () => {
     const h = new CoreWorkerHarness();
-    const actor = h.core.actors.clientOf(`${executor}000000000001` as never, "Actor");
+    const actor = h.core.actors.clientOf(`${executor}000000000001` as never, "Actor", false);
     const task = h.task([], { actor });
     h.handle({ type: "submitActorTask", actor, task });
     expect(cancel(h, task, { force: true })).toBe(true);
@@ -348,7 +348,7 @@ describe("a call of an actor at its caller", () => {
   function withActor() {
     const h = new CoreWorkerHarness();
     const actorId = `${executor}000000000001` as never;
-    const actor = h.core.actors.clientOf(actorId, "Actor");
+    const actor = h.core.actors.clientOf(actorId, "Actor", false);
     const call = (args: readonly ObjectEntry[] = []): TaskRecord => {
       const task = h.task(args, { actor });
       h.handle({ type: "submitActorTask", actor, task });

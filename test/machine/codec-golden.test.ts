@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
+import { actorIndex, gcsAddress } from "#engine/common/ids.ts";
 import {
   FrameWriter,
   encodeMessage,
@@ -53,7 +53,14 @@ const stored = new StoredValue(1, 64, 4096, noSpecials);
 const specials: readonly Special[] = [
   { type: "ref", owner: workerId, serial: 7, index: 1, topLevel: true },
   { type: "ref", owner: otherId, serial: 2 ** 40, index: 0, topLevel: false },
-  { type: "actor", actorId, className: "Counter" },
+  {
+    type: "actor",
+    owner: otherId,
+    serial: 5,
+    index: actorIndex,
+    className: "Counter",
+    isDetached: true,
+  },
   { type: "function", descriptor, options: value },
 ];
 const spec: ActorSpec = {
@@ -61,6 +68,7 @@ const spec: ActorSpec = {
   descriptor: { ...descriptor, kind: "class", name: "counter" },
   actorName: "c",
   namespace: "",
+  detached: true,
   args: value,
   values: null,
   placementResources: resources,
@@ -327,6 +335,7 @@ const examples: Examples = {
     from: gcsAddress,
     requested: actorId,
     actorId,
+    detached: true,
     error: null,
   },
   startActor: { type: "startActor", from, spec },
@@ -364,11 +373,21 @@ const examples: Examples = {
     failure,
   },
   actorWorkerDied: { type: "actorWorkerDied", from, actorId, incarnation: 1, error },
-  stopActorWorker: { type: "stopActorWorker", from, actorId, incarnation: 1 },
+  stopActorWorker: { type: "stopActorWorker", from, actorId, incarnation: 1, graceful: true },
+  actorOutOfScope: { type: "actorOutOfScope", from, actorId },
+  drainActor: { type: "drainActor", from, actorId, incarnation: 1 },
+  actorDrained: { type: "actorDrained", from, actorId, incarnation: 1 },
   killActor: { type: "killActor", from, requestId: 1, actorId, reason: "kill()" },
   actorKilled: { type: "actorKilled", from, requestId: 1 },
   getActorByName: { type: "getActorByName", from, requestId: 1, name: "c", namespace: "" },
-  actorByName: { type: "actorByName", from, requestId: 1, actorId: null, className: "" },
+  actorByName: {
+    type: "actorByName",
+    from,
+    requestId: 1,
+    actorId: null,
+    className: "",
+    detached: true,
+  },
   cancelTask: { type: "cancelTask", from, stream: 1, seq: 2, force: true, recursive: false },
   taskStarted: { type: "taskStarted", from, stream: 1, seq: 2 },
   cancelObject: {
@@ -394,7 +413,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(4);
+    expect(wireVersion).toBe(5);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -1,92 +1,11 @@
 /** Actors at their callers: creation, order of calls, death, names that lead elsewhere. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { type ActorId, gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import { ActorClient } from "#engine/core-worker/actor-submitter.ts";
-import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { ActorState } from "#engine/protocol/gcs.ts";
-import {
-  FailedValue,
-  type InlineValue,
-  type Outcome,
-  StoredValue,
-} from "#engine/protocol/outcome.ts";
-import { CoreWorkerHarness, inline, template } from "./core-worker-harness.ts";
-import { actor as actorIdAt, actorSpec, worker } from "./raylet-harness.ts";
-
-const host = worker(3);
-const caller = worker(1);
-
-class ActorHarness extends CoreWorkerHarness {
-  client(actorId: ActorId): ActorClient {
-    return this.core.actors.clientOf(actorId, "Counter");
-  }
-
-  create(args: readonly ObjectEntry[] = [], getIfExists = false): ActorClient {
-    const task = this.task(args);
-    task.localRefs = 0;
-    const actorId = actorIdAt(task.serial);
-    const { args: _args, values: _values, actorId: _id, ...spec } = actorSpec(actorId);
-    const client = new ActorClient({
-      actorId,
-      className: "Counter",
-      registration: {
-        actorId,
-        className: "Counter",
-        name: getIfExists ? "shared" : "",
-        namespace: "default",
-        getIfExists,
-        detached: false,
-      },
-      creation: { task, spec },
-    });
-    task.actor = client;
-    this.handle({ type: "createActorCall", actor: client });
-    return client;
-  }
-
-  call(actor: ActorClient, args: readonly ObjectEntry[] = []): TaskRecord {
-    const task = this.task(args, { actor, shape: template(7) });
-    this.handle({ type: "submitActorTask", actor, task });
-    return task;
-  }
-
-  /** The owner of the borrowed argument says what it came to. */
-  tell(outcome: Outcome): void {
-    const object = { serial: 1, index: 1 };
-    this.handle({ type: "objectState", from: caller, object, outcome, holds: null });
-  }
-
-  state(actorId: ActorId, fields: Partial<ActorState>): void {
-    this.handle({
-      type: "actorState",
-      from: gcsAddress,
-      actorId,
-      version: 2,
-      state: "PENDING_CREATION",
-      incarnation: 0,
-      workerId: null,
-      death: null,
-      pendingReason: "",
-      infeasible: false,
-      ...fields,
-    });
-  }
-
-  alive(actorId: ActorId, workerId: WorkerId = host): void {
-    this.state(actorId, { version: 3, state: "ALIVE", workerId });
-  }
-
-  dead(actorId: ActorId, message = "it was killed", cause: InlineValue | null = null): void {
-    const death = { error: engineError("ACTOR_DIED", message, actorId), cause };
-    this.state(actorId, { version: 9, state: "DEAD", death });
-  }
-
-  /** Which calls have been pushed, in order. */
-  pushed(): number[] {
-    return this.out.all("pushTask").map((push) => push.serial);
-  }
-}
+import { gcsAddress } from "#engine/common/ids.ts";
+import { FailedValue, type InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import { ActorHarness, caller, host } from "./actor-harness.ts";
+import { inline } from "./core-worker-harness.ts";
+import { actor as actorIdAt } from "./raylet-harness.ts";
 
 describe("creation", () => {
   it("registers at once, starts when the arguments are there, ends when the actor is alive", () => {
@@ -133,7 +52,14 @@ describe("creation", () => {
     const error = engineError("ACTOR_NAME_TAKEN", "taken");
     const { actorId } = client;
     const from = gcsAddress;
-    h.handle({ type: "actorRegistered", from, requested: actorId, actorId, error });
+    h.handle({
+      type: "actorRegistered",
+      from,
+      requested: actorId,
+      actorId,
+      detached: false,
+      error,
+    });
     expect(call.outcome).toMatchObject({ error: { type: "ACTOR_NAME_TAKEN" } });
     expect(h.core.isWaiting).toBe(false);
   });
@@ -270,7 +196,14 @@ describe("getIfExists that finds another actor", () => {
     const requested = client.actorId;
     const found = actorIdAt(70);
     const from = gcsAddress;
-    h.handle({ type: "actorRegistered", from, requested, actorId: found, error: null });
+    h.handle({
+      type: "actorRegistered",
+      from,
+      requested,
+      actorId: found,
+      detached: true,
+      error: null,
+    });
     // What the GCS says of the actor that never came to be is of no interest.
     h.dead(requested, "never registered");
     expect(call.state).toBe("PENDING");
@@ -289,7 +222,14 @@ describe("getIfExists that finds another actor", () => {
     const second = h.call(client);
     const requested = client.actorId;
     const from = gcsAddress;
-    h.handle({ type: "actorRegistered", from, requested, actorId: found, error: null });
+    h.handle({
+      type: "actorRegistered",
+      from,
+      requested,
+      actorId: found,
+      detached: true,
+      error: null,
+    });
     h.alive(found);
     expect(h.pushed().sort()).toEqual([first.serial, second.serial].sort());
     h.dead(found);

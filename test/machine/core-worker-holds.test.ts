@@ -53,7 +53,7 @@ describe("a borrowed ref that is sent to an actor", () => {
 
   it("asks when the actor lives, and for refs inside of a value once that is there", () => {
     const h = new HoldHarness();
-    const client = h.core.actors.clientOf(actor(9), "Keeper");
+    const client = h.core.actors.clientOf(actor(9), "Keeper", false);
     h.call(client, [h.borrow(1)]);
     const outer = h.submit();
     h.call(client, [outer], false);

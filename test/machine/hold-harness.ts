@@ -1,6 +1,6 @@
 /** A core worker between the owner of refs and whoever they are sent on to. */
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
@@ -31,7 +31,7 @@ export class HoldHarness extends CoreWorkerHarness {
 
   /** An actor of `receiver`, or of the worker given, that is known to live. */
   actor(workerId: WorkerId = receiver): ActorClient {
-    const client = this.core.actors.clientOf(actor(9), "Keeper");
+    const client = this.core.actors.clientOf(actor(9), "Keeper", false);
     this.handle({
       type: "actorState",
       from: gcsAddress,

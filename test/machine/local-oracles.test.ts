@@ -79,7 +79,7 @@ describe("what no call can tell", () => {
       config: defaultConfig,
       checkInvariants: true,
       clock: realClock,
-      reclaimer: new GarbageCollection(1 << 20),
+      reclaimer: new GarbageCollection({ storeBytes: 1 << 20, handleCollectMs: 0 }),
       arena,
       ownSegmentsFrom: 1,
       announceSegment: nothing,

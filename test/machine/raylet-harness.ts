@@ -54,6 +54,7 @@ export function actorSpec(actorId: ActorId, options: ActorOptions = {}): ActorSp
     },
     actorName: "",
     namespace: "default",
+    detached: false,
     args: noArguments,
     values: null,
     placementResources: resources(options.placement ?? { CPU: 1 }),
@@ -157,13 +158,20 @@ export class RayletHarness {
     });
   }
 
-  stopActor(serial: number): void {
+  stopActor(serial: number, graceful = false): void {
     this.handle({
       type: "stopActorWorker",
       from: gcsAddress,
       actorId: actor(serial),
       incarnation: 0,
+      graceful,
     });
+  }
+
+  /** The worker says that nobody counts on it. */
+  drained(serial: number, on: number): void {
+    const actorId = actor(serial);
+    this.handle({ type: "actorDrained", from: worker(on), actorId, incarnation: 0 });
   }
 
   /** The worker says that no task of a dead owner runs on it any more. */

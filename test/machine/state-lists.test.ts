@@ -5,7 +5,7 @@ import { StoredValue } from "#engine/protocol/outcome.ts";
 import { noStateRows, type ObjectRow, statePages } from "#engine/protocol/state.ts";
 import { CoreWorkerHarness, template } from "./core-worker-harness.ts";
 import { GcsHarness } from "./gcs-harness.ts";
-import { driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
+import { actor, driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
 
 const rowOf = (serial: number, workerId: WorkerId): ObjectRow => ({
   owner: driver,
@@ -193,7 +193,7 @@ describe("a process that is asked", () => {
     const shape = { ...template(2), schedulingKey: "other" };
     const queued = h.task([], { shape });
     h.handle({ type: "submitTask", task: queued });
-    const client = h.core.actors.clientOf("aa" as never, "Counter");
+    const client = h.core.actors.clientOf(actor(9), "Counter", false);
     const call = h.task([], { shape, actor: client });
     h.handle({ type: "submitActorTask", actor: client, task: call });
     const running = h.push(worker(2));

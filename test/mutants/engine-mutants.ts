@@ -2,6 +2,7 @@
 import { cancels } from "./cancel-mutants.ts";
 import { actors, nodes } from "./cluster-mutants.ts";
 import { copies } from "./copy-mutants.ts";
+import { handles } from "./handle-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
 import { references } from "./reference-mutants.ts";
 import { retries, tasks } from "./task-mutants.ts";
@@ -139,6 +140,7 @@ export const mutants: readonly Mutant[] = [
   ...tasks,
   ...retries,
   ...references,
+  ...handles,
   ...actors,
   ...nodes,
   ...cancels,

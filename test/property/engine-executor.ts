@@ -1,5 +1,6 @@
 /** Beginnings in an engine world: a task or constructor starts, and reads what it was given. */
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import { actorIdOf } from "#engine/common/ids.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
 import { check, type GivenArgument, nameOf } from "./engine-model.ts";
@@ -79,7 +80,8 @@ export class EngineExecutor {
     for (const [i, given] of expected.given.entries()) {
       const special = read.specials[i];
       if (given.kind === "actor") {
-        check(special?.type === "actor" && special.actorId === given.actorId, "the same actor");
+        check(special?.type === "actor", "a handle");
+        check(actorIdOf(special.owner, special.serial) === given.actorId, "the same actor");
         context.revive([special]);
         continue;
       }

@@ -47,6 +47,8 @@ export function checkEmpty(world: EngineWorld, cpus: number): void {
   checkAtRest(world);
   check(world.raylet.counts.leases === 0, "the raylet has leases of nobody");
   check(world.raylet.available("CPU") === toFixedPoint(cpus), "resources did not come back");
+  check(world.gcs.counts.liveActors === 0, "an actor lives that nobody has a handle to");
+  check(world.raylet.counts.actors === 0, "the thread of an actor that has ended goes on");
   const kept = keptForGood(world);
   for (const process of living(world)) {
     const { core } = process.client;

@@ -3,8 +3,8 @@
  * that runs in it is what the world draws. A task's body is a context that acts when it is told to.
  */
 import type { Config } from "#engine/common/config.ts";
-import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
-import { type ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import { actorIdOf, gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorClient } from "#engine/core-worker/actor-client.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -26,6 +26,8 @@ export class Context {
   readonly actor: IncomingActor | null;
   readonly refs: Ref[] = [];
   readonly actors: ActorClient[] = [];
+  /** What the handles of this context count on. */
+  readonly handles: ObjectEntry[] = [];
   /** Values in the arena that user code still looks at. */
   readonly views: { readonly entry: ObjectEntry; readonly name: string }[] = [];
   /** Returns of normal tasks that it submitted: what it may wait for before they have ended. */
@@ -70,13 +72,23 @@ export class Context {
     const { core } = this.process.client;
     for (const special of specials) {
       if (special.type === "actor") {
-        this.actors.push(core.actors.clientOf(special.actorId, special.className));
+        const actorId = actorIdOf(special.owner, special.serial);
+        const actor = core.actors.clientOf(actorId, special.className, special.isDetached);
+        const entry = core.handles.entryOf(actor);
+        if (entry !== null) entry.localRefs += 1;
+        this.addActor(actor, entry);
       } else if (special.type === "ref") {
         const entry = core.references.adopt(special.owner, special.serial, special.index);
         entry.localRefs += 1;
         this.addRef(entry);
       }
     }
+  }
+
+  /** The entry is counted for the handle. */
+  addActor(actor: ActorClient, entry: ObjectEntry | null): void {
+    this.actors.push(actor);
+    if (entry !== null) this.handles.push(entry);
   }
 
   view(entry: ObjectEntry, name: string): void {
@@ -100,6 +112,8 @@ export class Context {
   dropAll(): void {
     for (const ref of [...this.refs]) this.drop(ref);
     while (this.views.length > 0) this.dropView();
+    for (const entry of this.handles.splice(0)) this.process.client.dropRef(entry);
+    this.actors.length = 0;
   }
 }
 
@@ -230,7 +244,10 @@ export class EngineProcess {
   specialsFor(given: readonly GivenPart[]): Special[] {
     const { references } = this.client.core;
     return given.map((part) => {
-      if (part.kind === "actor") return actorSpecialOf(part.actor);
+      if (part.kind === "actor") {
+        this.client.core.handles.entryOf(part.actor);
+        return actorSpecialOf(part.actor);
+      }
       if (part.kind === "ref") references.name(part.ref.entry);
       return refSpecial(part.ref, part.kind === "value");
     });

@@ -119,19 +119,20 @@ function createActor(world: EngineWorld, context: Context): void {
     detached: false,
   };
   const placementResources = makeRequest([["CPU", toFixedPoint(world.pick(2))]]);
-  const actor = client.createActor(actorClass, call, {
+  const { actor, entry } = client.createActor(actorClass, call, {
     registration: named,
     spec: {
       descriptor: { ...descriptor, kind: "class", displayName: className },
       actorName: name,
       namespace: "default",
+      detached: false,
       placementResources,
       runningResources: makeRequest([]),
       strategy: { type: "default" },
       maxConcurrency: 1 + world.pick(2),
     },
   });
-  context.actors.push(actor);
+  context.addActor(actor, entry);
   const given = call.parts.map(givenOf);
   world.model.addActor(actor.actorId, {
     given,
@@ -278,7 +279,10 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
     parts.push({ kind: "actor", actor: world.oneOf(context.actors) });
   }
   const specials = context.process.specialsFor(parts);
-  const refs = parts.map((part) => (part.kind === "actor" ? null : part.ref.entry));
+  const { handles } = context.process.client.core;
+  const refs = parts.map((part) =>
+    part.kind === "actor" ? handles.entryOf(part.actor) : part.ref.entry,
+  );
   notePassedOn(
     world,
     context,

@@ -1,6 +1,7 @@
 /** Values of an engine world: a number and some refs, encoded as a primitive, inline, or stored. */
 import { engineError } from "#engine/common/error-type.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import { actorIndex, makerOf } from "#engine/common/ids.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import {
@@ -74,8 +75,9 @@ export function refSpecial({ entry }: Ref, topLevel: boolean): RefSpecial {
   return { type: "ref", owner, serial, index, topLevel };
 }
 
-export function actorSpecialOf({ actorId, className }: ActorClient): Special {
-  return { type: "actor", actorId, className };
+export function actorSpecialOf({ actorId, className, isDetached }: ActorClient): Special {
+  const { maker: owner, serial } = makerOf(actorId);
+  return { type: "actor", owner, serial, index: actorIndex, className, isDetached };
 }
 
 export function namesOf(refs: readonly RefSpecial[]): string[] {

@@ -43,6 +43,8 @@ const rareStates = [
   "another attempt",
   "retries used up",
   "abandonActor",
+  "actorDrained",
+  "actorOutOfScope",
   "cancelObject",
   "cancelTask",
   "confirmHolds",

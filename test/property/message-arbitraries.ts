@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
+import { actorIndex, gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
 import type { CopyName, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
@@ -127,7 +127,14 @@ const refTo = (owner: Arb<WorkerId>): Arb<Special> =>
 const specialOf = (from: Address, depth: number): Arb<Special> =>
   fc.oneof(
     refTo(fc.oneof(workerId, fc.constant(from as WorkerId))),
-    of({ type: fc.constant("actor"), actorId, className: strings }),
+    of({
+      type: fc.constant("actor"),
+      owner: fc.oneof(workerId, fc.constant(from as WorkerId)),
+      serial: u48,
+      index: fc.constant(actorIndex),
+      className: strings,
+      isDetached: fc.boolean(),
+    }),
     ...(depth === 0
       ? []
       : [of({ type: fc.constant("function"), descriptor, options: inlineOf(from, depth - 1) })]),
@@ -259,6 +266,7 @@ const specOf = (from: Address): Arb<ActorSpec> =>
     descriptor,
     actorName: strings,
     namespace: strings,
+    detached: fc.boolean(),
     args: encodedOf(from),
     values: orNull(few(outcomeOf(from))),
     placementResources: resources,
@@ -385,7 +393,12 @@ function fieldsFrom(from: Address): AllFields {
     },
     nodeDied: { nodeId, reason: strings },
     registerActor: { registration },
-    actorRegistered: { requested: actorId, actorId, error: orNull(error) },
+    actorRegistered: {
+      requested: actorId,
+      actorId,
+      detached: fc.boolean(),
+      error: orNull(error),
+    },
     startActor: { spec },
     abandonActor: { actorId, error: failure },
     subscribeActor: { actorId },
@@ -405,11 +418,19 @@ function fieldsFrom(from: Address): AllFields {
     actorConstructed: { actorId, incarnation, failure: orNull(failure) },
     actorCreated: { actorId, incarnation, workerId: orNull(workerId), failure: orNull(failure) },
     actorWorkerDied: { actorId, incarnation, error },
-    stopActorWorker: { actorId, incarnation },
+    stopActorWorker: { actorId, incarnation, graceful: fc.boolean() },
+    actorOutOfScope: { actorId },
+    drainActor: { actorId, incarnation },
+    actorDrained: { actorId, incarnation },
     killActor: { requestId: count, actorId, reason: strings },
     actorKilled: { requestId: count },
     getActorByName: { requestId: count, name: strings, namespace: strings },
-    actorByName: { requestId: count, actorId: orNull(actorId), className: strings },
+    actorByName: {
+      requestId: count,
+      actorId: orNull(actorId),
+      className: strings,
+      detached: fc.boolean(),
+    },
     cancelTask: { stream: u48, seq: u48, force: fc.boolean(), recursive: fc.boolean() },
     taskStarted: { stream: u48, seq: u48 },
     cancelObject: {

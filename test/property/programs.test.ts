@@ -35,8 +35,9 @@ describe("programs in simulated worlds", () => {
     await fc.assert(property, { numRuns });
   });
 
-  test("among them some whose tasks run again", () => {
-    const states = ["maxRetriesExhausted", "retried", "retriedException"];
+  test("among them some whose tasks run again, and whose actors end when nobody has them", () => {
+    const ofTasks = ["maxRetriesExhausted", "retried", "retriedException"];
+    const states = [...ofTasks, "actorOutOfScope"];
     expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 

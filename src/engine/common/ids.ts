@@ -3,9 +3,9 @@
  *
  * A worker (driver included) numbers what it makes with one rising counter, its *serial*: a task or
  * an actor is (maker, serial), an object is (owner, key) with key = serial × 65,536 + index. Index
- * 0 is a `put` or an actor, 1..n are the returns of a task, the last one its arguments. A worker's
- * id is never given out again, so a re-run parent, which runs later or elsewhere, cannot mint the
- * ids of its dead attempt's children.
+ * 0 is a `put`, 1..n are the returns of a task, the last one its arguments, and the one before that
+ * stands for an actor where its handles are counted. A worker's id is never given out again, so a
+ * re-run parent, which runs later or elsewhere, cannot mint the ids of its dead attempt's children.
  */
 
 declare const brand: unique symbol;
@@ -26,7 +26,9 @@ export const gcsAddress = "gcs" as Brand<"Gcs">;
 const indexRange = 65_536;
 /** Index of a task's own arguments, where their bytes must be found by a name. */
 export const argumentsIndex = indexRange - 1;
-export const returnsMax = argumentsIndex - 1;
+/** Index of the object without a value that every handle of an actor is a ref to. */
+export const actorIndex = argumentsIndex - 1;
+export const returnsMax = actorIndex - 1;
 
 export function workerIdOf(node: NodeId, counter: number): WorkerId {
   return (node + counter.toString(16).padStart(8, "0")) as WorkerId;

@@ -4,8 +4,9 @@
  *
  * State:  one client an actor that this process knows; calls wait in the client until the actor is
  *         alive and their arguments are there; seq is given when a call is sent.
- * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply → RegisterActor,
- *         StartActor, AbandonActor, SubscribeActor, PushTask, outcomes.
+ * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply, actors out of
+ *         scope → RegisterActor, StartActor, AbandonActor, ActorOutOfScope, SubscribeActor,
+ *         PushTask, outcomes.
  * Bounds: ≤ pipelineDepthMax calls in flight a stream; the rest waits in the caller.
  * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call
  *         only.
@@ -20,75 +21,21 @@ import {
   nodeIdOf,
   type WorkerId,
 } from "#engine/common/ids.ts";
-import type {
-  ActorRegistered,
-  ActorRegistration,
-  ActorSpec,
-  ActorState,
-} from "#engine/protocol/gcs.ts";
+import type { ActorRegistered, ActorState } from "#engine/protocol/gcs.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
+import { ActorClient, ActorStream } from "./actor-client.ts";
+import type { ActorHandles } from "./actor-handles.ts";
+import type { CoreWorkerEvent } from "./calls.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { heldRefs, HoldWait } from "./hold-wait.ts";
-import type { TaskRecord } from "./object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
-import { PushStream } from "./push-stream.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
-import { TaskQueue } from "./task-queue.ts";
-
-/** What the creator gives beyond the registration; args and values come from the creation task. */
-export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
-
-/** An actor as one process knows it; every handle of it here points to the same client. */
-export class ActorClient {
-  /** May change once: getIfExists can find another actor. */
-  actorId: ActorId;
-  readonly className: string;
-  readonly registration: ActorRegistration | null;
-  readonly creation: { readonly task: TaskRecord; readonly spec: CreationSpec } | null;
-  readonly calls = new TaskQueue();
-  stream: ActorStream | null = null;
-  /**
-   * Of calls whose refs need holds for the actor's worker, until they are answered: a call that is
-   * taken back takes its holds with it. Null until one.
-   */
-  holds: Map<TaskRecord, HoldWait> | null = null;
-  death: FailedValue | null = null;
-  pendingReason = "";
-  version = -1;
-  subscribed = false;
-  /** Another client of the same actor: getIfExists found one that was known here. */
-  next: ActorClient | null = null;
-
-  constructor(fields: {
-    actorId: ActorId;
-    className: string;
-    registration?: ActorRegistration;
-    creation?: { task: TaskRecord; spec: CreationSpec };
-  }) {
-    this.actorId = fields.actorId;
-    this.className = fields.className;
-    this.registration = fields.registration ?? null;
-    this.creation = fields.creation ?? null;
-  }
-}
-
-class ActorStream extends PushStream {
-  readonly client: ActorClient;
-  /** Functions (methods) that the executor knows: a reply has come. */
-  readonly definitionsKnown = new Set<number>();
-  /** The worker has died: nothing is pushed until the GCS says what that means. */
-  hasEnded = false;
-
-  constructor(stream: number, workerId: WorkerId, client: ActorClient) {
-    super(stream, workerId);
-    this.client = client;
-  }
-}
 
 export class ActorSubmitter {
   readonly #context: ProcessContext;
@@ -96,6 +43,7 @@ export class ActorSubmitter {
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  readonly #handles: ActorHandles;
   readonly #streamNumbers: SerialCounter;
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
@@ -109,6 +57,7 @@ export class ActorSubmitter {
     dependencies: DependencyResolver;
     references: ReferenceCounter;
     holds: HoldMaker;
+    handles: ActorHandles;
     streamNumbers: SerialCounter;
   }) {
     this.#context = parts.context;
@@ -116,14 +65,15 @@ export class ActorSubmitter {
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
     this.#holds = parts.holds;
+    this.#handles = parts.handles;
     this.#streamNumbers = parts.streamNumbers;
   }
 
   /** The client of an actor that a handle names. */
-  clientOf(actorId: ActorId, className: string): ActorClient {
+  clientOf(actorId: ActorId, className: string, isDetached: boolean): ActorClient {
     let client = this.#clients.get(actorId);
     if (client === undefined) {
-      client = new ActorClient({ actorId, className });
+      client = new ActorClient({ actorId, className, isDetached });
       this.#clients.set(actorId, client);
     }
     return client;
@@ -155,13 +105,30 @@ export class ActorSubmitter {
     }
   }
 
+  /** False for what is of no concern to actors at their callers. */
+  route(event: CoreWorkerEvent, out: Out): boolean {
+    switch (event.type) {
+      case "createActorCall":
+        this.create(event.actor, out);
+        return true;
+      case "actorRegistered":
+        this.onActorRegistered(event, out);
+        return true;
+      case "actorState":
+        this.onActorState(event, out);
+        return true;
+      default:
+        return false;
+    }
+  }
+
   create(client: ActorClient, out: Out): void {
     this.#clients.set(client.actorId, client);
     const { registration, creation } = client;
     if (registration === null || creation === null) return;
     this.#manager.onSubmitted();
-    out.send(this.#context.gcs, { type: "registerActor", from: this.#context.self, registration });
-    this.#subscribe(client, out);
+    this.#handles.onCallSubmitted(client);
+    this.#register(client, out);
     if (this.#dependencies.resolve(creation.task, out)) this.onCreationResolved(client, out);
   }
 
@@ -193,6 +160,7 @@ export class ActorSubmitter {
 
   submit(client: ActorClient, task: TaskRecord, out: Out): void {
     this.#manager.onSubmitted();
+    this.#handles.onCallSubmitted(client);
     const ready = this.#dependencies.resolve(task, out);
     client.calls.push(task);
     if (ready && task.refs !== null) this.#askAhead(client, task);
@@ -230,7 +198,8 @@ export class ActorSubmitter {
     }
   }
 
-  onActorRegistered({ requested, actorId, error }: ActorRegistered, out: Out): void {
+  onActorRegistered(found: ActorRegistered, out: Out): void {
+    const { requested, actorId, error } = found;
     const client = this.#clients.get(requested);
     if (client === undefined || client.actorId !== requested) return;
     if (error !== null) {
@@ -239,16 +208,49 @@ export class ActorSubmitter {
       this.#clients.set(requested, client);
       return;
     }
-    if (actorId === requested) return;
-    // getIfExists found another: our creation is void, our calls go there.
-    this.#endCreation(client, out);
-    client.actorId = actorId;
-    client.subscribed = false;
-    client.version = -1;
-    this.#clients.delete(requested);
-    client.next = this.#clients.get(actorId) ?? null;
-    this.#clients.set(actorId, client);
+    if (actorId !== requested) {
+      this.#join(client, found, out);
+      return;
+    }
+    if (client.registration?.getIfExists === true) client.subscribed = false;
     this.#subscribe(client, out);
+  }
+
+  /** getIfExists found another, which we have a handle to, or which has just ended. */
+  onJoined(client: ActorClient, found: ActorRegistered, out: Out): void {
+    const entry = this.#handles.entryOfFound(found.actorId);
+    if (entry !== undefined && this.#handles.isCounted(entry)) {
+      this.#onFound(client, found, entry, out);
+      return;
+    }
+    // As its owner has told the GCS or will: on this link it comes before our next try.
+    const { actorId } = found;
+    out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
+    if (entry !== undefined) this.#references.dropUse(entry);
+    this.#register(client, out);
+    const task = client.creation?.task;
+    if (task?.unresolvedCount === 0) this.onCreationResolved(client, out);
+  }
+
+  /** Actors whose last handle has gone in this event. */
+  flush(out: Out): void {
+    for (;;) {
+      const actorId = this.#handles.takeOutOfScope();
+      if (actorId === undefined) return;
+      const client = this.#clients.get(actorId);
+      // It has never been: its maker found another.
+      if (client === undefined) continue;
+      if (client.death !== null) {
+        this.#clients.delete(actorId);
+        continue;
+      }
+      out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
+    }
+  }
+
+  /** A call that is over before it was submitted: it is counted like the others. */
+  onUnsubmitted(task: TaskRecord): void {
+    this.#handles.onCallSubmitted(this.clientOfTask(task));
   }
 
   onActorState(message: ActorState, out: Out): void {
@@ -354,6 +356,43 @@ export class ActorSubmitter {
       holds,
     });
     stream.add(task, position);
+  }
+
+  #register(client: ActorClient, out: Out): void {
+    const { registration } = client;
+    assert(registration !== null, "only its maker registers an actor");
+    out.send(this.#context.gcs, { type: "registerActor", from: this.#context.self, registration });
+    // Of which actor is only known when it is registered.
+    if (registration.getIfExists) client.subscribed = true;
+    else this.#subscribe(client, out);
+  }
+
+  #join(client: ActorClient, found: ActorRegistered, out: Out): void {
+    if (found.detached) {
+      this.#onFound(client, found, null, out);
+      return;
+    }
+    const wait = new HoldWait({ type: "joined", client, found });
+    this.#handles.begin(found.actorId, wait);
+    if (wait.missingCount === 0) this.onJoined(client, found, out);
+  }
+
+  /** Our creation is void, our calls go there. */
+  #onFound(
+    client: ActorClient,
+    { requested, actorId }: ActorRegistered,
+    entry: ObjectEntry | null,
+    out: Out,
+  ): void {
+    this.#clients.delete(requested);
+    this.#handles.join(client, entry, client.className);
+    client.actorId = actorId;
+    client.subscribed = false;
+    client.version = -1;
+    client.next = this.#clients.get(actorId) ?? null;
+    this.#clients.set(actorId, client);
+    this.#endCreation(client, out);
+    this.#subscribe(client, out);
   }
 
   #subscribe(client: ActorClient, out: Out): void {

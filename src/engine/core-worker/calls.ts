@@ -21,7 +21,7 @@ import type {
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
-import type { ActorClient } from "./actor-submitter.ts";
+import type { ActorClient } from "./actor-client.ts";
 import type { CancelCause } from "./cancelled-outcome.ts";
 import type { CopyUser, LocalCopy } from "./local-copies.ts";
 import type { GetRequest } from "./memory-store.ts";
@@ -263,6 +263,7 @@ export interface Found {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+  readonly detached: boolean;
 }
 
 export interface StatePage extends StateRows, ClusterRows {

@@ -124,6 +124,7 @@ export class Cancellation {
     this.#manager.onSubmitted();
     // No use of them was counted.
     task.refs = null;
+    if (task.actor !== null) this.#actors.onUnsubmitted(task);
     this.#manager.cancel(task, cancelledOutcome(task, cause), out);
   }
 

@@ -14,11 +14,13 @@ import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import type { NodeDied } from "#engine/protocol/gcs.ts";
 import type { QueryHolds } from "#engine/protocol/hold.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
-import type { ObjectState, ReleaseHolds, SubscribeObject } from "#engine/protocol/object.ts";
+import type { ObjectState, SubscribeObject } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import { ActorDrain } from "./actor-drain.ts";
+import { ActorHandles } from "./actor-handles.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
 import type { CoreWorkerEvent, CoreWorkerInstruction, PutObject } from "./calls.ts";
 import { Cancellation } from "./cancellation.ts";
@@ -52,6 +54,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly references: ReferenceCounter;
   readonly holds: HoldMaker;
   readonly grants: HoldGrants;
+  readonly handles: ActorHandles;
   readonly tasks: TaskManager;
   readonly retries: TaskRetries;
   readonly lineage: TaskLineage;
@@ -59,6 +62,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly actors: ActorSubmitter;
   readonly submitter: TaskSubmitter;
   readonly receiver: TaskReceiver;
+  readonly drain: ActorDrain;
   readonly #cancellation: Cancellation;
   readonly deadlocks: DeadlockDetector;
   readonly objects = new ObjectTable();
@@ -81,6 +85,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.references = references;
     this.holds = holds;
     this.grants = new HoldGrants(context, references);
+    const handles = new ActorHandles(context, references, holds);
+    this.handles = handles;
     const { objects } = this;
     const memoryStore = new MemoryStore(copies);
     this.#memoryStore = memoryStore;
@@ -88,7 +94,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.arrivals = arrivals;
     const lineage = new TaskLineage(context, references);
     this.lineage = lineage;
-    const tables = { references, holds, memoryStore, lineage, objects, arrivals };
+    const tables = { references, holds, handles, memoryStore, lineage, objects, arrivals };
     const manager = new TaskManager({ context, ...tables });
     this.tasks = manager;
     const dependencies = new DependencyResolver(references, holds);
@@ -102,8 +108,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const streamNumbers = new SerialCounter();
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
-    const actors = new ActorSubmitter(parts);
-    const receiver = new TaskReceiver({ context, references, holds, copies, seals });
+    const actors = new ActorSubmitter({ ...parts, handles });
+    const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals });
+    this.drain = new ActorDrain({ ...parts, submitter, actors, receiver });
     arrivals.receiver = receiver;
     this.submitter = submitter;
     this.actors = actors;
@@ -156,6 +163,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#goOn(nowMs, out);
     this.holds.flush(out);
     this.references.flush(out);
+    this.actors.flush(out);
+    if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
   }
 
@@ -240,7 +249,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "objectState":
         return this.#onObjectState(event, out);
       case "releaseHolds":
-        return this.#onReleaseHolds(event);
+        return this.grants.onReleaseHolds(event);
       case "createHolds":
         return this.grants.onCreateHolds(event, out);
       case "holdsCreated":
@@ -321,25 +330,18 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #routeActors(event: CoreWorkerEvent, out: Out): void {
     switch (event.type) {
-      case "createActorCall":
-        return this.actors.create(event.actor, out);
-      case "actorRegistered":
-        return this.actors.onActorRegistered(event, out);
-      case "actorState":
-        return this.actors.onActorState(event, out);
+      case "actorByName":
+        return this.handles.onActorByName(event, out);
+      case "drainActor":
+        return this.drain.onDrainActor(event);
       case "constructActor":
         return this.receiver.onConstructActor(event, out);
       case "constructorFinished":
         return this.receiver.onConstructorFinished(event, out);
-      case "collectState":
-        return this.#state.onCollectState(event, out);
-      case "stateListed":
-        return this.#state.onStateListed(event, out);
-      case "clusterListed":
-        return this.#state.onClusterListed(event, out);
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       default:
+        if (this.actors.route(event, out) || this.#state.route(event, out)) return;
         if (routeRequests(event, this.context, out)) return;
         assert(false, `a core worker got a message for another role: ${event.type}`);
     }
@@ -367,6 +369,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.tasks.onStateHeld(wait, send.entry, send.borrower, out);
       case "call":
         return this.actors.dispatch(send.client, out);
+      case "found":
+        return this.handles.onFound(send.found, out);
+      case "joined":
+        return this.actors.onJoined(send.client, send.found, out);
     }
   }
 
@@ -443,10 +449,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
-  }
-
-  #onReleaseHolds({ objects, from }: ReleaseHolds): void {
-    for (const name of objects) this.references.dropHolder(name, from as WorkerId);
   }
 
   /** Whatever the dead maker still has under way to us we do not take. */

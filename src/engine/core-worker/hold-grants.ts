@@ -4,7 +4,8 @@
  * deleted once the holder has said that it takes nothing more from it.
  *
  * State:  unconfirmed holds by maker. Each is counted for its holder as if it were confirmed.
- * In/out: createHolds, confirmHolds, abandonHolds, holdsQueried, deaths → HoldsCreated, QueryHolds.
+ * In/out: createHolds, confirmHolds, releaseHolds, abandonHolds, holdsQueried, deaths →
+ *         HoldsCreated, QueryHolds.
  * Bounds: what is under way between living processes; nothing of a holder outlives it.
  * Errors: a repeated createHolds gets the present answer; ids that are unknown are over.
  * Source: protocols §6 rules 2, 4, 6 and 7. A confirmed hold needs no name: messages between two
@@ -20,6 +21,7 @@ import type {
   HoldsQueried,
   HoldToMake,
 } from "#engine/protocol/hold.ts";
+import type { ReleaseHolds } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
@@ -62,6 +64,10 @@ export class HoldGrants {
       (isThere ? created : gone).push(hold.hold);
     }
     out.send(from, { type: "holdsCreated", from: this.#context.self, created, gone });
+  }
+
+  onReleaseHolds({ objects, from }: ReleaseHolds): void {
+    for (const name of objects) this.#references.dropHolder(name, from as WorkerId);
   }
 
   onConfirmHolds({ from, holds }: ConfirmHolds): void {

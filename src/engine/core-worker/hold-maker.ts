@@ -14,7 +14,7 @@ import { Deque } from "#engine/common/deque.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { HoldsCreated, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
-import { specialsOf } from "./contained-refs.ts";
+import { isCounted, specialsOf } from "./contained-refs.ts";
 import { HoldWait } from "./hold-wait.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
@@ -63,7 +63,7 @@ export class HoldMaker {
   /** … for each ref inside the value. */
   askInside(value: Outcome, holder: WorkerId, wait: HoldWait): void {
     for (const special of specialsOf(value)) {
-      if (special.type !== "ref") continue;
+      if (!isCounted(special)) continue;
       const entry = this.#references.find(special.owner, special);
       if (entry !== undefined) this.ask(entry, holder, wait);
     }

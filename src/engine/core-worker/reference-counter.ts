@@ -16,14 +16,14 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { actorIndex, type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import { FailedValue, type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
-import { specialsOf } from "./contained-refs.ts";
+import { isCounted, specialsOf } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
 import { ObjectDirectory } from "./object-directory.ts";
@@ -39,6 +39,11 @@ export interface LineageWatch {
   sweep(): boolean;
 }
 
+/** Own actors that nobody has a handle to any more. */
+export interface HandleWatch {
+  onFreed(entry: ObjectEntry): void;
+}
+
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
   readonly #context: ProcessContext;
@@ -51,6 +56,7 @@ export class ReferenceCounter {
   readonly #batch: ReleaseBatch;
   /** Asked when own objects have gone. */
   lineage: LineageWatch | null = null;
+  handles: HandleWatch | null = null;
   /** By executor on another node: returns of attempts whose replies are not taken. */
   readonly #givenUp = new Map<WorkerId, CopyName[]>();
   /** Where the copies of own objects lie. */
@@ -118,7 +124,7 @@ export class ReferenceCounter {
       return;
     }
     for (const special of specials) {
-      if (special.type === "ref" && special.owner === this.#context.self) {
+      if (isCounted(special) && special.owner === this.#context.self) {
         this.addHolder(special, receiver);
       }
     }
@@ -133,7 +139,7 @@ export class ReferenceCounter {
       return;
     }
     for (const special of specials) {
-      if (special.type !== "ref" || special.owner !== from) continue;
+      if (!isCounted(special) || special.owner !== from) continue;
       this.#gainHold(this.adopt(from, special.serial, special.index));
     }
   }
@@ -172,7 +178,7 @@ export class ReferenceCounter {
   /** The refs inside a value that this process keeps count as uses of what they name. */
   addContained(specials: readonly Special[]): void {
     for (const special of specials) {
-      if (special.type !== "ref") continue;
+      if (!isCounted(special)) continue;
       this.adopt(special.owner, special.serial, special.index).uses += 1;
     }
   }
@@ -180,7 +186,7 @@ export class ReferenceCounter {
   /** The other end of `addContained`. */
   dropContained(value: Outcome): void {
     for (const special of specialsOf(value)) {
-      if (special.type !== "ref") continue;
+      if (!isCounted(special)) continue;
       const inner = this.find(special.owner, special);
       if (inner === undefined) continue;
       assert(inner.uses > 0, "a value counts what it names");
@@ -231,7 +237,7 @@ export class ReferenceCounter {
     const pins: ObjectEntry[] = [];
     for (const value of values) {
       for (const special of specialsOf(value)) {
-        if (special.type !== "ref" || special.owner !== owner) continue;
+        if (!isCounted(special) || special.owner !== owner) continue;
         const entry = this.find(owner, special);
         if (entry === undefined) continue;
         entry.uses += 1;
@@ -291,6 +297,14 @@ export class ReferenceCounter {
   /** As `watch`, for one that counts on us: those of this node are told of anyway. */
   watchIfFar(peer: WorkerId, out: Out): void {
     if (!this.isOfThisNode(peer)) this.watch(peer, out);
+  }
+
+  /** Something of ours is: this process is needed. */
+  isHeldByOthers(): boolean {
+    for (const { holders } of this.#byOwner.get(this.#context.self)?.values() ?? []) {
+      if (holders !== null && holders.size > 0) return true;
+    }
+    return false;
   }
 
   /** Processes of a node that anything here depends on. */
@@ -431,7 +445,9 @@ export class ReferenceCounter {
     entry.outcome = undefined;
     entry.state = "FREED";
     this.dropContained(outcome);
-    if (entry.owner === this.#context.self) this.lineage?.onFreed(entry);
+    if (entry.owner !== this.#context.self) return;
+    this.lineage?.onFreed(entry);
+    if (entry.index === actorIndex) this.handles?.onFreed(entry);
   }
 
   #freeBytes(entry: ObjectEntry): void {

@@ -1,6 +1,6 @@
 /** Requests of the api that others answer: sent on as they are, and so are the answers. */
 import type { SegmentFreed } from "#engine/protocol/copy.ts";
-import type { ActorByName, ActorKilled } from "#engine/protocol/gcs.ts";
+import type { ActorKilled } from "#engine/protocol/gcs.ts";
 import type { ArenaAllocated } from "#engine/protocol/object.ts";
 import type { CoreWorkerEvent } from "./calls.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
@@ -21,8 +21,6 @@ export function routeRequests(event: CoreWorkerEvent, context: ProcessContext, o
       out.send(gcs, { type: "getActorByName", from, requestId, name, namespace });
       return true;
     }
-    case "actorByName":
-      return onActorByName(event, out);
     case "allocateCall": {
       const { requestId, size } = event;
       out.send(raylet, { type: "allocateArena", from, requestId, size });
@@ -49,11 +47,6 @@ export function routeRequests(event: CoreWorkerEvent, context: ProcessContext, o
 
 function onActorKilled({ requestId }: ActorKilled, out: Out): true {
   out.instruct({ type: "killed", requestId });
-  return true;
-}
-
-function onActorByName({ requestId, actorId, className }: ActorByName, out: Out): true {
-  out.instruct({ type: "found", requestId, actorId, className });
   return true;
 }
 

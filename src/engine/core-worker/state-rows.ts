@@ -8,6 +8,7 @@
  *         creation sites are recorded: nothing but its JS ref knows of it.
  * Source: Ray core_worker GetCoreWorkerStats, state API.
  */
+import { actorIndex } from "#engine/common/ids.ts";
 import {
   type StateListed,
   noClusterRows,
@@ -23,8 +24,10 @@ import {
   type TaskRow,
 } from "#engine/protocol/state.ts";
 import { FailedValue, InlineValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import { ActorClient, type ActorSubmitter } from "./actor-submitter.ts";
-import { specialsOf } from "./contained-refs.ts";
+import { ActorClient } from "./actor-client.ts";
+import type { CoreWorkerEvent } from "./calls.ts";
+import type { ActorSubmitter } from "./actor-submitter.ts";
+import { isCounted, specialsOf } from "./contained-refs.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectTable } from "./object-table.ts";
@@ -54,6 +57,23 @@ export class StateReader {
 
   constructor(parts: StateParts) {
     this.#parts = parts;
+  }
+
+  /** False for what asks for no state, and tells of none. */
+  route(event: CoreWorkerEvent, out: Out): boolean {
+    switch (event.type) {
+      case "collectState":
+        this.onCollectState(event, out);
+        return true;
+      case "stateListed":
+        this.onStateListed(event, out);
+        return true;
+      case "clusterListed":
+        this.onClusterListed(event, out);
+        return true;
+      default:
+        return false;
+    }
   }
 
   onCollectState({ from: raylet, requestId, kind, limit }: CollectState, out: Out): void {
@@ -99,7 +119,7 @@ export class StateReader {
     const captured = new Set<ObjectEntry>();
     for (const { outcome } of entries) {
       for (const special of specialsOf(outcome)) {
-        if (special.type !== "ref") continue;
+        if (!isCounted(special)) continue;
         const inner = this.#parts.references.find(special.owner, special);
         if (inner !== undefined) captured.add(inner);
       }
@@ -243,10 +263,11 @@ function stateOf({ unresolvedCount, stream, actor }: TaskRecord): LiveTaskState 
 
 /** Why it is kept; the first that applies, as Ray's `ray memory` tells it. */
 function referenceTypeOf(
-  { localRefs }: ObjectEntry,
+  { localRefs, index }: ObjectEntry,
   isUsed: boolean,
   isCaptured: boolean,
 ): ReferenceType {
+  if (index === actorIndex) return "ACTOR_HANDLE";
   if (localRefs > 0) return "LOCAL_REFERENCE";
   if (isUsed) return "USED_BY_PENDING_TASK";
   return isCaptured ? "CAPTURED_IN_OBJECT" : "PINNED_IN_MEMORY";

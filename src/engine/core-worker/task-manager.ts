@@ -17,6 +17,7 @@ import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import { ownOutcome, ownSpecials } from "#engine/protocol/own-value.ts";
+import type { ActorHandles } from "./actor-handles.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { CopyArrivals } from "./copy-arrivals.ts";
 import type { HoldMaker } from "./hold-maker.ts";
@@ -38,6 +39,7 @@ export class TaskManager {
   readonly #lineage: TaskLineage;
   readonly #objects: ObjectTable;
   readonly #arrivals: CopyArrivals;
+  readonly #handles: ActorHandles;
   readonly #slab = new ByteSlab();
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
@@ -51,6 +53,7 @@ export class TaskManager {
     lineage: TaskLineage;
     objects: ObjectTable;
     arrivals: CopyArrivals;
+    handles: ActorHandles;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
@@ -59,6 +62,7 @@ export class TaskManager {
     this.#lineage = parts.lineage;
     this.#objects = parts.objects;
     this.#arrivals = parts.arrivals;
+    this.#handles = parts.handles;
   }
 
   /** Tasks of this process that have no outcome yet. */
@@ -225,10 +229,10 @@ export class TaskManager {
     task.refs = null;
     freeArguments(task, this.#references);
     task.args = noArguments;
-    if (refs === null) return;
-    for (const entry of refs) {
-      if (entry !== null) this.#references.dropUse(entry);
+    if (refs !== null) {
+      for (const entry of refs) if (entry !== null) this.#references.dropUse(entry);
     }
+    if (task.actor !== null) this.#handles.onCallEnded(task.actor);
   }
 }
 

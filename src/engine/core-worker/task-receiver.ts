@@ -15,14 +15,16 @@ import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ActorSpec, ConstructActor } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome, RefSpecial, Special } from "#engine/protocol/outcome.ts";
+import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
+import type { ActorHandles } from "./actor-handles.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import type { ChildTasks } from "./child-tasks.ts";
-import { specialsOf } from "./contained-refs.ts";
+import { type CountedSpecial, isCounted, specialsOf } from "./contained-refs.ts";
+import { isTopLevel } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { HoldWait } from "./hold-wait.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
@@ -47,7 +49,7 @@ export class IncomingTask {
   values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;
   /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
-  readonly covered: readonly RefSpecial[] | null;
+  readonly covered: readonly CountedSpecial[] | null;
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   waiting = false;
@@ -107,6 +109,7 @@ export class TaskReceiver {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  readonly #handles: ActorHandles;
   readonly #arguments: ArgumentPulls;
   readonly replies: TaskReplies;
   readonly #peers = new Map<Address, Peer>();
@@ -122,12 +125,14 @@ export class TaskReceiver {
     context: ProcessContext;
     references: ReferenceCounter;
     holds: HoldMaker;
+    handles: ActorHandles;
     copies: LocalCopies;
     seals: ObjectSeals;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#holds = parts.holds;
+    this.#handles = parts.handles;
     this.#arguments = new ArgumentPulls(parts.copies);
     this.replies = new TaskReplies(parts);
   }
@@ -211,6 +216,7 @@ export class TaskReceiver {
     }
     const actor = new IncomingActor(message);
     this.actor = actor;
+    this.#handles.hosted = actor.spec.actorId;
     const { args, values } = actor.spec;
     if (args.specials.length > 0) actor.pins = this.#pin(args, values, message.from);
     const pull = this.#arguments.begin(givenToActor(actor.spec), false, out);
@@ -229,10 +235,11 @@ export class TaskReceiver {
     if (failure === null) actor.maxConcurrency = maxConcurrency;
     if (actor.pull !== null) this.#arguments.end(actor.pull);
     const { pins } = actor;
-    if (pins !== null) {
+    if (pins !== null || this.#handles.namesSelf) {
       actor.pins = null;
       const wait = new HoldWait({ type: "constructed", finished });
-      this.replies.unpin(pins, wait);
+      this.replies.unpin(pins ?? [], wait);
+      this.#handles.awaitSelf(wait);
       if (wait.missingCount > 0) return;
     }
     this.onActorHeld(finished, out);
@@ -434,17 +441,18 @@ export class TaskReceiver {
   #pin(args: Encoded, values: readonly Outcome[] | null, sender: Address): ObjectEntry[] | null {
     const pins: ObjectEntry[] = [];
     for (const [i, special] of args.specials.entries()) {
-      if (special.type !== "ref") continue;
+      if (!isCounted(special)) continue;
+      const topLevel = isTopLevel(special);
       const value = values?.[i];
-      if (!special.topLevel || value instanceof StoredValue) this.#pinRef(special, sender, pins);
-      for (const inner of special.topLevel ? specialsOf(value) : noSpecials) {
-        if (inner.type === "ref") this.#pinRef(inner, sender, pins);
+      if (!topLevel || value instanceof StoredValue) this.#pinRef(special, sender, pins);
+      for (const inner of topLevel ? specialsOf(value) : noSpecials) {
+        if (isCounted(inner)) this.#pinRef(inner, sender, pins);
       }
     }
     return pins.length === 0 ? null : pins;
   }
 
-  #pinRef({ owner, serial, index }: RefSpecial, sender: Address, pins: ObjectEntry[]): void {
+  #pinRef({ owner, serial, index }: CountedSpecial, sender: Address, pins: ObjectEntry[]): void {
     if (owner === sender) return;
     const isOwn = owner === this.#context.self;
     const entry = isOwn
@@ -460,16 +468,16 @@ export class TaskReceiver {
 /**
  * Of the arguments and of the values that came for them; what others own is covered by its sender.
  */
-function coveredRefs({ from, args, values }: PushTask): RefSpecial[] | null {
+function coveredRefs({ from, args, values }: PushTask): CountedSpecial[] | null {
   if (args.specials.length === 0) return null;
-  const covered: RefSpecial[] = [];
+  const covered: CountedSpecial[] = [];
   addRefsOf(from, args.specials, covered);
   for (const value of values ?? noOutcomes) addRefsOf(from, specialsOf(value), covered);
   return covered.length === 0 ? null : covered;
 }
 
-function addRefsOf(owner: Address, specials: readonly Special[], refs: RefSpecial[]): void {
+function addRefsOf(owner: Address, specials: readonly Special[], refs: CountedSpecial[]): void {
   for (const special of specials) {
-    if (special.type === "ref" && special.owner === owner) refs.push(special);
+    if (isCounted(special) && special.owner === owner) refs.push(special);
   }
 }

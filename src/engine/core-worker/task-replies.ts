@@ -11,10 +11,11 @@
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { SealedObject } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
-import { type Outcome, type RefSpecial, StoredValue } from "#engine/protocol/outcome.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { ObjectName, PushTask } from "#engine/protocol/task.ts";
+import type { ActorHandles } from "./actor-handles.ts";
 import type { TaskFinished } from "./calls.ts";
-import { specialsOf } from "./contained-refs.ts";
+import { type CountedSpecial, specialsOf } from "./contained-refs.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { heldRefs, HoldWait } from "./hold-wait.ts";
 import { isUsed, type ObjectEntry } from "./object-entry.ts";
@@ -34,17 +35,20 @@ export class TaskReplies {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  readonly #handles: ActorHandles;
   readonly #seals: ObjectSeals;
 
   constructor(parts: {
     context: ProcessContext;
     references: ReferenceCounter;
     holds: HoldMaker;
+    handles: ActorHandles;
     seals: ObjectSeals;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#holds = parts.holds;
+    this.#handles = parts.handles;
     this.#seals = parts.seals;
   }
 
@@ -65,7 +69,8 @@ export class TaskReplies {
 
   /** What the reply names is held, and what it stored is kept: its owner may let go. */
   onHeld(wait: HoldWait, finished: TaskFinished, out: Out): void {
-    if (this.#references.ended.has(finished.task.owner)) this.#holds.abandon(wait);
+    const { owner } = finished.task;
+    if (this.#references.ended.has(owner)) this.#holds.abandon(wait);
     this.#references.unpin(wait.pins);
     this.#reply(finished, heldRefs(wait), out);
   }
@@ -86,7 +91,7 @@ export class TaskReplies {
     for (const value of outcomes ?? noOutcomes) this.#references.exportContained(value, owner);
     const sealed = this.#farResults(finished);
     const isPlain = outcomes === null && sealed === null && specialsOf(outcome).length === 0;
-    if (task.pins === null && isPlain) {
+    if (task.pins === null && isPlain && !this.#handles.namesSelf) {
       this.#reply(finished, null, out);
       return;
     }
@@ -102,6 +107,7 @@ export class TaskReplies {
     const { pins } = task;
     task.pins = null;
     if (pins !== null) this.unpin(pins, wait);
+    this.#handles.awaitSelf(wait);
     if (wait.missingCount === 0) this.#reply(finished, null, out);
     else wait.pins = this.#references.pinInside(values, owner);
   }
@@ -156,7 +162,7 @@ export class TaskReplies {
   }
 
   /** What user code goes on using, though the owner's cover for it ends with the reply. */
-  #keep(covered: readonly RefSpecial[]): ObjectName[] | null {
+  #keep(covered: readonly CountedSpecial[]): ObjectName[] | null {
     let kept: ObjectName[] | null = null;
     for (const { owner, serial, index } of covered) {
       const entry = this.#references.find(owner, { serial, index });

@@ -3,7 +3,7 @@
  * Only what must end first is told: of two that could both help, neither must.
  */
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { ActorClient } from "./actor-submitter.ts";
+import { ActorClient } from "./actor-client.ts";
 import { missingArguments } from "./dependency-resolver.ts";
 import type { GetRequest } from "./memory-store.ts";
 import { LaterReturn, type ObjectEntry, TaskRecord } from "./object-entry.ts";

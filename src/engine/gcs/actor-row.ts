@@ -24,6 +24,8 @@ export class ActorRow {
   nodeId: NodeId | null = null;
   workerId: WorkerId | null = null;
   death: FailedCreation | null = null;
+  /** It ended because nobody had a handle to it. */
+  isOutOfScope = false;
   pendingReason = "";
   infeasible = false;
   /** None once it is dead: nothing will change. */

@@ -5,8 +5,8 @@
  * State:  live rows by id, with indices by name, owner and subscriber; dead rows, oldest death
  *         first.
  * In/out: registerActor, startActor, abandonActor, actorPending, actorCreated, actorWorkerDied,
- *         killActor, subscribeActor, getActorByName, workerDied → answers, createActor,
- *         stopActorWorker, actorState.
+ *         killActor, actorOutOfScope, subscribeActor, getActorByName, workerDied → answers,
+ *         createActor, stopActorWorker, actorState.
  * Bounds: live rows by their makers; `deadActorsMax` dead ones, then a late subscriber hears that
  *         it is gone.
  * Errors: every death has a cause that its callers are told. A detached actor outlives its owner,
@@ -21,7 +21,9 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
+  ActorOutOfScope,
   ActorPending,
+  ActorRegistration,
   ActorWorkerDied,
   FailedCreation,
   GetActorByName,
@@ -65,6 +67,15 @@ export class Actors {
     return this.#live.has(actorId);
   }
 
+  isOutOfScope(actorId: ActorId): boolean {
+    return this.#dead.get(actorId)?.isOutOfScope === true;
+  }
+
+  /** Of those that end when nobody has a handle to them. */
+  *liveCounted(): IterableIterator<ActorId> {
+    for (const { id, registration } of this.#live.values()) if (!registration.detached) yield id;
+  }
+
   get liveCount(): number {
     return this.#live.size;
   }
@@ -84,27 +95,28 @@ export class Actors {
     const { actorId, namespace, name, className } = registration;
     const expected = this.#expected.onRegistered(actorId);
     if (this.#find(actorId) !== undefined) {
-      sendRegistered(message, actorId, null, out);
+      sendRegistered(message, registration, null, out);
       return;
     }
     const holder = name === "" ? undefined : this.#names.find(namespace, name);
     if (holder !== undefined) {
       if (expected !== undefined) this.#giveUp(expected, out);
       if (registration.getIfExists) {
-        sendRegistered(message, holder.id, null, out);
+        sendRegistered(message, holder.registration, null, out);
         return;
       }
       const text =
         `cannot create actor ${className}: the name ${JSON.stringify(name)} in namespace ` +
         `${JSON.stringify(namespace)} belongs to actor ${holder.id}`;
-      sendRegistered(message, actorId, engineError("ACTOR_NAME_TAKEN", text, holder.id), out);
+      const error = engineError("ACTOR_NAME_TAKEN", text, holder.id);
+      sendRegistered(message, registration, error, out);
       return;
     }
     const row = new ActorRow(registration, from as WorkerId);
     this.#live.set(actorId, row);
     this.#names.reserve(row);
     this.#byOwner.add(row.owner, row);
-    sendRegistered(message, actorId, null, out);
+    sendRegistered(message, registration, null, out);
     if (expected === undefined) return;
     for (const subscriber of expected.subscribers) this.#subscribe(row, subscriber, out);
     if (expected.killReason !== null) this.#kill(row, expected.killReason, out);
@@ -166,6 +178,15 @@ export class Actors {
     out.send(from, { type: "actorKilled", from: gcsAddress, requestId });
   }
 
+  /** Its thread ends when nobody counts on that any more; as an actor it is dead now. */
+  onActorOutOfScope({ actorId }: ActorOutOfScope, out: Out): void {
+    const row = this.#live.get(actorId);
+    if (row === undefined || row.registration.detached) return;
+    row.isOutOfScope = true;
+    const text = `actor ${row.title} ended: nobody has a handle to it any more`;
+    this.#stopAndBury(row, died(row, text), out, true);
+  }
+
   onSubscribeActor(message: SubscribeActor, makerIsDead: boolean, out: Out): void {
     const { from, actorId } = message;
     const row = this.#find(actorId);
@@ -191,6 +212,7 @@ export class Actors {
       requestId,
       actorId: row?.id ?? null,
       className: row?.registration.className ?? "",
+      detached: row?.registration.detached ?? false,
     });
   }
 
@@ -321,10 +343,11 @@ export class Actors {
     this.#stopAndBury(row, died(row, text), out);
   }
 
-  #stopAndBury(row: ActorRow, death: FailedCreation, out: Out): void {
-    const { nodeId, id, incarnation } = row;
+  #stopAndBury(row: ActorRow, death: FailedCreation, out: Out, graceful = false): void {
+    const { nodeId, id: actorId, incarnation } = row;
     if (nodeId !== null) {
-      out.send(nodeId, { type: "stopActorWorker", from: gcsAddress, actorId: id, incarnation });
+      const stop = { type: "stopActorWorker", from: gcsAddress } as const;
+      out.send(nodeId, { ...stop, actorId, incarnation, graceful });
     }
     this.#bury(row, death, out);
   }
@@ -363,10 +386,11 @@ export class Actors {
 
 function sendRegistered(
   message: RegisterActor,
-  actorId: ActorId,
+  { actorId, detached }: ActorRegistration,
   error: EngineError | null,
   out: Out,
 ): void {
   const requested = message.registration.actorId;
-  out.send(message.from, { type: "actorRegistered", from: gcsAddress, requested, actorId, error });
+  const answer = { type: "actorRegistered", from: gcsAddress, requested } as const;
+  out.send(message.from, { ...answer, actorId, detached, error });
 }

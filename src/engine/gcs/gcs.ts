@@ -15,6 +15,7 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
+  ActorOutOfScope,
   ActorPending,
   ActorWorkerDied,
   GetActorByName,
@@ -44,6 +45,7 @@ export type GcsMessageIn =
   | ActorCreated
   | ActorPending
   | ActorWorkerDied
+  | ActorOutOfScope
   | KillActor
   | GetActorByName
   | ListCluster
@@ -77,11 +79,21 @@ export class Gcs implements Machine<GcsEvent, never> {
     };
   }
 
-  /** Whether the node was declared dead. */
   isLiveActor(actorId: ActorId): boolean {
     return this.#actors.isLive(actorId);
   }
 
+  /** It ended because nobody had a handle to it: its process goes on while others count on that. */
+  isOutOfScope(actorId: ActorId): boolean {
+    return this.#actors.isOutOfScope(actorId);
+  }
+
+  /** Living actors whose handles are counted. */
+  get liveActors(): Iterable<ActorId> {
+    return this.#actors.liveCounted();
+  }
+
+  /** Whether the node was declared dead. */
   hasBuried(nodeId: NodeId): boolean {
     return this.#nodes.isDead(nodeId);
   }
@@ -123,6 +135,8 @@ export class Gcs implements Machine<GcsEvent, never> {
         return this.#actors.onActorWorkerDied(event, out);
       case "killActor":
         return this.#actors.onKillActor(event, this.#hasEnded(makerOf(event.actorId)), out);
+      case "actorOutOfScope":
+        return this.#actors.onActorOutOfScope(event, out);
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
       case "listCluster":

@@ -90,6 +90,7 @@ export interface ActorRegistered {
   readonly from: Address;
   readonly requested: ActorId;
   readonly actorId: ActorId;
+  readonly detached: boolean;
   readonly error: EngineError | null;
 }
 
@@ -98,6 +99,7 @@ export interface ActorSpec {
   readonly descriptor: FunctionDescriptor;
   readonly actorName: string;
   readonly namespace: string;
+  readonly detached: boolean;
   readonly args: Encoded;
   /** As in pushTask: values of top-level refs among the constructor's arguments. */
   readonly values: readonly Outcome[] | null;
@@ -213,9 +215,36 @@ export interface ActorWorkerDied {
   readonly error: EngineError;
 }
 
-/** GCS → raylet. Key: (actorId, incarnation). */
+/** GCS → raylet. Key: (actorId, incarnation). `graceful`: not while others count on its thread. */
 export interface StopActorWorker {
   readonly type: "stopActorWorker";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+  readonly graceful: boolean;
+}
+
+/**
+ * owner → GCS: nobody has a handle to the actor any more. Also from one that its owner has told so.
+ * Key: actorId.
+ */
+export interface ActorOutOfScope {
+  readonly type: "actorOutOfScope";
+  readonly from: Address;
+  readonly actorId: ActorId;
+}
+
+/** raylet → worker: your actor is done; say when nobody counts on this process. Key: actorId. */
+export interface DrainActor {
+  readonly type: "drainActor";
+  readonly from: Address;
+  readonly actorId: ActorId;
+  readonly incarnation: number;
+}
+
+/** worker → raylet: nobody does. Key: (actorId, incarnation). */
+export interface ActorDrained {
+  readonly type: "actorDrained";
   readonly from: Address;
   readonly actorId: ActorId;
   readonly incarnation: number;
@@ -254,6 +283,7 @@ export interface ActorByName {
   readonly requestId: number;
   readonly actorId: ActorId | null;
   readonly className: string;
+  readonly detached: boolean;
 }
 
 export type GcsMessage =
@@ -275,6 +305,9 @@ export type GcsMessage =
   | ActorCreated
   | ActorWorkerDied
   | StopActorWorker
+  | ActorOutOfScope
+  | DrainActor
+  | ActorDrained
   | KillActor
   | ActorKilled
   | GetActorByName

@@ -2,7 +2,7 @@
  * User values as the engine sees them: opaque. A primitive is itself; everything else is encoded
  * bytes inside a frame (inline), bytes in the node's arena (stored), or an error.
  */
-import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 
@@ -20,10 +20,16 @@ export interface RefSpecial {
   readonly topLevel: boolean;
 }
 
+/** A handle: a ref to the actor's own object, which has no value and is owned by its maker. */
 export interface ActorSpecial {
   readonly type: "actor";
-  readonly actorId: ActorId;
+  readonly owner: WorkerId;
+  readonly serial: number;
+  /** `actorIndex`: not on the wire. */
+  readonly index: number;
   readonly className: string;
+  /** Nobody counts its handles. */
+  readonly isDetached: boolean;
 }
 
 export interface FunctionSpecial {

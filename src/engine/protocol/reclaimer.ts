@@ -5,8 +5,11 @@
  */
 
 export interface Reclaimer {
-  /** Calls back once after `target` was collected. `collected` must not refer to `target`. */
-  watch(target: object, collected: () => void): void;
+  /**
+   * Calls back once after `target` was collected. `collected` must not refer to `target`. `isDear`:
+   * small, but what it keeps is not, a hint to collect before long.
+   */
+  watch(target: object, collected: () => void, isDear?: boolean): void;
   /** How many bytes of the store a watched target keeps: a hint of when collecting is worth it. */
   weigh?(target: object, bytes: number): void;
   unwatch(target: object): void;

@@ -1,9 +1,11 @@
 /**
- * Life of an actor's instance on this node: waiting → constructing → alive → stopping → gone.
+ * Life of an actor's instance on this node: waiting → constructing → alive (→ draining) → stopping
+ * → gone. It drains when nobody has a handle to it: its thread may own what others still hold.
  *
  * State:  one record an actor; for those that are gone, the last answer to the GCS.
- * In/out: createActor, actorConstructed, stopActorWorker, the end of a worker → constructActor,
- *         actorPending, actorCreated, actorWorkerDied, StopWorker. Key: (actorId, incarnation).
+ * In/out: createActor, actorConstructed, stopActorWorker, actorDrained, the end of a worker →
+ *         constructActor, drainActor, actorPending, actorCreated, actorWorkerDied, StopWorker. Key:
+ *         (actorId, incarnation).
  * Bounds: waiting ones by Placement, running ones by `actorWorkersMax`, `endedMax` remembered
  *         answers.
  * Errors: a failed constructor ends its thread, which may be left in any state. Resources come
@@ -19,6 +21,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import type {
   ActorConstructed,
   ActorCreated,
+  ActorDrained,
   ActorSpec,
   ActorWorkerDied,
   CreateActor,
@@ -40,7 +43,7 @@ class LocalActor extends Claim {
   /** Dropped once the constructor has it. */
   spec: ActorSpec | null;
   readonly runningResources: ResourceRequest;
-  state: "waiting" | "constructing" | "alive" | "stopping" = "waiting";
+  state: "waiting" | "constructing" | "alive" | "draining" | "stopping" = "waiting";
   readonly #actors: LocalActors;
 
   constructor(actors: LocalActors, { from, incarnation, spec }: CreateActor) {
@@ -137,8 +140,8 @@ export class LocalActors {
     const actor = this.#find(message);
     if (actor === undefined) return;
     const text = `${actor.what} was stopped`;
-    const { actorId, incarnation } = message;
-    if (actor.state !== "stopping") {
+    const { actorId, incarnation, graceful } = message;
+    if (!isOver(actor.state)) {
       this.#remember({
         type: "actorWorkerDied",
         from: this.#self,
@@ -150,9 +153,22 @@ export class LocalActors {
     if (actor.state === "waiting") {
       this.#placement.withdraw(actor);
       this.#actors.delete(actorId);
-    } else {
+    } else if (!graceful) {
+      this.#stop(actor, out);
+    } else if (actor.state === "alive") {
+      assert(actor.worker !== null, "an actor without a thread");
+      actor.state = "draining";
+      const from = this.#self;
+      out.send(actor.worker.id, { type: "drainActor", from, actorId, incarnation });
+    } else if (actor.state === "constructing") {
       this.#stop(actor, out);
     }
+  }
+
+  onActorDrained(message: ActorDrained, out: RayletOut): void {
+    const actor = this.#find(message);
+    if (actor?.state !== "draining" || actor.worker?.id !== message.from) return;
+    this.#stop(actor, out);
   }
 
   refuse(actor: LocalActor, text: string, out: RayletOut): void {
@@ -169,7 +185,7 @@ export class LocalActors {
       const { state, actorId, incarnation } = actor;
       this.#placement.end(actor);
       this.#actors.delete(actorId);
-      if (state === "stopping") return;
+      if (isOver(state)) return;
       const answer: ActorWorkerDied = {
         type: "actorWorkerDied",
         from: this.#self,
@@ -223,7 +239,7 @@ export class LocalActors {
     const { actorId, state, reason } = actor;
     const ended = this.#ended.get(actorId);
     if (state === "alive") this.#sendCreated(actor, out);
-    else if (state === "stopping" && ended !== undefined) out.send(actor.gcs, ended);
+    else if (isOver(state) && ended !== undefined) out.send(actor.gcs, ended);
     else if (reason !== null) this.sendPending(actor, reason, out);
   }
 
@@ -262,6 +278,11 @@ export class LocalActors {
       break;
     }
   }
+}
+
+/** The GCS has given it up. */
+function isOver(state: LocalActor["state"]): boolean {
+  return state === "draining" || state === "stopping";
 }
 
 /** What an actor takes to be placed: the greater of each. */

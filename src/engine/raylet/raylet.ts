@@ -17,6 +17,7 @@ import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type {
   ActorConstructed,
+  ActorDrained,
   CreateActor,
   HeartbeatAck,
   NodeDied,
@@ -63,6 +64,7 @@ export type RayletMessage =
   | CreateActor
   | StopActorWorker
   | ActorConstructed
+  | ActorDrained
   | AllocateArena
   | FreeArena
   | ObjectManagerMessage
@@ -224,6 +226,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#actors.onStopActorWorker(event, out);
       case "actorConstructed":
         return this.#actors.onActorConstructed(event, out);
+      case "actorDrained":
+        return this.#actors.onActorDrained(event, out);
       case "allocateArena":
         return this.#objects.store.onAllocateArena(event, out);
       case "freeArena":

@@ -12,7 +12,7 @@ import type {
   TaskTemplate,
 } from "#engine/common/task-spec.ts";
 import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
-import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-submitter.ts";
+import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-client.ts";
 import type {
   CoreWorkerEvent,
   CoreWorkerInstruction,
@@ -73,6 +73,13 @@ export interface CancelReach {
 export interface FoundActor {
   readonly actorId: ActorId | null;
   readonly className: string;
+  readonly detached: boolean;
+}
+
+export interface CreatedActor {
+  readonly actor: ActorClient;
+  /** Whose count is raised for the first handle; null if nobody counts its handles. */
+  readonly entry: ObjectEntry | null;
 }
 
 /** The pages of a list that have come. */
@@ -200,10 +207,10 @@ export class CoreWorkerClient {
     shape: CallShape,
     call: Omit<NewCall, "parent">,
     options: { registration: Omit<ActorRegistration, "actorId">; spec: CreationSpec },
-  ): ActorClient {
+  ): CreatedActor {
     const serial = this.core.serials.take();
     const actorId = actorIdOf(this.workerId, serial);
-    const { className } = options.registration;
+    const { className, detached: isDetached } = options.registration;
     const task = new TaskRecord({
       owner: this.workerId,
       serial,
@@ -213,10 +220,13 @@ export class CoreWorkerClient {
     });
     const registration = { actorId, ...options.registration };
     const creation = { task, spec: options.spec };
-    const actor = new ActorClient({ actorId, className, registration, creation });
+    const fields = { actorId, className, isDetached, registration, creation };
+    const actor = new ActorClient(fields);
     task.actor = actor;
+    const entry = this.core.handles.open(actor);
+    if (entry !== null) entry.localRefs = 1;
     this.dispatch({ type: "createActorCall", actor });
-    return actor;
+    return { actor, entry };
   }
 
   /** Its actors end with the runtime: nobody is left to kill. */
@@ -268,7 +278,7 @@ export class CoreWorkerClient {
     return timeoutMs === undefined ? Infinity : this.host.nowMs + timeoutMs;
   }
 
-  /** The Reclaimer: JS refs and views that are gone. Batched, for nothing waits for it. */
+  /** The Reclaimer: JS refs, handles and views that are gone. Batched, for nothing waits for it. */
   dropRef(entry: ObjectEntry): void {
     this.#droppedRefs.push(entry);
     this.#reclaimSoon();
@@ -398,8 +408,9 @@ export class CoreWorkerClient {
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
-        const { actorId, className } = instruction;
-        return this.#answer(this.#found, instruction.requestId)?.resolve({ actorId, className });
+        const { actorId, className, detached } = instruction;
+        const found = { actorId, className, detached };
+        return this.#answer(this.#found, instruction.requestId)?.resolve(found);
       }
     }
   }

@@ -3,7 +3,7 @@
  * moment, seen from outside.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { ActorClient } from "#engine/core-worker/actor-submitter.ts";
+import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";

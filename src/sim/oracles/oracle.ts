@@ -39,6 +39,8 @@ export interface Fates {
   isGone(workerId: WorkerId): boolean;
   /** What it runs is for nobody: the GCS has taken its node for dead, or the actor it hosts. */
   isDoomed(process: WatchedProcess): boolean;
+  /** The GCS has ended it because nobody had a handle to it. */
+  isOutOfScope(actorId: ActorId): boolean;
   /** Taken for dead by the GCS. */
   hasBuried(nodeId: NodeId): boolean;
 }

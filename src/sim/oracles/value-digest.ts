@@ -62,9 +62,8 @@ function hex(word: number): string {
 function nameOf(special: Special): string {
   switch (special.type) {
     case "ref":
-      return `${special.owner}.${special.serial}.${special.index}`;
     case "actor":
-      return special.actorId;
+      return `${special.owner}.${special.serial}.${special.index}`;
     case "function":
       return `${special.descriptor.moduleUrl}#${special.descriptor.displayName}`;
   }

@@ -29,6 +29,7 @@ export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
   return fc.record({
     actorCount: fc.nat(actorsMax),
     killsActors: fc.boolean(),
+    dropsActors: fc.boolean(),
     body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels }),
   });
 }
@@ -99,6 +100,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
         nested: places,
         keep: fc.boolean(),
         ms: fc.oneof(fc.constant(0), ms),
+        friend: fc.option(actor, { nil: null, freq: 2 }),
       }),
     },
     {
@@ -112,7 +114,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
         awaited: places,
       }),
     },
-    { weight: 1, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
+    { weight: 2, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
     ...(cancels ? [{ weight: 2, arbitrary: cancelStep }] : []),
   ];
   if (depth === 0) return fc.oneof(...small);
@@ -158,9 +160,10 @@ function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       sleepMs: fc.nat(4),
       drops: fc.boolean(),
       recalls: fc.boolean(),
+      friend: fc.option(actor, { nil: null, freq: 2 }),
       returns: places,
     })
-    .map(({ puts, keep, callMs, sleepMs, drops, recalls, returns, ...rest }): Step => {
+    .map(({ puts, keep, callMs, sleepMs, drops, recalls, friend, returns, ...rest }): Step => {
       const made: Body = {
         steps: puts.map(({ n, bytes: size }) => ({ op: "put", n, nested: [], bytes: size })),
         result: { type: "value", n: 0, returns: puts.map((_, i) => i), bytes: 0, firstGood: 0 },
@@ -169,7 +172,7 @@ function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       const task = { op: "task", direct: [], nested: [], cpus: 1, returns: 1, ...retry } as const;
       // Behind the ref of the task come those that were inside of its value.
       const given = puts.map((_, i) => i + 1);
-      const call = { op: "call", actor: rest.actor, direct: [], keep, ms: callMs } as const;
+      const call = { op: "call", actor: rest.actor, direct: [], keep, ms: callMs, friend } as const;
       const steps: Step[] = [
         { ...task, body: made },
         { op: "get", of: [0], timeoutMs: null },

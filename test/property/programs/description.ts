@@ -53,6 +53,8 @@ export type Step =
       readonly nested: readonly number[];
       readonly keep: boolean;
       readonly ms: number;
+      /** An actor whose handle is given, too: it is kept, and called by a recall. */
+      readonly friend?: number | null;
     }
   /** A call that looks into what an earlier call of this body left with the actor. */
   | { readonly op: "recall"; readonly actor: number; readonly call: number }
@@ -91,6 +93,8 @@ export interface Program {
   readonly actorCount: number;
   /** The actors end before the program does, not with it. */
   readonly killsActors: boolean;
+  /** The driver gives up its handles behind its last step, and every body those that it got. */
+  readonly dropsActors?: boolean;
   readonly body: Body;
 }
 
@@ -119,6 +123,9 @@ export function cancelsByForce({ steps }: Body): boolean {
 
 /** Thrown by a recall of a call that never ran, for want of an argument. */
 export const notKept = "not kept";
+
+/** What an actor answers when another, which has kept its handle, has it called. */
+export const pingNumber = 3;
 
 /** Thrown by an attempt before the first good one. */
 export const tooEarly = "too early";

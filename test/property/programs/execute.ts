@@ -1,4 +1,5 @@
 /** Executes a program's description through the public API, wherever a runtime runs. */
+import { handleInternals } from "#api/actor-handle.ts";
 import { kill } from "#api/actors.ts";
 import { cancel } from "#api/cancel.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
@@ -7,10 +8,12 @@ import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
 import { requireClient } from "#api/runtime.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
+import { Prng } from "#engine/common/prng.ts";
 import { SimReclaimer } from "#sim/reclaimer.ts";
 import {
   type Body,
   notKept,
+  pingNumber,
   type Outcome,
   type Program,
   type Step,
@@ -44,21 +47,30 @@ interface CallHead {
   readonly nested: readonly Ref[];
   readonly keep: boolean;
   readonly ms: number;
+  readonly friends: readonly Handle[];
+}
+
+interface Kept {
+  readonly refs: readonly Ref[];
+  readonly friends: readonly Handle[];
 }
 
 /** Clocks of a simulation drift, and timers of this thread are a little early. */
 const earlyMax = { ms: 1.1, part: 0.003 };
 
+const nothing: Kept = { refs: [], friends: [] };
+
 class Keeper {
   readonly #lastSeqs = new Map<string, number>();
-  readonly #kept = new Map<string, readonly Ref[]>();
+  readonly #kept = new Map<string, Kept>();
 
   async call(head: CallHead, ...direct: Value[]): Promise<number> {
-    const { caller, seq, nested, keep, ms } = head;
+    const { caller, seq, nested, keep, ms, friends } = head;
     if (seq <= (this.#lastSeqs.get(caller) ?? -1)) throw new Error(`call ${seq} came too late`);
     this.#lastSeqs.set(caller, seq);
-    this.#kept.set(`${caller}/${seq}`, keep ? nested : []);
+    this.#kept.set(`${caller}/${seq}`, keep ? { refs: nested, friends } : nothing);
     if (!keep) dispose(nested);
+    if (!keep) letGoOf(friends);
     for (const value of direct) {
       dispose(refsIn(value));
       letGo(value);
@@ -68,11 +80,31 @@ class Keeper {
   }
 
   async recall(caller: string, seq: number): Promise<Value> {
-    const refs = this.#kept.get(`${caller}/${seq}`);
-    if (refs === undefined) throw new Error(notKept);
-    return valueOf(refs.length, refs, 0);
+    const kept = this.#kept.get(`${caller}/${seq}`);
+    if (kept === undefined) throw new Error(notKept);
+    const { refs, friends } = kept;
+    const self = getRuntimeContext().currentActor<Keeper>();
+    const pings = friends.map((friend) => pingAll.remote([friend, self]) as Ref);
+    // Somebody may hold it when nobody has a handle to this actor any more.
+    const own = [put(refs.length) as Ref, ...pings];
+    // Once the result is encoded it names them itself.
+    setTimeout(() => dispose(own), 1);
+    return valueOf(refs.length, [...refs, ...own], 0);
+  }
+
+  ping(): number {
+    return pingNumber;
   }
 }
+
+/** Of two actors, in a task that goes on when the call has ended that gave it their handles. */
+const pingAll = remote({ numCpus: 0 }, async (actors: readonly Handle[]): Promise<number> => {
+  const pings = actors.map((actor) => actor.ping.remote());
+  letGoOf(actors);
+  const [n = 0] = await get(pings);
+  dispose(pings);
+  return n;
+});
 
 const KeeperActor = remote(Keeper);
 const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
@@ -133,9 +165,11 @@ export async function execute(program: Program): Promise<Outcome[]> {
   const { body } = program;
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
   const refs = await running.toLastStep();
+  if (program.dropsActors === true) letGoOf(actors);
   const outcomes = await Promise.all(refs.map(outcomeOf));
   dispose(refs);
-  if (program.killsActors) for (const actor of actors) await kill(actor);
+  if (program.dropsActors !== true && program.killsActors)
+    for (const actor of actors) await kill(actor);
   return outcomes;
 }
 
@@ -186,6 +220,7 @@ class Running {
       dispose(this.#refs().filter((ref) => !returned.includes(ref)));
       // Once the result is encoded it names them itself.
       if (returned.length > 0) setTimeout(() => dispose(returned), 1);
+      letGoOf(this.#head.actors);
     }
   }
 
@@ -258,7 +293,9 @@ class Running {
     const seq = this.#calls.length;
     this.#calls.push({ actor: step.actor % actors.length, seq });
     const { keep, ms } = step;
-    this.#add(handle.call.remote({ caller, seq, nested, keep, ms }, ...direct) as Ref);
+    const friend = pick(actors, step.friend ?? 0);
+    const friends = friend === undefined || (step.friend ?? null) === null ? [] : [friend];
+    this.#add(handle.call.remote({ caller, seq, nested, keep, ms, friends }, ...direct) as Ref);
   }
 
   #recall(actor: number, at: number): void {
@@ -389,6 +426,17 @@ function letGo(value: Value): void {
   if (typeof value === "number") return;
   const reclaimer = requireClient("get")?.client.reclaimer;
   if (reclaimer instanceof SimReclaimer) reclaimer.drop(value.pad.buffer);
+}
+
+/** Nobody here calls them any more: a simulated collector takes them now. */
+function letGoOf(handles: readonly Handle[]): void {
+  const reclaimer = requireClient("get")?.client.reclaimer;
+  if (!(reclaimer instanceof SimReclaimer)) return;
+  for (const handle of handles) {
+    const inside = handleInternals(handle);
+    if (inside !== undefined) reclaimer.drop(inside);
+  }
+  reclaimer.collect("oldest", new Prng(0));
 }
 
 function dispose(refs: readonly Ref[]): void {

@@ -5,6 +5,7 @@
 import {
   type Body,
   notKept,
+  pingNumber,
   type Outcome,
   type Program,
   type Step,
@@ -73,6 +74,7 @@ interface Call {
   readonly actor: number;
   /** Null: it did not run. */
   readonly kept: readonly Cell[] | null;
+  readonly hasFriend: boolean;
   readonly origin: Origin;
 }
 
@@ -122,7 +124,9 @@ function runStep(step: Step, body: BodyState): void {
       const failed = errorsOf(direct);
       const kept = step.keep ? nested : [];
       const origin = originOf(direct);
-      calls.push({ actor: step.actor % actorCount, kept: failed === null ? kept : null, origin });
+      const hasFriend = step.keep && (step.friend ?? null) !== null;
+      const actor = step.actor % actorCount;
+      calls.push({ actor, kept: failed === null ? kept : null, hasFriend, origin });
       const ns = (direct as ValueCell[]).map(({ n }) => n);
       const outcome = failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 };
       add({ ...outcome, origin });
@@ -132,11 +136,15 @@ function runStep(step: Step, body: BodyState): void {
       const ofActor = calls.filter(({ actor }) => actor === step.actor % actorCount);
       const call = pick(ofActor, step.call);
       if (call === undefined) return;
-      const { kept } = call;
+      const { kept, hasFriend } = call;
       const origin = { isCancelled: false, needs: [call.origin] };
-      const outcome =
-        kept === null ? { errors: [notKept] } : { n: kept.length, refs: kept, bytes: 0 };
-      add({ ...outcome, origin });
+      if (kept === null) {
+        add({ errors: [notKept], origin });
+        return;
+      }
+      const pinged = hasFriend ? [{ n: pingNumber, refs: [], bytes: 0, origin }] : [];
+      const own = { n: kept.length, refs: [], bytes: 0 };
+      add({ n: kept.length, refs: [...kept, own, ...pinged], bytes: 0, origin });
       return;
     }
     case "get":

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 4;
+export const wireVersion = 5;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -72,6 +72,9 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   heartbeatAck: 51,
   resourceView: 52,
   nodeDied: 53,
+  actorOutOfScope: 54,
+  drainActor: 55,
+  actorDrained: 56,
   probeObject: 64,
   probeTask: 65,
   listState: 66,

@@ -88,6 +88,7 @@ const spec = record<ActorSpec>({
   descriptor: descriptorField,
   actorName: text,
   namespace: text,
+  detached: bool,
   args: encodedField,
   values: nullable(list(outcomeField)),
   placementResources: resourcesField,
@@ -120,6 +121,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
   actorRegistered: messageOf("actorRegistered", {
     requested: actorId,
     actorId,
+    detached: bool,
     error: nullableError,
   }),
   startActor: messageOf("startActor", { spec }),
@@ -159,7 +161,14 @@ const gcsMessages: MessageFields<GcsMessage> = {
     failure: nullableFailure,
   }),
   actorWorkerDied: messageOf("actorWorkerDied", { actorId, incarnation: anyNumber, error }),
-  stopActorWorker: messageOf("stopActorWorker", { actorId, incarnation: anyNumber }),
+  stopActorWorker: messageOf("stopActorWorker", {
+    actorId,
+    incarnation: anyNumber,
+    graceful: bool,
+  }),
+  actorOutOfScope: messageOf("actorOutOfScope", { actorId }),
+  drainActor: messageOf("drainActor", { actorId, incarnation: anyNumber }),
+  actorDrained: messageOf("actorDrained", { actorId, incarnation: anyNumber }),
   killActor: messageOf("killActor", { requestId: anyNumber, actorId, reason: text }),
   actorKilled: messageOf("actorKilled", { requestId: anyNumber }),
   getActorByName: messageOf("getActorByName", {
@@ -171,6 +180,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
     requestId: anyNumber,
     actorId: nullableId<ActorId>(),
     className: text,
+    detached: bool,
   }),
 };
 

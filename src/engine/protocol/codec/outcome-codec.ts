@@ -3,7 +3,7 @@
  * frame and, when read, stay there: an InlineValue points into the memory of the frame.
  */
 import { assert, unreachable } from "#engine/common/assert.ts";
-import type { ActorId, WorkerId } from "#engine/common/ids.ts";
+import { actorIndex, type WorkerId } from "#engine/common/ids.ts";
 import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
 import {
   FailedValue,
@@ -35,6 +35,7 @@ const specialRef = 0;
 const specialTopLevelRef = 1;
 const specialActor = 2;
 const specialFunction = 3;
+const specialDetachedActor = 4;
 
 const storedBytes = 16 + varintBytesMax;
 
@@ -205,7 +206,7 @@ function specialBytesMax(special: Special): number {
     case "ref":
       return 1 + idBytesMax(special.owner) + 8;
     case "actor":
-      return 1 + idBytesMax(special.actorId) + stringBytesMax(special.className);
+      return 1 + idBytesMax(special.owner) + 6 + stringBytesMax(special.className);
     case "function":
       return 1 + descriptorField.bytesMax(special.descriptor) + inlineBytesMax(special.options);
     default:
@@ -227,8 +228,9 @@ function writeSpecial(writer: FrameWriter, special: Special): void {
       writer.u16(special.index);
       break;
     case "actor":
-      writer.u8(specialActor);
-      writer.id(special.actorId);
+      writer.u8(special.isDetached ? specialDetachedActor : specialActor);
+      writer.idOrSender(special.owner);
+      writer.u48(special.serial);
       writer.string(special.className);
       break;
     case "function":
@@ -262,9 +264,13 @@ function readSpecial(reader: FrameReader): Special {
       const index = reader.u16();
       return { type: "ref", owner, serial, index, topLevel: mark === specialTopLevelRef };
     }
-    case specialActor: {
-      const actorId = reader.id() as ActorId;
-      return { type: "actor", actorId, className: reader.string() };
+    case specialActor:
+    case specialDetachedActor: {
+      const owner = reader.idOrSender() as WorkerId;
+      const serial = reader.u48();
+      const isDetached = mark === specialDetachedActor;
+      const className = reader.string();
+      return { type: "actor", owner, serial, index: actorIndex, className, isDetached };
     }
     case specialFunction: {
       const descriptor = descriptorField.read(reader);
