@@ -28,6 +28,7 @@ import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { UserTimers } from "./user-timers.ts";
+import { ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { turn } from "./turns.ts";
 import { WaitFor } from "./wait-for.ts";
@@ -118,7 +119,9 @@ class Run {
     const restore = installVirtualGlobals(() => this.#virtualProcess());
     this.#io.start();
     const unhandled: unknown[] = [];
-    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    const onUnhandled = (reason: unknown): void => {
+      if (!(reason instanceof ProcessExited)) unhandled.push(reason);
+    };
     process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
@@ -306,10 +309,16 @@ class Run {
     return owner === undefined ? null : this.#timersOf(owner);
   }
 
+  #exit({ client }: SimProcess, code: number): void {
+    const { workerId } = client;
+    if (workerId === this.#cluster.driver.client.workerId) this.#cluster.endDriver();
+    else this.#cluster.endWorker(workerId, { type: "exited", code });
+  }
+
   #timersOf(process: SimProcess): UserTimers {
     let timers = this.#timers.get(process);
     if (timers === undefined) {
-      timers = new UserTimers(this.#world, process.life);
+      timers = new UserTimers(this.#world, process.life, (code) => this.#exit(process, code));
       this.#timers.set(process, timers);
     }
     return timers;

@@ -1,6 +1,7 @@
-/** Timers, clocks and randomness of one simulated process, as its user code meets them. */
+/** Timers, clocks, randomness and exit of one simulated process, as its user code meets them. */
 import type { Prng } from "#engine/common/prng.ts";
 import type { NodeClock } from "./node-clock.ts";
+import { ProcessExited } from "./virtual/exit.ts";
 import type { VirtualProcess } from "./virtual-globals.ts";
 import type { Life, World } from "./world.ts";
 
@@ -10,11 +11,13 @@ export class UserTimers implements VirtualProcess {
   readonly #life: Life;
   readonly #clock: NodeClock;
   readonly #pending = new Set<number>();
+  readonly #exit: (code: number) => void;
   #nextId = 1;
 
-  constructor(world: World, life: Life) {
+  constructor(world: World, life: Life, exit: (code: number) => void) {
     this.#world = world;
     this.#life = life;
+    this.#exit = exit;
     this.#clock = world.clocks[life.node] as NodeClock;
     this.random = world.random.split(`user ${life.name}`);
   }
@@ -38,7 +41,11 @@ export class UserTimers implements VirtualProcess {
       isUpkeep: hasRef === undefined ? false : () => !hasRef(),
       run: () => {
         this.#pending.delete(id);
-        callback();
+        try {
+          callback();
+        } catch (error) {
+          if (!(error instanceof ProcessExited)) throw error;
+        }
       },
     });
     return id;
@@ -46,6 +53,10 @@ export class UserTimers implements VirtualProcess {
 
   clearTimer(id: number): void {
     this.#pending.delete(id);
+  }
+
+  exit(code: number): void {
+    this.#exit(code);
   }
 
   /** A timer is early by no clock: that of its machine may be slow. */

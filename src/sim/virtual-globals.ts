@@ -1,6 +1,6 @@
 /**
- * Date, Math.random, timers, performance and crypto as user code sees them inside a run: the
- * world's.
+ * Date, Math.random, timers, performance, crypto and process.exit as user code sees them inside a
+ * run: the world's.
  *
  * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked
  * is told by the context of the caller.
@@ -13,6 +13,7 @@ import { promisify } from "node:util";
 import type { Prng } from "#engine/common/prng.ts";
 import { replaceClocks } from "./virtual/clocks.ts";
 import { virtualDate } from "./virtual/date.ts";
+import { replaceExit } from "./virtual/exit.ts";
 import { replaceRandom, virtualCrypto } from "./virtual/random.ts";
 import { Replacements } from "./virtual/replacements.ts";
 import { type TimerPromises, virtualTimerPromises } from "./virtual/timer-promises.ts";
@@ -28,6 +29,8 @@ export interface VirtualProcess {
   /** With nothing but timers left that hold no reference, a world is at rest. */
   setTimer(delayMs: number, callback: () => void, hasRef?: () => boolean): number;
   clearTimer(id: number): void;
+  /** It ends, as if by a call of process.exit. */
+  exit(code: number): void;
 }
 
 /** Null for code that is not part of the run. */
@@ -52,6 +55,7 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
   replacements.value(globalThis, "Date", virtualDate(find));
   replaceClocks(find, replacements);
   replaceRandom(find, replacements);
+  replaceExit(find, replacements);
   return () => {
     replacements.putBack();
     finder = null;
