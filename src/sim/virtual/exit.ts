@@ -2,7 +2,7 @@
  * `process.exit` of a simulated process: it ends there and then. What leaves the code that called
  * it is thrown to nobody: whoever catches it does so in a process that is no more.
  */
-import type { FindProcess } from "../virtual-globals.ts";
+import type { FindProcess } from "#sim/virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 export class ProcessExited extends Error {
