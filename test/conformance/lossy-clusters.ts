@@ -20,7 +20,7 @@ export const there = { resources: { there: 0.1 } };
 export const beyond = { resources: { beyond: 0.1 } };
 
 export const size = 4_000;
-const seedCount = 8;
+const seedCount = 4;
 /** What is returned lies in a store, and not inside of messages. */
 export const stored = { systemConfig: { inlineBytesMax: 64 } };
 
