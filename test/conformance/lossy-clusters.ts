@@ -24,7 +24,7 @@ const seedCount = 4;
 /** What is returned lies in a store, and not inside of messages. */
 export const stored = { systemConfig: { inlineBytesMax: 64 } };
 
-/** From every seed; whatever the program expects holds in each, and no oracle has anything to say. */
+/** From every seed; what the program expects holds in each, and no oracle objects. */
 export async function inClusters(
   program: (sim: Simulation) => Promise<void>,
   options: Partial<SimOptions> = {},

@@ -13,7 +13,7 @@ import { projectRoot } from "../tidy/source-files.ts";
 const sources = join(projectRoot, "test/fixtures/programs");
 const modules = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
 /** Where a worker is a thread of its own, and only there, it can end alone. */
-const threadsOnly = ["crashes", "lost-workers", "cancel-force"];
+export const threadsOnly = ["crashes", "lost-workers", "cancel-force"];
 /** Where the oracles watch. */
 export const localOnly = ["immutability"];
 /** A simulated program has its runtime already, and is driver and worker in one module. */

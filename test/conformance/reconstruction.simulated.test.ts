@@ -3,7 +3,11 @@
  * Ray kills a node of a small cluster and adds another with the same resources; so do these.
  */
 import { describe, expect, test } from "vitest";
-import { GetTimeoutError, OwnerDiedError } from "#api/errors.ts";
+import {
+  GetTimeoutError,
+  type ObjectReconstructionFailedError,
+  OwnerDiedError,
+} from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { list } from "#api/state.ts";
@@ -24,6 +28,10 @@ import {
 } from "./lossy-clusters.ts";
 
 const sum = remote(there, sumOf);
+
+function nameOf(error: unknown): string {
+  return (error as ObjectReconstructionFailedError).reason;
+}
 
 describe("a value whose node has died", () => {
   test("test_basic_reconstruction: is made anew once with one retry, then no more", async () => {
@@ -109,7 +117,7 @@ describe("a value whose node has died", () => {
     });
   });
 
-  test("test_basic_reconstruction_actor_lineage_disabled: of an actor is lost with it", async () => {
+  test("test_basic_reconstruction_actor_lineage_disabled: of an actor goes with it", async () => {
     await inClusters(async (sim) => {
       const Maker = remote(
         there,
@@ -205,7 +213,7 @@ describe("another copy", () => {
     }
   });
 
-  test("test_reconstruction_cached_dependency: of an argument is used to make it anew", async () => {
+  test("test_reconstruction_cached_dependency: of an argument is used for it", async () => {
     await inClusters(async (sim) => {
       const runs = { make: 0, double: 0 };
       const make = remote(there, () => bytesOf((runs.make += 1)));
@@ -295,8 +303,8 @@ describe("what a lost value was made of", () => {
       });
       const inner = makeInner.remote();
       const outer = makeOuter.remote({ inner });
+      await areMade(inner, outer);
       drop(inner);
-      await areMade(outer);
       replace(sim, 1);
       const value = await get(outer);
       expect(sumOf(value.bytes)).toBe(20 * size);
@@ -318,12 +326,13 @@ describe("lineage", () => {
       const refs = Array.from({ length: 60 }, (_, n) => make.remote(n));
       await areMade(...refs);
       replace(sim, 1);
-      expect(await reasonOf(refs[0] as ObjectRef<unknown>)).toBe("LINEAGE_EVICTED");
-      expect(await get(sum.remote(refs[59] as ObjectRef<Uint8Array>))).toBe(59 * size);
-      const outcomes = await Promise.all(refs.map((ref) => get(ref).catch(() => null)));
-      const madeAnew = outcomes.filter((outcome) => outcome !== null).length;
-      expect(madeAnew).toBeGreaterThan(0);
-      expect(runs).toBe(60 + madeAnew);
+      const outcomes = await Promise.all(
+        refs.map((ref, n) => get(ref).then((bytes) => sumOf(bytes) === n * size, nameOf)),
+      );
+      const madeAnew = outcomes.filter((outcome) => outcome === true).length;
+      const evicted = outcomes.filter((outcome) => outcome === "LINEAGE_EVICTED").length;
+      expect(Math.min(madeAnew, evicted)).toBeGreaterThan(0);
+      expect([madeAnew + evicted, runs]).toEqual([60, 60 + madeAnew]);
     };
     await inClusters(program, { init });
   });

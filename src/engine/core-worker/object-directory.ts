@@ -171,7 +171,10 @@ export class ObjectDirectory {
       assert(entry.outcome instanceof StoredValue, "what has locations is stored");
       assert(!secondaries.includes(primary), "a node has one copy of an object");
       assert(new Set(secondaries).size === secondaries.length, "a location is listed once");
-      assert(secondaries.every((node) => arrivals.has(node)), "a secondary came at a time");
+      assert(
+        secondaries.every((node) => arrivals.has(node)),
+        "a secondary came at a time",
+      );
       assert(arrivals.size <= secondaries.length + 1, "a node is remembered for its copy only");
       assert(waiting.length === 0 || registration === "asked", "a raylet waits for nothing");
     }
