@@ -26,8 +26,8 @@ export const simulated = [
   // There a worker can end alone, too.
   "lost-workers",
 ];
-/** One of one node, one of three: more seeds are for who looks for something. */
-const clustersSimulated = 2;
+/** One of one node, one of three, one far from its driver. More are for who looks for something. */
+const clustersSimulated = 3;
 const timeoutMs = 60_000;
 const allTimeoutMs = 180_000;
 /** Some of a process's time is waiting. */
