@@ -19,6 +19,7 @@ import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
 import { digestIn } from "./oracles/value-digest.ts";
+import { ProcessExited } from "./virtual/exit.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
 import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
@@ -247,10 +248,15 @@ export class SimNode {
     onWorker(worker);
     const resolve: ResolveRemote = (descriptor) =>
       findRemote(descriptor) ?? Promise.reject(notRegisteredError(descriptor));
+    // A task may have ended its process in this very step.
+    const whileAlive = (look: () => void): void => void (worker.life.isAlive && look());
     const watch: UserCodeWatch = {
-      onStarted: (task) => oracles.onStarted(task, worker, digest),
-      onEnded: (task, outcomes) => oracles.onEnded(task, outcomes, digest),
-      onThrown: (subject) => oracles.onThrown(subject),
+      onStarted: (task) => {
+        if (!worker.life.isAlive) throw new ProcessExited("its process has ended");
+        oracles.onStarted(task, worker, digest);
+      },
+      onEnded: (task, outcomes) => whileAlive(() => oracles.onEnded(task, outcomes, digest)),
+      onThrown: (subject) => whileAlive(() => oracles.onThrown(subject)),
       onConstructing: (actor) => oracles.onConstructing(actor, worker, digest),
     };
     addExecutor(worker, resolve, (userCode) => new WatchedUserCode(userCode, watch));

@@ -30,6 +30,7 @@ import { Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
 import { UserTimers } from "./user-timers.ts";
+import { ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { turn } from "./turns.ts";
@@ -142,7 +143,9 @@ class Run {
     const restore = installVirtualGlobals(() => this.#virtualProcess());
     this.#io.start();
     const unhandled: unknown[] = [];
-    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    const onUnhandled = (reason: unknown): void => {
+      if (!(reason instanceof ProcessExited)) unhandled.push(reason);
+    };
     process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
@@ -307,13 +310,20 @@ class Run {
     return owner === undefined ? null : this.#timersOf(owner);
   }
 
+  #exit({ client }: SimProcess, code: number): void {
+    const { workerId } = client;
+    if (workerId === this.#cluster.driver.client.workerId) this.#cluster.endDriver();
+    else this.#cluster.endWorker(workerId, { type: "exited", code });
+  }
+
   #timersOf(process: SimProcess): UserTimers {
     let timers = this.#timers.get(process);
     if (timers === undefined) {
       const onThrown = (error: unknown, context: UserContext): void =>
         this.#onTimerThrown(error, context);
+      const exit = (code: number): void => this.#exit(process, code);
       const run = { world: this.#world, aftermath: this.#aftermath, onThrown };
-      timers = new UserTimers(run, process.life);
+      timers = new UserTimers(run, process.life, exit);
       this.#timers.set(process, timers);
     }
     return timers;

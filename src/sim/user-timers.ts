@@ -1,9 +1,10 @@
-/** Timers, clocks and randomness of one simulated process, as its user code meets them. */
+/** Timers, clocks, randomness and exit of one simulated process, as its user code meets them. */
 import type { Prng } from "#engine/common/prng.ts";
 import { currentContext } from "#api/task-context.ts";
 import type { Aftermath } from "./aftermath.ts";
 import type { NodeClock } from "./node-clock.ts";
 import type { UserContext } from "./user-context.ts";
+import { ProcessExited } from "./virtual/exit.ts";
 import type { VirtualProcess } from "./virtual-globals.ts";
 import type { Life, World } from "./world.ts";
 
@@ -20,12 +21,14 @@ export class UserTimers implements VirtualProcess {
   readonly #life: Life;
   readonly #clock: NodeClock;
   readonly #pending = new Set<number>();
+  readonly #exit: (code: number) => void;
   #nextId = 1;
 
-  constructor(run: UserTimersRun, life: Life) {
+  constructor(run: UserTimersRun, life: Life, exit: (code: number) => void) {
     const { world } = run;
     this.#run = run;
     this.#life = life;
+    this.#exit = exit;
     this.#clock = world.clocks[life.node] as NodeClock;
     this.random = world.random.split(`user ${life.name}`);
   }
@@ -55,7 +58,7 @@ export class UserTimers implements VirtualProcess {
         try {
           callback();
         } catch (error) {
-          this.#run.onThrown(error, context);
+          if (!(error instanceof ProcessExited)) this.#run.onThrown(error, context);
         }
       },
     };
@@ -66,6 +69,10 @@ export class UserTimers implements VirtualProcess {
 
   clearTimer(id: number): void {
     this.#pending.delete(id);
+  }
+
+  exit(code: number): void {
+    this.#exit(code);
   }
 }
 

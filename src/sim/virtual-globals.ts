@@ -1,6 +1,6 @@
 /**
- * Date, Math.random, timers, performance, crypto and what else asks a clock, as user code sees them
- * inside a run: the world's.
+ * Date, Math.random, timers, performance, crypto, process.exit and what else asks a clock, as user
+ * code sees them inside a run: the world's.
  *
  * Code outside the run (the test framework, other tests) goes on with the real ones: what is asked
  * is told by the context of the caller.
@@ -16,6 +16,7 @@ import { replacePerformance, virtualProcessClocks } from "./virtual/clocks.ts";
 import { virtualDate } from "./virtual/date.ts";
 import { replaceEvents, replaceTimeStamp } from "./virtual/events.ts";
 import { replaceIntl } from "./virtual/intl.ts";
+import { replaceExit } from "./virtual/exit.ts";
 import { replaceRandom, virtualCrypto } from "./virtual/random.ts";
 import { Replacements } from "./virtual/replacements.ts";
 import { replaceTemporal } from "./virtual/temporal.ts";
@@ -32,6 +33,8 @@ export interface VirtualProcess {
   /** With nothing but timers left that hold no reference, a world is at rest. */
   setTimer(delayMs: number, callback: () => void, hasRef?: () => boolean): number;
   clearTimer(id: number): void;
+  /** It ends, as if by a call of process.exit. */
+  exit(code: number): void;
 }
 
 /** Null for code that is not part of the run. */
@@ -58,6 +61,7 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
   replaceEvents(find, replacements);
   replacePerformance(find, replacements);
   replaceRandom(find, replacements);
+  replaceExit(find, replacements);
   return () => {
     replacements.putBack();
     finder = null;

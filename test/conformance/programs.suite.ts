@@ -13,16 +13,34 @@ import { projectRoot } from "../tidy/source-files.ts";
 const sources = join(projectRoot, "test/fixtures/programs");
 const modules = readdirSync(sources).map((name) => name.replace(/\.ts$/, ""));
 /** Where a worker is a thread of its own, and only there, it can end alone. */
-const threadsOnly = ["crashes", "lost-workers", "cancel-force"];
+export const threadsOnly = ["crashes", "lost-workers", "cancel-force"];
 /** Where the oracles watch. */
 export const localOnly = ["immutability"];
+/** A simulated program has its runtime already, and is driver and worker in one module. */
+const ownsItsRuntime = ["closures", "context", "full-rings", "lifecycle"];
+/** In a simulated process nothing is collected by itself. */
+const awaitsCollection = ["actor-lifetime", "collected"];
+const notSimulated = [...ownsItsRuntime, ...awaitsCollection];
 export const everywhere = modules.filter(
   (name) => programsOf(name).length > 0 && ![...threadsOnly, ...localOnly].includes(name),
 );
+export const simulated = [
+  ...everywhere.filter((name) => !notSimulated.includes(name)),
+  // There a worker can end alone, too.
+  "lost-workers",
+];
+/** One of one node, one of three, one far from its driver. More are for who looks for something. */
+const clustersSimulated = 3;
 const timeoutMs = 60_000;
 const allTimeoutMs = 180_000;
 /** Some of a process's time is waiting. */
 const runsAtOnce = 2;
+
+const argsOf: Readonly<Record<World, readonly string[]>> = {
+  local: ["--local"],
+  threads: [],
+  simulated: ["--simulated", String(clustersSimulated)],
+};
 
 interface Run {
   readonly reports: ReadonlyMap<string, Report>;
@@ -67,7 +85,7 @@ function describeFile(file: string, runOf: () => Promise<Run> | undefined): void
 }
 
 async function runFile(folder: UserFolder, file: string, world: World): Promise<Run> {
-  const args = world === "local" ? ["--local"] : [];
+  const args = argsOf[world];
   const { status, output } = await folder.run(`${file}.js`, { args, timeoutMs });
   const lines = output.split("\n").filter((line) => line.startsWith('{"name":'));
   const reports = lines.map((line) => JSON.parse(line) as Report);

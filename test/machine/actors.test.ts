@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
 import { InlineValue, noSpecials } from "#engine/protocol/outcome.ts";
 import { GcsHarness, fromGcs } from "./gcs-harness.ts";
-import { actor, driver, nodeId, worker } from "./raylet-harness.ts";
+import { actor, actorSpec, driver, nodeId, otherNodeId, worker } from "./raylet-harness.ts";
 
 describe("life of an actor", () => {
   it("is told to a subscriber at once and at each change", () => {
@@ -71,6 +71,22 @@ describe("life of an actor", () => {
     h.register(1, { name: "a" });
     h.subscribe(1);
     expect(h.deathOf(1)).toBe('actor Counter "a" died: killed by kill()');
+  });
+
+  it("that the only node can never hold waits for one that joins, and says for what", () => {
+    const h = new GcsHarness();
+    h.register(1);
+    h.subscribe(1);
+    const spec = actorSpec(actor(1), { placement: { there: 1 } });
+    h.handle({ type: "startActor", from: driver, spec });
+    expect(h.out.all("createActor")).toEqual([]);
+    expect(h.state(1)).toMatchObject({
+      state: "PENDING_CREATION",
+      pendingReason: "no node has {there: 1}; those it may use: {CPU: 1}",
+    });
+    h.join(otherNodeId, { there: 1 });
+    expect(h.out.last("createActor", otherNodeId).spec.actorId).toBe(actor(1));
+    expect(h.state(1).pendingReason).toBe("");
   });
 
   it("waits for a node to join", () => {

@@ -286,8 +286,15 @@ const examples: Examples = {
     nodes: [nodeId],
     outcome: new StoredValue(1, 64, 4096, noSpecials, farNode, 2),
   },
-  copyAdded: { type: "copyAdded", from: nodeId, copy },
-  copyGone: { type: "copyGone", from: nodeId, copy, nodeId: farNode, cause: "it died" },
+  copyAdded: { type: "copyAdded", from: nodeId, copy, arrival: 5 },
+  copyGone: {
+    type: "copyGone",
+    from: nodeId,
+    copy,
+    nodeId: farNode,
+    lastArrival: 6,
+    cause: "it died",
+  },
   pinCopy: { type: "pinCopy", from, copy },
   copyPinned: { type: "copyPinned", from: nodeId, copy, isHere: true },
   freeObjects: { type: "freeObjects", from, objects: [copy] },
@@ -307,7 +314,7 @@ const examples: Examples = {
     requestId: 4,
     bytes: new FrameBytes(Uint8Array.of(9, 1, 2, 3, 9), 1, 3),
   },
-  notHere: { type: "notHere", from: nodeId, requestId: 4 },
+  notHere: { type: "notHere", from: nodeId, requestId: 4, lastArrival: 6 },
   registerNode: {
     type: "registerNode",
     from: nodeId,
@@ -413,7 +420,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(5);
+    expect(wireVersion).toBe(6);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -24,15 +24,15 @@ export class GcsHarness {
     this.gcs.checkInvariants();
   }
 
-  join(): void {
+  join(id = nodeId, amounts: Record<string, number> = { CPU: 1 }): void {
     this.handle({
       type: "registerNode",
-      from: nodeId,
-      nodeId,
+      from: id,
+      nodeId: id,
       address: "local",
       hostname: "host",
-      isHead: true,
-      resources: resources({ CPU: 1 }),
+      isHead: id === nodeId,
+      resources: resources(amounts),
       labels: new Map(),
     });
   }

@@ -92,7 +92,7 @@ describe("the owner", () => {
     const [second] = task.moreReturns ?? [];
     if (second === undefined) throw new Error("no second return");
     const copy = { serial: second.serial, index: 2, version: 0 };
-    h.handle({ type: "copyAdded", from: third, copy });
+    h.handle({ type: "copyAdded", from: third, copy, arrival: 1 });
     h.loseNode();
     expect([task.state, second.state]).toEqual(["PENDING", "AVAILABLE"]);
     h.grant(further);

@@ -28,13 +28,13 @@ class Owner extends CoreWorkerHarness {
     this.handle({ type: "locateObject", from, object: { serial, index } });
   }
 
-  added(entry: ObjectEntry, from: NodeId): void {
-    this.handle({ type: "copyAdded", from, copy: nameOf(entry) });
+  added(entry: ObjectEntry, from: NodeId, arrival = 1): void {
+    this.handle({ type: "copyAdded", from, copy: nameOf(entry), arrival });
   }
 
-  gone(entry: ObjectEntry, node: NodeId): void {
-    const fields = { copy: nameOf(entry), nodeId: node, cause: "evicted" };
-    this.handle({ type: "copyGone", from: third, ...fields });
+  gone(entry: ObjectEntry, node: NodeId, lastArrival = 1, from = third): void {
+    const fields = { copy: nameOf(entry), nodeId: node, lastArrival, cause: "evicted" };
+    this.handle({ type: "copyGone", from, ...fields });
   }
 
   kept(): void {
@@ -106,15 +106,31 @@ describe("the owner's directory", () => {
     expect(h.out.last("objectLocations").nodes).toEqual([otherNodeId]);
   });
 
+  test("late news that a copy is gone says nothing of the one that came there since", () => {
+    const h = new Owner();
+    const entry = h.result();
+    h.added(entry, third, 1);
+    h.gone(entry, third, 1);
+    h.added(entry, third, 3);
+    // Another node had asked there in between.
+    h.gone(entry, third, 2, nodeId);
+    expect(h.core.references.directory.locationsOf(entry)?.secondaries).toEqual([third]);
+    h.nodeDied(otherNodeId);
+    h.gone(entry, third, 2, nodeId);
+    expect([entry.state, h.out.all("pinCopy", third).length]).toEqual(["AVAILABLE", 1]);
+    h.drop(entry);
+    expect(h.out.last("freeObjects", third).objects).toEqual([nameOf(entry)]);
+  });
+
   test("a copy of what was freed, or of another version, is dropped", () => {
     const h = new Owner();
     const entry = h.result();
     const other = { ...nameOf(entry), version: 1 };
-    h.handle({ type: "copyAdded", from: third, copy: other });
+    h.handle({ type: "copyAdded", from: third, copy: other, arrival: 1 });
     expect(h.out.last("freeObjects", third).objects).toEqual([other]);
     h.drop(entry);
     h.out.clear();
-    h.handle({ type: "copyAdded", from: third, copy: nameOf(entry) });
+    h.handle({ type: "copyAdded", from: third, copy: nameOf(entry), arrival: 2 });
     expect(h.out.all("freeObjects", third)).toHaveLength(1);
     h.locate(entry);
     expect(h.out.last("objectLocations", third).outcome).toBeInstanceOf(FailedValue);

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { Config } from "#engine/common/config.ts";
 import { engineError } from "#engine/common/error-type.ts";
+import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { FailedValue, InlineValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
@@ -241,6 +242,24 @@ describe("what a lost object was made of", () => {
     expect(reasonOf(task)).toBe("DEPENDENCY_FAILED");
     expect((task.outcome as FailedValue).error.message).toContain("no retry left");
     expect(h.core.tasks.unfinishedCount).toBe(0);
+  });
+
+  it("fails for a dependent when that is found out where it was to run", () => {
+    const h = new RecoveryHarness();
+    const source = h.made();
+    const task = h.made([source]);
+    h.lose(task);
+    const subject = objectIdHex(source.owner, objectKey(source.serial, source.index));
+    h.end(new FailedValue(engineError("OBJECT_LOST", "nobody has it", subject), null));
+    expect(task.outcome).toMatchObject({ error: { detail: "DEPENDENCY_FAILED" } });
+    expect((task.outcome as FailedValue).error.message).toContain("nobody has it");
+    expect(h.core.tasks.unfinishedCount).toBe(0);
+    // Of its own failure it is said what that was.
+    const other = h.made();
+    h.lose(other);
+    const own = objectIdHex(other.owner, objectKey(other.serial, 0)).slice(0, -4);
+    h.end(new FailedValue(engineError("TASK_ERROR", "boom", own), inline()));
+    expect(other.outcome).toMatchObject({ error: { type: "TASK_ERROR", message: "boom" } });
   });
 
   it("travels inside the spec when it is small, and is held there", () => {

@@ -51,6 +51,10 @@ class Pulls extends RayletHarness {
     this.handle({ type: "chunk", from, requestId, bytes });
   }
 
+  notHere(requestId: number, lastArrival = 1): void {
+    this.handle({ type: "notHere", from: otherNodeId, requestId, lastArrival });
+  }
+
   unpin(process: WorkerId, ...requestIds: number[]): void {
     this.handle({ type: "unpinObjects", from: process, requestIds });
   }
@@ -127,8 +131,8 @@ describe("a pull", () => {
     const [first, second] = h.out.all("pullChunk");
     h.chunk(first?.requestId ?? 0, 100);
     h.out.clear();
-    h.handle({ type: "notHere", from: otherNodeId, requestId: second?.requestId ?? 0 });
-    expect(h.out.all("copyGone", owner)).toHaveLength(1);
+    h.notHere(second?.requestId ?? 0, 7);
+    expect(h.out.last("copyGone", owner)).toMatchObject({ nodeId: otherNodeId, lastArrival: 7 });
     expect(h.out.all("locateObject", owner)).toHaveLength(1);
     h.out.clear();
     h.locate([third], 200);
@@ -143,7 +147,7 @@ describe("a pull", () => {
     h.locate([otherNodeId, third], 200);
     const [late] = h.out.all("pullChunk", third);
     const [refused] = h.out.all("pullChunk", otherNodeId);
-    h.handle({ type: "notHere", from: otherNodeId, requestId: refused?.requestId ?? 0 });
+    h.notHere(refused?.requestId ?? 0);
     h.handle({ type: "freeObjects", from: owner, objects: [copy] });
     h.out.clear();
     h.locate([otherNodeId], 200, { version: 3 });

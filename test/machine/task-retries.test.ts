@@ -1,7 +1,7 @@
 /** Attempts of a task: what costs a retry, what is free, what a late one may still do. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { type NodeId, workerIdOf } from "#engine/common/ids.ts";
+import { type NodeId, objectIdHex, objectKey, workerIdOf } from "#engine/common/ids.ts";
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harness.ts";
 import { nodeId, worker } from "./raylet-harness.ts";
@@ -172,6 +172,20 @@ describe("exceptions", () => {
     const task = h.submitRetriable({ retryExceptions: true }, [failed]);
     expect(task.outcome).toMatchObject({ error: { message: "boom" } });
     expect(attempts(h)).toEqual([0]);
+  });
+});
+
+describe("an argument that could not be had where the task was to run", () => {
+  it("fails it with that error, which is no exception of the task", () => {
+    const h = new CoreWorkerHarness();
+    const argument = h.put();
+    const task = h.submitRetriable({ retryExceptions: true }, [argument]);
+    const subject = objectIdHex(argument.owner, objectKey(argument.serial, argument.index));
+    const failed = new FailedValue(engineError("TASK_ERROR", "not made", subject), inline());
+    h.grant(worker(1));
+    h.reply(failed);
+    expect(task.outcome).toMatchObject({ error: { message: "not made", subject } });
+    expect([attempts(h), h.core.tasks.unfinishedCount]).toEqual([[0], 0]);
   });
 });
 

@@ -44,6 +44,28 @@ export const copies: readonly Mutant[] = [
     ],
   },
   {
+    name: "late news of a copy counts",
+    why: "a node's news that another has no copy also takes the one that came there since",
+    edits: [
+      {
+        file: `${coreWorker}/object-directory.ts`,
+        find: "if ((known.locations.arrivals.get(nodeId) ?? 0) > lastArrival) return;",
+        replace: "void lastArrival;",
+      },
+    ],
+  },
+  {
+    name: "an argument's failure is the lost value's own",
+    why: "what cannot be made anew shows the error of an argument as its own",
+    edits: [
+      {
+        file: `${coreWorker}/task-retries.ts`,
+        find: "if (meant === failed) return false;",
+        replace: "if (meant !== undefined) return false;",
+      },
+    ],
+  },
+  {
     name: "chunk at the wrong place",
     why: "every chunk is copied to the beginning of the object",
     edits: [

@@ -237,3 +237,55 @@ describe("outside of the run", () => {
     expect(Math.abs(performance.timeOrigin + performance.now() - Date.now())).toBeLessThan(60_000);
   });
 });
+
+describe("process.exit", () => {
+  const exit = async (ms: number): Promise<void> => {
+    if (ms > 0) await sleep(ms);
+    process.exit(7);
+  };
+  test("ends the worker of a task, which runs no further, and tells the code", async () => {
+    const seen = await inWorld(async () => {
+      const went: string[] = [];
+      const leave = remote({ maxRetries: 1 }, async (ms: number) => {
+        went.push("begins");
+        await exit(ms);
+        went.push("goes on");
+      });
+      const fail = async (ms: number) => get(leave.remote(ms)).catch((error: Error) => error);
+      const errors = [await fail(0), await fail(5)];
+      const texts = errors.map((error) => (error as Error).message.replace(/.*: worker/, ""));
+      return { went, texts, alive: await get(remote(() => "the pool goes on").remote()) };
+    });
+    expect(seen.went).toEqual(["begins", "begins", "begins", "begins"]);
+    for (const text of seen.texts) expect(text).toMatch(/process\.exit\(7\) \(attempt 2 of 2/);
+    expect(seen.alive).toBe("the pool goes on");
+  });
+
+  test("ends that of an actor, also out of a timer", async () => {
+    const Leaver = remote(
+      class {
+        leaveLater(): string {
+          setTimeout(() => process.exit(8), 5);
+          return "not yet";
+        }
+        wait(): Promise<never> {
+          return new Promise(() => {});
+        }
+      },
+    );
+    const seen = await inWorld(async () => {
+      const leaver = Leaver.remote();
+      const first = await get(leaver.leaveLater.remote());
+      const error = await get(leaver.wait.remote()).catch((thrown: Error) => thrown);
+      return [first, (error as Error).name, /exit\(8\)/.test((error as Error).message)];
+    });
+    expect(seen).toEqual(["not yet", "ActorDiedError", true]);
+  });
+
+  test("of the program is the end of its run", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, () => exit(5));
+    expect(String(report.error)).toContain("process.exit(7)");
+    expect(report.violations).toEqual([]);
+    expect(report.reached).toContain("driverCrashed");
+  });
+});

@@ -85,6 +85,11 @@ export class ActorHandles {
     return this.#self !== null && isUsed(this.#self) && !this.#self.held;
   }
 
+  /** A reply that may have named the actor has left: who has it now counts for itself. */
+  letGoOfSelf(): void {
+    if (this.#self !== null) this.#references.collect(this.#self);
+  }
+
   /** An own actor's entry: nothing counts on it any more. */
   onFreed({ owner, serial }: ObjectEntry): void {
     this.#outOfScope.push(actorIdOf(owner, serial));

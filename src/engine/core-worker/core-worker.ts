@@ -99,10 +99,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.tasks = manager;
     const dependencies = new DependencyResolver(references, holds);
     this.#dependencies = dependencies;
-    const retries = new TaskRetries({ context, references, dependencies, manager });
-    this.retries = retries;
     const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
     this.recovery = recovery;
+    const retries = new TaskRetries({ context, references, dependencies, manager, recovery });
+    this.retries = retries;
     references.directory.onLastCopyLost = (entry, why, out) =>
       recovery.onLastCopyLost({ type: "lastCopyLost", entry, why }, out);
     const streamNumbers = new SerialCounter();

@@ -38,6 +38,8 @@ export class Locations {
   primary: NodeId;
   /** The one that came last is the last. */
   secondaries: NodeId[] = [];
+  /** When it came to the node, by that node's numbers; none where the primary was made. */
+  readonly arrivals = new Map<NodeId, number>();
   /** Of a primary on the owner's own node: whether its raylet can serve it. */
   registration: "none" | "asked" | "done";
   /** Raylets that wait for the registration. */
@@ -117,18 +119,24 @@ export class ObjectDirectory {
     } else this.#answer(entry, raylet, out);
   }
 
-  onCopyAdded({ from, copy }: CopyAdded): void {
+  onCopyAdded({ from, copy, arrival }: CopyAdded): void {
     const node = from as NodeId;
     const known = this.#known(copy);
-    if (known === undefined) this.#batch.addFree(node, copy);
-    else if (known.locations.primary !== node && !known.locations.secondaries.includes(node)) {
-      known.locations.secondaries.push(node);
+    if (known === undefined) {
+      this.#batch.addFree(node, copy);
+      return;
     }
+    const { primary, secondaries, arrivals } = known.locations;
+    arrivals.set(node, arrival);
+    if (primary !== node && !secondaries.includes(node)) secondaries.push(node);
   }
 
-  onCopyGone({ copy, nodeId, cause }: CopyGone, out: Out): void {
+  onCopyGone({ copy, nodeId, lastArrival, cause }: CopyGone, out: Out): void {
     const known = this.#known(copy);
-    if (known !== undefined) this.#lose(known.entry, nodeId, cause, out);
+    if (known === undefined) return;
+    // Another node found it gone; meanwhile it has come there again.
+    if ((known.locations.arrivals.get(nodeId) ?? 0) > lastArrival) return;
+    this.#lose(known.entry, nodeId, cause, out);
   }
 
   onCopyPinned({ from, copy, isHere }: CopyPinned, out: Out): void {
@@ -157,11 +165,17 @@ export class ObjectDirectory {
   }
 
   checkInvariants(): void {
-    for (const [entry, { primary, secondaries, waiting, registration }] of this.#locations) {
+    for (const [entry, locations] of this.#locations) {
+      const { primary, secondaries, arrivals, waiting, registration } = locations;
       assert(entry.owner === this.#context.self, "an owner knows where its own objects are");
       assert(entry.outcome instanceof StoredValue, "what has locations is stored");
       assert(!secondaries.includes(primary), "a node has one copy of an object");
       assert(new Set(secondaries).size === secondaries.length, "a location is listed once");
+      assert(
+        secondaries.every((node) => arrivals.has(node)),
+        "a secondary came at a time",
+      );
+      assert(arrivals.size <= secondaries.length + 1, "a node is remembered for its copy only");
       assert(waiting.length === 0 || registration === "asked", "a raylet waits for nothing");
     }
   }
@@ -224,6 +238,7 @@ export class ObjectDirectory {
     const locations = this.#locations.get(entry);
     if (locations === undefined) return;
     locations.secondaries = locations.secondaries.filter((other) => other !== node);
+    locations.arrivals.delete(node);
     if (locations.primary !== node) return;
     const next = locations.secondaries.pop();
     if (next === undefined) {

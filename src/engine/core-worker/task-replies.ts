@@ -126,6 +126,7 @@ export class TaskReplies {
     }
     const keptRefs = task.covered === null ? null : this.#keep(task.covered);
     this.#send(finished, keptRefs, holds, out);
+    this.#handles.letGoOfSelf();
   }
 
   #send(

@@ -19,6 +19,7 @@ import type { TaskReply } from "#engine/protocol/task.ts";
 import type { ExceptionJudged } from "./calls.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import type { ObjectRecovery } from "./object-recovery.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
@@ -40,6 +41,7 @@ export class TaskRetries {
   readonly #manager: TaskManager;
   readonly #references: ReferenceCounter;
   readonly #dependencies: DependencyResolver;
+  readonly #recovery: ObjectRecovery;
   readonly #pauses = new DeadlineQueue<TaskRecord>();
   /** Why they pause, for a person. */
   readonly #pausing = new Map<TaskRecord, string>();
@@ -50,10 +52,12 @@ export class TaskRetries {
     references: ReferenceCounter;
     dependencies: DependencyResolver;
     manager: TaskManager;
+    recovery: ObjectRecovery;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#dependencies = parts.dependencies;
+    this.#recovery = parts.recovery;
     this.#manager = parts.manager;
   }
 
@@ -82,11 +86,22 @@ export class TaskRetries {
     this.fail(task, error, isOfTheSystem ? boundOf(task) : "", out);
   }
 
+  /** Takes a task whose attempt has failed, unless that is its outcome as it is. */
+  onFailed(task: TaskRecord, failed: FailedValue, out: Out): boolean {
+    if (task.isCancelled) return false;
+    if (!isOfAnother(task, failed.error)) return this.#onException(task, failed, out);
+    // An argument could not be had, which was found out where the task was to run.
+    const meant = this.#recovery.failureOf(task, failed);
+    if (meant === failed) return false;
+    this.#references.discard(failed);
+    this.#manager.finish(task, meant, null, out);
+    return true;
+  }
+
   /** Takes a task that user code has ended with an exception, if it may run again for that. */
-  onException(task: TaskRecord, failed: FailedValue, out: Out): boolean {
+  #onException(task: TaskRecord, failed: FailedValue, out: Out): boolean {
     const { retryExceptions } = task.template.retry;
     if (retryExceptions === false || failed.error.type !== "TASK_ERROR") return false;
-    if (task.isCancelled) return false;
     if (!hasRetryLeft(task)) {
       if (task.attempt === 0) return false;
       this.counts.exhausted += 1;
@@ -204,6 +219,11 @@ export class TaskRetries {
     const message = `${error.message}${more}`;
     this.#manager.finish(task, new FailedValue({ ...error, message }, cause), null, out);
   }
+}
+
+/** The error is that of an argument. */
+function isOfAnother({ owner, serial }: TaskRecord, { subject }: EngineError): boolean {
+  return subject !== "" && !subject.startsWith(taskIdHex(owner, serial));
 }
 
 export function hasRetryLeft({ retriesUsed, template }: TaskRecord): boolean {

@@ -200,7 +200,7 @@ export class TaskSubmitter {
     if (!lease.definitionKnown) this.#noteDefinition(lease);
     lease.blocked = false;
     const { outcome, outcomes } = reply;
-    const isTaken = outcome instanceof FailedValue && this.#retries.onException(task, outcome, out);
+    const isTaken = outcome instanceof FailedValue && this.#retries.onFailed(task, outcome, out);
     if (!isTaken) this.#manager.finish(task, outcome, outcomes, out);
     this.refill(lease, nowMs, out);
   }

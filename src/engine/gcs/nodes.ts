@@ -149,12 +149,7 @@ export class Nodes {
   /** Where to create an actor. What it takes counts until the node reports. */
   pick(resources: ResourceRequest, strategy: SchedulingStrategy): Choice {
     const nodes = this.#states();
-    const [only] = nodes;
-    // A single node says itself why it cannot.
-    if (only !== undefined && nodes.length === 1) {
-      return { nodeId: only.nodeId, why: "", hopeless: false };
-    }
-    if (only === undefined) {
+    if (nodes.length === 0) {
       return { nodeId: null, why: "waits for a node: none has joined", hopeless: false };
     }
     const choice = pickNode(nodes, { resources, strategy, preferred: null, turn: this.#turn++ });

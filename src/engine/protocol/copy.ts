@@ -12,6 +12,9 @@ import type { FrameBytes } from "./arena.ts";
 import type { Outcome } from "./outcome.ts";
 import type { ObjectName } from "./task.ts";
 
+/** Of a node that has died: whatever has come to it is gone. */
+export const everyArrival: number = 2 ** 48 - 1;
+
 /** One version of an object of the sender or receiver who owns it. */
 export interface CopyName extends ObjectName {
   readonly version: number;
@@ -93,14 +96,21 @@ export interface CopyAdded {
   readonly type: "copyAdded";
   readonly from: Address;
   readonly copy: CopyName;
+  /** A node numbers what is brought to it, from 1. */
+  readonly arrival: number;
 }
 
-/** raylet → owner: that node has none any more, it gave it up, died, or says so. */
+/**
+ * raylet → owner: that node has none any more, it gave it up, died, or says so. Told by another
+ * node it may come late, when the copy has been brought there again.
+ */
 export interface CopyGone {
   readonly type: "copyGone";
   readonly from: Address;
   readonly copy: CopyName;
   readonly nodeId: NodeId;
+  /** The last that had come to that node by then: nothing is said of later ones. */
+  readonly lastArrival: number;
   readonly cause: string;
 }
 
@@ -162,6 +172,8 @@ export interface NotHere {
   readonly type: "notHere";
   readonly from: Address;
   readonly requestId: number;
+  /** The last that has come here so far. */
+  readonly lastArrival: number;
 }
 
 export type CopyMessage =

@@ -16,6 +16,7 @@ import { assert } from "#engine/common/assert.ts";
 import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type {
+  CopyGone,
   CopyName,
   FreeObjects,
   ObjectSealed,
@@ -39,6 +40,8 @@ export class Copy implements CopyName {
   readonly isOwners: boolean;
   /** Processes of this node that read it. */
   pinCount = 0;
+  /** When it was brought here, among all that were; 0 for what was made here. */
+  arrival = 0;
 
   constructor({ owner, serial, index, version, extent }: SealedObject, kind: CopyKind) {
     this.owner = owner;
@@ -61,10 +64,15 @@ export class LocalObjects {
   readonly #idle = new Set<Copy>();
   /** Freed, and still read by a process. */
   readonly #leaving = new Set<Copy>();
+  #lastArrival = 0;
 
   constructor(self: NodeId, store: ObjectStore) {
     this.#self = self;
     this.#store = store;
+  }
+
+  get lastArrival(): number {
+    return this.#lastArrival;
   }
 
   /** For status and tests. */
@@ -95,6 +103,7 @@ export class LocalObjects {
 
   addSecondary(sealed: SealedObject): Copy {
     const copy = new Copy(sealed, "secondary");
+    copy.arrival = this.#lastArrival += 1;
     this.#add(copy);
     this.#idle.add(copy);
     return copy;
@@ -149,7 +158,9 @@ export class LocalObjects {
   evict(out: RayletOut): boolean {
     for (const copy of this.#idle) {
       this.#leave(copy, out);
-      this.tellGone(copy, { nodeId: this.#self, cause: "its room was needed" }, out);
+      const { lastArrival } = this;
+      const cause = "its room was needed";
+      this.tellGone(copy, { nodeId: this.#self, lastArrival, cause }, out);
       return true;
     }
     return false;
@@ -158,7 +169,7 @@ export class LocalObjects {
   /** That node has no copy, this one or another. */
   tellGone(
     object: CopyName & { readonly owner: WorkerId },
-    where: { readonly nodeId: NodeId; readonly cause: string },
+    where: Pick<CopyGone, "nodeId" | "lastArrival" | "cause">,
     out: RayletOut,
   ): void {
     const copy = nameOf(object);

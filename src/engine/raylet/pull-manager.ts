@@ -17,12 +17,14 @@ import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { subjectOf } from "#engine/common/lost-object.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
-import type {
-  Chunk,
-  NotHere,
-  ObjectLocations,
-  PullObject,
-  UnpinObjects,
+import {
+  type Chunk,
+  type CopyGone,
+  everyArrival,
+  type NotHere,
+  type ObjectLocations,
+  type PullObject,
+  type UnpinObjects,
 } from "#engine/protocol/copy.ts";
 import { FailedValue, noSpecials, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
@@ -32,6 +34,9 @@ import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
 
 const chunksInFlightMax = 64;
+
+/** Where there is no copy any more, and why. */
+type Lost = Pick<CopyGone, "nodeId" | "lastArrival" | "cause">;
 
 interface ChunkRequest {
   /** Null once nobody waits for it: its answer only ends the account. */
@@ -137,9 +142,11 @@ export class PullManager {
       return;
     }
     for (const node of nodes) {
-      if (node === this.#self) this.#tellGone(pull, node, "it is not there", out);
-      else if (this.#deathOf(node) === undefined) pull.sources.push(node);
-      else this.#tellGone(pull, node, `the node died: ${this.#deathOf(node)}`, out);
+      if (node === this.#self) {
+        const { lastArrival } = this.#objects;
+        this.#tellGone(pull, { nodeId: node, lastArrival, cause: "it is not there" }, out);
+      } else if (this.#deathOf(node) === undefined) pull.sources.push(node);
+      else this.#tellGone(pull, died(node, this.#deathOf(node)), out);
     }
     if (pull.sources.length === 0) this.#locate(pull, out);
     else this.#place(pull, pull.extent === null ? "waiting" : "fetching");
@@ -162,16 +169,17 @@ export class PullManager {
     const { owner, serial, index, version } = pull;
     const copy = this.#objects.addSecondary({ owner, serial, index, version, extent });
     pull.extent = null;
-    out.send(owner, { type: "copyAdded", from: this.#self, copy: nameOf(copy) });
+    const { arrival } = copy;
+    out.send(owner, { type: "copyAdded", from: this.#self, copy: nameOf(copy), arrival });
     this.#complete(pull, copy, out);
   }
 
-  onNotHere({ from, requestId }: NotHere, out: RayletOut): void {
+  onNotHere({ from, requestId, lastArrival }: NotHere, out: RayletOut): void {
     const chunk = this.#takeChunk(requestId, from as NodeId);
     const pull = chunk?.pull ?? null;
     if (chunk === undefined || pull === null) return;
     pull.askAgain(chunk);
-    this.#loseSource(pull, chunk.source, "it has none", out);
+    this.#loseSource(pull, { nodeId: chunk.source, lastArrival, cause: "it has none" }, out);
   }
 
   /** Sources there are lost, and who waits there waits no more. */
@@ -182,7 +190,7 @@ export class PullManager {
       pull?.askAgain({ offset, size });
     }
     for (const pull of [...this.pulls()]) {
-      this.#loseSource(pull, nodeId, `the node died: ${reason}`, out);
+      this.#loseSource(pull, died(nodeId, reason), out);
     }
   }
 
@@ -391,16 +399,16 @@ export class PullManager {
     for (const chunk of this.#chunks.values()) if (chunk.pull === pull) chunk.pull = null;
   }
 
-  #loseSource(pull: Pull, source: NodeId, why: string, out: RayletOut): void {
-    if (!pull.sources.includes(source)) return;
-    pull.sources = pull.sources.filter((node) => node !== source);
-    this.#tellGone(pull, source, why, out);
+  #loseSource(pull: Pull, lost: Lost, out: RayletOut): void {
+    if (!pull.sources.includes(lost.nodeId)) return;
+    pull.sources = pull.sources.filter((node) => node !== lost.nodeId);
+    this.#tellGone(pull, lost, out);
     if (pull.sources.length === 0) this.#locate(pull, out);
     else this.#isDue = true;
   }
 
-  #tellGone(pull: Pull, nodeId: NodeId, cause: string, out: RayletOut): void {
-    this.#objects.tellGone(pull, { nodeId, cause }, out);
+  #tellGone(pull: Pull, lost: Lost, out: RayletOut): void {
+    this.#objects.tellGone(pull, lost, out);
   }
 
   // ------------------------------------------------------------ room and chunks
@@ -461,6 +469,10 @@ export class PullManager {
       "needed, or give the node more objectStoreMemory";
     return engineError("OBJECT_STORE_FULL", text, object);
   }
+}
+
+function died(nodeId: NodeId, reason = ""): Lost {
+  return { nodeId, lastArrival: everyArrival, cause: `the node died: ${reason}` };
 }
 
 function localValue({ extent, version }: Copy, self: NodeId): StoredValue {

@@ -90,7 +90,8 @@ export class PushManager {
     const { requestId, owner, copy: name, offset, size } = wanted;
     const copy = this.#objects.find(owner, name, name.version);
     if (copy === undefined || offset + size > copy.extent.size) {
-      out.send(peer, { type: "notHere", from: this.#self, requestId });
+      const { lastArrival } = this.#objects;
+      out.send(peer, { type: "notHere", from: this.#self, requestId, lastArrival });
       return 1;
     }
     this.#objects.touch(copy);

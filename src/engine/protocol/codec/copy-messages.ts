@@ -65,15 +65,15 @@ export const copyMessages: MessageFields<CopyMessage> = {
     nodes: list(nodeId),
     outcome: outcomeField,
   }),
-  copyAdded: messageOf("copyAdded", { copy }),
-  copyGone: messageOf("copyGone", { copy, nodeId, cause: text }),
+  copyAdded: messageOf("copyAdded", { copy, arrival: u48 }),
+  copyGone: messageOf("copyGone", { copy, nodeId, lastArrival: u48, cause: text }),
   pinCopy: messageOf("pinCopy", { copy }),
   copyPinned: messageOf("copyPinned", { copy, isHere: bool }),
   freeObjects: messageOf("freeObjects", { objects: list(copy, 12) }),
   segmentFreed: messageOf("segmentFreed", { segment: u32 }),
   pullChunk: messageOf("pullChunk", { requestId, owner, copy, offset: u48, size: u48 }),
   chunk: messageOf("chunk", { requestId, bytes: chunkBytes }),
-  notHere: messageOf("notHere", { requestId }),
+  notHere: messageOf("notHere", { requestId, lastArrival: u48 }),
 };
 
 function writeChunkBytes(writer: FrameWriter, bytes: Chunk["bytes"]): void {
