@@ -38,7 +38,9 @@ const defaults = { maxVirtualMs: 600_000, quietMs: 120_000, objectStoreBytes: 16
 const stuckMs = 40_000;
 /** … and a world is at rest. */
 const settleMs = 3_000;
-const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
+const busy =
+  "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: processes keep " +
+  "each other busy";
 
 export async function simulate<R>(
   options: SimOptions,
@@ -145,7 +147,8 @@ class Run {
       isStuck = !isOver;
       if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
-      await this.#quiet(isOver || why === "over");
+      if (why === "livelock") this.#violate("16 liveness", "world", busy);
+      else await this.#quiet(isOver || why === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
     } catch (error) {
@@ -189,9 +192,9 @@ class Run {
     if (this.#cluster.hasVerdictToCome) {
       await this.#world.run(() => !this.#cluster.hasVerdictToCome, limitMs, stuckMs);
     }
-    await this.#world.run(() => false, limitMs, settleMs);
+    const first = await this.#world.run(() => false, limitMs, settleMs);
     this.#cluster.collectViews();
-    const end = await this.#world.run(() => false, limitMs, settleMs);
+    const end = first === "livelock" ? first : await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }

@@ -71,6 +71,8 @@ export type RunEnd = "over" | "idle" | "limit" | "livelock";
 
 /** So many steps within so much virtual time lead nowhere: no program has so much to do. */
 const livelock = { steps: 1_000_000, withinMs: 30_000 };
+/** … and so many at one moment: a frame takes its time, so whoever gets anywhere does in less. */
+const standstillSteps = 200_000;
 
 export class World implements NetworkWorld {
   readonly random: Prng;
@@ -81,6 +83,8 @@ export class World implements NetworkWorld {
   #nowMs = 0;
   /** When it was last asked whether time goes on. */
   #lookedAt = { stepId: 0, nowMs: 0 };
+  /** The last step before time went on. */
+  #movedAtStep = 0;
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
@@ -317,12 +321,16 @@ export class World implements NetworkWorld {
       this.#lookedAt = { stepId: this.#stepId, nowMs: this.#nowMs };
       if (passedMs < livelock.withinMs) return "livelock";
     }
+    if (this.#stepId - this.#movedAtStep >= standstillSteps) return "livelock";
     if (this.#schedule.dueCount() > 0) return null;
     const nextMs = this.#schedule.nextMs();
     if (nextMs === Infinity) return "idle";
     if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) return "idle";
     if (nextMs > limitMs) return "limit";
-    this.#nowMs = Math.max(this.#nowMs, nextMs);
+    if (nextMs > this.#nowMs) {
+      this.#nowMs = nextMs;
+      this.#movedAtStep = this.#stepId;
+    }
     this.#schedule.advance(this.#nowMs);
     return null;
   }
