@@ -101,7 +101,9 @@ export class TaskReplies {
     }
     const { pins } = task;
     task.pins = null;
-    if (pins !== null) this.unpin(pins, wait);
+    // To ourselves: whatever covers what we use on covers it still, and nothing is to wait for.
+    if (owner === this.#context.self) this.#references.unpin(pins);
+    else if (pins !== null) this.unpin(pins, wait);
     if (wait.missingCount === 0) this.#reply(finished, null, out);
     else wait.pins = this.#references.pinInside(values, owner);
   }
