@@ -13,6 +13,8 @@ import {
   farMethods,
   hostileKinds,
   kindsFor,
+  momentMethods,
+  momentSides,
   rpcInstants,
 } from "./fault.ts";
 import { type Failure, signatureOf } from "./failure-signature.ts";
@@ -108,6 +110,8 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       const fields = { at, kind: fc.constant(kind), node: crashed };
       return fc.oneof(fc.record(fields), fc.record({ ...fields, restartAfterMs }));
     }
+    case "crashAfter":
+      return moments(at);
     case "crashDriver":
       return fc.record({ at, kind: fc.constant(kind) });
     case "crashWorker":
@@ -132,6 +136,19 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     default:
       return linkFaultOf(kind, nodes, at);
   }
+}
+
+/** The moment is the message: so as a rule it is waited for from the beginning. */
+function moments(at: fc.Arbitrary<number>): fc.Arbitrary<Fault> {
+  return fc.record({
+    at: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: at }),
+    kind: fc.constant("crashAfter" as const),
+    method: fc.constantFrom(...momentMethods),
+    who: fc.constantFrom(...momentSides),
+    skip: fc.oneof(fc.nat(3), fc.nat(30)),
+    count: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 4 })),
+    wholeNode: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.boolean()),
+  });
 }
 
 function linkFaultOf(

@@ -15,6 +15,7 @@ export type RareState =
   | "cancelledQueued"
   | "cancelledRecursively"
   | "cancelledRunning"
+  | "crashedAfterMessage"
   | "deadlockFound"
   | "copyEvicted"
   | "copyLost"

@@ -194,7 +194,8 @@ class Run {
     }
     const first = await this.#world.run(() => false, limitMs, settleMs);
     this.#cluster.collectViews();
-    const end = first === "livelock" ? first : await this.#world.run(() => false, limitMs, settleMs);
+    const end =
+      first === "livelock" ? first : await this.#world.run(() => false, limitMs, settleMs);
     if (end === "limit") {
       this.#violate("16 liveness", "world", `not quiet ${defaults.quietMs} ms after healing`);
     }

@@ -88,6 +88,8 @@ export class World implements NetworkWorld {
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
+  /** What happens before anything else does. */
+  readonly #urgent: Step[] = [];
   readonly #choices: readonly number[];
   readonly #choicesOnly: boolean;
   readonly #chooser: Prng;
@@ -163,6 +165,12 @@ export class World implements NetworkWorld {
       },
       this.#nowMs,
     );
+  }
+
+  /** The next step of all: nothing comes between it and the one that is happening. */
+  next(life: Life, step: { kind: string; what: string; run: () => void }): void {
+    const [atMs, causeId] = [this.#nowMs, this.#stepId];
+    this.#urgent.push({ ...step, where: life.name, atMs, causeId, isLive: () => life.isAlive });
   }
 
   /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
@@ -322,7 +330,7 @@ export class World implements NetworkWorld {
       if (passedMs < livelock.withinMs) return "livelock";
     }
     if (this.#stepId - this.#movedAtStep >= standstillSteps) return "livelock";
-    if (this.#schedule.dueCount() > 0) return null;
+    if (this.#urgent.length > 0 || this.#schedule.dueCount() > 0) return null;
     const nextMs = this.#schedule.nextMs();
     if (nextMs === Infinity) return "idle";
     if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) return "idle";
@@ -336,7 +344,8 @@ export class World implements NetworkWorld {
   }
 
   #step(): void {
-    const step = this.#schedule.take(this.#choose(this.#schedule.dueCount()));
+    const urgent = this.#urgent.shift();
+    const step = urgent ?? this.#schedule.take(this.#choose(this.#schedule.dueCount()));
     this.#userCodeMayRun = false;
     if (step === undefined || !step.isLive()) return;
     const life = this.#lives.get(step.where);
