@@ -35,14 +35,25 @@ const withinMs = 60;
 export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbitrary<Case> {
   const wanted = kinds === undefined ? {} : { kinds };
   const plan = faults({ nodes, withinMs, maxFaults: 5, ...wanted });
+  const crashes = faults({ nodes, withinMs, maxFaults: 2, kinds: ["crashAfter"] });
+  // What a crash leaves half done is seen where others are slow to hear of it.
+  const slow = faults({ nodes, withinMs, maxFaults: 3, kinds: ["slowLink", "hold"] });
+  const moments = fc.tuple(crashes, slow).map(([first, second]) => [...first, ...second]);
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
       numCpus: fc.constantFrom(2, 1, 3, 4),
       systemConfig: settings,
-      plan: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 2, arbitrary: plan }),
+      plan: fc.oneof(
+        { weight: 2, arbitrary: fc.constant([]) },
+        { weight: 3, arbitrary: plan },
+        { weight: kinds === undefined ? 3 : 0, arbitrary: moments },
+      ),
       order: choices(),
-      program: programs(),
+      program: fc.oneof(
+        { weight: 2, arbitrary: programs() },
+        { weight: nodes > 1 ? 1 : 0, arbitrary: programs({ isFar: true }) },
+      ),
     })
     .map(({ seed, numCpus, systemConfig, plan: drawn, order, program }) => ({
       options: {
