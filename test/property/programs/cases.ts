@@ -33,39 +33,92 @@ const settings = fc.record({
 const withinMs = 60;
 
 export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbitrary<Case> {
-  const wanted = kinds === undefined ? {} : { kinds };
-  const plan = faults({ nodes, withinMs, maxFaults: 5, ...wanted });
-  const crashes = faults({ nodes, withinMs, maxFaults: 2, kinds: ["crashAfter"] });
-  // What a crash leaves half done is seen where others are slow to hear of it.
-  const slow = faults({ nodes, withinMs, maxFaults: 3, kinds: ["slowLink", "hold"] });
-  const moments = fc.tuple(crashes, slow).map(([first, second]) => [...first, ...second]);
+  const plan = kinds === undefined ? plans(nodes) : plansOf(nodes, kinds, 5);
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
       numCpus: fc.constantFrom(2, 1, 3, 4),
       systemConfig: settings,
       plan: fc.oneof(
-        { weight: 2, arbitrary: fc.constant([]) },
-        { weight: 3, arbitrary: plan },
-        { weight: kinds === undefined ? 3 : 0, arbitrary: moments },
+        { weight: 1, arbitrary: fc.constant<Fault[]>([]) },
+        { weight: 4, arbitrary: plan },
       ),
       order: choices(),
-      program: fc.oneof(
-        { weight: 2, arbitrary: programs() },
-        { weight: nodes > 1 ? 1 : 0, arbitrary: programs({ isFar: true }) },
-      ),
+      program:
+        nodes === 1 ? programs() : fc.oneof(programs(), programs({ isFar: true }).map(later)),
     })
     .map(({ seed, numCpus, systemConfig, plan: drawn, order, program }) => ({
       options: {
         seed,
         nodes,
-        faults: drawn,
+        faults: drawn.map((fault) => ({ ...fault, at: fault.at + startMs(program) })),
         choices: order,
         choicesOnly: true,
         init: { numCpus, systemConfig },
       },
       program: { ...program, body: onOneNode(program.body, numCpus) },
     }));
+}
+
+/** When the nodes know of each other: before that nothing runs on another. */
+const acquaintedMs = 100;
+
+function later(program: Program): Program {
+  const steps: Step[] = [{ op: "sleep", ms: acquaintedMs }, ...program.body.steps];
+  return { ...program, body: { ...program.body, steps } };
+}
+
+function startMs({ body }: Program): number {
+  const [first] = body.steps;
+  return first?.op === "sleep" && first.ms === acquaintedMs ? acquaintedMs : 0;
+}
+
+/** A node ends when what its processes have made is about to be read elsewhere. */
+const lossOfNode: fc.Arbitrary<Fault> = fc
+  .record({
+    moment: fc.constantFrom(
+      ...([
+        ["pullChunk", "receiver"],
+        ["pullChunk", "receiver"],
+        ["chunk", "sender"],
+      ] as const),
+      ...([
+        ["taskReply", "sender"],
+        ["objectsKept", "receiver"],
+        ["pinCopy", "receiver"],
+      ] as const),
+    ),
+    skip: fc.nat(3),
+  })
+  .map(({ moment: [method, who], skip }) => {
+    return { at: 0, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
+  });
+
+/** Of every kind, or of few that go together: what one leaves half done others hear of late. */
+function plans(nodes: number): fc.Arbitrary<Fault[]> {
+  const slow = plansOf(nodes, ["slowLink", "hold"], 2);
+  const moments = together(notEmpty(plansOf(nodes, ["crashAfter"], 2)), slow);
+  const any = plansOf(nodes, undefined, 5);
+  if (nodes === 1) return fc.oneof(any, moments);
+  const lost = fc.array(lossOfNode, { minLength: 1, maxLength: 2 });
+  const losses = together(together(plansOf(nodes, ["crash"], 1), lost), slow);
+  return fc.oneof(any, moments, losses);
+}
+
+function plansOf(
+  nodes: number,
+  kinds: readonly Fault["kind"][] | undefined,
+  maxFaults: number,
+): fc.Arbitrary<Fault[]> {
+  return faults({ nodes, withinMs, maxFaults, ...(kinds === undefined ? {} : { kinds }) });
+}
+
+function together(a: fc.Arbitrary<Fault[]>, b: fc.Arbitrary<Fault[]>): fc.Arbitrary<Fault[]> {
+  return fc.tuple(a, b).map(([first, second]) => [...first, ...second]);
+}
+
+function notEmpty(plan: fc.Arbitrary<Fault[]>): fc.Arbitrary<Fault[]> {
+  return plan.filter((list) => list.length > 0);
 }
 
 /** No task asks for more than a node has: it would wait for ever. */
