@@ -97,13 +97,24 @@ export const nodes: readonly Mutant[] = [
     ],
   },
   {
-    name: "two tasks on a far worker",
-    why: "> for >=: a lease of another node gets one task more than can be told apart",
+    name: "one task more than a lease has room for",
+    why: "> for >=: a task is pushed to a worker behind one that takes its time",
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
         find: "lease.inFlightCount >= this.#window(lease)",
         replace: "lease.inFlightCount > this.#window(lease)",
+      },
+    ],
+  },
+  {
+    name: "two tasks on a far worker",
+    why: "a task that may not run again shares a lease of another node, and with it its end",
+    edits: [
+      {
+        file: `${coreWorker}/task-submitter.ts`,
+        find: "if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;",
+        replace: "void isFar;",
       },
     ],
   },
