@@ -137,7 +137,7 @@ export const farMethods = [
   "freeObjects",
 ] as const satisfies readonly MessageType[];
 
-/** Messages behind which a process may leave something half done: `crashAfter` is drawn among them. */
+/** Behind these a process may leave something half done: `crashAfter` is drawn among them. */
 export const momentMethods = [
   // Refs and results travel in these: they come more often than the others.
   ...(["pushTask", "taskReply", "createHolds", "objectSealed", "pullChunk"] as const),

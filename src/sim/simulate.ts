@@ -39,8 +39,8 @@ const stuckMs = 40_000;
 /** … and a world is at rest. */
 const settleMs = 3_000;
 const busy =
-  "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: processes keep " +
-  "each other busy";
+  "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
+  "processes keep each other busy";
 
 export async function simulate<R>(
   options: SimOptions,

@@ -19,7 +19,8 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
 
 /**
  * A task that gets what a task of its own has put, and gives the refs inside to an actor, to a task
- * that it does not wait for, and to its caller: they go through five processes, of which any may end.
+ * that it does not wait for, and to its caller: they go through five processes, any of which may
+ * end.
  */
 export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
   return fc
