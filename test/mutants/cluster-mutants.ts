@@ -97,17 +97,6 @@ export const nodes: readonly Mutant[] = [
     ],
   },
   {
-    name: "one task more than a lease has room for",
-    why: "> for >=: a task is pushed to a worker behind one that takes its time",
-    edits: [
-      {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "lease.inFlightCount >= this.#window(lease)",
-        replace: "lease.inFlightCount > this.#window(lease)",
-      },
-    ],
-  },
-  {
     name: "two tasks on a far worker",
     why: "a task that may not run again shares a lease of another node, and with it its end",
     edits: [

@@ -146,7 +146,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc
     spread: isFar ? fc.constantFrom(true, true, true, false) : fc.boolean(),
   });
   const patterns = [
-    { weight: 2, arbitrary: relays(bytes) },
+    { weight: 4, arbitrary: relays(bytes) },
     { weight: isFar ? 2 : 1, arbitrary: fanOuts(bytes) },
     ...(cancels ? [{ weight: isFar ? 2 : 1, arbitrary: races(bytes) }] : []),
   ];

@@ -31,7 +31,9 @@ export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       actor,
       keep: fc.boolean(),
       callMs: fc.nat(4),
-      lends: fc.option(fc.record({ ms: shortMs, spread: fc.boolean() }), { nil: null }),
+      lends: fc.option(fc.record({ ms: shortMs, spread: fc.boolean(), onwards: fc.boolean() }), {
+        nil: null,
+      }),
       sleepMs: shortMs,
       drops: fc.boolean(),
       recalls: fc.boolean(),
@@ -53,7 +55,12 @@ export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
         { op: "get", of: [0], timeoutMs: null },
         { op: "call", actor: rest.actor, direct: [], nested: given, keep, ms: callMs },
       ];
-      if (lends !== null) steps.push(userOf(lends, { nested: given }));
+      if (lends !== null) {
+        const user = userOf(lends, { nested: given });
+        // It ends while its own child, for which it does not wait, still uses what it was lent.
+        const lender = taskOf({ steps: [user], result: valueOf(6, [], 0) }, rest.relaying);
+        steps.push(lends.onwards ? { ...lender, nested: given } : user);
+      }
       steps.push({ op: "sleep", ms: sleepMs });
       if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
       if (drops) steps.push({ op: "drop", of: 1 });
