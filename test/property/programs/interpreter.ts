@@ -71,8 +71,9 @@ function originOf(cells: readonly Cell[]): Origin {
 
 interface Call {
   readonly actor: number;
-  /** Null: it did not run. */
+  /** Null: it did not run, since an argument had failed with these. */
   readonly kept: readonly Cell[] | null;
+  readonly failed: readonly string[];
   readonly origin: Origin;
 }
 
@@ -122,7 +123,12 @@ function runStep(step: Step, body: BodyState): void {
       const failed = errorsOf(direct);
       const kept = step.keep ? nested : [];
       const origin = originOf(direct);
-      calls.push({ actor: step.actor % actorCount, kept: failed === null ? kept : null, origin });
+      calls.push({
+        actor: step.actor % actorCount,
+        kept: failed === null ? kept : null,
+        failed: failed?.errors ?? [],
+        origin,
+      });
       const ns = (direct as ValueCell[]).map(({ n }) => n);
       const outcome = failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 };
       add({ ...outcome, origin });
@@ -134,8 +140,9 @@ function runStep(step: Step, body: BodyState): void {
       if (call === undefined) return;
       const { kept } = call;
       const origin = { isCancelled: false, needs: [call.origin] };
-      const outcome =
-        kept === null ? { errors: [notKept] } : { n: kept.length, refs: kept, bytes: 0 };
+      // A fault that costs an attempt may make the argument good, and the call run.
+      const why = call.failed.includes(tooEarly) ? [notKept, tooEarly] : [notKept];
+      const outcome = kept === null ? { errors: why } : { n: kept.length, refs: kept, bytes: 0 };
       add({ ...outcome, origin });
       return;
     }
