@@ -94,10 +94,10 @@ const lossOfNode: fc.Arbitrary<Fault> = fc
     return { at: 0, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
   });
 
-/** A process ends when it has just sent refs on, perhaps those that it had only borrowed. */
-const endOfLender: fc.Arbitrary<Fault> = fc
+/** A process ends when it has just sent refs on, borrowed ones too, or told of what it stored. */
+const endOfSender: fc.Arbitrary<Fault> = fc
   .record({
-    method: fc.constantFrom("pushTask" as const, "pushTask" as const, "taskReply" as const),
+    method: fc.constantFrom(...(["pushTask", "pushTask", "taskReply", "objectSealed"] as const)),
     skip: fc.nat(6),
     count: fc.integer({ min: 1, max: 2 }),
   })
@@ -110,7 +110,7 @@ function plans(nodes: number): fc.Arbitrary<Fault[]> {
   const slow = plansOf(nodes, ["slowLink", "hold"], 2);
   const moments = together(notEmpty(plansOf(nodes, ["crashAfter"], 2)), slow);
   const any = plansOf(nodes, undefined, 5);
-  const lendings = together(fc.array(endOfLender, { minLength: 1, maxLength: 2 }), slow);
+  const lendings = together(fc.array(endOfSender, { minLength: 1, maxLength: 2 }), slow);
   if (nodes === 1) return fc.oneof(any, moments, lendings);
   const lost = fc.array(lossOfNode, { minLength: 1, maxLength: 2 });
   const losses = together(together(plansOf(nodes, ["crash"], 1), lost), slow);
