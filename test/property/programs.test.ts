@@ -96,7 +96,7 @@ describe("the sequential interpreter", () => {
     ]);
   });
 
-  test("a call whose argument would be good in another attempt may run where a fault costs one", () => {
+  test("a call whose argument is good in another attempt may run where a fault costs one", () => {
     const once = { ...task([], [], { firstGood: 1 }), retryExceptions: false } as Step;
     const call: Step = { op: "call", actor: 0, direct: [0], nested: [], keep: false, ms: 0 };
     const [, , recalled] = interpret(program(once, call, { op: "recall", actor: 0, call: 0 }));
