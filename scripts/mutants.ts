@@ -13,7 +13,8 @@ import type { Mutant } from "../test/mutants/mutant.ts";
 import { MutatedTree } from "../test/mutants/mutated-tree.ts";
 
 const seedsDefault = 2_000;
-const timeoutMs = 120_000;
+/** A hunt ends itself when a seed hangs; this is for one that cannot. */
+const silentMsMax = 300_000;
 const none: Mutant = { name: "none", why: "the sources as they are", edits: [] };
 
 interface Result extends Hunted {
@@ -70,7 +71,7 @@ async function hunt(
   tree.plant(mutant);
   const startMs = performance.now();
   const args = [String(firstSeed), String(seeds)];
-  const { status, lines, errors } = await tree.run("test/mutants/hunt.ts", args, timeoutMs);
+  const { status, lines, errors } = await tree.run("test/mutants/hunt.ts", args, silentMsMax);
   const wallSeconds = (performance.now() - startMs) / 1_000;
   const { name, why } = mutant;
   const last = lines.at(-1);
@@ -78,8 +79,9 @@ async function hunt(
   const nothing = { seeds: 0, cpuSeconds: wallSeconds, signature: null, message: "" };
   const hunted = last === undefined ? nothing : (JSON.parse(last) as Hunted);
   if (status === null) {
-    const cpuSeconds = wallSeconds;
-    return { name, why, isKilled: true, wallSeconds, ...hunted, cpuSeconds, signature: "hang" };
+    // The seed that hangs is the one behind the last that it told of.
+    const hung = { seeds: hunted.seeds + 1, cpuSeconds: wallSeconds, signature: "hang" };
+    return { name, why, isKilled: true, wallSeconds, ...hunted, ...hung };
   }
   return { name, why, isKilled: hunted.signature !== null, wallSeconds, ...hunted };
 }

@@ -22,7 +22,7 @@ const seedsOfCi = 2_000;
 const seedsFull = 10_000;
 /** A set of this many seeds that never gets there tests less than it says. */
 const rareStates = [
-  ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning"],
+  ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning", "crashedAfterMessage"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
   ...["actorOutOfScope"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],

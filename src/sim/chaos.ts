@@ -9,6 +9,8 @@ import {
   farMethods,
   hostileKinds,
   kindsFor,
+  momentMethods,
+  momentSides,
   rpcInstants,
 } from "./fault.ts";
 import type { SimOptions } from "./options.ts";
@@ -83,6 +85,8 @@ class Draw {
           : { at, kind, node, worker: random.below(4) };
       case "crashDriver":
         return { at, kind };
+      case "crashAfter":
+        return this.#moment(random.below(4) === 0 ? at : 0);
       case "pause":
         return { at, kind, node, forMs };
       case "memoryPressure":
@@ -111,6 +115,19 @@ class Draw {
         return { at, kind, from: node, to, probability: random.float() / 2, forMs };
       }
     }
+  }
+
+  #moment(at: number): Fault {
+    const random = this.#random;
+    return {
+      at,
+      kind: "crashAfter",
+      method: oneOf(momentMethods, random),
+      who: oneOf(momentSides, random),
+      skip: random.below(oneOf([4, 30], random)),
+      count: 1 + random.below(oneOf([1, 4], random)),
+      wholeNode: random.below(8) === 0,
+    };
   }
 
   /** Most programs are over in a few virtual milliseconds, so early times come more often. */

@@ -6,6 +6,7 @@ import {
   type Fault,
   type FaultKind,
   hostileKinds,
+  momentSides,
   rpcInstants,
 } from "./fault.ts";
 import type { SimOptions } from "./options.ts";
@@ -63,6 +64,7 @@ const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
   },
   crashWorker: { node: optional(node), worker: optional(index) },
   crashDriver: { node: optional(node), worker: optional(index) },
+  crashAfter: { method, who: oneOf(momentSides), skip: index, count, wholeNode: flag },
   pause: { node, forMs },
   partition: { from: nodes, to: nodes, oneWay: optional(flag), forMs },
   slowLink: { from: node, to: node, delayMs: forMs, bytesPerMs: optional(bytesPerMs), forMs },
@@ -169,6 +171,7 @@ function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
           "node frames travel in rings, which lose nothing",
       );
     case "rpc":
+    case "crashAfter":
       if (Object.hasOwn(messageNumbers, fault.method)) return;
       throw new TypeError(
         `${where}.method: no message is called ${JSON.stringify(fault.method)}; they are: ` +

@@ -14,6 +14,7 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
+import { Moments } from "./moments.ts";
 import type { Fates, WatchedProcess } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
 import { type SimProcess, SimNode } from "./sim-node.ts";
@@ -29,6 +30,7 @@ export class Cluster implements Fates {
   /** Every worker that was ever started, in order. */
   readonly workers: SimProcess[] = [];
   readonly network: Network;
+  readonly moments: Moments;
   readonly #oracles: Oracles;
   readonly #world: World;
   readonly #plans: readonly NodePlan[];
@@ -38,7 +40,8 @@ export class Cluster implements Fates {
     this.#world = world;
     this.#oracles = oracles;
     this.#plans = plans;
-    this.network = new Network(world, oracles);
+    this.moments = new Moments(oracles);
+    this.network = new Network(world, this.moments);
     for (const [number, plan] of plans.entries()) this.#addNode(number, plan);
     this.driver = this.head.makeProcess("driver", workerIdOf(this.head.nodeId, 0));
   }

@@ -13,6 +13,8 @@ import {
   farMethods,
   hostileKinds,
   kindsFor,
+  momentMethods,
+  momentSides,
   rpcInstants,
 } from "./fault.ts";
 import { type Failure, signatureOf } from "./failure-signature.ts";
@@ -110,6 +112,8 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
       const sameId = fc.constant(true);
       return fc.oneof(fc.record(fields), fc.record(again), fc.record({ ...again, sameId }));
     }
+    case "crashAfter":
+      return moments(at);
     case "crashDriver":
       return fc.record({ at, kind: fc.constant(kind) });
     case "crashWorker":
@@ -141,6 +145,19 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     default:
       return linkFaultOf(kind, nodes, at);
   }
+}
+
+/** The moment is the message: so as a rule it is waited for from the beginning. */
+function moments(at: fc.Arbitrary<number>): fc.Arbitrary<Fault> {
+  return fc.record({
+    at: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: at }),
+    kind: fc.constant("crashAfter" as const),
+    method: fc.constantFrom(...momentMethods),
+    who: fc.constantFrom(...momentSides),
+    skip: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.nat(30) }),
+    count: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 4 })),
+    wholeNode: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.boolean()),
+  });
 }
 
 function linkFaultOf(

@@ -1,4 +1,5 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
+import type { Address } from "#engine/common/ids.ts";
 import type { Prng } from "#engine/common/prng.ts";
 import type { Fault } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
@@ -34,7 +35,9 @@ export class FaultDriver {
     const { faults, healAtMs } = this.#options;
     for (const fault of faults) {
       if (fault.at >= healAtMs) continue;
-      this.#later(fault.at, JSON.stringify(fault), () => this.fireNow(fault));
+      // A step that says a fault is one in which it was carried out.
+      const what = `${fault.kind === "crashAfter" ? "awaits " : ""}${JSON.stringify(fault)}`;
+      this.#later(fault.at, what, () => this.fireNow(fault));
     }
     if (healAtMs < Infinity) this.#later(healAtMs, "heal", () => this.heal());
   }
@@ -47,6 +50,7 @@ export class FaultDriver {
     const { world, cluster, isHostile } = this.#options;
     world.heal();
     for (const tenant of this.#tenants) tenant.giveBack();
+    cluster.moments.clear();
     if (isHostile) cluster.network.cutAll();
   }
 
@@ -68,6 +72,9 @@ export class FaultDriver {
         return this.#crashWorker(fault.node, fault.worker);
       case "crashDriver":
         return this.#crashDriver();
+      case "crashAfter":
+        this.#crashAfter(fault);
+        return false;
       case "collect":
         return this.#collect(fault.node, fault.order) > 0;
       case "pause":
@@ -166,16 +173,54 @@ export class FaultDriver {
 
   /** Without a number: one that runs something, if there is one. */
   #crashWorker(node: number | undefined, number: number | undefined): boolean {
-    const { cluster, world } = this.#options;
+    const { cluster } = this.#options;
     const workers = onNode(cluster.liveWorkers, node);
     const busy = workers.find(({ client }) => client.core.receiver.runningCount > 0);
     const chosen = workers[(number ?? 0) % Math.max(1, workers.length)];
     const worker = number === undefined ? (busy ?? chosen) : chosen;
-    if (worker === undefined) return false;
+    return worker !== undefined && this.#endWorker(worker);
+  }
+
+  #endWorker(worker: SimProcess): boolean {
+    const { cluster, world } = this.#options;
     if (worker.client.core.receiver.runningCount > 0) world.mark("workerCrashedWhileRunning");
     const exit = { type: "uncaught", message: "crashed by a fault" } as const;
     cluster.endWorker(worker.client.workerId, exit);
     return true;
+  }
+
+  /** It counts as fired each time that it hits somebody. */
+  #crashAfter(fault: Extract<Fault, { kind: "crashAfter" }>): void {
+    const { cluster, world } = this.#options;
+    const { wholeNode, ...moment } = fault;
+    const crash = (address: Address): void => {
+      if (this.#victim(address, wholeNode)?.() !== true) return;
+      this.firedCount += 1;
+      world.mark("crashedAfterMessage");
+    };
+    cluster.moments.await({
+      ...moment,
+      mayHit: (address) => this.#victim(address, wholeNode) !== null,
+      hit: (address) => {
+        const what = JSON.stringify({ ...fault, hits: address });
+        world.next(this.#life, { kind: "fault", what, run: () => crash(address) });
+      },
+    });
+  }
+
+  /** How it ends; null for the driver, and the head, on which the others depend. */
+  #victim(address: Address, wholeNode: boolean): (() => boolean) | null {
+    const { cluster } = this.#options;
+    const worker = cluster.liveWorkers.find(({ client }) => client.workerId === address);
+    const node = cluster.liveNodes.find(({ nodeId, number }) => {
+      return (
+        number > 0 && (worker === undefined ? nodeId === address : number === worker.life.node)
+      );
+    });
+    if (node !== undefined && (wholeNode || worker === undefined)) {
+      return () => cluster.crash(node.number);
+    }
+    return worker === undefined ? null : () => this.#endWorker(worker);
   }
 
   #crashDriver(): boolean {

@@ -21,6 +21,19 @@ export type Fault =
       node?: number;
       worker?: number;
     }
+  /**
+   * Whoever sends, or has taken, such a message ends right behind it; with `wholeNode` its machine
+   * too. Of those it could hit the first `skip` are let go, each of the next `count` costs one.
+   */
+  | {
+      at: number;
+      kind: "crashAfter";
+      method: string;
+      who: "sender" | "receiver";
+      skip: number;
+      count: number;
+      wholeNode: boolean;
+    }
   /** A stall, as of garbage collection; then it goes on as if nothing had been. */
   | { at: number; kind: "pause"; node: number; forMs: number }
   | {
@@ -88,6 +101,7 @@ export const builtKinds = [
   "rpc",
   "crashDriver",
   "memoryPressure",
+  "crashAfter",
 ] as const satisfies readonly FaultKind[];
 
 /** What the contract forbids: `hostile: true` only. */
@@ -135,5 +149,21 @@ export const farMethods = [
   "freeObjects",
 ] as const satisfies readonly MessageType[];
 
+/** Behind these a process may leave something half done: `crashAfter` is drawn among them. */
+export const momentMethods = [
+  // Refs and results travel in these: they come more often than the others.
+  ...(["pushTask", "taskReply", "createHolds", "objectSealed", "pullChunk"] as const),
+  ...(["pushTask", "taskReply", "takenBack", "taskBlocked"] as const),
+  ...(["requestWorkerLease", "leaseGranted", "releaseLease", "leaseRevoked"] as const),
+  ...(["subscribeObject", "objectState", "releaseHolds"] as const),
+  ...(["createHolds", "holdsCreated", "confirmHolds", "queryHolds", "holdsQueried"] as const),
+  ...(["createActor", "constructActor", "actorConstructed", "actorState"] as const),
+  ...(["cancelTask", "cancelObject", "taskStarted", "doomLease"] as const),
+  ...(["objectSealed", "objectsKept", "locateObject", "objectLocations"] as const),
+  ...(["pullObject", "pullChunk", "chunk", "objectLocal"] as const),
+  ...(["copyAdded", "copyGone", "pinCopy", "copyPinned", "freeObjects"] as const),
+] as const satisfies readonly MessageType[];
+
 export const rpcInstants = ["beforeSend", "whileHandled", "replyLost"] as const;
+export const momentSides = ["sender", "receiver"] as const;
 export const collectOrders = ["oldest", "newest", "random"] as const;

@@ -17,6 +17,7 @@ export type RareState =
   | "cancelledQueued"
   | "cancelledRecursively"
   | "cancelledRunning"
+  | "crashedAfterMessage"
   | "deadlockFound"
   | "copyEvicted"
   | "copyLost"

@@ -40,7 +40,9 @@ import { type RunEnd, World } from "./world.ts";
 const defaults = { maxVirtualMs: 600_000, objectStoreBytes: 16 << 20 };
 /** With nothing but upkeep for so long a world is at rest. */
 const settleMs = 3_000;
-const busy = "a million steps were taken within 30 virtual seconds: processes keep each other busy";
+const busy =
+  "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
+  "processes keep each other busy";
 
 export async function simulate<R>(
   options: SimOptions,
@@ -172,7 +174,8 @@ class Run {
       isStuck = !isOver;
       if (isStuck) outcome = { error: this.#stuck(why) };
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
-      await this.#quiet(isOver || why === "over");
+      if (why === "livelock") this.#violate("16 liveness", "world", busy);
+      else await this.#quiet(isOver || why === "over");
       for (const reason of unhandled)
         this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
       for (const { context, text } of this.#io.calls()) {

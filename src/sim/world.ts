@@ -83,6 +83,8 @@ export type RunEnd = "over" | "idle" | "limit" | "livelock";
 
 /** So many steps within so much virtual time lead nowhere: no program has so much to do. */
 const livelock = { steps: 1_000_000, withinMs: 30_000 };
+/** … and so many at one moment: a frame takes its time, so whoever gets anywhere does in less. */
+const standstillSteps = 200_000;
 
 export class World implements NetworkWorld {
   readonly random: Prng;
@@ -94,9 +96,13 @@ export class World implements NetworkWorld {
   #nowMs = 0;
   /** When it was last asked whether time goes on. */
   #lookedAt = { stepId: 0, nowMs: 0 };
+  /** The last step before time went on. */
+  #movedAtStep = 0;
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
+  /** What happens before anything else does. */
+  readonly #urgent: Step[] = [];
   readonly #choices: readonly number[];
   readonly #choicesOnly: boolean;
   readonly #chooser: Prng;
@@ -176,6 +182,12 @@ export class World implements NetworkWorld {
       },
       this.#nowMs,
     );
+  }
+
+  /** The next step of all: nothing comes between it and the one that is happening. */
+  next(life: Life, step: { kind: string; what: string; run: () => void }): void {
+    const [atMs, causeId] = [this.#nowMs, this.#stepId];
+    this.#urgent.push({ ...step, where: life.name, atMs, causeId, isLive: () => life.isAlive });
   }
 
   /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
@@ -354,18 +366,23 @@ export class World implements NetworkWorld {
       this.#lookedAt = { stepId: this.#stepId, nowMs: this.#nowMs };
       if (passedMs < livelock.withinMs) return "livelock";
     }
-    if (this.#schedule.dueCount() > 0) return null;
+    if (this.#stepId - this.#movedAtStep >= standstillSteps) return "livelock";
+    if (this.#urgent.length > 0 || this.#schedule.dueCount() > 0) return null;
     const nextMs = this.#schedule.nextMs();
     if (nextMs === Infinity) return "idle";
     if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) return "idle";
     if (nextMs > limitMs) return "limit";
-    this.#nowMs = Math.max(this.#nowMs, nextMs);
+    if (nextMs > this.#nowMs) {
+      this.#nowMs = nextMs;
+      this.#movedAtStep = this.#stepId;
+    }
     this.#schedule.advance(this.#nowMs);
     return null;
   }
 
   #step(): void {
-    const step = this.#schedule.take(this.#choose(this.#schedule.dueCount()));
+    const urgent = this.#urgent.shift();
+    const step = urgent ?? this.#schedule.take(this.#choose(this.#schedule.dueCount()));
     this.#userCodeMayRun = false;
     if (step === undefined || !step.isLive()) return;
     const life = this.#lives.get(step.where);

@@ -11,7 +11,7 @@ export const cancels: readonly Mutant[] = [
       {
         file: `${coreWorker}/task-queue.ts`,
         find: "while (this.#tasks.peek()?.isCancelled === true) {",
-        replace: "while (this.#tasks.peek()?.state === undefined) {",
+        replace: "while (this.#removedCount < 0) {",
       },
     ],
   },

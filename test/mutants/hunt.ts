@@ -2,6 +2,7 @@
  * Runs inside a copy of the sources: goes through random cases until one fails, and says so in
  * lines of JSON. `node hunt.ts FIRST_SEED SEEDS [shrink]`
  */
+import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import { sameFailure, signatureOf } from "#sim/fast-check.ts";
 import { type Case, cases } from "../property/programs/cases.ts";
@@ -27,12 +28,32 @@ export interface Shrunk {
 
 /** In turn: mostly three nodes, where there is more to go wrong. */
 const nodeCounts = [3, 1, 3, 2];
-const progressEvery = 20;
 
 const [firstSeed = 0, seedsMax = 100] = process.argv.slice(2, 4).map(Number);
 const shrinks = process.argv[4] === "shrink";
 
+/** Of processor time, for one seed: more than any needs that goes on. */
+const seedCpuUsMax = 15e6;
+/** An engine that never leaves an event can be ended from another thread only. */
+const watchdog = `
+  const { workerData } = require("node:worker_threads");
+  let seen = -1;
+  let sinceUs = 0;
+  setInterval(() => {
+    const { user, system } = process.cpuUsage();
+    const count = Atomics.load(workerData.count, 0);
+    if (count !== seen) [seen, sinceUs] = [count, user + system];
+    else if (user + system - sinceUs > workerData.maxUs) process.kill(process.pid, "SIGKILL");
+  }, 250);
+`;
+const seedCount = new Int32Array(new SharedArrayBuffer(4));
+const guard = new Worker(watchdog, {
+  eval: true,
+  workerData: { count: seedCount, maxUs: seedCpuUsMax },
+});
+
 const found = await hunt();
+await guard.terminate();
 if (shrinks && found !== null) say(await shrink(found));
 
 async function hunt(): Promise<number | null> {
@@ -48,9 +69,9 @@ async function hunt(): Promise<number | null> {
       tell(i + 1, signatureOf(failure), failure.message);
       return seed;
     }
-    if (i % progressEvery === 0) tell(i + 1, null, "");
+    Atomics.add(seedCount, 0, 1);
+    tell(i + 1, null, "");
   }
-  tell(seedsMax, null, "");
   return null;
 }
 

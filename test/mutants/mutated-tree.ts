@@ -10,7 +10,7 @@ const projectRoot = fileURLToPath(new URL("../../", import.meta.url));
 const copied = ["package.json", "tsconfig.json", "src", "test/property/programs", "test/mutants"];
 
 export interface ChildRun {
-  /** Null when it was ended for taking too long. */
+  /** Null when it was ended for its silence. */
   readonly status: number | null;
   readonly lines: readonly string[];
   readonly errors: string;
@@ -49,15 +49,18 @@ export class MutatedTree {
     this.#originals.clear();
   }
 
-  /** Runs a module of the copy, in a process of its own. */
-  run(module: string, args: readonly string[], timeoutMs: number): Promise<ChildRun> {
+  /** Runs a module of the copy, in a process of its own that must never be silent for so long. */
+  run(module: string, args: readonly string[], silentMsMax: number): Promise<ChildRun> {
     const node = ["--conditions=mobula-source", "--import", "tsx", module, ...args];
     const child = spawn(process.execPath, node, { cwd: this.#folder });
     let output = "";
     let errors = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const timer = setTimeout(() => child.kill("SIGKILL"), silentMsMax);
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      timer.refresh();
+    });
     child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     return new Promise((resolve, reject) => {
       child.on("error", reject);
       child.on("close", (status) => {

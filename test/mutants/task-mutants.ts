@@ -93,13 +93,13 @@ export const tasks: readonly Mutant[] = [
     ],
   },
   {
-    name: "deadline off by one",
-    why: "> for >=: a call whose time is just up waits for the next deadline",
+    name: "deadline of a call forgotten",
+    why: "nothing wakes a process when the time of a call is up",
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "Math.min(this.#memoryStore.nextDeadlineMs(), deadlocks.nextDeadlineMs())",
-        replace: "deadlocks.nextDeadlineMs()",
+        find: "Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, ofRest)",
+        replace: "Math.min(ofTasks, ofRest)",
       },
     ],
   },

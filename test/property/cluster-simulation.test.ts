@@ -287,3 +287,55 @@ describe("whatever happens to it", () => {
     }
   });
 });
+
+describe("a crash right behind a message", () => {
+  const after = { at: 0, kind: "crashAfter", skip: 0, count: 1, wholeNode: false } as const;
+  const far = echo.options({ schedulingStrategy: "SPREAD", maxRetries: 3 });
+  type CrashAfter = Extract<Fault, { kind: "crashAfter" }>;
+  const run = (fault: Pick<CrashAfter, "method" | "who"> & Partial<CrashAfter>) =>
+    simulate({ seed: 3, nodes: 3, faults: [{ ...after, ...fault }] }, async (sim) => {
+      // Until every node knows of the others.
+      await sim.sleep(100);
+      return get([far.remote("a"), far.remote("bb"), far.remote("ccc")]);
+    });
+
+  test.each(["sender", "receiver"] as const)("ends its %s, which is a worker", async (who) => {
+    const method = who === "sender" ? "taskReply" : "pushTask";
+    const report = await run({ method, who });
+    expect(report.check()).toEqual([1, 2, 3]);
+    expect(report.faultsFired).toBe(1);
+    expect(report.reached).toEqual(expect.arrayContaining(["crashedAfterMessage"]));
+    const lines = report.trace().split("\n");
+    const at = lines.findIndex((line) => /fault fault \{.*"hits":/.test(line));
+    // In the very next step: nothing comes between.
+    expect(lines[at]).toMatch(new RegExp(`^ +${at + 1} .* ← ${at}$`));
+  });
+
+  test("ends as many as it is told to, and lets go as many", async () => {
+    const report = await run({ method: "taskReply", who: "sender", skip: 1, count: 2 });
+    expect(report.check()).toEqual([1, 2, 3]);
+    expect(report.faultsFired).toBe(2);
+  });
+
+  test("takes the node of a worker along, or of a raylet", async () => {
+    const worker = await run({ method: "pushTask", who: "receiver", skip: 1, wholeNode: true });
+    const raylet = await run({ method: "requestWorkerLease", who: "receiver" });
+    for (const report of [worker, raylet]) {
+      expect(report.check()).toEqual([1, 2, 3]);
+      expect(report.reached).toEqual(expect.arrayContaining(["nodeCrashed", "nodeDied"]));
+    }
+  });
+
+  test("hits neither the driver nor the head", async () => {
+    const faults = [
+      { ...after, method: "requestWorkerLease", who: "sender" },
+      { ...after, method: "requestWorkerLease", who: "receiver" },
+      { ...after, method: "pushTask", who: "sender" },
+    ] as const;
+    const report = await simulate({ seed: 3, nodes: 1, faults }, () =>
+      get([square.remote(1), square.remote(2)]),
+    );
+    expect(report.check()).toEqual([1, 4]);
+    expect(report.faultsFired).toBe(0);
+  });
+});

@@ -97,6 +97,16 @@ describe("the sequential interpreter", () => {
     ]);
   });
 
+  test("a call whose argument is good in another attempt may run where a fault costs one", () => {
+    const once = { ...task([], [], { firstGood: 1 }), retryExceptions: false } as Step;
+    const call: Step = { op: "call", actor: 0, direct: [0], nested: [], keep: false, ms: 0 };
+    const [, , recalled] = interpret(program(once, call, { op: "recall", actor: 0, call: 0 }));
+    const ran: Outcome = { n: 0, refs: [], bytes: 0 };
+    expect(agrees(recalled as Outcome, ran, true)).toBe(true);
+    expect(agrees(recalled as Outcome, ran, false)).toBe(false);
+    expect(agrees(recalled as Outcome, { errors: ["not kept"] }, false)).toBe(true);
+  });
+
   test("what a fault took agrees only where there were faults; another value never does", () => {
     const value: Outcome = { n: 1, refs: [], bytes: 0 };
     expect(agrees(value, { system: "WorkerCrashedError" }, true)).toBe(true);

@@ -157,3 +157,13 @@ describe("the chain of who waits for whom", () => {
     expect(message).toMatch(/^leak: the constructor of Slow on worker\d waits for real IO: FSREQ/);
   });
 });
+
+test("whoever is busy at one moment, and for ever, is found out", async () => {
+  const report = await simulate({ seed: 5, nodes: 1 }, async (sim) => {
+    for (;;) await sim.sleep(0);
+  });
+  expect(String(report.error)).toMatch(/livelock: .*200,000 at one moment/);
+  expect(report.violations).toEqual([
+    expect.objectContaining({ oracle: "16 liveness", entity: "world" }),
+  ]);
+});

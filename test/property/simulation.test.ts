@@ -134,6 +134,11 @@ describe("what goes wrong is told", () => {
       /no message is called "shout"/,
     );
     await expect(wrong({ ...rpc, instant: "later" })).rejects.toThrow(/must be one of/);
+    const after = { at: 0, kind: "crashAfter", who: "sender", skip: 0, count: 1, wholeNode: false };
+    await expect(wrong({ ...after, method: "shout" })).rejects.toThrow(/called "shout"/);
+    const bystander = { ...after, method: "pushTask", who: "bystander" };
+    await expect(wrong(bystander)).rejects.toThrow(/\.who must be one of sender, receiver/);
+    await expect(wrong({ ...after, method: "pushTask", count: 0 })).rejects.toThrow(/\.count must/);
   });
 
   test.each<[object, RegExp]>([

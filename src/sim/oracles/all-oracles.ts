@@ -4,6 +4,7 @@ import type { RareState } from "#sim/reached.ts";
 import { CancelOracle } from "./cancel.ts";
 import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
+import { FarPushOracle } from "./far-pushes.ts";
 import { HandleOracle } from "./handles.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
@@ -39,6 +40,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
+    (violate) => new FarPushOracle(violate),
     (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new HandleOracle(violate, { fates, processes, mark }),
     (violate) => new CopyOracle(violate, mark),

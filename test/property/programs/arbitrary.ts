@@ -1,6 +1,7 @@
 /** Random programs that shrink: to fewer steps, smaller bodies, fewer operands. */
 import * as fc from "fast-check";
 import type { Body, Program, Result, Step } from "./description.ts";
+import { fanOuts, races, relays } from "./patterns.ts";
 
 export interface ProgramLimits {
   readonly stepsMax?: number;
@@ -10,6 +11,8 @@ export interface ProgramLimits {
   /** Of a large value: more than fits a message, where values may lie in the arena. */
   readonly largeBytes?: number;
   readonly cancels?: boolean;
+  /** Most values are large, and most tasks run on other nodes. */
+  readonly isFar?: boolean;
 }
 
 const place = fc.nat(7);
@@ -20,17 +23,17 @@ const actor = fc.nat(1);
 
 export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
   const { stepsMax = 14, depthMax = 2, actorsMax = 2, largeBytes = 3_000 } = limits;
-  const { cancels = true } = limits;
+  const { cancels = true, isFar = false } = limits;
   const bytes = fc.oneof(
     { weight: 4, arbitrary: fc.constant(0) },
     { weight: 2, arbitrary: fc.nat(200) },
-    { weight: 1, arbitrary: fc.constant(largeBytes) },
+    { weight: isFar ? 12 : 1, arbitrary: fc.constant(largeBytes) },
   );
   return fc.record({
     actorCount: fc.nat(actorsMax),
     killsActors: fc.boolean(),
     dropsActors: fc.boolean(),
-    body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels }),
+    body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels, isFar }),
   });
 }
 
@@ -40,6 +43,7 @@ interface Shape {
   readonly bytes: fc.Arbitrary<number>;
   readonly isDriver: boolean;
   readonly cancels: boolean;
+  readonly isFar: boolean;
 }
 
 function bodies(shape: Shape): fc.Arbitrary<Body> {
@@ -71,7 +75,7 @@ const cancelStep: fc.Arbitrary<Step> = fc.record({
   recursive: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.boolean()),
 });
 
-function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitrary<Step> {
+function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc.Arbitrary<Step> {
   const n = fc.nat(99);
   const ms = fc.oneof(fc.nat(3), fc.nat(40));
   const of = <O extends string>(op: O): fc.Arbitrary<O> => fc.constant(op);
@@ -126,6 +130,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
       bytes,
       isDriver: false,
       cancels,
+      isFar,
     }),
     direct: places,
     nested: places,
@@ -140,48 +145,12 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels }: Shape): fc.Arbitr
       "class" as const,
       "other" as const,
     ),
-    spread: fc.boolean(),
+    spread: isFar ? fc.constantFrom(true, true, true, false) : fc.boolean(),
   });
-  const relay = { weight: 2, arbitrary: relays(bytes) };
-  return fc.oneof({ weight: 8, arbitrary: task }, relay, ...small);
-}
-
-/**
- * A task that gets what a task of its own has put, and gives the refs inside to an actor and to its
- * caller: they go through four processes, of which any may end.
- */
-function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
-  return fc
-    .record({
-      puts: fc.array(fc.record({ n: fc.nat(99), bytes }), { minLength: 1, maxLength: 2 }),
-      actor,
-      keep: fc.boolean(),
-      callMs: fc.nat(4),
-      sleepMs: fc.nat(4),
-      drops: fc.boolean(),
-      recalls: fc.boolean(),
-      friend: fc.option(actor, { nil: null, freq: 2 }),
-      returns: places,
-    })
-    .map(({ puts, keep, callMs, sleepMs, drops, recalls, friend, returns, ...rest }): Step => {
-      const made: Body = {
-        steps: puts.map(({ n, bytes: size }) => ({ op: "put", n, nested: [], bytes: size })),
-        result: { type: "value", n: 0, returns: puts.map((_, i) => i), bytes: 0, firstGood: 0 },
-      };
-      const retry = { maxRetries: 1, retryExceptions: false } as const;
-      const task = { op: "task", direct: [], nested: [], cpus: 1, returns: 1, ...retry } as const;
-      // Behind the ref of the task come those that were inside of its value.
-      const given = puts.map((_, i) => i + 1);
-      const call = { op: "call", actor: rest.actor, direct: [], keep, ms: callMs, friend } as const;
-      const steps: Step[] = [
-        { ...task, body: made },
-        { op: "get", of: [0], timeoutMs: null },
-        { ...call, nested: given },
-        { op: "sleep", ms: sleepMs },
-      ];
-      if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
-      if (drops) steps.push({ op: "drop", of: 1 });
-      const result = { type: "value", n: 1, returns, bytes: 0, firstGood: 0 } as const;
-      return { ...task, body: { steps, result } };
-    });
+  const patterns = [
+    { weight: 4, arbitrary: relays(bytes) },
+    { weight: isFar ? 2 : 1, arbitrary: fanOuts(bytes) },
+    ...(cancels ? [{ weight: isFar ? 2 : 1, arbitrary: races(bytes) }] : []),
+  ];
+  return fc.oneof({ weight: 8, arbitrary: task }, ...patterns, ...small);
 }

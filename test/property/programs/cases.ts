@@ -33,28 +33,104 @@ const settings = fc.record({
 const withinMs = 60;
 
 export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbitrary<Case> {
-  const wanted = kinds === undefined ? {} : { kinds };
-  const plan = faults({ nodes, withinMs, maxFaults: 5, ...wanted });
+  const plan = kinds === undefined ? plans(nodes) : plansOf(nodes, kinds, 5);
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
       numCpus: fc.constantFrom(2, 1, 3, 4),
       systemConfig: settings,
-      plan: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 2, arbitrary: plan }),
+      plan: fc.oneof(
+        { weight: 1, arbitrary: fc.constant<Fault[]>([]) },
+        { weight: 4, arbitrary: plan },
+      ),
       order: choices(),
-      program: programs(),
+      program:
+        nodes === 1 ? programs() : fc.oneof(programs(), programs({ isFar: true }).map(later)),
     })
     .map(({ seed, numCpus, systemConfig, plan: drawn, order, program }) => ({
       options: {
         seed,
         nodes,
-        faults: drawn,
+        faults: drawn.map((fault) => ({ ...fault, at: fault.at + startMs(program) })),
         choices: order,
         choicesOnly: true,
         init: { numCpus, systemConfig },
       },
       program: { ...program, body: onOneNode(program.body, numCpus) },
     }));
+}
+
+/** When the nodes know of each other: before that nothing runs on another. */
+const acquaintedMs = 100;
+
+function later(program: Program): Program {
+  const steps: Step[] = [{ op: "sleep", ms: acquaintedMs }, ...program.body.steps];
+  return { ...program, body: { ...program.body, steps } };
+}
+
+function startMs({ body }: Program): number {
+  const [first] = body.steps;
+  return first?.op === "sleep" && first.ms === acquaintedMs ? acquaintedMs : 0;
+}
+
+/** A node ends when what its processes have made is about to be read elsewhere. */
+const lossOfNode: fc.Arbitrary<Fault> = fc
+  .record({
+    moment: fc.constantFrom(
+      ...([
+        ["pullChunk", "receiver"],
+        ["pullChunk", "receiver"],
+        ["chunk", "sender"],
+      ] as const),
+      ...([
+        ["taskReply", "sender"],
+        ["objectsKept", "receiver"],
+        ["pinCopy", "receiver"],
+      ] as const),
+    ),
+    skip: fc.nat(3),
+  })
+  .map(({ moment: [method, who], skip }) => {
+    return { at: 0, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
+  });
+
+/** A process ends when it has just sent refs on, borrowed ones too, or told of what it stored. */
+const endOfSender: fc.Arbitrary<Fault> = fc
+  .record({
+    method: fc.constantFrom(...(["pushTask", "pushTask", "taskReply", "objectSealed"] as const)),
+    skip: fc.nat(6),
+    count: fc.integer({ min: 1, max: 2 }),
+  })
+  .map((moment) => {
+    return { at: 0, kind: "crashAfter", who: "sender", wholeNode: false, ...moment };
+  });
+
+/** Of every kind, or of few that go together: what one leaves half done others hear of late. */
+function plans(nodes: number): fc.Arbitrary<Fault[]> {
+  const slow = plansOf(nodes, ["slowLink", "hold"], 2);
+  const moments = together(notEmpty(plansOf(nodes, ["crashAfter"], 2)), slow);
+  const any = plansOf(nodes, undefined, 5);
+  const lendings = together(fc.array(endOfSender, { minLength: 1, maxLength: 2 }), slow);
+  if (nodes === 1) return fc.oneof(any, moments, lendings);
+  const lost = fc.array(lossOfNode, { minLength: 1, maxLength: 2 });
+  const losses = together(together(plansOf(nodes, ["crash"], 1), lost), slow);
+  return fc.oneof(any, moments, lendings, losses);
+}
+
+function plansOf(
+  nodes: number,
+  kinds: readonly Fault["kind"][] | undefined,
+  maxFaults: number,
+): fc.Arbitrary<Fault[]> {
+  return faults({ nodes, withinMs, maxFaults, ...(kinds === undefined ? {} : { kinds }) });
+}
+
+function together(a: fc.Arbitrary<Fault[]>, b: fc.Arbitrary<Fault[]>): fc.Arbitrary<Fault[]> {
+  return fc.tuple(a, b).map(([first, second]) => [...first, ...second]);
+}
+
+function notEmpty(plan: fc.Arbitrary<Fault[]>): fc.Arbitrary<Fault[]> {
+  return plan.filter((list) => list.length > 0);
 }
 
 /** No task asks for more than a node has: it would wait for ever. */

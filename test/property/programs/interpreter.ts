@@ -72,9 +72,10 @@ function originOf(cells: readonly Cell[]): Origin {
 
 interface Call {
   readonly actor: number;
-  /** Null: it did not run. */
+  /** Null: it did not run, since an argument had failed with these. */
   readonly kept: readonly Cell[] | null;
   readonly hasFriend: boolean;
+  readonly failed: readonly string[];
   readonly origin: Origin;
 }
 
@@ -125,8 +126,13 @@ function runStep(step: Step, body: BodyState): void {
       const kept = step.keep ? nested : [];
       const origin = originOf(direct);
       const hasFriend = step.keep && (step.friend ?? null) !== null;
-      const actor = step.actor % actorCount;
-      calls.push({ actor, kept: failed === null ? kept : null, hasFriend, origin });
+      calls.push({
+        actor: step.actor % actorCount,
+        kept: failed === null ? kept : null,
+        failed: failed?.errors ?? [],
+        hasFriend,
+        origin,
+      });
       const ns = (direct as ValueCell[]).map(({ n }) => n);
       const outcome = failed ?? { n: numberOfCall(ns, nested.length), refs: [], bytes: 0 };
       add({ ...outcome, origin });
@@ -139,7 +145,9 @@ function runStep(step: Step, body: BodyState): void {
       const { kept, hasFriend } = call;
       const origin = { isCancelled: false, needs: [call.origin] };
       if (kept === null) {
-        add({ errors: [notKept], origin });
+        // A fault that costs an attempt may make the argument good, and the call run.
+        const errors = call.failed.includes(tooEarly) ? [notKept, tooEarly] : [notKept];
+        add({ errors, origin });
         return;
       }
       const pinged = hasFriend ? [{ n: pingNumber, refs: [], bytes: 0, origin }] : [];

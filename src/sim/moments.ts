@@ -1,0 +1,62 @@
+/**
+ * Sees every frame on its way and tells faults that wait for one of a kind: a crash right behind a
+ * message finds what was left half done, which one at a drawn time hardly ever does.
+ */
+import type { Address } from "#engine/common/ids.ts";
+import type { Frame } from "#transports/simulated/frame.ts";
+import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
+
+export interface Moment {
+  readonly method: string;
+  readonly who: "sender" | "receiver";
+  /** Of those that `mayHit` so many are let go. */
+  readonly skip: number;
+  /** … and so many are hit. */
+  readonly count: number;
+  mayHit(address: Address): boolean;
+  hit(address: Address): void;
+}
+
+interface Awaited {
+  readonly moment: Moment;
+  seen: number;
+}
+
+export class Moments implements NetworkWatch {
+  readonly #next: NetworkWatch;
+  #awaited: Awaited[] = [];
+
+  /** `next` is told of every frame first. */
+  constructor(next: NetworkWatch) {
+    this.#next = next;
+  }
+
+  await(moment: Moment): void {
+    this.#awaited.push({ moment, seen: 0 });
+  }
+
+  clear(): void {
+    this.#awaited = [];
+  }
+
+  onSent(frame: Frame, link: Link): void {
+    this.#next.onSent(frame, link);
+    if (this.#awaited.length > 0) this.#look(frame, "sender", frame.from);
+  }
+
+  onTaken(frame: Frame): void {
+    this.#next.onTaken(frame);
+    if (this.#awaited.length > 0) this.#look(frame, "receiver", frame.to);
+  }
+
+  #look({ type }: Frame, who: Moment["who"], address: Address): void {
+    for (const awaited of this.#awaited) {
+      const { moment } = awaited;
+      const { skip, count } = moment;
+      if (moment.method !== type || moment.who !== who || awaited.seen >= skip + count) continue;
+      if (!moment.mayHit(address)) continue;
+      awaited.seen += 1;
+      if (awaited.seen > skip) moment.hit(address);
+    }
+  }
+}

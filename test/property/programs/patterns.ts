@@ -1,0 +1,158 @@
+/**
+ * Tasks of a shape that steps drawn one by one hardly ever come to: where a ref goes through many
+ * processes, a value is read on many nodes, or a cancel comes about when its task ends.
+ */
+import * as fc from "fast-check";
+import type { Body, Result, Step } from "./description.ts";
+
+type TaskStep = Extract<Step, { op: "task" }>;
+type Drawn = Pick<TaskStep, "spread" | "maxRetries">;
+
+const place = fc.nat(7);
+const places = fc.array(place, { maxLength: 2 });
+const actor = fc.nat(1);
+const shortMs = fc.oneof(fc.constant(0), fc.nat(40).map(tenths), fc.nat(4));
+const drawn: fc.Arbitrary<Drawn> = fc.record({
+  spread: fc.boolean(),
+  maxRetries: fc.constantFrom(1 as const, 0 as const, 3 as const),
+});
+
+/**
+ * A task that gets what a task of its own has put, and gives the refs inside to an actor, to a task
+ * that it does not wait for, and to its caller: they go through five processes, any of which may
+ * end.
+ */
+export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+  return fc
+    .record({
+      puts: fc.array(fc.record({ n: fc.nat(99), bytes }), { minLength: 1, maxLength: 2 }),
+      making: drawn,
+      relaying: drawn,
+      actor,
+      keep: fc.boolean(),
+      callMs: fc.nat(4),
+      lends: fc.option(fc.record({ ms: shortMs, spread: fc.boolean(), onwards: fc.boolean() }), {
+        nil: null,
+      }),
+      sleepMs: shortMs,
+      drops: fc.boolean(),
+      recalls: fc.boolean(),
+      friend: fc.option(actor, { nil: null, freq: 2 }),
+      returns: places,
+    })
+    .map(({ puts, lends, sleepMs, drops, recalls, returns, ...rest }): Step => {
+      const { keep, callMs, friend } = rest;
+      const made = {
+        steps: puts.map(({ n, bytes: size }) => putOf(n, size)),
+        result: valueOf(
+          0,
+          puts.map((_, i) => i),
+          0,
+        ),
+      };
+      // Behind the ref of the task come those that were inside of its value.
+      const given = puts.map((_, i) => i + 1);
+      const steps: Step[] = [
+        taskOf(made, rest.making),
+        { op: "get", of: [0], timeoutMs: null },
+        { op: "call", actor: rest.actor, direct: [], nested: given, keep, ms: callMs, friend },
+      ];
+      if (lends !== null) {
+        const user = userOf(lends, { nested: given });
+        // It ends while its own child, for which it does not wait, still uses what it was lent.
+        const lender = taskOf({ steps: [user], result: valueOf(6, [], 0) }, rest.relaying);
+        steps.push(lends.onwards ? { ...lender, nested: given } : user);
+      }
+      steps.push({ op: "sleep", ms: sleepMs });
+      if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
+      if (drops) steps.push({ op: "drop", of: 1 });
+      return taskOf({ steps, result: valueOf(1, returns, 0) }, rest.relaying);
+    });
+}
+
+/**
+ * A task whose child makes a value that names refs of that child's own, which other tasks read on
+ * other nodes, early and late: what is lost and made anew names other refs.
+ */
+export function fanOuts(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+  const reader = fc.record({ ms: shortMs, spread: fc.boolean() });
+  const readers = fc.array(reader, { minLength: 1, maxLength: 3 });
+  return fc
+    .record({
+      putCount: fc.integer({ min: 0, max: 2 }),
+      bytes,
+      making: drawn,
+      outer: drawn,
+      early: readers,
+      sleepMs: shortMs,
+      late: readers,
+      returns: places,
+    })
+    .map(({ putCount, bytes: size, making, outer, early, sleepMs, late, returns }): Step => {
+      const numbers = Array.from({ length: putCount }, (_, i) => i);
+      const made = {
+        steps: numbers.map((n) => putOf(n, 0)),
+        result: valueOf(5, numbers, size),
+      };
+      const steps: Step[] = [
+        taskOf(made, making),
+        ...early.map((one) => userOf(one, { direct: [0] })),
+        { op: "sleep", ms: sleepMs },
+        ...late.map((one) => userOf(one, { direct: [0] })),
+      ];
+      return taskOf({ steps, result: valueOf(2, returns, 0) }, outer);
+    });
+}
+
+/** A task that cancels its children about when they end, which is when their results travel. */
+export function races(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+  const racer = fc.record({ ms: fc.nat(2), bytes, afterMs: fc.nat(20).map(tenths), how: drawn });
+  return fc
+    .record({
+      racers: fc.array(racer, { minLength: 1, maxLength: 4 }),
+      sleepMs: shortMs,
+      outer: drawn,
+      returns: places,
+    })
+    .map(({ racers, sleepMs, outer, returns }): Step => {
+      const steps: Step[] = racers.map(({ ms, bytes: size, how }) => {
+        const body: Body = { steps: [{ op: "sleep", ms }], result: valueOf(ms, [], size) };
+        return taskOf(body, how);
+      });
+      steps.push({ op: "sleep", ms: sleepMs });
+      for (const [of, { afterMs }] of racers.entries()) {
+        steps.push({ op: "cancel", of, afterMs, force: false, recursive: true });
+      }
+      return taskOf({ steps, result: valueOf(3, returns, 0) }, outer);
+    });
+}
+
+/** A task that waits a while and gets what refs it was given. */
+function userOf(
+  { ms, spread }: { readonly ms: number; readonly spread: boolean },
+  { direct = [], nested = [] }: Partial<Pick<TaskStep, "direct" | "nested">>,
+): Step {
+  const steps: Step[] = [
+    { op: "sleep", ms },
+    { op: "get", of: [0, 1], timeoutMs: null },
+  ];
+  const task = taskOf({ steps, result: valueOf(4, [], 0) }, { spread, maxRetries: 1 });
+  return { ...task, direct, nested };
+}
+
+function taskOf(body: Body, { spread = false, maxRetries }: Drawn): TaskStep {
+  const given = { direct: [], nested: [], returns: 1, retryExceptions: false } as const;
+  return { op: "task", body, ...given, cpus: 1, spread, maxRetries };
+}
+
+function putOf(n: number, bytes: number): Step {
+  return { op: "put", n, nested: [], bytes };
+}
+
+function valueOf(n: number, returns: readonly number[], bytes: number): Result {
+  return { type: "value", n, returns, bytes, firstGood: 0 };
+}
+
+function tenths(n: number): number {
+  return n / 10;
+}
