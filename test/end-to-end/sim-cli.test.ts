@@ -38,6 +38,10 @@ const programs: Readonly<Record<string, string>> = {
   };`,
   "stuck.mjs": "export default async () => { for (;;); };",
   "exits.mjs": "export default async () => { process.exit(7); };",
+  "ends.mjs": `export default async (sim) => {
+    process.nextTick(() => { throw new Error("out of the world"); });
+    await sim.sleep(1);
+  };`,
   "random.mjs": `const real = Math.random;
     export default { options: { chaos: false }, program: () => get(add.remote(real(), 1)) };`,
   "empty.mjs": "export const number = 5; export class Thing {}",
@@ -124,7 +128,10 @@ describe("mobula sim", () => {
     expect(stuck.output).toContain("2 seeds, 2 failed");
     const exits = await sim("run", "exits.mjs", "--seeds", "2");
     expect(exits.status).toBe(1);
-    expect(exits.output).toContain("the thread ended with code 7");
+    expect(exits.output).toContain("process.exit(7) ended this process");
+    const ends = await sim("run", "ends.mjs", "--seeds", "2");
+    expect(ends.status).toBe(1);
+    expect(ends.output).toContain("thread (thread): the thread failed: out of the world");
   });
 
   test("real randomness is located to the event", async () => {
