@@ -1,11 +1,13 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
 import type { SimOptions, SimReport, Violation } from "./options.ts";
 import { engineVersion, type ReproProgram, reproVersion, saveRepro } from "./repro-file.ts";
+import { storyOf } from "./story.ts";
 import { formatLine, type Trace } from "./trace.ts";
 import type { World } from "./world.ts";
 
 const tailLines = 40;
-const storyLinesMax = 20;
+/** In hexadecimal digits: its owner and its serial number. */
+const taskIdLength = 52;
 
 interface Fields<R> {
   readonly result?: R;
@@ -77,10 +79,12 @@ export class Report<R> implements SimReport<R> {
 
   story(id: string): string {
     const { drawn, world } = this.#fields;
-    const { trace } = world;
-    const last = trace.lineOf(world.lastStepOf(id)) ?? trace.lastAbout(id);
-    if (last === undefined) return `nothing in the trace names ${id}`;
-    return [...drawn, ...trace.causesOf(last.id, storyLinesMax).map(formatLine)].join("\n");
+    // What a task returns is known by its id, and more: the story of the one is that of the other.
+    const ofTask = id.length > taskIdLength ? world.stepsOf(id.slice(0, taskIdLength)) : [];
+    const steps = [...new Set([...ofTask, ...world.stepsOf(id)])].sort((a, b) => a - b);
+    const lines = storyOf(id, steps, world.trace);
+    if (lines.length === 0) return `nothing in the trace names ${id}`;
+    return [...drawn, ...lines.map(formatLine)].join("\n");
   }
 
   async save(path: string): Promise<void> {

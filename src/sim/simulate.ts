@@ -273,7 +273,7 @@ class Run {
 
   #violate(oracle: string, entity: string, message: string): void {
     // The story of what no step has named yet is that of the step which shows it.
-    if (this.#world.lastStepOf(entity) === 0) this.#world.note(entity);
+    if (this.#world.stepsOf(entity).length === 0) this.#world.note(entity);
     this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
   }
 

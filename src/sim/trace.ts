@@ -72,18 +72,6 @@ export class Trace {
     return this.#lines[id - this.#count + this.#lines.length - 1];
   }
 
-  /** The lines that led to `id`, oldest first, and itself. */
-  causesOf(id: number, max: number): TraceLine[] {
-    const causes: TraceLine[] = [];
-    for (let at = id; at > 0 && causes.length < max;) {
-      const line = this.lineOf(at);
-      if (line === undefined) break;
-      causes.push(line);
-      at = line.causeId;
-    }
-    return causes.reverse();
-  }
-
   /** The last line that names the entity. */
   lastAbout(entity: string): TraceLine | undefined {
     return this.#lines.findLast((line) => line.what.includes(entity));

@@ -25,6 +25,7 @@ import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
 import { rareMessages, rareResent, type RareState } from "./reached.ts";
 import { isUpkeep, Schedule, type Step } from "./schedule.ts";
+import { EntitySteps } from "./story.ts";
 import { Trace } from "./trace.ts";
 import { workInTurns } from "./turns.ts";
 
@@ -112,7 +113,7 @@ export class World implements NetworkWorld {
   readonly #deferred: Step[][];
   readonly #linkChances = new Map<string, LinkChance>();
   readonly #nodeFactors: readonly number[];
-  readonly #lastSteps = new Map<string, number>();
+  readonly #entitySteps = new EntitySteps();
   readonly #isNews = (flight: Flight): boolean => !this.#isUpkeep(flight);
   #choiceCount = 0;
   #stepId = 0;
@@ -208,14 +209,14 @@ export class World implements NetworkWorld {
     };
   }
 
-  /** The step that is happening is the last one so far about this task, object or process. */
+  /** The step that is happening is about this task, object or process. */
   note(entity: string): void {
-    this.#lastSteps.set(entity, this.#stepId);
+    this.#entitySteps.note(entity, this.#stepId);
   }
 
-  /** 0 when nothing was noted of it. */
-  lastStepOf(entity: string): number {
-    return this.#lastSteps.get(entity) ?? 0;
+  /** Oldest first; none when nothing was noted of it. */
+  stepsOf(entity: string): readonly number[] {
+    return this.#entitySteps.of(entity);
   }
 
   // ------------------------------------------------------------ network
