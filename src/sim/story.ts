@@ -83,8 +83,9 @@ function nodesIn({ where, what }: TraceLine): number[] {
   return /\b(?:head|driver)\b|(?<![.\d])\bworker\d/.test(text) ? [0, ...others] : others;
 }
 
-/** A fault that names no machine may have hit any. */
+/** A fault that names no machine may have hit any. One that only waits for its moment has not. */
 function hits({ what }: TraceLine, places: ReadonlySet<number>): boolean {
+  if (what.startsWith("fault awaits")) return false;
   const named = [...what.matchAll(/"(?:node|from|to)":(\d+|\[[\d,]*\])/g)];
   const nodes = named.flatMap(([, list]) => (list?.match(/\d+/g) ?? []).map(Number));
   return nodes.length === 0 || nodes.some((node) => places.has(node));
