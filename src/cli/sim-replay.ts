@@ -2,15 +2,29 @@
 import { simulate } from "#sim/simulate.ts";
 import type { SimReport } from "#sim/options.ts";
 import { readRepro, type Repro, ReproFileError } from "#sim/repro-file.ts";
-import { importPrograms, ProgramFileError } from "#sim/run-set/program-module.ts";
+import {
+  importPrograms,
+  type LoadedProgram,
+  ProgramFileError,
+} from "#sim/run-set/program-module.ts";
 import { failuresOf, type SeedFailure } from "#sim/run-set/seed-run.ts";
 import { UsageError } from "./usage-error.ts";
 
+export interface ReplayOptions {
+  /** Of the repro file. */
+  readonly path: string;
+  /** The module of the program, when it is not the saved one. */
+  readonly file: string | undefined;
+  /** The name of the program, when it is not the saved one. */
+  readonly name: string | undefined;
+}
+
 /** 1 when the run fails again, in whatever way; 0 when it passes now. */
-export async function replayRepro(path: string, file: string | undefined): Promise<number> {
+export async function replayRepro(options: ReplayOptions): Promise<number> {
+  const { path } = options;
   try {
     const repro = await readRepro(path);
-    const program = await programOf(repro, path, file);
+    const { program } = await programOf(repro, options);
     const report = await simulate(repro.options, program);
     process.stdout.write(`${verdictOf(repro, report)}\n`);
     return failuresOf(report).length > 0 ? 1 : 0;
@@ -24,7 +38,8 @@ export async function replayRepro(path: string, file: string | undefined): Promi
   }
 }
 
-async function programOf(repro: Repro, path: string, file: string | undefined) {
+async function programOf(repro: Repro, options: ReplayOptions): Promise<LoadedProgram> {
+  const { path, file, name } = options;
   const from = file ?? repro.program?.file;
   if (from === undefined) {
     throw new UsageError(
@@ -32,9 +47,20 @@ async function programOf(repro: Repro, path: string, file: string | undefined) {
         "sim replay REPRO FILE, with a module that exports it",
     );
   }
-  const [loaded] = await importPrograms(from, file === undefined ? repro.program?.name : undefined);
+  const saved = repro.program?.name;
+  const [loaded, ...others] = await importPrograms(
+    from,
+    file === undefined ? (name ?? saved) : name,
+  );
   if (loaded === undefined) throw new UsageError(`${from} has no program`);
-  return loaded.program;
+  // Whoever names a module with one program means that one, whatever it is called there.
+  if (others.length === 0) return loaded;
+  const all = [loaded, ...others];
+  const same = all.find((program) => program.name === saved);
+  if (same !== undefined) return same;
+  const names = all.map((program) => program.name).join(", ");
+  const has = saved === undefined ? names : `no program ${JSON.stringify(saved)}, but ${names}`;
+  throw new UsageError(`${from} has ${has}: choose one of them with --program NAME`);
 }
 
 function verdictOf(repro: Repro, report: SimReport<unknown>): string {
