@@ -1,13 +1,11 @@
 /** `mobula sim replay`: a saved run once more; says whether what was wrong with it still is. */
-import { simulate } from "#sim/simulate.ts";
-import type { SimReport } from "#sim/options.ts";
 import { readRepro, type Repro, ReproFileError } from "#sim/repro-file.ts";
 import {
   importPrograms,
   type LoadedProgram,
   ProgramFileError,
 } from "#sim/run-set/program-module.ts";
-import { failuresOf, type SeedFailure } from "#sim/run-set/seed-run.ts";
+import { judge, type Judged, type SeedFailure } from "#sim/run-set/seed-run.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ReplayOptions {
@@ -25,9 +23,9 @@ export async function replayRepro(options: ReplayOptions): Promise<number> {
   try {
     const repro = await readRepro(path);
     const { program } = await programOf(repro, options);
-    const report = await simulate(repro.options, program);
-    process.stdout.write(`${verdictOf(repro, report)}\n`);
-    return failuresOf(report).length > 0 ? 1 : 0;
+    const judged = await judge(repro.options, program, repro.mismatch !== null);
+    process.stdout.write(`${verdictOf(repro, judged)}\n`);
+    return judged.failures.length > 0 ? 1 : 0;
   } catch (error) {
     const isTheirs = error instanceof ReproFileError || error instanceof ProgramFileError;
     if (isTheirs) throw new UsageError(error.message);
@@ -63,19 +61,26 @@ async function programOf(repro: Repro, options: ReplayOptions): Promise<LoadedPr
   throw new UsageError(`${from} has ${has}: choose one of them with --program NAME`);
 }
 
-function verdictOf(repro: Repro, report: SimReport<unknown>): string {
-  const failures = failuresOf(report);
+function verdictOf(repro: Repro, judged: Judged): string {
+  const { failures, reports } = judged;
   const before = [...repro.violations.map(({ oracle }) => oracle)];
   if (repro.error !== null) before.push("program");
+  if (repro.mismatch !== null) before.push("determinism");
   const now = failures.map(({ oracle }) => oracle);
   const isSame = before.length > 0 && before.every((oracle) => now.includes(oracle));
-  const traces =
-    report.traceHash === repro.traceHash
-      ? "the run is the same, to the last event"
-      : "it is another run than the saved one: the program or its imports have changed";
+  const traces = comparedWith(repro, judged);
   if (failures.length === 0) return `passes now; ${traces}`;
   const head = isSame ? "fails again in the same way" : `fails in another way (was: ${before})`;
-  return [`${head}; ${traces}`, ...failures.map(lineOf), "last steps:", report.trace()].join("\n");
+  const steps = ["last steps:", reports[0].trace()];
+  return [`${head}; ${traces}`, ...failures.map(lineOf), ...steps].join("\n");
+}
+
+/** A run that no seed fixes need not be the saved one: there two new ones are compared. */
+function comparedWith(repro: Repro, { reports, mismatch }: Judged): string {
+  if (mismatch !== null) return "two runs of it differ";
+  if (repro.mismatch !== null) return "two runs of it are the same, to the last event";
+  if (reports[0].traceHash === repro.traceHash) return "the run is the same, to the last event";
+  return "it is another run than the saved one: the program or its imports have changed";
 }
 
 function lineOf({ oracle, entity, message }: SeedFailure): string {

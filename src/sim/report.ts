@@ -1,6 +1,12 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
 import type { SimOptions, SimReport, Violation } from "./options.ts";
-import { engineVersion, type ReproProgram, reproVersion, saveRepro } from "./repro-file.ts";
+import {
+  engineVersion,
+  type ReproMismatch,
+  type ReproProgram,
+  reproVersion,
+  saveRepro,
+} from "./repro-file.ts";
 import { formatLine, type Trace } from "./trace.ts";
 import type { World } from "./world.ts";
 
@@ -18,10 +24,11 @@ interface Fields<R> {
   readonly drawn: readonly string[];
 }
 
-/** Where a program lies, and the shell line that runs it again. */
+/** Where a program lies, the shell line that runs it again, and how a second run was another. */
 export interface Origin {
   readonly program: ReproProgram;
   readonly replay: string;
+  readonly mismatch: ReproMismatch | null;
 }
 
 export class Report<R> implements SimReport<R> {
@@ -93,6 +100,7 @@ export class Report<R> implements SimReport<R> {
       drawn,
       violations: this.violations,
       error: "error" in this ? String(this.error) : null,
+      mismatch: this.#origin?.mismatch ?? null,
       traceHash: this.traceHash,
     });
   }

@@ -4,7 +4,7 @@ import { dirname, relative, resolve } from "node:path";
 import type { SimOptions, Violation } from "./options.ts";
 
 /** Rises with the shape of the file. */
-export const reproVersion = 3;
+export const reproVersion = 4;
 /** Of package.json: another version may draw another run from the same seed. */
 export const engineVersion = "0.1.0";
 
@@ -13,6 +13,14 @@ export interface ReproProgram {
   /** In a file on disk relative to its folder; in memory absolute. */
   readonly file: string;
   readonly name: string;
+}
+
+/** Where two runs of one seed parted. */
+export interface ReproMismatch {
+  /** Number of the first event that differs, from 1; 0 when only what came out differed. */
+  readonly eventId: number;
+  /** That event in both runs, for a reader. */
+  readonly text: string;
 }
 
 export interface Repro {
@@ -26,6 +34,9 @@ export interface Repro {
   readonly drawn: readonly string[];
   readonly violations: readonly Violation[];
   readonly error: string | null;
+  /** Null when the seed ran once, or twice in the same way. */
+  readonly mismatch: ReproMismatch | null;
+  /** Of the first run. */
   readonly traceHash: string;
 }
 

@@ -12,6 +12,17 @@ const programs: Readonly<Record<string, string>> = {
     const failing = (words) => ({ options, program: async () => { throw new Error(words); } });
     export const first = { options, program: async () => 1 };
     export const second = failing("second fails");`,
+  "random.mjs": `import { get, remote } from "mobula";
+    const real = Math.random;
+    const add = remote((a, b) => a + b);
+    let runs = 0;
+    export const sent = { options: { chaos: false }, program: () => get(add.remote(real(), 1)) };
+    export const kept = { options: { chaos: false }, program: async () => (runs += 1) };`,
+  "settled.mjs": `import { get, remote } from "mobula";
+    const add = remote((a, b) => a + b);
+    export default { options: { chaos: false }, program: () => get(add.remote(1, 1)) };`,
+  "failing.mjs": `export default {
+    options: { chaos: false }, program: async () => { throw new Error("fails alone"); } };`,
   "alone.mjs": "export default { options: { chaos: false }, program: async () => 1 };",
 };
 
@@ -62,5 +73,25 @@ describe("mobula sim replay", () => {
       expect(output).toMatch(words);
       expect(status, output).toBe(2);
     }
+  });
+
+  test("a mismatch of two runs is saved, and looked for again in two runs", async () => {
+    await sim("run", "random.mjs", "--seed", "1", "--check-determinism", "--repros", "odd");
+    const { mismatch } = JSON.parse(readFileSync(join(folder.path, "odd/sent-1.json"), "utf8"));
+    expect(mismatch.eventId).toBeGreaterThan(0);
+    expect(mismatch.text).toMatch(/event \d+ differs[\s\S]* {2}second .*pushTask/);
+    const sent = await sim("replay", "odd/sent-1.json");
+    expect(sent.output).toMatch(/fails again in the same way; [^]*determinism \(event \d+\)/);
+    expect(sent.output).not.toContain("have changed");
+    expect(sent.status, sent.output).toBe(1);
+    const kept = await sim("replay", "odd/kept-1.json");
+    expect(kept.output).toContain("determinism (result): not deterministic: all events are the");
+    expect(kept.status, kept.output).toBe(1);
+    const settled = await sim("replay", "odd/sent-1.json", "settled.mjs");
+    expect(settled.output).toContain("passes now; two runs of it are the same, to the last event");
+    expect(settled.status, settled.output).toBe(0);
+    const failing = await sim("replay", "odd/sent-1.json", "failing.mjs");
+    expect(failing.output).toContain("fails in another way (was: determinism); two runs of it are");
+    expect(failing.status, failing.output).toBe(1);
   });
 });
