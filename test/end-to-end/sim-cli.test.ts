@@ -84,7 +84,15 @@ describe("mobula sim", () => {
   test("run with --minutes ends by time", async () => {
     const { status, output } = await sim("run", "good.mjs", "--minutes", "0.02", "--workers", "1");
     expect(status, output).toBe(0);
-    expect(output).toMatch(/\d+ seeds, 0 failed/);
+    expect(output).toMatch(/[1-9]\d* seeds, 0 failed/);
+  });
+
+  test("however short the time is, every program runs one seed", async () => {
+    const args = ["--minutes", "0.0000001", "--workers", "1", "--seed", "3"];
+    const { status, output } = await sim("run", "several.mjs", ...args);
+    expect(output).toContain("FAILED second, seed 3");
+    expect(output).toContain("2 seeds, 1 failed");
+    expect(status, output).toBe(1);
   });
 
   test("a failing seed is told, saved, and fails again by its line and from its file", async () => {

@@ -5,6 +5,7 @@ import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { choices, faults, simOptions } from "#sim/fast-check.ts";
 import { builtKinds, type Fault, hostileKinds } from "#sim/fault.ts";
+import { runSet } from "#sim/run-set/run-set.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { SimOptions } from "#sim/options.ts";
 
@@ -124,6 +125,14 @@ describe("bad input is told", () => {
     });
     report.check();
   });
+
+  test.each([{ seedCount: 0 }, { seedCount: 1.5 }, { seedCount: 1, workers: 0 }])(
+    "a run set of %j",
+    async (counts) => {
+      const set = runSet({ files: ["absent.ts"], firstSeed: 0, ...counts });
+      await expect(set).rejects.toThrow(/must be a whole number of at least 1/);
+    },
+  );
 
   test("lengths of lists of choices", () => {
     expect(() => choices({ maxLength: Number.NaN })).toThrow(RangeError);

@@ -27,7 +27,7 @@ export interface RunSetOptions {
   readonly firstSeed: number;
   /** Seeds of each program; Infinity: until time is up. */
   readonly seedCount: number;
-  /** Real time after which no seed begins. */
+  /** Real time after which no seed begins, but for the first of each program. */
   readonly limitMs?: number;
   /** Threads; by default one a core. */
   readonly workers?: number;
@@ -72,7 +72,7 @@ interface Slot {
 }
 
 /** Resolves when every thread has ended. */
-export function runSet(options: RunSetOptions): Promise<RunSetReport> {
+export async function runSet(options: RunSetOptions): Promise<RunSetReport> {
   return new RunSet(options).run();
 }
 
@@ -90,6 +90,7 @@ class RunSet {
   #ended: () => void = () => {};
 
   constructor(options: RunSetOptions) {
+    checkCounts(options);
     this.#options = options;
     const { files, program, checkDeterminism = false, reproFolder = null } = options;
     this.#workerCount = options.workers ?? availableParallelism();
@@ -164,11 +165,13 @@ class RunSet {
     const { firstSeed, seedCount, limitMs = Infinity } = this.#options;
     const { failuresMax = failuresMaxDefault } = this.#options;
     const programCount = this.#programs?.length ?? 1;
+    // A program that never ran has not passed.
+    const isLate = this.#nextJob >= programCount && performance.now() - this.#startedMs >= limitMs;
     const isOver =
+      isLate ||
       this.#error !== null ||
       this.#nextJob >= seedCount * programCount ||
-      this.#failures.length >= failuresMax ||
-      performance.now() - this.#startedMs >= limitMs;
+      this.#failures.length >= failuresMax;
     if (isOver) return null;
     const job = this.#nextJob++;
     return {
@@ -222,6 +225,15 @@ class RunSet {
       reproFile: null,
       lastSteps: "",
     };
+  }
+}
+
+/** A set of no seeds would pass, one without threads would never begin. */
+function checkCounts({ seedCount, workers = 1 }: RunSetOptions): void {
+  for (const [name, count] of Object.entries({ seedCount, workers })) {
+    const isWhole = Number.isSafeInteger(count) || (name === "seedCount" && count === Infinity);
+    if (isWhole && count >= 1) continue;
+    throw new RunSetError(`${name} must be a whole number of at least 1, got ${count}`);
   }
 }
 
