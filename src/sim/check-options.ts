@@ -35,8 +35,9 @@ export function checkSimOptions(options: SimOptions): void {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
   }
   for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
-    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
+    // Replay lines and repro files are JSON, which has no Infinity.
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
+      throw new RangeError(`${name} must be a finite number of at least 0, got ${String(value)}`);
     }
   }
   const { choices = [] } = options;

@@ -91,6 +91,17 @@ describe("bad input is told", () => {
     ["a choice that is no integer", { choices: [0, 1.5] }, /choices\[1\] must be an integer/],
     ["choices that are no list", { choices: 3 }, /choices must be a list/],
     ["choicesOnly that is no boolean", { choicesOnly: 1 }, /choicesOnly must be a boolean/],
+    ["a world that never heals", { healAtMs: Infinity }, /healAtMs must be a finite number/],
+    ["a run without end", { maxVirtualMs: Infinity }, /maxVirtualMs must be a finite number/],
+    [
+      "a link without end in a plan",
+      {
+        faults: [
+          { at: 0, kind: "slowLink", from: 0, to: 1, delayMs: 0, bytesPerMs: Infinity, forMs: 1 },
+        ],
+      },
+      /faults\[0\]\.bytesPerMs must be a finite number/,
+    ],
     ["no nodes", { nodes: [] }, /nodes must be/],
     ["a misspelt field of chaos", { chaos: { kind: ["pause"] } }, /chaos has no field kind/],
     ["kinds that are no list", { chaos: { kinds: "pause" } }, /chaos\.kinds must be a list/],
