@@ -29,7 +29,9 @@ export function nodesOf({ nodes = defaultNodeCount }: SimOptions): readonly Node
 /** Throws TypeError or RangeError for what no run can be made of. */
 export function checkSimOptions(options: SimOptions): void {
   checkOptions("simulate", options, optionNames);
-  const nodeCount = nodesOf(options).length;
+  const nodeList = nodesOf(options);
+  for (const [i, node] of nodeList.entries()) recordOf(`nodes[${i}]`, node);
+  const nodeCount = nodeList.length;
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);

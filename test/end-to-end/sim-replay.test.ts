@@ -23,6 +23,7 @@ const programs: Readonly<Record<string, string>> = {
     export default { options: { chaos: false }, program: () => get(add.remote(1, 1)) };`,
   "failing.mjs": `export default {
     options: { chaos: false }, program: async () => { throw new Error("fails alone"); } };`,
+  "announcing.mjs": `console.log("imported"); export default async () => 1;`,
   "alone.mjs": "export default { options: { chaos: false }, program: async () => 1 };",
 };
 
@@ -93,5 +94,29 @@ describe("mobula sim replay", () => {
     const failing = await sim("replay", "odd/sent-1.json", "failing.mjs");
     expect(failing.output).toContain("fails in another way (was: determinism); two runs of it are");
     expect(failing.status, failing.output).toBe(1);
+  });
+
+  test("a file is checked to its last field before anything runs", async () => {
+    const violation = { oracle: "1 tasks", entity: "task", message: "twice", atMs: 1 };
+    const broken: readonly (readonly [object, RegExp])[] = [
+      [{ options: { seed: 1, nodes: [null] } }, /broken\.json: nodes\[0\] must be an object/],
+      [{ options: { seed: 1, healAtMs: null } }, /broken\.json: healAtMs must be a finite number/],
+      [{ options: { seed: 1, sead: 2 } }, /broken\.json: simulate has no option "sead"/],
+      [{ options: [] }, /broken: "options" is/],
+      [{ violations: [null] }, /broken: "violations" is/],
+      [{ violations: [{ ...violation, oracle: 1 }] }, /broken: "violations" is/],
+      [{ violations: [{ ...violation, atMs: "1" }] }, /broken: "violations" is/],
+      [{ error: 5 }, /broken: "error" is/],
+      [{ drawn: [5] }, /broken: "drawn" is/],
+      [{ mismatch: {} }, /broken: "mismatch" is/],
+      [{ program: { file: "several.mjs" } }, /broken: "program" is/],
+    ];
+    for (const [changes, words] of broken) {
+      change(saved, "broken.json", changes);
+      const { status, output } = await sim("replay", "broken.json", "announcing.mjs");
+      expect(output).toMatch(words);
+      expect(output).not.toContain("imported");
+      expect(status, output).toBe(2);
+    }
   });
 });

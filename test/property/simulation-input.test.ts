@@ -102,6 +102,8 @@ describe("bad input is told", () => {
       },
       /faults\[0\]\.bytesPerMs must be a finite number/,
     ],
+    ["a node that is nothing", { nodes: [{}, null] }, /nodes\[1\] must be an object, got null/],
+    ["a node that is a number", { nodes: [2] }, /nodes\[0\] must be an object, got/],
     ["no nodes", { nodes: [] }, /nodes must be/],
     ["a misspelt field of chaos", { chaos: { kind: ["pause"] } }, /chaos has no field kind/],
     ["kinds that are no list", { chaos: { kinds: "pause" } }, /chaos\.kinds must be a list/],
