@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Ended, runNode } from "../package/run-command.ts";
+import { type Ended, runCommand, runNode } from "../package/run-command.ts";
 import { UserFolder } from "./user-folder.ts";
 
 const main = "node_modules/mobula/dist/cli/main.js";
@@ -12,6 +12,12 @@ const programs: Readonly<Record<string, string>> = {
     const failing = (words) => ({ options, program: async () => { throw new Error(words); } });
     export const first = { options, program: async () => 1 };
     export const second = failing("second fails");`,
+  "its own.mjs": `const program = async () => { throw new Error("fails by its line"); };
+    const options = { chaos: false };
+    export const first = { name: "it's my prog/a", options, program };
+    export const second = { name: "-b", options, program: async () => 1 };
+    export const third = { name: "-c", options, program };`,
+  "-file.mjs": "export default { options: { chaos: false }, program: () => Promise.reject() };",
   "random.mjs": `import { get, remote } from "mobula";
     const real = Math.random;
     const add = remote((a, b) => a + b);
@@ -117,6 +123,27 @@ describe("mobula sim replay", () => {
       expect(output).toMatch(words);
       expect(output).not.toContain("imported");
       expect(status, output).toBe(2);
+    }
+  });
+
+  test("a replay line is one for a shell, whatever the names in it", async () => {
+    const lines: string[] = [];
+    for (const file of ["its own.mjs", "./-file.mjs"]) {
+      const { output } = await sim("run", file, "--seeds", "1", "--seed", "4");
+      lines.push(
+        ...Array.from(output.matchAll(/replay: npx mobula (.*)/g), ([, line = ""]) => line),
+      );
+    }
+    expect(lines.sort()).toEqual([
+      "sim run 'its own.mjs' --program 'it'\\''s my prog/a' --seed 4",
+      "sim run 'its own.mjs' --program=-c --seed 4",
+      "sim run ./-file.mjs --seed 4",
+    ]);
+    for (const line of lines) {
+      const shell = ["-c", `"$0" ${main} ${line}`, process.execPath];
+      const { status, output } = await runCommand("sh", shell, { cwd: folder.path });
+      expect(output).toContain("1 seeds, 1 failed");
+      expect(status, output).toBe(1);
     }
   });
 });

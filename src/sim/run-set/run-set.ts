@@ -8,7 +8,7 @@
  * Errors: a module that cannot run at all rejects; a seed that fails is a result.
  */
 import { availableParallelism } from "node:os";
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import type {
   FromRunSetWorker,
@@ -16,6 +16,7 @@ import type {
   RunSetWorkerData,
   SeedJob,
 } from "./run-set-worker.ts";
+import { pathArgument } from "./shell-line.ts";
 import type { SeedResult } from "./seed-run.ts";
 import { type RunSetTally, TallyCounter } from "./tally.ts";
 
@@ -99,7 +100,7 @@ class RunSet {
       only: program,
       checkDeterminism,
       reproFolder,
-      replayCommands: files.map((file) => `npx mobula sim run ${quoted(shown(file))}`),
+      replayCommands: files.map((file) => `npx mobula sim run ${pathArgument(file)}`),
     };
   }
 
@@ -235,16 +236,6 @@ function checkCounts({ seedCount, workers = 1 }: RunSetOptions): void {
     if (isWhole && count >= 1) continue;
     throw new RunSetError(`${name} must be a whole number of at least 1, got ${count}`);
   }
-}
-
-/** From here, when it lies below. */
-function shown(file: string): string {
-  const path = relative(process.cwd(), resolve(file));
-  return path.startsWith("..") ? resolve(file) : path;
-}
-
-function quoted(path: string): string {
-  return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function textOf(error: unknown): string {
