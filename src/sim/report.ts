@@ -12,6 +12,9 @@ import type { World } from "./world.ts";
 
 const tailLines = 40;
 const storyLinesMax = 20;
+const noShellLine =
+  "no shell line: the program is in no module that a command could run. Call this where the " +
+  "program is, or save(FILE), export it from MODULE and npx mobula sim replay FILE MODULE";
 
 interface Fields<R> {
   readonly result?: R;
@@ -58,7 +61,7 @@ export class Report<R> implements SimReport<R> {
 
   get replay(): string {
     if (this.#origin !== null) return this.#origin.replay;
-    return `simulate(${JSON.stringify(this.#fields.options)}, program)`;
+    return `simulate(${JSON.stringify(this.#fields.options)}, program) // ${noShellLine}`;
   }
 
   /** The run's program came from a module: a shell can run it again. */

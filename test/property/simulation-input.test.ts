@@ -7,7 +7,7 @@ import { choices, faults, simOptions } from "#sim/fast-check.ts";
 import { builtKinds, type Fault, hostileKinds } from "#sim/fault.ts";
 import { runSet } from "#sim/run-set/run-set.ts";
 import { simulate } from "#sim/simulate.ts";
-import type { SimOptions } from "#sim/options.ts";
+import type { SimOptions, SimReport, Simulation } from "#sim/options.ts";
 
 const nothing = (): Promise<void> => Promise.resolve();
 
@@ -42,7 +42,17 @@ describe("a run", () => {
       Object.assign(hold, { at: 700, forMs: 700 });
       await sim.sleep(10);
     });
-    expect(report.replay).toBe(`simulate(${kept}, program)`);
+    expect(report.replay.startsWith(`simulate(${kept}, program) // `)).toBe(true);
+  });
+
+  test("of a function says that no shell has a line for it, and runs again all the same", async () => {
+    const program = (sim: Simulation): Promise<void> => sim.sleep(1);
+    const report = await simulate({ seed: 3, init: { namespace: "a\nb" } }, program);
+    expect(report.replay).toMatch(/^simulate\(.*\) \/\/ no shell line: .* sim replay FILE MODULE$/);
+    const runAgain = new Function("simulate", "program", `return ${report.replay}`) as (
+      ...given: unknown[]
+    ) => Promise<SimReport<void>>;
+    expect((await runAgain(simulate, program)).traceHash).toBe(report.traceHash);
   });
 });
 
