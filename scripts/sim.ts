@@ -24,9 +24,10 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning", "crashedAfterMessage"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
-  ...["actorOutOfScope"],
+  ...["retried", "retriedException", "maxRetriesExhausted", "attemptRefused"],
+  ...["actorOutOfScope", "actorAbandoned"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
-  ...["cancelledByBorrower", "cancelledByForce"],
+  ...["cancelledByBorrower", "cancelledByForce", "cancelledOnItsWay"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
