@@ -48,7 +48,7 @@ describe("a run", () => {
   test("of a function says that no shell has a line for it, and runs again all the same", async () => {
     const program = (sim: Simulation): Promise<void> => sim.sleep(1);
     const report = await simulate({ seed: 3, init: { namespace: "a\nb" } }, program);
-    expect(report.replay).toMatch(/^simulate\(.*\) \/\/ no shell line: .* sim replay FILE MODULE$/);
+    expect(report.replay).toMatch(/^simulate\(.*\) \/\/ no shell line: .* replay FILE MODULE$/);
     const runAgain = new Function("simulate", "program", `return ${report.replay}`) as (
       ...given: unknown[]
     ) => Promise<SimReport<void>>;
