@@ -45,7 +45,7 @@ describe("a run", () => {
     expect(report.replay.startsWith(`simulate(${kept}, program) // `)).toBe(true);
   });
 
-  test("of a function says that no shell has a line for it, and runs again all the same", async () => {
+  test("of a function says that no shell has a line for it, and still runs again", async () => {
     const program = (sim: Simulation): Promise<void> => sim.sleep(1);
     const report = await simulate({ seed: 3, init: { namespace: "a\nb" } }, program);
     expect(report.replay).toMatch(/^simulate\(.*\) \/\/ no shell line: .* replay FILE MODULE$/);
