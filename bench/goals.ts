@@ -98,7 +98,7 @@ function unitOf(figures: BenchCase["figures"], key: string): string | undefined 
   return figures.find((figure) => figure.key === key)?.unit;
 }
 
-function atLeast(bound: number, name: string, measured: Summary | undefined): Goal {
+export function atLeast(bound: number, name: string, measured: Summary | undefined): Goal {
   const met = measured !== undefined && measured.median >= bound;
   return toGoal(name, `>= ${bound}`, measured, met);
 }

@@ -1,6 +1,7 @@
 /**
  * How fast the simulator is on one thread: seeds, events and virtual time a second in worlds with
- * user code, without faults. Prints one JSON; exits 1 when a run gave a wrong result.
+ * user code, without faults. Prints one JSON, and to stderr which goals are met; exits 1 when a run
+ * gave a wrong result, never because of a figure.
  *
  *   npm run build && npx tsx bench/sim.ts
  */
@@ -9,6 +10,8 @@ import { get, remote } from "mobula";
 import { simulate } from "mobula/sim";
 import { describeMachine, describeVersions } from "./machine.ts";
 import { summarize } from "./measure.ts";
+import { renderGoals } from "./report.ts";
+import { judgeSimGoals } from "./sim-goals.ts";
 
 interface WorldSize {
   readonly nodes: number;
@@ -67,6 +70,9 @@ async function measureSize(size: WorldSize) {
 
 const worlds: Awaited<ReturnType<typeof measureSize>>[] = [];
 for (const size of sizes) worlds.push(await measureSize(size));
-const result = { machine: describeMachine(), versions: describeVersions(), rounds, worlds };
+const goals = judgeSimGoals(worlds);
+process.stderr.write(renderGoals(goals));
+const about = { machine: describeMachine(), versions: describeVersions() };
+const result = { ...about, rounds, goals, worlds };
 process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 process.exitCode = worlds.some(({ wrong }) => wrong > 0) ? 1 : 0;

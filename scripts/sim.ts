@@ -24,9 +24,10 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning", "crashedAfterMessage"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
-  ...["actorOutOfScope"],
+  ...["retried", "retriedException", "maxRetriesExhausted", "attemptRefused"],
+  ...["actorOutOfScope", "actorAbandoned"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
-  ...["cancelledByBorrower", "cancelledByForce"],
+  ...["cancelledByBorrower", "cancelledByForce", "cancelledOnItsWay"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
@@ -61,12 +62,12 @@ function readOptions() {
   const seedsChosen = full ? seedsFull : ci ? seedsOfCi : seedsWithout;
   const minutes = numberOf("minutes", values.minutes);
   return {
-    seeds: numberOf("seeds", values.seeds) ?? (minutes === undefined ? seedsChosen : Infinity),
+    seeds: countOf("seeds", values.seeds) ?? (minutes === undefined ? seedsChosen : Infinity),
     firstSeed: numberOf("seed", values.seed) ?? (ci ? 0 : randomInt(2 ** 31)),
     checkDeterminism: full || ci || values["check-determinism"],
     files,
     minutes,
-    workers: numberOf("workers", values.workers),
+    workers: countOf("workers", values.workers),
     json: values.json,
   };
 }
@@ -76,6 +77,12 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   const value = Number(text);
   if (text !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new TypeError(`--${name} must be a number of at least 0, got ${text}`);
+}
+
+function countOf(name: string, text: string | undefined): number | undefined {
+  const value = numberOf(name, text);
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value;
+  throw new TypeError(`--${name} must be a whole number of at least 1, got ${text}`);
 }
 
 function filesOf(only: string | undefined): string[] {

@@ -17,6 +17,7 @@ export const simUsage = `\
       --seed-timeout S     seconds of real time that one seed may take (120)
       --json               one JSON object on stdout
   mobula sim replay REPRO [FILE]     runs a saved run again; FILE: the module of its program
+      --program NAME       of several programs in the module this one, not the saved one
 `;
 
 const seedsDefault = 300;
@@ -39,11 +40,11 @@ export async function simCommand(args: readonly string[]): Promise<number> {
     case "run":
       return runSeeds(readRunOptions(rest));
     case "replay": {
-      const { positionals } = parse(rest, {});
+      const { values, positionals } = parse(rest, { program: { type: "string" } });
       const [repro, file, ...more] = positionals;
       if (repro === undefined) throw new UsageError("sim replay needs the path of a repro file");
       refuse(more);
-      return replayRepro(repro, file);
+      return replayRepro({ path: repro, file, name: values.program });
     }
     default:
       throw new UsageError(`sim takes run or replay, got ${verb ?? "nothing"}\n\n${simUsage}`);

@@ -49,7 +49,7 @@ const node: Rule = { must: "a node", type: "number", accepts: isNode };
 const nodes: Rule = { must: "a list of nodes", type: "object", accepts: Array.isArray };
 const flag: Rule = { must: "a boolean", type: "boolean", accepts: () => true };
 const probability = numbers("from 0 to 1", (value) => value >= 0 && value <= 1);
-const bytesPerMs = numbers("a number above 0", (value) => value > 0);
+const bytesPerMs = numbers("a finite number above 0", (value) => value > 0 && value < Infinity);
 const ppm = numbers("above -1000000, at most 1000000", (value) => value > -1e6 && value <= 1e6);
 const method: Rule = { must: "the name of a message", type: "string", accepts: () => true };
 const harm = { from: node, to: node, probability, forMs };

@@ -29,14 +29,17 @@ export function nodesOf({ nodes = defaultNodeCount }: SimOptions): readonly Node
 /** Throws TypeError or RangeError for what no run can be made of. */
 export function checkSimOptions(options: SimOptions): void {
   checkOptions("simulate", options, optionNames);
-  const nodeCount = nodesOf(options).length;
+  const nodeList = nodesOf(options);
+  for (const [i, node] of nodeList.entries()) recordOf(`nodes[${i}]`, node);
+  const nodeCount = nodeList.length;
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
     throw new TypeError(`seed must be an integer, got ${String(seed)}`);
   }
   for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
-    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`${name} must be a number of at least 0, got ${String(value)}`);
+    // Replay lines and repro files are JSON, which has no Infinity.
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
+      throw new RangeError(`${name} must be a finite number of at least 0, got ${String(value)}`);
     }
   }
   const { choices = [] } = options;

@@ -57,7 +57,10 @@ export interface SimReport<R> {
   readonly faultsFired: number;
   /** Names of the rare states this run reached. */
   readonly reached: readonly string[];
-  /** One line that runs exactly this again: the call with all that it depends on. */
+  /**
+   * One line that runs exactly this again, with all that it depends on: for a shell where the
+   * program came from a module, else the call, and a comment that says so.
+   */
   readonly replay: string;
   trace(): string;
   /** The steps that led to what happened to this task, actor or object. */

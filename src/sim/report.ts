@@ -1,6 +1,12 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
 import type { SimOptions, SimReport, Violation } from "./options.ts";
-import { engineVersion, type ReproProgram, reproVersion, saveRepro } from "./repro-file.ts";
+import {
+  engineVersion,
+  type ReproMismatch,
+  type ReproProgram,
+  reproVersion,
+  saveRepro,
+} from "./repro-file.ts";
 import { storyOf } from "./story.ts";
 import { formatLine, type Trace } from "./trace.ts";
 import type { World } from "./world.ts";
@@ -8,6 +14,9 @@ import type { World } from "./world.ts";
 const tailLines = 40;
 /** In hexadecimal digits: its owner and its serial number. */
 const taskIdLength = 52;
+const noShellLine =
+  "no shell line: the program is in no module that a command could run. Call this where the " +
+  "program is, or save(FILE), export it from MODULE and npx mobula sim replay FILE MODULE";
 
 interface Fields<R> {
   readonly result?: R;
@@ -20,10 +29,11 @@ interface Fields<R> {
   readonly drawn: readonly string[];
 }
 
-/** Where a program lies, and the shell line that runs it again. */
+/** Where a program lies, the shell line that runs it again, and how a second run was another. */
 export interface Origin {
   readonly program: ReproProgram;
   readonly replay: string;
+  readonly mismatch: ReproMismatch | null;
 }
 
 export class Report<R> implements SimReport<R> {
@@ -53,7 +63,7 @@ export class Report<R> implements SimReport<R> {
 
   get replay(): string {
     if (this.#origin !== null) return this.#origin.replay;
-    return `simulate(${JSON.stringify(this.#fields.options)}, program)`;
+    return `simulate(${JSON.stringify(this.#fields.options)}, program) // ${noShellLine}`;
   }
 
   /** The run's program came from a module: a shell can run it again. */
@@ -97,6 +107,7 @@ export class Report<R> implements SimReport<R> {
       drawn,
       violations: this.violations,
       error: "error" in this ? String(this.error) : null,
+      mismatch: this.#origin?.mismatch ?? null,
       traceHash: this.traceHash,
     });
   }

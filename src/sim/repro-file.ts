@@ -1,10 +1,11 @@
 /** A run on disk: all that it was a function of, and what was wrong with it. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
+import { checkSimOptions } from "./check-options.ts";
 import type { SimOptions, Violation } from "./options.ts";
 
 /** Rises with the shape of the file. */
-export const reproVersion = 3;
+export const reproVersion = 4;
 /** Of package.json: another version may draw another run from the same seed. */
 export const engineVersion = "0.1.0";
 
@@ -13,6 +14,14 @@ export interface ReproProgram {
   /** In a file on disk relative to its folder; in memory absolute. */
   readonly file: string;
   readonly name: string;
+}
+
+/** Where two runs of one seed parted. */
+export interface ReproMismatch {
+  /** Number of the first event that differs, from 1; 0 when only what came out differed. */
+  readonly eventId: number;
+  /** That event in both runs, for a reader. */
+  readonly text: string;
 }
 
 export interface Repro {
@@ -26,6 +35,9 @@ export interface Repro {
   readonly drawn: readonly string[];
   readonly violations: readonly Violation[];
   readonly error: string | null;
+  /** Null when the seed ran once, or twice in the same way. */
+  readonly mismatch: ReproMismatch | null;
+  /** Of the first run. */
   readonly traceHash: string;
 }
 
@@ -65,8 +77,8 @@ export async function readRepro(path: string): Promise<Repro> {
 }
 
 function checkRepro(path: string, value: unknown): Repro {
-  const fields = typeof value === "object" && value !== null ? (value as Partial<Repro>) : {};
-  const { version, engine, options, program, violations, traceHash } = fields;
+  const fields: Fields = isRecord(value) ? value : {};
+  const { version, engine } = fields;
   if (typeof version !== "number") throw new ReproFileError(`${path} is no repro file: no version`);
   if (version !== reproVersion || engine !== engineVersion) {
     const writer = `mobula ${String(engine ?? "before 0.1.0")} (format ${version})`;
@@ -77,15 +89,49 @@ function checkRepro(path: string, value: unknown): Repro {
         "or look for the failure again with `mobula sim run`.",
     );
   }
-  const broken = [
-    ["options", typeof options === "object" && Number.isSafeInteger(options?.seed)],
-    ["violations", Array.isArray(violations)],
-    ["traceHash", typeof traceHash === "string"],
-    ["program", program === null || typeof program?.file === "string"],
-  ].find(([, isRight]) => isRight !== true);
-  if (broken === undefined) return value as Repro;
-  throw new ReproFileError(`${path} is broken: "${String(broken[0])}" is missing or wrong`);
+  const broken = Object.entries(rules).find(([name, isRight]) => !isRight(fields[name]));
+  if (broken !== undefined) {
+    throw new ReproFileError(`${path} is broken: "${broken[0]}" is missing or wrong`);
+  }
+  const repro = fields as unknown as Repro;
+  try {
+    checkSimOptions(repro.options);
+  } catch (error) {
+    throw new ReproFileError(`${path}: ${messageOf(error)}`);
+  }
+  return repro;
 }
+
+type Fields = Readonly<Record<string, unknown>>;
+type FieldRule = (value: unknown) => boolean;
+
+const isText: FieldRule = (value) => typeof value === "string";
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const listOf =
+  (isRight: FieldRule): FieldRule =>
+  (value) =>
+    Array.isArray(value) && value.every(isRight);
+const orNull =
+  (isRight: FieldRule): FieldRule =>
+  (value) =>
+    value === null || isRight(value);
+
+/** Of every field but the versions. */
+const rules: Readonly<Record<string, FieldRule>> = {
+  options: isRecord,
+  violations: listOf((value) => {
+    if (!isRecord(value) || !Number.isFinite(value["atMs"])) return false;
+    return ["oracle", "entity", "message"].every((name) => isText(value[name]));
+  }),
+  traceHash: isText,
+  program: orNull((value) => isRecord(value) && isText(value["file"]) && isText(value["name"])),
+  drawn: listOf(isText),
+  error: orNull(isText),
+  mismatch: orNull((value) => {
+    return isRecord(value) && Number.isSafeInteger(value["eventId"]) && isText(value["text"]);
+  }),
+};
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -48,6 +48,15 @@ const programs: Readonly<Record<string, string>> = {
   "broken.mjs": "export default async (sim) => { ;",
   "meteor.mjs": `export default {
     options: { faults: [{ at: 1, kind: "meteor" }] }, program: async () => 1 };`,
+  "five.mjs": "export default { options: 5, program: async () => 1 };",
+  "own-seed.mjs": "export default { options: { seed: 5 }, program: async () => 1 };",
+  "drawn-seed.mjs": "export default { options: (seed) => ({ seed }), program: async () => 1 };",
+  "later.mjs": "export default { options: async () => ({}), program: async () => 1 };",
+  "misspelt.mjs": "export default { option: {}, program: async () => 1 };",
+  "nameless.mjs": "export default { name: 5, program: async () => 1 };",
+  "twins.mjs": `const program = async () => 1;
+    export default [{ name: "one", program }, { name: "one", program }];`,
+  "no-node.mjs": "export default { options: { nodes: [null] }, program: async () => 1 };",
   "far-node.mjs": `export default {
     options: { faults: [{ at: 1, kind: "pause", node: 9, forMs: 1 }] }, program: async () => 1 };`,
 };
@@ -84,7 +93,15 @@ describe("mobula sim", () => {
   test("run with --minutes ends by time", async () => {
     const { status, output } = await sim("run", "good.mjs", "--minutes", "0.02", "--workers", "1");
     expect(status, output).toBe(0);
-    expect(output).toMatch(/\d+ seeds, 0 failed/);
+    expect(output).toMatch(/[1-9]\d* seeds, 0 failed/);
+  });
+
+  test("however short the time is, every program runs one seed", async () => {
+    const args = ["--minutes", "0.0000001", "--workers", "1", "--seed", "3"];
+    const { status, output } = await sim("run", "several.mjs", ...args);
+    expect(output).toContain("FAILED second, seed 3");
+    expect(output).toContain("2 seeds, 1 failed");
+    expect(status, output).toBe(1);
   });
 
   test("a failing seed is told, saved, and fails again by its line and from its file", async () => {
@@ -190,6 +207,17 @@ describe("mobula sim", () => {
     [["run", "good.mjs", "--minutes", "0"], /--minutes must be a number above 0/],
     [["run", "several.mjs", "--program", "x"], /has no program "x", but first, second/],
     [["run", "meteor.mjs"], /faults\[0\]: unknown kind "meteor"/],
+    [["run", "five.mjs"], /options of the program "five" must be an object, got 5/],
+    [["run", "own-seed.mjs"], /the program "own-seed" has no option "seed": each run has its own/],
+    [["run", "drawn-seed.mjs"], /the program "drawn-seed" has no option "seed"/],
+    [
+      ["run", "later.mjs"],
+      /options of the program "later" must be an object, got an object of Promise/,
+    ],
+    [["run", "misspelt.mjs"], /"misspelt" has no option "option"; it has: name, program, options/],
+    [["run", "nameless.mjs"], /the name of a program must be one line of text, got 5/],
+    [["run", "twins.mjs"], /has two programs of the name "one"/],
+    [["run", "no-node.mjs"], /nodes\[0\] must be an object, got null/],
     [["run", "far-node.mjs"], /faults\[0\]\.node must be a node/],
     [["replay"], /needs the path of a repro file/],
     [["walk"], /sim takes run or replay, got walk/],

@@ -14,7 +14,7 @@ test("Intl.DateTimeFormat formats the now of its machine", async () => {
       const texts = [before, day.format(), parts.join(""), day.format(0), day.formatToParts(0)];
       return { texts, today: day.format(Date.now()), isOne: day.format === day.format };
     },
-    { maxVirtualMs: Infinity },
+    { maxVirtualMs: 1e9 },
   );
   expect(texts.slice(0, 4)).toEqual(["2026-01-01", "2026-01-02", "2026-01-02", "1970-01-01"]);
   expect(texts[4]).toContainEqual({ type: "year", value: "1970" });

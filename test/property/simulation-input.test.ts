@@ -5,8 +5,9 @@ import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { choices, faults, simOptions } from "#sim/fast-check.ts";
 import { builtKinds, type Fault, hostileKinds } from "#sim/fault.ts";
+import { runSet } from "#sim/run-set/run-set.ts";
 import { simulate } from "#sim/simulate.ts";
-import type { SimOptions } from "#sim/options.ts";
+import type { SimOptions, SimReport, Simulation } from "#sim/options.ts";
 
 const nothing = (): Promise<void> => Promise.resolve();
 
@@ -41,7 +42,17 @@ describe("a run", () => {
       Object.assign(hold, { at: 700, forMs: 700 });
       await sim.sleep(10);
     });
-    expect(report.replay).toBe(`simulate(${kept}, program)`);
+    expect(report.replay.startsWith(`simulate(${kept}, program) // `)).toBe(true);
+  });
+
+  test("of a function says that no shell has a line for it, and still runs again", async () => {
+    const program = (sim: Simulation): Promise<void> => sim.sleep(1);
+    const report = await simulate({ seed: 3, init: { namespace: "a\nb" } }, program);
+    expect(report.replay).toMatch(/^simulate\(.*\) \/\/ no shell line: .* replay FILE MODULE$/);
+    const runAgain = new Function("simulate", "program", `return ${report.replay}`) as (
+      ...given: unknown[]
+    ) => Promise<SimReport<void>>;
+    expect((await runAgain(simulate, program)).traceHash).toBe(report.traceHash);
   });
 });
 
@@ -90,6 +101,19 @@ describe("bad input is told", () => {
     ["a choice that is no integer", { choices: [0, 1.5] }, /choices\[1\] must be an integer/],
     ["choices that are no list", { choices: 3 }, /choices must be a list/],
     ["choicesOnly that is no boolean", { choicesOnly: 1 }, /choicesOnly must be a boolean/],
+    ["a world that never heals", { healAtMs: Infinity }, /healAtMs must be a finite number/],
+    ["a run without end", { maxVirtualMs: Infinity }, /maxVirtualMs must be a finite number/],
+    [
+      "a link without end in a plan",
+      {
+        faults: [
+          { at: 0, kind: "slowLink", from: 0, to: 1, delayMs: 0, bytesPerMs: Infinity, forMs: 1 },
+        ],
+      },
+      /faults\[0\]\.bytesPerMs must be a finite number/,
+    ],
+    ["a node that is nothing", { nodes: [{}, null] }, /nodes\[1\] must be an object, got null/],
+    ["a node that is a number", { nodes: [2] }, /nodes\[0\] must be an object, got/],
     ["no nodes", { nodes: [] }, /nodes must be/],
     ["a misspelt field of chaos", { chaos: { kind: ["pause"] } }, /chaos has no field kind/],
     ["kinds that are no list", { chaos: { kinds: "pause" } }, /chaos\.kinds must be a list/],
@@ -124,6 +148,14 @@ describe("bad input is told", () => {
     });
     report.check();
   });
+
+  test.each([{ seedCount: 0 }, { seedCount: 1.5 }, { seedCount: 1, workers: 0 }])(
+    "a run set of %j",
+    async (counts) => {
+      const set = runSet({ files: ["absent.ts"], firstSeed: 0, ...counts });
+      await expect(set).rejects.toThrow(/must be a whole number of at least 1/);
+    },
+  );
 
   test("lengths of lists of choices", () => {
     expect(() => choices({ maxLength: Number.NaN })).toThrow(RangeError);

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { loaderArguments, needsTypeScriptLoader } from "#api/identity/code-transform.ts";
+import { checkOptions, kindError } from "#api/option-checks.ts";
 import type { SimOptions, Simulation } from "#sim/options.ts";
 
 type SeedOptions = Partial<Omit<SimOptions, "seed">>;
@@ -41,7 +42,7 @@ export async function importPrograms(path: string, only?: string): Promise<Loade
     () => false,
   );
   if (!isFile) throw new ProgramFileError(`there is no file ${path}`);
-  const programs = programsIn(await importFile(path, file), file);
+  const programs = programsIn(await importFile(path, file), file, path);
   if (programs.length === 0) {
     throw new ProgramFileError(
       `${path} has no program: export default async (sim) => { … }, ` +
@@ -70,7 +71,7 @@ async function importFile(path: string, file: string): Promise<Record<string, un
   }
 }
 
-function programsIn(exports: Record<string, unknown>, file: string): LoadedProgram[] {
+function programsIn(exports: Record<string, unknown>, file: string, path: string): LoadedProgram[] {
   const fileName = basename(file, extname(file));
   const { default: main, ...named } = exports;
   const candidates =
@@ -79,10 +80,22 @@ function programsIn(exports: Record<string, unknown>, file: string): LoadedProgr
       : (Array.isArray(main) ? main : [main]).map((item, i, { length }) => {
           return [length > 1 ? `${fileName}-${i + 1}` : fileName, item] as const;
         });
-  return candidates.flatMap(([name, value]) => {
+  const programs = candidates.flatMap(([name, value]) => {
     const program = asProgram(value);
-    return program === null ? [] : [load(program, program.name ?? name, file)];
+    if (program === null) return [];
+    try {
+      return [load(program, name, file)];
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw new ProgramFileError(`${path}: ${error.message}`, { cause: error });
+    }
   });
+  const names = new Set<string>();
+  for (const { name } of programs) {
+    if (!names.has(name)) names.add(name);
+    else throw new ProgramFileError(`${path} has two programs of the name ${JSON.stringify(name)}`);
+  }
+  return programs;
 }
 
 function asProgram(value: unknown): SimProgram | null {
@@ -95,14 +108,34 @@ function asProgram(value: unknown): SimProgram | null {
   return typeof value.program === "function" ? (value as SimProgram) : null;
 }
 
-function load({ program, options = {} }: SimProgram, name: string, file: string): LoadedProgram {
+function load(given: SimProgram, exportName: string, file: string): LoadedProgram {
+  const { program, options = {}, name = exportName } = given;
+  // It stands in a shell line.
+  if (typeof name !== "string" || !/^[^\p{Cc}]+$/u.test(name)) {
+    throw kindError("the name of a program", "one line of text", name);
+  }
+  const of = `the program ${JSON.stringify(name)}`;
+  checkOptions(of, given, ["name", "program", "options"]);
+  if (typeof options !== "function") checkSeedOptions(of, options);
   return {
     file,
     name,
     program,
     optionsOf: (seed) => {
       const own = typeof options === "function" ? options(seed) : options;
+      checkSeedOptions(of, own);
       return { chaos: true, ...own, seed };
     },
   };
+}
+
+/** What the options say is for `simulate` to check. */
+function checkSeedOptions(of: string, options: SeedOptions): void {
+  const prototype: unknown =
+    typeof options === "object" && options !== null ? Object.getPrototypeOf(options) : undefined;
+  // A promise has no fields, and would say nothing of what it comes to.
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw kindError(`options of ${of}`, "an object", options);
+  }
+  if ("seed" in options) throw new TypeError(`${of} has no option "seed": each run has its own`);
 }

@@ -1,6 +1,7 @@
 /** Entry of a run set's thread: imports the programs once, then runs one seed after another. */
 import { parentPort, workerData } from "node:worker_threads";
 import { importPrograms, type LoadedProgram } from "./program-module.ts";
+import { flagArgument } from "./shell-line.ts";
 import { runSeed, type SeedResult, type SeedRunSettings } from "./seed-run.ts";
 
 export interface RunSetWorkerData {
@@ -42,7 +43,8 @@ async function load(): Promise<Runnable[]> {
   for (const [i, file] of data.files.entries()) {
     const all = await importPrograms(file, data.only);
     for (const loaded of all) {
-      const flag = all.length > 1 || data.only !== undefined ? ` --program ${loaded.name}` : "";
+      const isOneOfSeveral = all.length > 1 || data.only !== undefined;
+      const flag = isOneOfSeveral ? ` ${flagArgument("--program", loaded.name)}` : "";
       const { checkDeterminism, reproFolder } = data;
       const check = checkDeterminism ? " --check-determinism" : "";
       const replayCommand = `${data.replayCommands[i]}${flag}${check}`;

@@ -8,7 +8,7 @@
  * Errors: a module that cannot run at all rejects; a seed that fails is a result.
  */
 import { availableParallelism } from "node:os";
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import type {
   FromRunSetWorker,
@@ -16,6 +16,7 @@ import type {
   RunSetWorkerData,
   SeedJob,
 } from "./run-set-worker.ts";
+import { pathArgument } from "./shell-line.ts";
 import type { SeedResult } from "./seed-run.ts";
 import { type RunSetTally, TallyCounter } from "./tally.ts";
 
@@ -27,7 +28,7 @@ export interface RunSetOptions {
   readonly firstSeed: number;
   /** Seeds of each program; Infinity: until time is up. */
   readonly seedCount: number;
-  /** Real time after which no seed begins. */
+  /** Real time after which no seed begins, but for the first of each program. */
   readonly limitMs?: number;
   /** Threads; by default one a core. */
   readonly workers?: number;
@@ -72,7 +73,7 @@ interface Slot {
 }
 
 /** Resolves when every thread has ended. */
-export function runSet(options: RunSetOptions): Promise<RunSetReport> {
+export async function runSet(options: RunSetOptions): Promise<RunSetReport> {
   return new RunSet(options).run();
 }
 
@@ -90,6 +91,7 @@ class RunSet {
   #ended: () => void = () => {};
 
   constructor(options: RunSetOptions) {
+    checkCounts(options);
     this.#options = options;
     const { files, program, checkDeterminism = false, reproFolder = null } = options;
     this.#workerCount = options.workers ?? availableParallelism();
@@ -98,7 +100,7 @@ class RunSet {
       only: program,
       checkDeterminism,
       reproFolder,
-      replayCommands: files.map((file) => `npx mobula sim run ${quoted(shown(file))}`),
+      replayCommands: files.map((file) => `npx mobula sim run ${pathArgument(file)}`),
     };
   }
 
@@ -164,11 +166,13 @@ class RunSet {
     const { firstSeed, seedCount, limitMs = Infinity } = this.#options;
     const { failuresMax = failuresMaxDefault } = this.#options;
     const programCount = this.#programs?.length ?? 1;
+    // A program that never ran has not passed.
+    const isLate = this.#nextJob >= programCount && performance.now() - this.#startedMs >= limitMs;
     const isOver =
+      isLate ||
       this.#error !== null ||
       this.#nextJob >= seedCount * programCount ||
-      this.#failures.length >= failuresMax ||
-      performance.now() - this.#startedMs >= limitMs;
+      this.#failures.length >= failuresMax;
     if (isOver) return null;
     const job = this.#nextJob++;
     return {
@@ -225,14 +229,13 @@ class RunSet {
   }
 }
 
-/** From here, when it lies below. */
-function shown(file: string): string {
-  const path = relative(process.cwd(), resolve(file));
-  return path.startsWith("..") ? resolve(file) : path;
-}
-
-function quoted(path: string): string {
-  return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+/** A set of no seeds would pass, one without threads would never begin. */
+function checkCounts({ seedCount, workers = 1 }: RunSetOptions): void {
+  for (const [name, count] of Object.entries({ seedCount, workers })) {
+    const isWhole = Number.isSafeInteger(count) || (name === "seedCount" && count === Infinity);
+    if (isWhole && count >= 1) continue;
+    throw new RunSetError(`${name} must be a whole number of at least 1, got ${count}`);
+  }
 }
 
 function textOf(error: unknown): string {

@@ -1,8 +1,9 @@
 /** One program, one seed: run once or twice, judged, saved when it failed, told as plain data. */
 import { join } from "node:path";
 import { compareRuns } from "#sim/determinism.ts";
-import type { SimReport } from "#sim/options.ts";
+import type { SimOptions, SimReport } from "#sim/options.ts";
 import { Report } from "#sim/report.ts";
+import type { ReproMismatch } from "#sim/repro-file.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { LoadedProgram } from "./program-module.ts";
 
@@ -52,17 +53,11 @@ export async function runSeed(
 ): Promise<SeedResult> {
   const { file, name, program } = loaded;
   const options = loaded.optionsOf(seed);
-  const reports = [await simulate(options, program)];
-  if (settings.checkDeterminism) reports.push(await simulate(options, program));
-  const [report, again] = reports as [SimReport<unknown>, SimReport<unknown>?];
-  const divergence = again === undefined ? null : compareRuns(report, again);
-  const failures = [...failuresOf(report)];
-  if (divergence !== null) {
-    const entity = divergence.eventId === 0 ? "result" : `event ${divergence.eventId}`;
-    failures.push({ oracle: "determinism", entity, message: divergence.text });
-  }
+  const { checkDeterminism } = settings;
+  const { reports, failures, mismatch } = await judge(options, program, checkDeterminism);
+  const [report] = reports;
   const replay = `${settings.replayCommand} --seed ${seed}`;
-  Report.cameFrom(report, { program: { file, name }, replay });
+  Report.cameFrom(report, { program: { file, name }, replay, mismatch });
   const hasFailed = failures.length > 0;
   let reproFile: string | null = null;
   if (hasFailed && settings.reproFolder !== null) {
@@ -79,14 +74,40 @@ export async function runSeed(
     faultsByKind: faultsByKind(report),
     reached: report.reached,
     failures,
-    isMismatch: divergence !== null,
+    isMismatch: mismatch !== null,
     replay,
     reproFile,
     lastSteps: hasFailed ? Report.lastSteps(report, lastStepsMax) : "",
   };
 }
 
-export function failuresOf(report: SimReport<unknown>): SeedFailure[] {
+export interface Judged {
+  /** The first run, and the second where there was one. */
+  readonly reports: readonly [SimReport<unknown>, ...SimReport<unknown>[]];
+  readonly failures: readonly SeedFailure[];
+  readonly mismatch: ReproMismatch | null;
+}
+
+/** `twice`: a second run must be the same as the first. */
+export async function judge(
+  options: SimOptions,
+  program: LoadedProgram["program"],
+  twice: boolean,
+): Promise<Judged> {
+  const report = await simulate(options, program);
+  const failures = failuresOf(report);
+  if (!twice) return { reports: [report], failures, mismatch: null };
+  const again = await simulate(options, program);
+  const reports = [report, again] as const;
+  const divergence = compareRuns(report, again);
+  if (divergence === null) return { reports, failures, mismatch: null };
+  const { eventId, text } = divergence;
+  const entity = eventId === 0 ? "result" : `event ${eventId}`;
+  failures.push({ oracle: "determinism", entity, message: text });
+  return { reports, failures, mismatch: { eventId, text } };
+}
+
+function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const failures: SeedFailure[] = report.violations.map(({ oracle, entity, message }) => {
     return { oracle, entity, message };
   });
