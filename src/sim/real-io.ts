@@ -28,7 +28,7 @@ const requests = /REQWRAP$|CONNECTWRAP$|SENDWRAP$|^QUERYWRAP$/;
 const madeBy: Readonly<Record<string, string>> = { MESSAGEPORT: "MessageChannel", ZLIB: "zlib" };
 /** Nothing of these is done at once: they are real IO from the moment they begin. */
 const neverAtOnce =
-  /^FSREQ|^FSEVENT|^STATWATCHER|^(?:PROCESS|SIGNAL|TTY)WRAP|^(?:TCP|PIPE|UDP)|^WORKER|^BLOB|^WEBASSEMBLY$/;
+  /^(?:FSREQ|FSEVENT|STATWATCHER|PROCESS|SIGNAL|TTY|TCP|PIPE|UDP|WORKER|BLOB|WEBASSEMBLY)/;
 /** No types that we use know it as a value. */
 const { WebAssembly } = globalThis as unknown as {
   readonly WebAssembly: Record<Compiling, Compile> & { readonly Module: new () => object };

@@ -29,6 +29,7 @@ import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
+import { withRejections } from "./unhandled-rejections.ts";
 import { UserTimers } from "./user-timers.ts";
 import { ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
@@ -58,7 +59,8 @@ export async function simulate<R>(
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
-    return await run.execute(program);
+    const tell = (reason: unknown, context: UserContext): void => run.onRejected(reason, context);
+    return await withRejections(tell, () => run.execute(program));
   } finally {
     putBackOrdinals();
     state.driver = null;
@@ -80,7 +82,7 @@ class Run {
   readonly #simulation: Simulation;
   readonly #timers = new Map<SimProcess, UserTimers>();
   readonly #aftermath = new Aftermath(() => this.#cluster.workers);
-  /** Exceptions of timers that have been told: one that fires again and again tells it once. */
+  /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
   readonly #plan: readonly Fault[];
@@ -144,11 +146,6 @@ class Run {
   async execute<R>(program: (sim: Simulation) => Promise<R>): Promise<SimReport<R>> {
     const restore = installVirtualGlobals(() => this.#virtualProcess());
     this.#io.start();
-    const unhandled: unknown[] = [];
-    const onUnhandled = (reason: unknown): void => {
-      if (!(reason instanceof ProcessExited)) unhandled.push(reason);
-    };
-    process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
     /** Real IO may end it after all, while the world comes to rest: too late. */
@@ -176,8 +173,6 @@ class Run {
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
       if (why === "livelock") this.#violate("16 liveness", "world", busy);
       else await this.#quiet(isOver || why === "over");
-      for (const reason of unhandled)
-        this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
       for (const { context, text } of this.#io.calls()) {
         const why = "the world does not wait for it, and no seed tells when it ends";
         const message = `real IO in ${nameOf(context)}: ${text}: ${why}`;
@@ -187,7 +182,6 @@ class Run {
       // A machine's assertion, or a mistake of the simulator itself.
       this.#violate("17 hygiene", "engine", textOf(error));
     } finally {
-      process.off("unhandledRejection", onUnhandled);
       this.#io.stop();
       restore();
       await this.#cluster.close();
@@ -201,6 +195,16 @@ class Run {
       options: this.#options,
       drawn: this.#drawn,
     });
+  }
+
+  onRejected(reason: unknown, context: UserContext): void {
+    if (reason instanceof ProcessExited) return;
+    // Code of a process that has ended may still run a little: there is nobody to whom it matters.
+    if (this.#processOf(context)?.life.isAlive === false) return;
+    if (context === null) {
+      // Of the engine's own promises.
+      this.#violate("17 hygiene", "engine", `unhandled rejection: ${textOf(reason)}`);
+    } else this.#onUncaught("rejection in", reason, context);
   }
 
   #noteCounts(): void {
@@ -263,8 +267,8 @@ class Run {
     return new Error(new WaitFor(driver, workers, this.#io).explain());
   }
 
-  #onTimerThrown(error: unknown, context: UserContext): void {
-    const message = `unhandled exception in a timer of ${nameOf(context)}: ${textOf(error)}`;
+  #onUncaught(what: string, error: unknown, context: UserContext): void {
+    const message = `unhandled ${what} ${nameOf(context)}: ${textOf(error)}`;
     const entity = entityOf(context);
     if (this.#thrown.has(`${entity} ${message}`)) return;
     this.#thrown.add(`${entity} ${message}`);
@@ -302,15 +306,17 @@ class Run {
   }
 
   #virtualProcess(): VirtualProcess | null {
-    const context = currentContext();
-    if (context instanceof ProgramContext) {
-      return context.world === this.#world ? this.#timersOf(this.#cluster.driver) : null;
-    }
+    const process = this.#processOf(currentContext());
+    return process === null ? null : this.#timersOf(process);
+  }
+
+  /** Null for what is not part of this run. */
+  #processOf(context: UserContext): SimProcess | null {
+    const { driver, workers } = this.#cluster;
+    if (context instanceof ProgramContext) return context.world === this.#world ? driver : null;
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const { driver, workers } = this.#cluster;
-    const owner = [driver, ...workers].find((process) => process.client === client);
-    return owner === undefined ? null : this.#timersOf(owner);
+    return [driver, ...workers].find((process) => process.client === client) ?? null;
   }
 
   #exit({ client }: SimProcess, code: number): void {
@@ -323,7 +329,7 @@ class Run {
     let timers = this.#timers.get(process);
     if (timers === undefined) {
       const onThrown = (error: unknown, context: UserContext): void =>
-        this.#onTimerThrown(error, context);
+        this.#onUncaught("exception in a timer of", error, context);
       const exit = (code: number): void => this.#exit(process, code);
       const run = { world: this.#world, aftermath: this.#aftermath, onThrown };
       timers = new UserTimers(run, process.life, exit);

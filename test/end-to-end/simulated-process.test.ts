@@ -35,3 +35,17 @@ test("the first line that a run prints is none, whatever it goes to", async () =
   `);
   expect(output).toContain("violations: 0");
 });
+
+test("a rejection of code outside of a run ends the process, as it does without one", async () => {
+  const { output, status } = await run(`
+    setTimeout(() => Promise.reject(new Error("outside")), 0);
+    await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      for (let i = 0; i < 1000; i++) await sim.sleep(1);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    console.log("went on");
+  `);
+  expect(output).toMatch(/Error: outside\n/);
+  expect(output).not.toContain("went on");
+  expect(status).toBe(1);
+});

@@ -289,3 +289,84 @@ describe("process.exit", () => {
     expect(report.reached).toContain("driverCrashed");
   });
 });
+
+describe("a rejection that nobody handles", () => {
+  const lose = async (): Promise<string> => {
+    void Promise.reject(new RangeError("lost"));
+    await sleep(1);
+    return "went on";
+  };
+
+  test("is told with its stack, in the name of the program", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, lose);
+    expect(report.result).toBe("went on");
+    const message = /^unhandled rejection in the program: RangeError: lost\n\s+at lose \(/;
+    expect(report.violations).toMatchObject([
+      { oracle: "17 hygiene", entity: "driver", message: expect.stringMatching(message) },
+    ]);
+  });
+
+  test("… of a task and a constructor", async () => {
+    const loseInTask = remote({ name: "loseInTask" }, lose);
+    const Loser = remote(
+      class Loser {
+        constructor() {
+          void lose();
+        }
+        ping(): string {
+          return "pong";
+        }
+      },
+    );
+    const { violations } = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      await get(loseInTask.remote());
+      await get(Loser.remote().ping.remote());
+      await sim.sleep(5);
+    });
+    expect(violations).toMatchObject([
+      {
+        entity: expect.stringMatching(/^[0-9a-f]{52}$/),
+        message: expect.stringMatching(
+          /^unhandled rejection in task loseInTask.*: RangeError: lost/,
+        ),
+      },
+      {
+        message: expect.stringMatching(
+          /^unhandled rejection in the constructor of Loser .*: Range/,
+        ),
+      },
+    ]);
+  });
+
+  test("in a process that has ended is nobody's", async () => {
+    const { violations } = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      sim.crashDriver();
+      void lose();
+    });
+    expect(violations).toEqual([]);
+  });
+
+  test("of code outside is not the run's: whoever listens hears it", async () => {
+    const heard: unknown[] = [];
+    const listeners = process.rawListeners("unhandledRejection") as (() => void)[];
+    process.removeAllListeners("unhandledRejection");
+    process.on("unhandledRejection", (reason) => heard.push(reason));
+    try {
+      let reject: () => void = () => {};
+      const outside = new Promise<void>((resolve) => (reject = resolve)).then(() => {
+        throw new Error("outside");
+      });
+      const report = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+        void Promise.reject(new Error("inside"));
+        reject();
+        await sim.sleep(1);
+      });
+      expect(report.violations).toMatchObject([{ message: expect.stringContaining("inside") }]);
+      expect(heard).toMatchObject([{ message: "outside" }]);
+      await expect(outside).rejects.toThrow("outside");
+    } finally {
+      process.removeAllListeners("unhandledRejection");
+      for (const listener of listeners) process.on("unhandledRejection", listener);
+    }
+  });
+});
