@@ -31,7 +31,7 @@ import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
 import { withRejections } from "./unhandled-rejections.ts";
 import { UserTimers } from "./user-timers.ts";
-import { ProcessExited } from "./virtual/exit.ts";
+import { exitedBy, ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { turn } from "./turns.ts";
@@ -85,6 +85,8 @@ class Run {
   /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
+  /** The program has ended its own process. */
+  #exited: ProcessExited | null = null;
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
@@ -151,7 +153,8 @@ class Run {
     /** Real IO may end it after all, while the world comes to rest: too late. */
     let isStuck = false;
     const end = (ended: typeof outcome): void => {
-      if (isStuck) return;
+      // Nor does anybody hear of what a process returns that has ended.
+      if (isStuck || !this.#cluster.driver.life.isAlive) return;
       outcome = ended;
       isOver = true;
     };
@@ -258,7 +261,9 @@ class Run {
 
   #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
-    if (end === "over") return new Error("the driver was crashed by a fault before it had ended");
+    if (end === "over") {
+      return this.#exited ?? new Error("the driver was crashed by a fault before it had ended");
+    }
     if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
@@ -321,8 +326,10 @@ class Run {
 
   #exit({ client }: SimProcess, code: number): void {
     const { workerId } = client;
-    if (workerId === this.#cluster.driver.client.workerId) this.#cluster.endDriver();
-    else this.#cluster.endWorker(workerId, { type: "exited", code });
+    if (workerId === this.#cluster.driver.client.workerId) {
+      if (this.#cluster.driver.life.isAlive) this.#exited = exitedBy(code);
+      this.#cluster.endDriver();
+    } else this.#cluster.endWorker(workerId, { type: "exited", code });
   }
 
   #timersOf(process: SimProcess): UserTimers {

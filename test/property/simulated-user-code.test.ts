@@ -288,6 +288,52 @@ describe("process.exit", () => {
     expect(report.violations).toEqual([]);
     expect(report.reached).toContain("driverCrashed");
   });
+
+  const ways: readonly [string, () => unknown][] = [
+    ["in a timer", () => setTimeout(() => process.exit(4), 5)],
+    ["in a call that nobody awaits", () => void sleep(5).then(() => process.exit(4))],
+  ];
+  test.each(ways)("of the program is told so, %s", async (_, leave) => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      leave();
+      await sim.sleep(100);
+    });
+    expect(String(report.error)).toBe("ProcessExited: process.exit(4) ended this process");
+    expect(report.violations).toEqual([]);
+  });
+
+  test("cannot be caught: the program ends with it", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+      try {
+        process.exit(4);
+      } catch {
+        return "went on";
+      }
+    });
+    expect(report.result).toBeUndefined();
+    expect(String(report.error)).toContain("process.exit(4)");
+  });
+});
+
+describe("a driver that has crashed", () => {
+  const fate = "the driver was crashed by a fault before it had ended";
+  test.each([
+    ["returns", (): number => 5],
+    [
+      "throws",
+      (): never => {
+        throw new Error("dead speaks");
+      },
+    ],
+  ])("is not heard when it %s", async (_, speak) => {
+    const report = await simulate({ seed: 3, nodes: 1 }, async (sim) => {
+      sim.crashDriver();
+      for (let i = 0; i < 100; i++) await Promise.resolve();
+      return speak();
+    });
+    expect(report.result).toBeUndefined();
+    expect((report.error as Error).message).toBe(fate);
+  });
 });
 
 describe("a rejection that nobody handles", () => {
