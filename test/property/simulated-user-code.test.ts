@@ -48,6 +48,27 @@ describe("Date", () => {
   });
 });
 
+test("a date's own constructor is the Date that its reader knows", async () => {
+  const outside = new Date(0);
+  const seen = await inWorld(async () => {
+    class Day extends Date {}
+    const own = new Date();
+    const again = new (own.constructor as DateConstructor)();
+    function Old(this: object): void {}
+    Old.prototype = Object.create(Date.prototype);
+    Old.prototype.constructor = Old;
+    return {
+      isDate: own.constructor === Date && outside.constructor === Date,
+      passedMs: again.getTime() - own.getTime(),
+      now: (own.constructor as DateConstructor).now() === Date.now(),
+      ofClass: new Day().constructor === Day,
+      ofOld: Old.prototype.constructor === Old && own.constructor === Date,
+    };
+  });
+  expect(seen).toEqual({ isDate: true, passedMs: 0, now: true, ofClass: true, ofOld: true });
+  expect(outside.constructor).toBe(realDate);
+});
+
 describe("timers", () => {
   test("fire in virtual time, with arguments, in the context of their caller", async () => {
     const seen = await inWorld(async () => {
@@ -189,6 +210,7 @@ describe("clocks", () => {
 });
 
 describe("chance", () => {
+  const aliases = cryptoModule as unknown as Record<string, (size: number) => Buffer>;
   const draw = async () => ({
     number: Math.random(),
     uuid: crypto.randomUUID(),
@@ -197,6 +219,7 @@ describe("chance", () => {
     bytes: randomBytes(8).toString("hex"),
     later: (await promisify(randomBytes)(8)).toString("hex"),
     int: randomInt(10, 20),
+    aliases: ["rng", "prng"].map((name) => aliases[name]?.(8).toString("hex")),
     filled: [...cryptoModule.randomFillSync(new Uint8Array(6), 2, 2)],
   });
 

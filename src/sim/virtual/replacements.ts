@@ -1,3 +1,8 @@
+interface Accessor {
+  get(this: never): unknown;
+  set(this: never, value: unknown): void;
+}
+
 /** Properties that are replaced for the time of a run, and put back as they were. */
 export class Replacements {
   readonly #undo: (() => void)[] = [];
@@ -8,6 +13,10 @@ export class Replacements {
 
   getter(target: object, name: string, get: (this: never) => unknown): void {
     this.#define(target, name, { get, configurable: true });
+  }
+
+  accessor(target: object, name: string, { get, set }: Accessor): void {
+    this.#define(target, name, { get, set, configurable: true });
   }
 
   putBack(): void {
