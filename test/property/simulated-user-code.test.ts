@@ -325,6 +325,21 @@ describe("process.exit", () => {
     expect(report.violations).toEqual([]);
   });
 
+  test("exitCode is the code of it, and not that of the host", async () => {
+    const before = process.exitCode;
+    try {
+      process.exitCode = 9;
+      const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+        process.exitCode = 3;
+        process.exit();
+      });
+      expect(String(report.error)).toContain("process.exit(3)");
+      expect(process.exitCode).toBe(9);
+    } finally {
+      process.exitCode = before;
+    }
+  });
+
   test("cannot be caught: the program ends with it", async () => {
     const report = await simulate({ seed: 1, nodes: 1 }, async () => {
       try {

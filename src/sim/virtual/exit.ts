@@ -23,4 +23,6 @@ export function replaceExit(find: FindProcess, replacements: Replacements): void
     throw exitedBy(number);
   };
   replacements.value(process, "exit", exit);
+  // What a program sets is not for the process that runs the simulator.
+  replacements.keep(process, "exitCode");
 }

@@ -1,8 +1,3 @@
-interface Accessor {
-  get(this: never): unknown;
-  set(this: never, value: unknown): void;
-}
-
 /** Properties that are replaced for the time of a run, and put back as they were. */
 export class Replacements {
   readonly #undo: (() => void)[] = [];
@@ -23,6 +18,12 @@ export class Replacements {
     for (const undo of this.#undo.splice(0).reverse()) undo();
   }
 
+  /** The value is whoever's, but only until then: the property cannot be replaced. */
+  keep<T extends object>(target: T, name: keyof T): void {
+    const before = target[name];
+    this.#undo.push(() => void (target[name] = before));
+  }
+
   #define(target: object, name: string, descriptor: PropertyDescriptor): void {
     const before = Object.getOwnPropertyDescriptor(target, name);
     Object.defineProperty(target, name, { ...descriptor, enumerable: before?.enumerable ?? false });
@@ -31,4 +32,9 @@ export class Replacements {
       else Object.defineProperty(target, name, before);
     });
   }
+}
+
+interface Accessor {
+  get(this: never): unknown;
+  set(this: never, value: unknown): void;
 }
