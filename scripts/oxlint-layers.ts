@@ -119,6 +119,7 @@ export const layers: readonly Layer[] = [
       "src/sim/virtual-globals.ts",
       "src/sim/virtual/**",
       "src/sim/real-io.ts",
+      "src/sim/unhandled-rejections.ts",
     ],
     engine: engineFolders,
     others: ["transports", "api", "sim"],

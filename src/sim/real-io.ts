@@ -7,23 +7,15 @@
  * a module that the engine imports, or that has been imported before.
  */
 import { asyncWrapProviders, createHook } from "node:async_hooks";
+import { Replacements } from "./virtual/replacements.ts";
+import { type Call, callOf, errorHere, isStandardOutput } from "./real-io-place.ts";
 
 /** Kept of one run, the oldest first: a program may begin any number. */
 const begunMax = 1_000;
 const ticksMax = 1_000;
-const stackFramesMax = 40;
 
 /** Pending things that Node makes without anybody waiting for them. */
-const harmless = [
-  "NONE",
-  "PROMISE",
-  "TTYWRAP",
-  "WRITEWRAP",
-  "SHUTDOWNWRAP",
-  "SIGNALWRAP",
-  "ELDHISTOGRAM",
-  "FILEHANDLE",
-];
+const harmless = ["NONE", "PROMISE", "WRITEWRAP", "SHUTDOWNWRAP", "ELDHISTOGRAM", "FILEHANDLE"];
 /** Real timers: what user code had taken before the run. */
 const timerTypes = ["Timeout", "Immediate"];
 const kinds = new Set([...Object.keys(asyncWrapProviders), ...timerTypes]);
@@ -32,16 +24,38 @@ for (const kind of harmless) kinds.delete(kind);
 const lasting = /WRAP$|WATCHER$|PORT$|^WORKER|^PROCESS|^HTTP/;
 const requests = /REQWRAP$|CONNECTWRAP$|SENDWRAP$|^QUERYWRAP$/;
 
-const ownFolder = new URL("..", import.meta.url).pathname;
+/** What a call of native code has made, in the words of who called it. */
+const madeBy: Readonly<Record<string, string>> = { MESSAGEPORT: "MessageChannel", ZLIB: "zlib" };
+/** Nothing of these is done at once: they are real IO from the moment they begin. */
+const neverAtOnce =
+  /^(?:FSREQ|FSEVENT|STATWATCHER|PROCESS|SIGNAL|TTY|TCP|PIPE|UDP|WORKER|BLOB|WEBASSEMBLY)/;
+/** No types that we use know it as a value. */
+const { WebAssembly } = globalThis as unknown as {
+  readonly WebAssembly: Record<Compiling, Compile> & { readonly Module: new () => object };
+};
+type Compiling = (typeof compiling)[number];
+type Compile = (...args: unknown[]) => Promise<unknown>;
+const compiling = ["compile", "instantiate", "compileStreaming", "instantiateStreaming"] as const;
+const timerCalls = ["setTimeout", "setInterval", "setImmediate"];
 
 interface Begun {
   readonly kind: string;
   readonly context: object;
+  /** Node's object for it, which tells whether it waits. */
+  readonly resource: Resource;
   /** Its stack is read only when somebody asks. */
   readonly error: Error;
   /** Of `process.nextTick`, where user code's own stack has ended: a stream opens its file so. */
   readonly tick: Tick | undefined;
+  /** The call, when it is of native code. */
+  readonly made: string;
   hasCalledBack: boolean;
+}
+
+/** Jobs of crypto have `ondone`, and streams of zlib `cb`, unless they are done at once. */
+interface Resource {
+  readonly ondone?: unknown;
+  readonly cb?: unknown;
 }
 
 interface Tick {
@@ -60,13 +74,16 @@ export class RealIo {
   /** By async id, in order. */
   readonly #begun = new Map<number, Begun>();
   readonly #ticks = new Map<number, Tick>();
+  readonly #replacements = new Replacements();
+  readonly #find: () => object | null;
   readonly #begin: ReturnType<typeof createHook>;
   readonly #end: ReturnType<typeof createHook>;
 
   /** `find` gives the context of calling code that is part of the run, else null. */
   constructor(find: () => object | null) {
+    this.#find = find;
     this.#begin = createHook({
-      init: (asyncId, kind, triggerId) => {
+      init: (asyncId, kind, triggerId, resource: Resource) => {
         const isTick = kind === "TickObject" && this.#ticks.size < ticksMax;
         if (!isTick && (!kinds.has(kind) || this.#begun.size >= begunMax)) return;
         const context = find();
@@ -76,7 +93,9 @@ export class RealIo {
           this.#ticks.set(asyncId, { error, before: tick });
           return;
         }
-        this.#begun.set(asyncId, { kind, context, error, tick, hasCalledBack: false });
+        const made = madeBy[kind] ?? kind;
+        const begun = { kind, context, resource, error, tick, made, hasCalledBack: false };
+        this.#begun.set(asyncId, begun);
         this.#end.enable();
       },
     });
@@ -90,17 +109,46 @@ export class RealIo {
 
   start(): void {
     this.#begin.enable();
+    for (const name of compiling) this.#watchCompiling(name);
   }
 
   stop(): void {
+    this.#replacements.putBack();
     this.#begin.disable();
     this.#end.disable();
+  }
+
+  /** It has no async id: other threads compile, and only its promise tells when they have. */
+  #watchCompiling(name: Compiling): void {
+    const real = WebAssembly[name];
+    const watched: Compile = (...args) => {
+      const promise = real(...args);
+      const context = this.#find();
+      // What is compiled already is only put together, at once.
+      if (context === null || args[0] instanceof WebAssembly.Module) return promise;
+      if (this.#begun.size >= begunMax) return promise;
+      const begun: Begun = {
+        kind: "WEBASSEMBLY",
+        context,
+        resource: {},
+        error: errorHere(),
+        tick: undefined,
+        made: `WebAssembly.${name}`,
+        hasCalledBack: false,
+      };
+      this.#begun.set(-this.#begun.size - 1, begun);
+      const end = (): void => void (begun.hasCalledBack = true);
+      promise.then(end, end);
+      return promise;
+    };
+    this.#replacements.value(WebAssembly, name, watched);
   }
 
   /** What has been begun in such contexts and has not ended, each once: kind, call and place. */
   openOf(isOwn: (context: object) => boolean): string[] {
     const own = [...this.#begun.values()].filter(({ context }) => isOwn(context));
-    return namesOf(own, ({ kind, hasCalledBack }) => !hasCalledBack || isLasting(kind));
+    const isOpen = (begun: Begun): boolean => !begun.hasCalledBack && !isTimerOfNode(begun);
+    return namesOf(own, (begun) => isOpen(begun) || isLasting(begun.kind));
   }
 
   /** All that came, or will come, in real time. */
@@ -108,9 +156,7 @@ export class RealIo {
     const all = [...this.#begun.values()];
     return [...new Set(all.map(({ context }) => context))].flatMap((context) => {
       const own = all.filter((begun) => begun.context === context);
-      const names = namesOf(own, ({ kind, hasCalledBack }) => {
-        return hasCalledBack || isNeverAtOnce(kind);
-      });
+      const names = namesOf(own, (begun) => begun.hasCalledBack || isNeverAtOnce(begun));
       return names.map((text) => ({ context, text }));
     });
   }
@@ -120,15 +166,16 @@ function namesOf(own: readonly Begun[], isWanted: (begun: Begun) => boolean): st
   const kindByPlace = new Map<string, string>();
   const calls: Call[] = [];
   for (const begun of own) {
-    let call = callOf(begun.error);
+    const { made } = begun;
+    let call = callOf(begun.error, made);
     for (let { tick } = begun; tick && call.place === undefined; tick = tick.before) {
-      call = callOf(tick.error);
+      call = callOf(tick.error, made);
     }
     // What follows from an earlier call may have no user code on its stack.
     const same = calls.findLast(({ name }) => name === call.name);
     const place = call.place ?? same?.place ?? calls.at(-1)?.place;
     if (place !== undefined) calls.push({ name: call.name, place });
-    if (!isWanted(begun)) continue;
+    if (!isWanted(begun) || isStandardOutput(begun.error)) continue;
     const first = calls.find((other) => other.place === place)?.name ?? call.name;
     const named = `${first} (${place ?? "no frame of user code"})`;
     if (!kindByPlace.has(named)) kindByPlace.set(named, begun.kind);
@@ -136,65 +183,20 @@ function namesOf(own: readonly Begun[], isWanted: (begun: Begun) => boolean): st
   return [...kindByPlace].map(([place, kind]) => `${kind} at ${place}`);
 }
 
-/** The function that user code called, and where. */
-interface Call {
-  readonly name: string;
-  readonly place: string | undefined;
-}
-
 function isLasting(kind: string): boolean {
   return lasting.test(kind) && !requests.test(kind);
 }
 
-/** Others may be: `gzipSync` makes what `gzip` makes, and calls nothing back. */
-function isNeverAtOnce(kind: string): boolean {
-  return kind.startsWith("FSREQ") || requests.test(kind);
+/** What else there is may be looked at at once, or never: it is real IO once it calls back. */
+function isNeverAtOnce(begun: Begun): boolean {
+  const { kind, resource } = begun;
+  if (requests.test(kind) || neverAtOnce.test(kind)) return true;
+  if (timerTypes.includes(kind)) return !isTimerOfNode(begun);
+  // `gzipSync` makes what `gzip` makes, and `pbkdf2Sync` what `pbkdf2` does.
+  return typeof resource.ondone === "function" || typeof resource.cb === "function";
 }
 
-function errorHere(): Error {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = stackFramesMax;
-  const error = new Error("real IO begins");
-  Error.stackTraceLimit = stackTraceLimit;
-  return error;
-}
-
-interface Frame {
-  readonly name: string;
-  readonly file: string;
-  readonly at: string;
-}
-
-function callOf({ stack = "" }: Error): Call {
-  const frames = stack.split("\n").flatMap((line) => frameOf(line) ?? []);
-  const ofUser = (frame: Frame): boolean => isForeign(frame) && !isPackage(frame);
-  let index = frames.findIndex(ofUser);
-  if (index < 0) index = frames.findIndex(isForeign);
-  const frame = frames[index];
-  const called = frame === undefined ? frames.at(-1) : frames[index - 1];
-  // Most of a module is loaded later, when the stack of who asked for it has ended.
-  if (called?.file.startsWith("node:internal/modules/")) {
-    return { name: "import()", place: frame?.at };
-  }
-  if (frame === undefined) return { name: called?.name ?? "unknown", place: undefined };
-  const name = called === undefined || called.name === "" ? frame.name : called.name;
-  return { name, place: frame.at };
-}
-
-/** Neither Node's nor ours. */
-function isForeign({ file }: Frame): boolean {
-  return !file.startsWith("node:") && !file.startsWith(ownFolder) && file !== "<anonymous>";
-}
-
-function isPackage({ file }: Frame): boolean {
-  return file.includes("/node_modules/");
-}
-
-function frameOf(line: string): Frame | null {
-  const found = /^\s+at (?:async )?(?:(.*) \()?(.+?):(\d+):(\d+)\)?$/.exec(line);
-  if (found === null) return null;
-  const [, called = "", url = "", row, column] = found;
-  const file = url.startsWith("file://") ? new URL(url).pathname : url;
-  const name = called.replace(/ \[as .*\]$/, "").replace(/^(?:new |.*\.)/, "");
-  return { name, file, at: `${file}:${row}:${column}` };
+/** Node sets some beside a call: what else that call begins is its real IO. */
+function isTimerOfNode({ kind, error }: Begun): boolean {
+  return timerTypes.includes(kind) && !timerCalls.includes(callOf(error, kind).name);
 }

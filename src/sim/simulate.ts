@@ -29,8 +29,9 @@ import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
+import { withRejections } from "./unhandled-rejections.ts";
 import { UserTimers } from "./user-timers.ts";
-import { ProcessExited } from "./virtual/exit.ts";
+import { exitedBy, ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { turn } from "./turns.ts";
@@ -58,7 +59,8 @@ export async function simulate<R>(
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
-    return await run.execute(program);
+    const tell = (reason: unknown, context: UserContext): void => run.onRejected(reason, context);
+    return await withRejections(tell, () => run.execute(program));
   } finally {
     putBackOrdinals();
     state.driver = null;
@@ -80,9 +82,11 @@ class Run {
   readonly #simulation: Simulation;
   readonly #timers = new Map<SimProcess, UserTimers>();
   readonly #aftermath = new Aftermath(() => this.#cluster.workers);
-  /** Exceptions of timers that have been told: one that fires again and again tells it once. */
+  /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
+  /** The program has ended its own process. */
+  #exited: ProcessExited | null = null;
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
@@ -144,17 +148,13 @@ class Run {
   async execute<R>(program: (sim: Simulation) => Promise<R>): Promise<SimReport<R>> {
     const restore = installVirtualGlobals(() => this.#virtualProcess());
     this.#io.start();
-    const unhandled: unknown[] = [];
-    const onUnhandled = (reason: unknown): void => {
-      if (!(reason instanceof ProcessExited)) unhandled.push(reason);
-    };
-    process.on("unhandledRejection", onUnhandled);
     let outcome: { result?: R; error?: unknown } = {};
     let isOver = false;
     /** Real IO may end it after all, while the world comes to rest: too late. */
     let isStuck = false;
     const end = (ended: typeof outcome): void => {
-      if (isStuck) return;
+      // Nor does anybody hear of what a process returns that has ended.
+      if (isStuck || !this.#cluster.driver.life.isAlive) return;
       outcome = ended;
       isOver = true;
     };
@@ -176,8 +176,6 @@ class Run {
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
       if (why === "livelock") this.#violate("16 liveness", "world", busy);
       else await this.#quiet(isOver || why === "over");
-      for (const reason of unhandled)
-        this.#violate("17 hygiene", "driver", `unhandled: ${String(reason)}`);
       for (const { context, text } of this.#io.calls()) {
         const why = "the world does not wait for it, and no seed tells when it ends";
         const message = `real IO in ${nameOf(context)}: ${text}: ${why}`;
@@ -187,7 +185,6 @@ class Run {
       // A machine's assertion, or a mistake of the simulator itself.
       this.#violate("17 hygiene", "engine", textOf(error));
     } finally {
-      process.off("unhandledRejection", onUnhandled);
       this.#io.stop();
       restore();
       await this.#cluster.close();
@@ -201,6 +198,16 @@ class Run {
       options: this.#options,
       drawn: this.#drawn,
     });
+  }
+
+  onRejected(reason: unknown, context: UserContext): void {
+    if (reason instanceof ProcessExited) return;
+    // Code of a process that has ended may still run a little: there is nobody to whom it matters.
+    if (this.#processOf(context)?.life.isAlive === false) return;
+    if (context === null) {
+      // Of the engine's own promises.
+      this.#violate("17 hygiene", "engine", `unhandled rejection: ${textOf(reason)}`);
+    } else this.#onUncaught("rejection in", reason, context);
   }
 
   #noteCounts(): void {
@@ -254,7 +261,9 @@ class Run {
 
   #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
-    if (end === "over") return new Error("the driver was crashed by a fault before it had ended");
+    if (end === "over") {
+      return this.#exited ?? new Error("the driver was crashed by a fault before it had ended");
+    }
     if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
@@ -263,8 +272,8 @@ class Run {
     return new Error(new WaitFor(driver, workers, this.#io).explain());
   }
 
-  #onTimerThrown(error: unknown, context: UserContext): void {
-    const message = `unhandled exception in a timer of ${nameOf(context)}: ${textOf(error)}`;
+  #onUncaught(what: string, error: unknown, context: UserContext): void {
+    const message = `unhandled ${what} ${nameOf(context)}: ${textOf(error)}`;
     const entity = entityOf(context);
     if (this.#thrown.has(`${entity} ${message}`)) return;
     this.#thrown.add(`${entity} ${message}`);
@@ -302,28 +311,32 @@ class Run {
   }
 
   #virtualProcess(): VirtualProcess | null {
-    const context = currentContext();
-    if (context instanceof ProgramContext) {
-      return context.world === this.#world ? this.#timersOf(this.#cluster.driver) : null;
-    }
+    const process = this.#processOf(currentContext());
+    return process === null ? null : this.#timersOf(process);
+  }
+
+  /** Null for what is not part of this run. */
+  #processOf(context: UserContext): SimProcess | null {
+    const { driver, workers } = this.#cluster;
+    if (context instanceof ProgramContext) return context.world === this.#world ? driver : null;
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    const { driver, workers } = this.#cluster;
-    const owner = [driver, ...workers].find((process) => process.client === client);
-    return owner === undefined ? null : this.#timersOf(owner);
+    return [driver, ...workers].find((process) => process.client === client) ?? null;
   }
 
   #exit({ client }: SimProcess, code: number): void {
     const { workerId } = client;
-    if (workerId === this.#cluster.driver.client.workerId) this.#cluster.endDriver();
-    else this.#cluster.endWorker(workerId, { type: "exited", code });
+    if (workerId === this.#cluster.driver.client.workerId) {
+      if (this.#cluster.driver.life.isAlive) this.#exited = exitedBy(code);
+      this.#cluster.endDriver();
+    } else this.#cluster.endWorker(workerId, { type: "exited", code });
   }
 
   #timersOf(process: SimProcess): UserTimers {
     let timers = this.#timers.get(process);
     if (timers === undefined) {
       const onThrown = (error: unknown, context: UserContext): void =>
-        this.#onTimerThrown(error, context);
+        this.#onUncaught("exception in a timer of", error, context);
       const exit = (code: number): void => this.#exit(process, code);
       const run = { world: this.#world, aftermath: this.#aftermath, onThrown };
       timers = new UserTimers(run, process.life, exit);

@@ -13,7 +13,7 @@ import promisesModule from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Prng } from "#engine/common/prng.ts";
 import { replacePerformance, virtualProcessClocks } from "./virtual/clocks.ts";
-import { virtualDate } from "./virtual/date.ts";
+import { replaceDateConstructor, virtualDate } from "./virtual/date.ts";
 import { replaceEvents, replaceTimeStamp } from "./virtual/events.ts";
 import { replaceIntl } from "./virtual/intl.ts";
 import { replaceExit } from "./virtual/exit.ts";
@@ -42,6 +42,7 @@ export type FindProcess = () => VirtualProcess | null;
 
 /** The run that goes on in this thread. */
 let finder: FindProcess | null = null;
+let dateOfRun: DateConstructor = Date;
 let areModulesReplaced = false;
 
 const find: FindProcess = () => finder?.() ?? null;
@@ -56,7 +57,8 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
     replacements.value(globalThis, name, promised(name, timer));
   }
   replacements.value(AbortSignal, "timeout", virtualAbortTimeout(find));
-  replacements.value(globalThis, "Date", virtualDate(find));
+  dateOfRun = virtualDate(find);
+  replacements.value(globalThis, "Date", dateOfRun);
   replaceTemporal(find, replacements);
   replaceEvents(find, replacements);
   replacePerformance(find, replacements);
@@ -94,6 +96,7 @@ function replaceModules(): void {
   const { hrtime, uptime } = processModule;
   Object.assign(processModule, virtualProcessClocks(find, { hrtime, uptime }));
   const lasting = new Replacements();
+  replaceDateConstructor(find, () => dateOfRun, lasting);
   replaceIntl(find, lasting);
   replaceTimeStamp(find, lasting);
   syncBuiltinESMExports();

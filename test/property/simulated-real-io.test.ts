@@ -1,11 +1,13 @@
 /** Real IO is told in every run, whether the program waits for it or not. */
-import { createReadStream, readFileSync, stat } from "node:fs";
+import { createReadStream, readFileSync, stat, watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { lookup } from "node:dns";
-import { exec } from "node:child_process";
+import { exec, execSync } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { connect, createServer } from "node:net";
 import { gzip, gzipSync } from "node:zlib";
 import { MessageChannel } from "node:worker_threads";
-import { pbkdf2Sync } from "node:crypto";
+import { pbkdf2, pbkdf2Sync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
@@ -14,11 +16,27 @@ import { simulate } from "#sim/simulate.ts";
 
 const thisFile = "simulated-real-io.test.ts";
 const realImmediate = setImmediate;
+const realTimeout = setTimeout;
 const here = new URL(import.meta.url);
 
 async function violationsOf(program: (sim: Simulation) => Promise<unknown>) {
   const { violations } = await simulate({ seed: 5, nodes: 1 }, program);
   return violations.map(({ oracle, entity, message }) => ({ oracle, entity, message }));
+}
+
+const { WebAssembly } = globalThis as unknown as {
+  readonly WebAssembly: {
+    compile(bytes: Uint8Array): Promise<unknown>;
+    instantiate(module: object): Promise<unknown>;
+    readonly Module: new (bytes: Uint8Array) => object;
+  };
+};
+const emptyModule = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+
+function sendDatagram(): { close(): void } {
+  const socket = createSocket("udp4");
+  socket.send("text", 9, "127.0.0.1");
+  return socket;
 }
 
 /** Begins something and goes on with the run until it has ended. */
@@ -43,7 +61,7 @@ describe("what ends while the run goes on is a violation with its place", () => 
     ],
     ["a name", (done) => void lookup("localhost", done), "GETADDRINFOREQWRAP at lookup"],
     ["a process", (done) => void exec("exit", done), "PROCESSWRAP at exec"],
-    ["another thread", (done) => void gzip("text", done), String.raw`ZLIB at \w+`],
+    ["another thread", (done) => void gzip("text", done), "ZLIB at zlib"],
     [
       "a timer from before the run",
       (done) => void realImmediate(done),
@@ -70,7 +88,8 @@ describe("what ends while the run goes on is a violation with its place", () => 
         port1.postMessage(1);
       }),
     );
-    expect(violations[0]?.message).toMatch(/^real IO in the program: MESSAGEPORT at /);
+    const place = String.raw`MESSAGEPORT at MessageChannel \(.*${thisFile}:\d+:\d+\)`;
+    expect(violations[0]?.message).toMatch(new RegExp(`^real IO in the program: ${place}`));
   });
 
   test("by a task, each place once", async () => {
@@ -96,12 +115,47 @@ test("what nobody waits for is told as well: when it ends is chance", async () =
   expect(violations).toMatchObject([{ message: expect.stringContaining("FSREQCALLBACK at stat") }]);
 });
 
+describe("what has only begun is told: whether it comes in time is chance", () => {
+  const begun: readonly [string, () => unknown, string][] = [
+    ["a process", () => exec("exit"), "PROCESSWRAP at exec"],
+    ["a server", () => createServer().listen(0).unref(), "TCPSERVERWRAP at listen"],
+    ["a datagram", () => sendDatagram(), "UDPWRAP at createSocket"],
+    ["a watched file", () => watch(here, () => {}).unref(), "FSEVENTWRAP at watch"],
+    ["a connection", () => connect(1, "127.0.0.1").on("error", () => {}), "TCPWRAP at connect"],
+    ["a thread of the pool", () => gzip("text", () => {}), "ZLIB at zlib"],
+    ["… for crypto", () => pbkdf2("a", "b", 1, 8, "sha1", () => {}), "PBKDF2REQUEST at pbkdf2"],
+    [
+      "WebAssembly",
+      () => WebAssembly.compile(emptyModule),
+      String.raw`WEBASSEMBLY at WebAssembly\.compile`,
+    ],
+    ["a real timer", () => realTimeout(() => {}, 60_000).unref(), "Timeout at setTimeout"],
+  ];
+  test.each(begun)("%s", async (_, begin, call) => {
+    const open: unknown[] = [];
+    const violations = await violationsOf(async () => {
+      open.push(begin());
+    });
+    for (const handle of open as { close?(): void }[]) handle?.close?.();
+    const place = String.raw`\(.*${thisFile}:\d+:\d+\)`;
+    expect(violations).toEqual([
+      {
+        oracle: "17 hygiene",
+        entity: "driver",
+        message: expect.stringMatching(`^real IO in the program: ${call} ${place}`),
+      },
+    ]);
+  });
+});
+
 test("what is done at once, what is virtual and what the engine does is none", async () => {
   const add = remote((a: number, b: number) => a + b);
   const violations = await violationsOf(async (sim) => {
     console.log("a line");
     readFileSync(here);
     gzipSync("text");
+    execSync("exit");
+    await WebAssembly.instantiate(new WebAssembly.Module(emptyModule));
     pbkdf2Sync("word", "salt", 1, 8, "sha1");
     structuredClone(new ArrayBuffer(8));
     queueMicrotask(() => {});

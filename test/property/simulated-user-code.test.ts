@@ -48,6 +48,27 @@ describe("Date", () => {
   });
 });
 
+test("a date's own constructor is the Date that its reader knows", async () => {
+  const outside = new Date(0);
+  const seen = await inWorld(async () => {
+    class Day extends Date {}
+    const own = new Date();
+    const again = new (own.constructor as DateConstructor)();
+    function Old(this: object): void {}
+    Old.prototype = Object.create(Date.prototype);
+    Old.prototype.constructor = Old;
+    return {
+      isDate: own.constructor === Date && outside.constructor === Date,
+      passedMs: again.getTime() - own.getTime(),
+      now: (own.constructor as DateConstructor).now() === Date.now(),
+      ofClass: new Day().constructor === Day,
+      ofOld: Old.prototype.constructor === Old && own.constructor === Date,
+    };
+  });
+  expect(seen).toEqual({ isDate: true, passedMs: 0, now: true, ofClass: true, ofOld: true });
+  expect(outside.constructor).toBe(realDate);
+});
+
 describe("timers", () => {
   test("fire in virtual time, with arguments, in the context of their caller", async () => {
     const seen = await inWorld(async () => {
@@ -189,6 +210,7 @@ describe("clocks", () => {
 });
 
 describe("chance", () => {
+  const aliases = cryptoModule as unknown as Record<string, (size: number) => Buffer>;
   const draw = async () => ({
     number: Math.random(),
     uuid: crypto.randomUUID(),
@@ -197,6 +219,7 @@ describe("chance", () => {
     bytes: randomBytes(8).toString("hex"),
     later: (await promisify(randomBytes)(8)).toString("hex"),
     int: randomInt(10, 20),
+    aliases: ["rng", "prng"].map((name) => aliases[name]?.(8).toString("hex")),
     filled: [...cryptoModule.randomFillSync(new Uint8Array(6), 2, 2)],
   });
 
@@ -287,5 +310,147 @@ describe("process.exit", () => {
     expect(String(report.error)).toContain("process.exit(7)");
     expect(report.violations).toEqual([]);
     expect(report.reached).toContain("driverCrashed");
+  });
+
+  const ways: readonly [string, () => unknown][] = [
+    ["in a timer", () => setTimeout(() => process.exit(4), 5)],
+    ["in a call that nobody awaits", () => void sleep(5).then(() => process.exit(4))],
+  ];
+  test.each(ways)("of the program is told so, %s", async (_, leave) => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      leave();
+      await sim.sleep(100);
+    });
+    expect(String(report.error)).toBe("ProcessExited: process.exit(4) ended this process");
+    expect(report.violations).toEqual([]);
+  });
+
+  test("exitCode is the code of it, and not that of the host", async () => {
+    const before = process.exitCode;
+    try {
+      process.exitCode = 9;
+      const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+        process.exitCode = 3;
+        process.exit();
+      });
+      expect(String(report.error)).toContain("process.exit(3)");
+      expect(process.exitCode).toBe(9);
+    } finally {
+      process.exitCode = before;
+    }
+  });
+
+  test("cannot be caught: the program ends with it", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, async () => {
+      try {
+        process.exit(4);
+      } catch {
+        return "went on";
+      }
+    });
+    expect(report.result).toBeUndefined();
+    expect(String(report.error)).toContain("process.exit(4)");
+  });
+});
+
+describe("a driver that has crashed", () => {
+  const fate = "the driver was crashed by a fault before it had ended";
+  test.each([
+    ["returns", (): number => 5],
+    [
+      "throws",
+      (): never => {
+        throw new Error("dead speaks");
+      },
+    ],
+  ])("is not heard when it %s", async (_, speak) => {
+    const report = await simulate({ seed: 3, nodes: 1 }, async (sim) => {
+      sim.crashDriver();
+      for (let i = 0; i < 100; i++) await Promise.resolve();
+      return speak();
+    });
+    expect(report.result).toBeUndefined();
+    expect((report.error as Error).message).toBe(fate);
+  });
+});
+
+describe("a rejection that nobody handles", () => {
+  const lose = async (): Promise<string> => {
+    void Promise.reject(new RangeError("lost"));
+    await sleep(1);
+    return "went on";
+  };
+
+  test("is told with its stack, in the name of the program", async () => {
+    const report = await simulate({ seed: 1, nodes: 1 }, lose);
+    expect(report.result).toBe("went on");
+    const message = /^unhandled rejection in the program: RangeError: lost\n\s+at lose \(/;
+    expect(report.violations).toMatchObject([
+      { oracle: "17 hygiene", entity: "driver", message: expect.stringMatching(message) },
+    ]);
+  });
+
+  test("… of a task and a constructor", async () => {
+    const loseInTask = remote({ name: "loseInTask" }, lose);
+    const Loser = remote(
+      class Loser {
+        constructor() {
+          void lose();
+        }
+        ping(): string {
+          return "pong";
+        }
+      },
+    );
+    const { violations } = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      await get(loseInTask.remote());
+      await get(Loser.remote().ping.remote());
+      await sim.sleep(5);
+    });
+    expect(violations).toMatchObject([
+      {
+        entity: expect.stringMatching(/^[0-9a-f]{52}$/),
+        message: expect.stringMatching(
+          /^unhandled rejection in task loseInTask.*: RangeError: lost/,
+        ),
+      },
+      {
+        message: expect.stringMatching(
+          /^unhandled rejection in the constructor of Loser .*: Range/,
+        ),
+      },
+    ]);
+  });
+
+  test("in a process that has ended is nobody's", async () => {
+    const { violations } = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+      sim.crashDriver();
+      void lose();
+    });
+    expect(violations).toEqual([]);
+  });
+
+  test("of code outside is not the run's: whoever listens hears it", async () => {
+    const heard: unknown[] = [];
+    const listeners = process.rawListeners("unhandledRejection") as (() => void)[];
+    process.removeAllListeners("unhandledRejection");
+    process.on("unhandledRejection", (reason) => heard.push(reason));
+    try {
+      let reject: () => void = () => {};
+      const outside = new Promise<void>((resolve) => (reject = resolve)).then(() => {
+        throw new Error("outside");
+      });
+      const report = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+        void Promise.reject(new Error("inside"));
+        reject();
+        await sim.sleep(1);
+      });
+      expect(report.violations).toMatchObject([{ message: expect.stringContaining("inside") }]);
+      expect(heard).toMatchObject([{ message: "outside" }]);
+      await expect(outside).rejects.toThrow("outside");
+    } finally {
+      process.removeAllListeners("unhandledRejection");
+      for (const listener of listeners) process.on("unhandledRejection", listener);
+    }
   });
 });

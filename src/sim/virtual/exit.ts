@@ -9,6 +9,10 @@ export class ProcessExited extends Error {
   override readonly name = "ProcessExited";
 }
 
+export function exitedBy(code: number): ProcessExited {
+  return new ProcessExited(`process.exit(${code}) ended this process`);
+}
+
 export function replaceExit(find: FindProcess, replacements: Replacements): void {
   const exitReal = process.exit.bind(process);
   const exit = (code?: number | string | null): never => {
@@ -16,7 +20,9 @@ export function replaceExit(find: FindProcess, replacements: Replacements): void
     if (caller === null) return exitReal(code);
     const number = Number(code ?? process.exitCode ?? 0);
     caller.exit(number);
-    throw new ProcessExited(`process.exit(${number}) ended this process`);
+    throw exitedBy(number);
   };
   replacements.value(process, "exit", exit);
+  // What a program sets is not for the process that runs the simulator.
+  replacements.keep(process, "exitCode");
 }

@@ -65,6 +65,8 @@ export function virtualCrypto(
   return {
     randomBytes,
     pseudoRandomBytes: randomBytes,
+    rng: randomBytes,
+    prng: randomBytes,
     randomFillSync: drawn("randomFillSync", filled),
     randomFill: drawn("randomFill", filled),
     randomUUID: drawn("randomUUID", ({ random }, args) => {

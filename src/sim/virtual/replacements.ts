@@ -10,8 +10,18 @@ export class Replacements {
     this.#define(target, name, { get, configurable: true });
   }
 
+  accessor(target: object, name: string, { get, set }: Accessor): void {
+    this.#define(target, name, { get, set, configurable: true });
+  }
+
   putBack(): void {
     for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+
+  /** The value is whoever's, but only until then: the property cannot be replaced. */
+  keep<T extends object>(target: T, name: keyof T): void {
+    const before = target[name];
+    this.#undo.push(() => void (target[name] = before));
   }
 
   #define(target: object, name: string, descriptor: PropertyDescriptor): void {
@@ -22,4 +32,9 @@ export class Replacements {
       else Object.defineProperty(target, name, before);
     });
   }
+}
+
+interface Accessor {
+  get(this: never): unknown;
+  set(this: never, value: unknown): void;
 }
