@@ -331,7 +331,7 @@ class GetCall extends WaitingCall {
   }
 
   override onTimedOut({ client }: Caller): void {
-    throw timeoutError(this.entries, this.timeoutMs, client);
+    throw timeoutError(this, client);
   }
 }
 
@@ -363,16 +363,24 @@ class WaitCall extends WaitingCall {
 // ---------------------------------------------------------------- errors
 
 function timeoutError(
-  entries: readonly ObjectEntry[],
-  timeoutMs: number | undefined,
+  { entries, timeoutMs, explained }: GetCall,
   client: CoreWorkerClient,
 ): GetTimeoutError {
   const { copies } = client.core;
   const pending = entries.filter((one) => one.state === "PENDING" || !copies.isReadable(one));
   const [first] = pending;
-  const why = first === undefined ? "" : `; ${client.core.whyPending(first)}`;
+  const why = first === undefined ? "" : `; ${whyOf(first, explained, client)}`;
   const count = `${pending.length} of ${entries.length}`;
   return new GetTimeoutError(`get: ${count} objects were not ready within ${timeoutMs} ms${why}`);
+}
+
+/** As the processes on the way told, if it is still that object: else as far as this one knows. */
+function whyOf(
+  first: ObjectEntry,
+  explained: GetCall["explained"],
+  { core }: CoreWorkerClient,
+): string {
+  return explained?.entry === first ? explained.text : core.whyPending(first);
 }
 
 const getNames = ["timeoutMs", "signal"];

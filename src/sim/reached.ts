@@ -48,6 +48,8 @@ export type RareState =
   | "takenBack"
   /** … which was lost with its link, and sent again. */
   | "takeBackLost"
+  /** Another process was asked why something waits, and told. */
+  | "waitExplained"
   | "workerCrashedWhileRunning"
   | "zombieReturned";
 
@@ -64,6 +66,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["abandonActor", "actorAbandoned"],
   ["actorOutOfScope", "actorOutOfScope"],
   ["cancelObject", "cancelledByBorrower"],
+  ["explained", "waitExplained"],
   ["stopLeasedWorker", "cancelledByForce"],
   ["abandonHolds", "holdReleasedUnconfirmed"],
   ["createHolds", "borrowerOfBorrower"],

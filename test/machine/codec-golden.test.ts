@@ -121,6 +121,7 @@ const nodeListing: NodeListing = {
   labels: new Map(),
   deathReason: "",
 };
+const question = { asker: otherId, requestId: 3, depth: 1, text: "task a" };
 const probe: WaitProbe = {
   owner: otherId,
   serial: 9,
@@ -240,6 +241,21 @@ const examples: Examples = {
   },
   probeObject: { type: "probeObject", from: workerId, object: { serial: 7, index: 1 }, probe },
   probeTask: { type: "probeTask", from: workerId, serial: 7, stream: 5, seq: 2 ** 33, probe },
+  explainObject: {
+    type: "explainObject",
+    from: workerId,
+    object: { serial: 7, index: 1 },
+    question,
+  },
+  explainTask: { type: "explainTask", from: workerId, serial: 7, stream: 5, seq: 2, question },
+  explained: {
+    type: "explained",
+    from: workerId,
+    requestId: 3,
+    depth: 2,
+    text: "why",
+    isLast: true,
+  },
   releaseHolds: { type: "releaseHolds", from, objects: [{ serial: 7, index: 1 }] },
   createHolds: {
     type: "createHolds",
@@ -420,7 +436,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(6);
+    expect(wireVersion).toBe(7);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -297,6 +297,46 @@ describe("lending", () => {
   });
 });
 
+describe("a resource that tasks hold while they wait", () => {
+  const busy = "waits for {g: 1}; in use: {g: 2} of {g: 2}";
+  const reasons = (h: RayletHarness): string[] =>
+    h.out.all("leasePending").map(({ reason }) => reason);
+
+  function held(): RayletHarness {
+    const h = new RayletHarness({ totals: { CPU: 4, g: 2 }, prestartCount: 3 }).withWorkers(3);
+    h.request(1, { resources: { g: 1 }, taskName: "first" });
+    h.request(2, { resources: { g: 1 }, taskName: "second" });
+    h.request(3, { resources: { g: 1 }, taskName: "child" });
+    return h;
+  }
+
+  it("is told as such once all of it is, and no more when one of them goes on", () => {
+    const h = held();
+    expect(reasons(h)).toEqual([busy]);
+    h.block(worker(1), 1, 1);
+    expect(reasons(h)).toEqual([busy]);
+    h.block(worker(2), 2, 1);
+    const waiting = "all of {g: 2} is held by tasks that wait themselves: first, second";
+    expect(reasons(h)).toEqual([busy, `${busy}; ${waiting}`]);
+    h.block(worker(1), 1, 2, { blocked: false });
+    expect(reasons(h)).toEqual([busy, `${busy}; ${waiting}`, busy]);
+    h.release(1);
+    expect([...h.granted().keys()]).toEqual([1, 2, 3]);
+  });
+
+  it("is not told of what an actor keeps, nor of a CPU, which is lent", () => {
+    const h = new RayletHarness({ totals: { CPU: 1, g: 2 }, prestartCount: 3 }).withWorkers(3);
+    h.createActor(5, { placement: { g: 1 }, running: { g: 1 } });
+    h.request(1, { resources: { g: 1, CPU: 1 } });
+    h.request(2, { resources: { g: 1, CPU: 1 } });
+    const text = "waits for {CPU: 1, g: 1}; in use: {CPU: 1, g: 2} of {CPU: 1, g: 2}";
+    expect(reasons(h)).toEqual([text]);
+    h.block(h.granted().get(1) ?? driver, 1, 1);
+    expect(h.availableCpu()).toBe(1);
+    expect(reasons(h)).toEqual([text]);
+  });
+});
+
 describe("demand", () => {
   it("is told to holders when it begins and ends, not for what is infeasible", () => {
     const h = new RayletHarness({ totals: { CPU: 1 }, prestartCount: 1 }).withWorkers(1);

@@ -17,6 +17,7 @@ import type {
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import { messageNumbers } from "#engine/protocol/codec/codec.ts";
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { WaitQuestion } from "#engine/protocol/explain.ts";
 import type { WaitProbe } from "#engine/protocol/probe.ts";
 import type {
   ActorListing,
@@ -174,6 +175,12 @@ const outcomeOf = (from: Address): Arb<Outcome> =>
 const objectName = of({ serial: u48, index: u16 });
 const heldRef = of({ owner: workerId, serial: u48, index: u16, hold: u48 });
 const waitStamps = few(of({ workerId, blockSeq: u48 }));
+const question = of<WaitQuestion>({
+  asker: workerId,
+  requestId: count,
+  depth: u32,
+  text: strings,
+});
 const probe = of<WaitProbe>({
   owner: workerId,
   serial: u48,
@@ -324,6 +331,9 @@ function fieldsFrom(from: Address): AllFields {
     clusterListed: { requestId: count, rows: clusterRows, isLast: fc.boolean() },
     probeObject: { object: objectName, probe },
     probeTask: { serial: u48, stream: u48, seq: u48, probe },
+    explainObject: { object: objectName, question },
+    explainTask: { serial: u48, stream: u48, seq: u48, question },
+    explained: { requestId: count, depth: u32, text: strings, isLast: fc.boolean() },
     requestWorkerLease: {
       leaseId: u48,
       taskName: strings,

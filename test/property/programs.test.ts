@@ -35,9 +35,9 @@ describe("programs in simulated worlds", () => {
     await fc.assert(property, { numRuns });
   });
 
-  test("among them some whose tasks run again, and whose actors end when nobody has them", () => {
+  test("among them some whose tasks run again, whose actors end when nobody has them, …", () => {
     const ofTasks = ["maxRetriesExhausted", "retried", "retriedException"];
-    const states = [...ofTasks, "actorOutOfScope"];
+    const states = [...ofTasks, "actorOutOfScope", "waitExplained"];
     expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 

@@ -7,6 +7,7 @@ import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import type { Deadline, Writable } from "#engine/protocol/machine.ts";
 import type { CancelMessage } from "#engine/protocol/cancel.ts";
 import type { CopyMessage } from "#engine/protocol/copy.ts";
+import type { ExplainMessage } from "#engine/protocol/explain.ts";
 import type { FailedCreation, GcsMessage } from "#engine/protocol/gcs.ts";
 import type { HoldMessage } from "#engine/protocol/hold.ts";
 import type { LeaseMessage } from "#engine/protocol/lease.ts";
@@ -218,6 +219,7 @@ export type CoreWorkerEvent =
   | GcsMessage
   | CancelMessage
   | ProbeMessage
+  | ExplainMessage
   | StateMessage
   | Deadline
   | Writable;

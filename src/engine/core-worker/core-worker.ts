@@ -47,6 +47,7 @@ import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
+import { WaitReasons } from "./wait-reasons.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
   readonly context: ProcessContext;
@@ -65,6 +66,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly drain: ActorDrain;
   readonly #cancellation: Cancellation;
   readonly deadlocks: DeadlockDetector;
+  readonly reasons: WaitReasons;
   readonly objects = new ObjectTable();
   /** What is read through the raylet. */
   readonly copies: LocalCopies;
@@ -117,8 +119,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.receiver = receiver;
     this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
-    const seen = { context, references, objects, receiver, memoryStore };
-    this.#state = new StateReader({ ...seen, actors, submitter, retries, recovery });
+    const submitters = { actors, submitter, retries, recovery };
+    const seen = { context, references, objects, receiver, memoryStore, ...submitters };
+    this.reasons = new WaitReasons(seen);
+    this.#state = new StateReader({ ...seen, reasons: this.reasons });
+    memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
   /**
@@ -184,7 +189,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   #nextOfAllButProbes(): number {
     const { submitter, retries, copies } = this;
     const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
-    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), copies.nextDeadlineMs());
+    const ofCopies = Math.min(copies.nextDeadlineMs(), this.reasons.nextDeadlineMs());
+    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), ofCopies);
     return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, ofRest);
   }
 
@@ -201,7 +207,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.deadlocks.onTaskFinished(event.task);
         return this.receiver.onTaskFinished(event, out);
       case "awaitObjects":
-        return this.#onAwaitObjects(event.request, out);
+        return this.#onAwaitObjects(event.request, nowMs, out);
       case "submitActorTask":
         return this.actors.submit(event.actor, event.task, out);
       case "removeRefs":
@@ -264,10 +270,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.grants.onHoldsQueried(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
-      case "probeObject":
-        return this.deadlocks.probes.onProbeObject(event, out);
-      case "probeTask":
-        return this.deadlocks.probes.onProbeTask(event, out);
       case "deadline":
         return this.#onDeadline(nowMs, out);
       case "writable":
@@ -275,7 +277,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.actors.onWritable(out);
       default:
         if (this.#routeCopies(event, out) || this.#routeCancels(event, nowMs, out)) return;
-        return this.#routeActors(event, out);
+        return this.#routeActors(event, nowMs, out);
     }
   }
 
@@ -328,7 +330,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     }
   }
 
-  #routeActors(event: CoreWorkerEvent, out: Out): void {
+  #routeActors(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     switch (event.type) {
       case "actorByName":
         return this.handles.onActorByName(event, out);
@@ -341,7 +343,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "releaseExtentCall":
         return this.references.freeExtent(event.extent);
       default:
-        if (this.actors.route(event, out) || this.#state.route(event, out)) return;
+        if (this.actors.route(event, out) || this.#state.route(event, nowMs, out)) return;
+        if (this.deadlocks.probes.route(event, out) || this.reasons.route(event, out)) return;
         if (routeRequests(event, this.context, out)) return;
         assert(false, `a core worker got a message for another role: ${event.type}`);
     }
@@ -420,11 +423,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (event.type === "taskReply") this.retries.refuse(event);
   }
 
-  #onAwaitObjects(request: GetRequest, out: Out): void {
+  #onAwaitObjects(request: GetRequest, nowMs: number, out: Out): void {
     for (const entry of request.entries) {
       if (entry.state === "PENDING") this.references.subscribe(entry, out);
     }
-    this.#memoryStore.add(request, out);
+    this.#memoryStore.add(request, nowMs, out);
   }
 
   #onPutObject({ entry }: PutObject): void {
@@ -487,6 +490,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #onDeadline(nowMs: number, out: Out): void {
     this.#memoryStore.onDeadline(nowMs, out);
+    this.reasons.onDeadline(nowMs, out);
     this.copies.onDeadline(nowMs);
     this.submitter.onDeadline(nowMs, out);
     this.#cancellation.onDeadline(nowMs, out);

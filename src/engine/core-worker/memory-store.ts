@@ -36,6 +36,8 @@ export class GetRequest {
   waiter: IncomingTask | null = null;
   /** Whoever called may stop waiting at any time. */
   isAbortable = false;
+  /** Why one of the objects is not there, as its processes told shortly before the deadline. */
+  explained: { readonly entry: ObjectEntry; readonly text: string } | null = null;
   /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
   newer: GetRequest | null = null;
   older: GetRequest | null = null;
@@ -63,12 +65,17 @@ export class GetRequest {
   }
 }
 
+/** How long before its deadline a get asks why it waits. */
+const leadMs = 100;
 /** Settled waiters that an entry, or the heap of deadlines, may carry before they are swept. */
 const sweepAtLength = 16;
 
 export class MemoryStore {
   readonly #copies: LocalCopies;
+  /** Each request once: first for when it is nearly due, then for its deadline. */
   readonly #deadlines = new DeadlineQueue<GetRequest>();
+  /** A get will most likely end without its values. */
+  onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
   #newest: GetRequest | null = null;
   #waitingCount = 0;
   /** Settled requests whose deadlines are still in the heap. */
@@ -89,7 +96,7 @@ export class MemoryStore {
   }
 
   /** Settles at once when the request is met already, and then nothing waits. */
-  add(request: GetRequest, out: Out): void {
+  add(request: GetRequest, nowMs: number, out: Out): void {
     if (this.#isMet(request)) {
       request.settled = true;
       out.instruct(request);
@@ -102,7 +109,12 @@ export class MemoryStore {
       else if (!this.isReady(entry, request)) this.#fetch(entry, request, out);
       else if (this.#copies.size > 0) this.#copies.hold(entry, request);
     }
-    if (request.deadlineMs !== Infinity) this.#deadlines.add(request.deadlineMs, request);
+    if (request.deadlineMs !== Infinity) {
+      this.#deadlines.add(
+        request.failsEarly ? nearlyDueMs(request, nowMs) : request.deadlineMs,
+        request,
+      );
+    }
     this.#link(request);
   }
 
@@ -165,6 +177,11 @@ export class MemoryStore {
       if (request === undefined) return;
       if (request.settled) {
         this.#settledEarlyCount -= 1;
+        continue;
+      }
+      if (nowMs < request.deadlineMs) {
+        this.#deadlines.add(request.deadlineMs, request);
+        this.onNearlyDue(request, nowMs, out);
         continue;
       }
       request.timedOut = true;
@@ -236,6 +253,11 @@ export class MemoryStore {
     }
     if (later !== null) out.instruct({ type: "releaseLater", entries: later });
   }
+}
+
+/** Early enough for answers, and not before half of its time. */
+function nearlyDueMs({ deadlineMs }: GetRequest, nowMs: number): number {
+  return Math.max(deadlineMs - leadMs, nowMs + (deadlineMs - nowMs) / 2);
 }
 
 export function addWaiter(entry: ObjectEntry, waiter: Waiter): void {

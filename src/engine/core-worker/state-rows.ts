@@ -1,7 +1,8 @@
 /**
  * What this process tells of its objects and tasks when its raylet asks.
  *
- * State:  none: all is read from the other parts.
+ * State:  none: all is read from the other parts. A list of tasks that wait in get or wait is sent
+ *         when WaitReasons has told why.
  * In/out: CollectState → StateCollected, in pages.
  * Bounds: the limit of the request, at most `stateRowsMax` rows.
  * Errors: none. An object that has a value, no name and no bytes in the arena is listed only where
@@ -31,7 +32,7 @@ import { isCounted, specialsOf } from "./contained-refs.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectTable } from "./object-table.ts";
-import { pendingReason } from "./pending-reason.ts";
+import { pendingReason, whyPending } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
@@ -39,6 +40,7 @@ import type { ObjectRecovery } from "./object-recovery.ts";
 import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import { taskOf } from "./wait-edges.ts";
+import type { OnTold, WaitReasons } from "./wait-reasons.ts";
 
 export interface StateParts {
   readonly context: ProcessContext;
@@ -50,7 +52,11 @@ export interface StateParts {
   readonly recovery: ObjectRecovery;
   readonly receiver: TaskReceiver;
   readonly memoryStore: MemoryStore;
+  readonly reasons: WaitReasons;
 }
+
+/** Rows of one list whose reasons are asked for; those beyond tell what this process knows. */
+const asksMax = 32;
 
 export class StateReader {
   readonly #parts: StateParts;
@@ -60,10 +66,10 @@ export class StateReader {
   }
 
   /** False for what asks for no state, and tells of none. */
-  route(event: CoreWorkerEvent, out: Out): boolean {
+  route(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
     switch (event.type) {
       case "collectState":
-        this.onCollectState(event, out);
+        this.onCollectState(event, nowMs, out);
         return true;
       case "stateListed":
         this.onStateListed(event, out);
@@ -76,13 +82,18 @@ export class StateReader {
     }
   }
 
-  onCollectState({ from: raylet, requestId, kind, limit }: CollectState, out: Out): void {
-    const count = Math.min(limit, stateRowsMax);
-    const pages = this.#pages(kind, count);
-    for (const [i, rows] of pages.entries()) {
-      const isLast = i === pages.length - 1;
-      const from = this.#parts.context.self;
-      out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast });
+  onCollectState(request: CollectState, nowMs: number, out: Out): void {
+    const limit = Math.min(request.limit, stateRowsMax);
+    switch (request.kind) {
+      case "objects": {
+        const pages = statePages(this.#objects(limit));
+        const rows = pages.map((objects) => ({ ...noStateRows, objects }));
+        return this.#send(request, rows, out);
+      }
+      case "tasks":
+        return this.#tellTasks(request, limit, nowMs, out);
+      case "workers":
+        return this.#send(request, [noStateRows], out);
     }
   }
 
@@ -96,16 +107,11 @@ export class StateReader {
     out.instruct({ type: "listed", requestId, page });
   }
 
-  #pages(kind: CollectState["kind"], limit: number): StateRows[] {
-    switch (kind) {
-      case "objects": {
-        const pages = statePages(this.#objects(limit));
-        return pages.map((objects) => ({ ...noStateRows, objects }));
-      }
-      case "tasks":
-        return statePages(this.#tasks(limit)).map((tasks) => ({ ...noStateRows, tasks }));
-      case "workers":
-        return [noStateRows];
+  #send({ from: raylet, requestId }: CollectState, pages: readonly StateRows[], out: Out): void {
+    const from = this.#parts.context.self;
+    for (const [i, rows] of pages.entries()) {
+      const isLast = i === pages.length - 1;
+      out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast });
     }
   }
 
@@ -176,6 +182,33 @@ export class StateReader {
 
   // ------------------------------------------------------------ tasks
 
+  /** Once it is known why those that wait do: most of that only others know. */
+  #tellTasks(request: CollectState, limit: number, nowMs: number, out: Out): void {
+    const { receiver, reasons } = this.#parts;
+    const rows = this.#tasks(limit);
+    let openCount = 1;
+    const end = (to: Out): void => {
+      openCount -= 1;
+      if (openCount > 0) return;
+      const pages = statePages(rows).map((tasks) => ({ ...noStateRows, tasks }));
+      this.#send(request, pages, to);
+    };
+    // Their rows are the first.
+    for (const [i, task] of [...receiver.running].entries()) {
+      const row = rows[i];
+      if (row === undefined || openCount > asksMax) break;
+      const waiting = reasons.waitOf(task);
+      if (waiting === null) continue;
+      openCount += 1;
+      const onTold: OnTold = (pendingReason, isLast, to) => {
+        rows[i] = { ...row, pendingReason };
+        if (isLast) end(to);
+      };
+      reasons.ask(waiting.entry, waiting.text, onTold, nowMs, out);
+    }
+    end(out);
+  }
+
   #tasks(limit: number): TaskRow[] {
     const rows: TaskRow[] = [];
     const waiting = [...this.#parts.memoryStore.waiting()];
@@ -194,6 +227,7 @@ export class StateReader {
     const { owner, serial, attempt, definition } = task;
     const request = task.waiting ? waiting.find(({ waiter }) => waiter === task) : undefined;
     const inGet = request?.failsEarly === true ? "RUNNING_IN_GET" : "RUNNING_IN_WAIT";
+    const why = this.#parts.reasons.waitOf(task);
     return {
       owner,
       serial,
@@ -203,7 +237,7 @@ export class StateReader {
       actorId: this.#parts.receiver.actor?.spec.actorId ?? null,
       workerId: this.#parts.context.self,
       resources: definition.resources,
-      pendingReason: "",
+      pendingReason: why === null ? "" : `${why.text}${whyPending(why.entry, this.#parts)}`,
     };
   }
 

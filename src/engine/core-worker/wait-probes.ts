@@ -12,6 +12,7 @@
  */
 import { taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { ProbeObject, ProbeTask, WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
+import type { CoreWorkerEvent } from "./calls.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
@@ -60,6 +61,20 @@ export class WaitProbes {
   start(task: IncomingTask, request: GetRequest, probe: WaitProbe, out: Out): void {
     this.#leave(task, request, probe);
     this.#walk(out);
+  }
+
+  /** False for what is no probe. */
+  route(event: CoreWorkerEvent, out: Out): boolean {
+    switch (event.type) {
+      case "probeObject":
+        this.onProbeObject(event, out);
+        return true;
+      case "probeTask":
+        this.onProbeTask(event, out);
+        return true;
+      default:
+        return false;
+    }
   }
 
   onProbeObject({ object, probe }: ProbeObject, out: Out): void {

@@ -1,6 +1,7 @@
 /** Everything one process may say to another. A message never changes after it was sent. */
 import type { CancelMessage } from "./cancel.ts";
 import type { CopyMessage } from "./copy.ts";
+import type { ExplainMessage } from "./explain.ts";
 import type { GcsMessage } from "./gcs.ts";
 import type { HoldMessage } from "./hold.ts";
 import type { LeaseMessage } from "./lease.ts";
@@ -17,6 +18,7 @@ export type Message =
   | HoldMessage
   | GcsMessage
   | ProbeMessage
+  | ExplainMessage
   | StateMessage
   | CancelMessage;
 export type MessageType = Message["type"];

@@ -23,7 +23,7 @@ import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./work
 
 /** The kind decides whether a change of reason is worth a notice; the text is a snapshot. */
 export interface PendingReason {
-  readonly kind: "infeasible" | "busy" | "set aside" | "threads" | "starting";
+  readonly kind: "infeasible" | "busy" | "held" | "set aside" | "threads" | "starting";
   readonly text: string;
 }
 

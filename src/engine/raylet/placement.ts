@@ -32,6 +32,9 @@ import { setAsideEndMs } from "./set-aside.ts";
 import type { SetAside } from "./set-aside.ts";
 import type { PooledWorker, WorkerPool, WorkKind } from "./worker-pool.ts";
 
+/** Tasks named in a reason. */
+const holdersTold = 4;
+
 export class Placement {
   readonly #nodeId: NodeId;
   readonly #config: Config;
@@ -42,7 +45,8 @@ export class Placement {
   readonly #infeasible = new Set<Claim>();
   #starting: Claim[] = [];
   readonly #placed = new Set<Claim>();
-  readonly #lent = new Set<Allocation>();
+  /** Their tasks wait. */
+  readonly #lent = new Map<Allocation, Claim>();
   /** When what is set aside is for all again; Infinity when nothing is. */
   #setAsideEndMs = Infinity;
   /** Something may fit that did not when `settle` last ran. */
@@ -171,7 +175,7 @@ export class Placement {
     const { worker, allocation } = claim;
     assert(worker !== null && allocation !== null, "lend without a place");
     this.#resources.lend(allocation);
-    this.#lent.add(allocation);
+    this.#lent.set(allocation, claim);
     claim.hasBeenBlocked = true;
     worker.activeLeaseCount -= 1;
     this.#changed = true;
@@ -249,7 +253,7 @@ export class Placement {
       }
     }
     this.#resources.checkInvariants(allocations, overdraftMax);
-    for (const allocation of this.#lent) {
+    for (const allocation of this.#lent.keys()) {
       assert(allocation.lent && allocations.has(allocation), "the set of what is lent");
     }
     for (const claim of this.#infeasible) {
@@ -334,7 +338,7 @@ export class Placement {
   }
 
   #blockedLeasesKeep(request: ResourceRequest): boolean {
-    for (const allocation of this.#lent) {
+    for (const allocation of this.#lent.keys()) {
       for (const name of request.keys()) {
         if (name !== cpuName && allocation.resources.has(name)) return true;
       }
@@ -357,7 +361,9 @@ export class Placement {
     const { kind, resources } = claim;
     if (!this.#resources.fits(resources, null)) {
       const wanted = `waits for ${formatResources(resources)}`;
-      return { kind: "busy", text: `${wanted}; ${this.#resources.describeUse(resources)}` };
+      const text = `${wanted}; ${this.#resources.describeUse(resources)}`;
+      const held = this.#describeHeld(resources);
+      return held === "" ? { kind: "busy", text } : { kind: "held", text: `${text}; ${held}` };
     }
     if (kept !== null && !this.#resources.fits(resources, kept.amounts)) {
       const wanted = `waits for ${formatResources(resources)}`;
@@ -379,6 +385,34 @@ export class Placement {
     if (this.#pool.startingCount < this.#starting.length) this.#pool.start(nowMs, out);
     claim.setReason({ kind: "starting", text: "waits for a worker thread: one is starting" }, out);
     return null;
+  }
+
+  /**
+   * What is lacking and in use by tasks that wait alone: it comes when one of them goes on, which
+   * may be never, for they may wait for the claim. "" when others have some of it.
+   */
+  #describeHeld(request: ResourceRequest): string {
+    const all = new Map<string, number>();
+    const holders = new Set<string>();
+    for (const [name, amount] of request) {
+      const inUse = (this.#resources.totals.get(name) ?? 0) - this.#resources.available(name);
+      if (name === cpuName || amount <= this.#resources.available(name)) continue;
+      let ofWaiting = 0;
+      const names: string[] = [];
+      for (const [{ resources }, { what }] of this.#lent) {
+        const has = resources.get(name) ?? 0;
+        ofWaiting += has;
+        if (has > 0) names.push(what);
+      }
+      if (ofWaiting < inUse) continue;
+      all.set(name, inUse);
+      for (const what of names) holders.add(what);
+    }
+    if (all.size === 0) return "";
+    const told = [...holders].slice(0, holdersTold);
+    const more = holders.size > told.length ? ` and ${holders.size - told.length} more` : "";
+    const what = `all of ${formatResources(all)} is held by tasks that wait themselves`;
+    return `${what}: ${told.join(", ")}${more}`;
   }
 
   #whyNoThread(kind: WorkKind, picked: PooledWorker | null): string {

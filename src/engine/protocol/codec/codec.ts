@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 6;
+export const wireVersion = 7;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -83,6 +83,9 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   stateListed: 69,
   listCluster: 70,
   clusterListed: 71,
+  explainObject: 72,
+  explainTask: 73,
+  explained: 74,
   cancelTask: 80,
   taskStarted: 81,
   cancelObject: 82,

@@ -11,6 +11,7 @@ import type {
   NodeState,
 } from "#engine/protocol/gcs.ts";
 import type { CancelMessage } from "#engine/protocol/cancel.ts";
+import type { WaitQuestion } from "#engine/protocol/explain.ts";
 import type { HoldId, HoldMessage, HoldToMake } from "#engine/protocol/hold.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
@@ -70,6 +71,8 @@ const probe = record<WaitProbe>({
   expected: list(waitStamp, 7),
   lines: list(text),
 });
+
+const question = record<WaitQuestion>({ asker: workerId, requestId: anyNumber, depth: u32, text });
 
 const registration = record<ActorRegistration>({
   actorId,
@@ -237,6 +240,9 @@ export const coldMessages: MessageFields<ColdMessage> = {
   freeArena: messageOf("freeArena", { extents: list(extentField, 16) }),
   probeObject: messageOf("probeObject", { object: objectName, probe }),
   probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
+  explainObject: messageOf("explainObject", { object: objectName, question }),
+  explainTask: messageOf("explainTask", { serial: u48, stream: u48, seq: u48, question }),
+  explained: messageOf("explained", { requestId: anyNumber, depth: u32, text, isLast: bool }),
   ...copyMessages,
   ...stateMessages,
   ...holdMessages,
