@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 6;
+export const wireVersion = 7;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -75,6 +75,7 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   actorOutOfScope: 54,
   drainActor: 55,
   actorDrained: 56,
+  actorJoined: 57,
   probeObject: 64,
   probeTask: 65,
   listState: 66,
