@@ -37,7 +37,7 @@ describe("programs in simulated worlds", () => {
 
   test("among them some whose tasks run again, and whose actors end when nobody has them", () => {
     const ofTasks = ["maxRetriesExhausted", "retried", "retriedException"];
-    const states = [...ofTasks, "actorOutOfScope"];
+    const states = [...ofTasks, "actorJoined", "actorOutOfScope"];
     expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 
