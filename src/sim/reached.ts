@@ -7,6 +7,7 @@ import type { MessageType } from "#engine/protocol/message.ts";
 
 export type RareState =
   | "actorAbandoned"
+  | "actorJoined"
   | "actorNeededAfterItsEnd"
   | "actorOutOfScope"
   | "attemptRefused"
@@ -64,6 +65,7 @@ export const rareCounts: ReadonlyMap<keyof AttemptCounts, RareState> = new Map([
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["actorJoined", "actorJoined"],
   ["actorOutOfScope", "actorOutOfScope"],
   ["cancelObject", "cancelledByBorrower"],
   ["explained", "waitExplained"],

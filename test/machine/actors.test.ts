@@ -240,7 +240,7 @@ describe("names", () => {
     h.start(2);
     expect(h.out.all("createActor")).toEqual([]);
     h.subscribe(2);
-    expect(h.deathOf(2)).toMatch(/never registered or is long gone/);
+    expect(h.state(2)).toMatchObject({ state: "DEPENDENCIES_UNREADY", version: 0 });
   });
 
   it("are not needed", () => {
@@ -285,7 +285,8 @@ describe("subscriptions", () => {
     h.register(1, { name: "a" });
     h.subscribe(2, worker(2));
     h.register(2, { name: "a" });
-    expect(h.state(2, worker(2)).state).toBe("DEAD");
+    const { requested, error } = h.out.last("actorRegistered", worker(2));
+    expect([requested, error?.type]).toEqual([actor(2), "ACTOR_NAME_TAKEN"]);
   });
 
   it("of actors that do not exist yet are bounded", () => {

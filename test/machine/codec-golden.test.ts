@@ -398,6 +398,13 @@ const examples: Examples = {
   actorWorkerDied: { type: "actorWorkerDied", from, actorId, incarnation: 1, error },
   stopActorWorker: { type: "stopActorWorker", from, actorId, incarnation: 1, graceful: true },
   actorOutOfScope: { type: "actorOutOfScope", from, actorId },
+  actorJoined: {
+    type: "actorJoined",
+    from,
+    requested: actorId,
+    actorId,
+    detached: false,
+  },
   drainActor: { type: "drainActor", from, actorId, incarnation: 1 },
   actorDrained: { type: "actorDrained", from, actorId, incarnation: 1 },
   killActor: { type: "killActor", from, requestId: 1, actorId, reason: "kill()" },

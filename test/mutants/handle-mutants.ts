@@ -75,4 +75,31 @@ export const handles: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "sent on before it was joined",
+    why: "who got a handle of getIfExists before its maker was answered is told of no actor",
+    edits: [
+      {
+        file: "src/engine/gcs/actors.ts",
+        find: "    this.#unmade.add(answer);\n",
+        replace: "",
+      },
+      {
+        file: "src/engine/gcs/actors.ts",
+        find: "        this.#expected.onFound(actorId, expected, holder.id);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "joined, and not kept",
+    why: "the handle of a getIfExists does not keep the actor that it stands for",
+    edits: [
+      {
+        file: `${coreWorker}/actor-handles.ts`,
+        find: "if (before !== null && before.state !== \"FREED\" && specials",
+        replace: "if (before !== null && before.uses < 0 && specials",
+      },
+    ],
+  },
 ];

@@ -58,6 +58,8 @@ export interface ActorModel {
   /** Names of its constructor's arguments. */
   readonly given: readonly GivenArgument[];
   readonly creator: WorkerId;
+  /** Its handle may stand for any other that is. */
+  readonly isShared: boolean;
   wasKilled: boolean;
   wasMade: boolean;
   worker: Address | null;
@@ -106,8 +108,11 @@ export class EngineModel {
 
   /** Asked for, so that it may be dead from now on. */
   onKilled(actorId: ActorId): void {
-    const actor = this.actors.get(actorId);
-    if (actor !== undefined) actor.wasKilled = true;
+    const killed = this.actors.get(actorId);
+    if (killed === undefined) return;
+    killed.wasKilled = true;
+    if (!killed.isShared) return;
+    for (const actor of this.actors.values()) if (actor.isShared) actor.wasKilled = true;
   }
 
   insideOf(name: string): readonly string[] {

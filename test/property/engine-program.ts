@@ -109,7 +109,7 @@ function createActor(world: EngineWorld, context: Context): void {
   if (world.model.actors.size >= 3) return;
   const call = makeCall(world, context, world.pick(2));
   const { client, id } = context.process;
-  const name = world.pick(3) === 0 ? "shared" : "";
+  const name = world.pick(2) === 0 ? "shared" : "";
   const className = "Actor";
   const named = {
     className,
@@ -137,6 +137,7 @@ function createActor(world: EngineWorld, context: Context): void {
   world.model.addActor(actor.actorId, {
     given,
     creator: id,
+    isShared: name !== "",
     wasKilled: false,
     wasMade: false,
     worker: null,

@@ -430,6 +430,7 @@ function fieldsFrom(from: Address): AllFields {
     actorWorkerDied: { actorId, incarnation, error },
     stopActorWorker: { actorId, incarnation, graceful: fc.boolean() },
     actorOutOfScope: { actorId },
+    actorJoined: { requested: actorId, actorId, detached: fc.boolean() },
     drainActor: { actorId, incarnation },
     actorDrained: { actorId, incarnation },
     killActor: { requestId: count, actorId, reason: strings },

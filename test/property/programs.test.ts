@@ -37,7 +37,7 @@ describe("programs in simulated worlds", () => {
 
   test("among them some whose tasks run again, whose actors end when nobody has them, …", () => {
     const ofTasks = ["maxRetriesExhausted", "retried", "retriedException"];
-    const states = [...ofTasks, "actorOutOfScope", "waitExplained"];
+    const states = [...ofTasks, "actorJoined", "actorOutOfScope", "waitExplained"];
     expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 

@@ -30,7 +30,7 @@ export class ActorClient {
   subscribed = false;
   /** Another client of the same actor: getIfExists found one that was known here. */
   next: ActorClient | null = null;
-  /** Nobody counts its handles; may change with `actorId`. */
+  /** Nobody counts its handles. May change: till getIfExists is answered they count in any case. */
   isDetached: boolean;
   /** What its handles in this process are refs to; null until one is counted. See ActorHandles. */
   entry: ObjectEntry | null = null;

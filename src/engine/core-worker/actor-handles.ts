@@ -14,6 +14,7 @@ import { type ActorId, actorIdOf, actorIndex, makerOf } from "#engine/common/ids
 import type { ActorByName } from "#engine/protocol/gcs.ts";
 import { noArguments, InlineValue } from "#engine/protocol/outcome.ts";
 import { ActorClient } from "./actor-client.ts";
+import { specialsOf } from "./contained-refs.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { HoldWait } from "./hold-wait.ts";
 import { isUsed, ObjectEntry } from "./object-entry.ts";
@@ -155,19 +156,27 @@ export class ActorHandles {
     if (entry !== null) {
       const { owner, serial, index } = entry;
       const special = { type: "actor", owner, serial, index, className } as const;
+      if (isBusy) entry.uses += 1;
       // The use that `begin` made becomes that of a value that names it.
-      if (before !== null && before.state !== "FREED") {
+      if (before !== null && before.state !== "FREED" && specialsOf(before.outcome).length === 0) {
         before.outcome = new InlineValue(noArguments.bytes, 0, 0, [
           { ...special, isDetached: false },
         ]);
       } else {
         this.#references.dropUse(entry);
       }
-      if (isBusy) entry.uses += 1;
     }
     client.isDetached = entry === null;
     client.entry = entry;
     if (isBusy && before !== null) this.#references.dropUse(before);
+  }
+
+  /** It is detached: its handles counted only till it was known that no other stands for it. */
+  uncount(client: ActorClient): void {
+    const { entry } = client;
+    client.isDetached = true;
+    client.entry = null;
+    if (entry !== null && client.unfinishedCount > 0) this.#references.dropUse(entry);
   }
 
   #adopt(actorId: ActorId): ObjectEntry {

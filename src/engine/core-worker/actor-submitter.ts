@@ -5,8 +5,8 @@
  * State:  one client an actor that this process knows; calls wait in the client until the actor is
  *         alive and their arguments are there; seq is given when a call is sent.
  * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply, actors out of
- *         scope → RegisterActor, StartActor, AbandonActor, ActorOutOfScope, SubscribeActor,
- *         PushTask, outcomes.
+ *         scope → RegisterActor, StartActor, AbandonActor, ActorOutOfScope, ActorJoined,
+ *         SubscribeActor, PushTask, outcomes.
  * Bounds: ≤ pipelineDepthMax calls in flight a stream; the rest waits in the caller.
  * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call
  *         only.
@@ -48,6 +48,8 @@ export class ActorSubmitter {
   /** Of actors that are not known to be dead. */
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
+  /** Own registrations that made no actor: the GCS remembers why until their handles have gone. */
+  readonly #unmade = new Set<ActorId>();
   /** Those that no node could ever have, as the nodes are now. */
   readonly #infeasible = new Set<ActorClient>();
 
@@ -198,14 +200,17 @@ export class ActorSubmitter {
     }
   }
 
+  /** The answer to its maker; to who got such a handle, if it stands for another or for none. */
   onActorRegistered(found: ActorRegistered, out: Out): void {
     const { requested, actorId, error } = found;
     const client = this.#clients.get(requested);
     if (client === undefined || client.actorId !== requested) return;
     if (error !== null) {
       this.#onDead(client, new FailedValue(error, null), out);
-      // The GCS keeps no row of it: a handle that comes later must find the reason here.
+      if (client.registration === null) return;
+      // Here nobody needs to ask the GCS.
       this.#clients.set(requested, client);
+      this.#noteUnmade(client);
       return;
     }
     if (actorId !== requested) {
@@ -213,6 +218,7 @@ export class ActorSubmitter {
       return;
     }
     if (client.registration?.getIfExists === true) client.subscribed = false;
+    if (found.detached) this.#handles.uncount(client);
     this.#subscribe(client, out);
   }
 
@@ -221,6 +227,11 @@ export class ActorSubmitter {
     const entry = this.#handles.entryOfFound(found.actorId);
     if (entry !== undefined && this.#handles.isCounted(entry)) {
       this.#onFound(client, found, entry, out);
+      return;
+    }
+    if (client.registration === null) {
+      // It has ended since its maker joined it: of what, the GCS knows.
+      this.#onFound(client, found, entry ?? null, out);
       return;
     }
     // As its owner has told the GCS or will: on this link it comes before our next try.
@@ -238,12 +249,10 @@ export class ActorSubmitter {
       const actorId = this.#handles.takeOutOfScope();
       if (actorId === undefined) return;
       const client = this.#clients.get(actorId);
-      // It has never been: its maker found another.
-      if (client === undefined) continue;
-      if (client.death !== null) {
-        this.#clients.delete(actorId);
-        continue;
-      }
+      if (client !== undefined && client.death !== null) this.#clients.delete(actorId);
+      // Of the dead it knows.
+      const isUnmade = this.#unmade.delete(actorId);
+      if (!isUnmade && (client === undefined || client.death !== null)) continue;
       out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
     }
   }
@@ -380,10 +389,15 @@ export class ActorSubmitter {
   /** Our creation is void, our calls go there. */
   #onFound(
     client: ActorClient,
-    { requested, actorId }: ActorRegistered,
+    { requested, actorId, detached }: ActorRegistered,
     entry: ObjectEntry | null,
     out: Out,
   ): void {
+    if (client.registration !== null) {
+      this.#noteUnmade(client);
+      const from = this.#context.self;
+      out.send(this.#context.gcs, { type: "actorJoined", from, requested, actorId, detached });
+    }
     this.#clients.delete(requested);
     this.#handles.join(client, entry, client.className);
     client.actorId = actorId;
@@ -393,6 +407,11 @@ export class ActorSubmitter {
     this.#clients.set(actorId, client);
     this.#endCreation(client, out);
     this.#subscribe(client, out);
+  }
+
+  /** Nobody else knows when the last handle has gone that may have been sent on. */
+  #noteUnmade(client: ActorClient): void {
+    if (client.entry !== null) this.#unmade.add(client.actorId);
   }
 
   #subscribe(client: ActorClient, out: Out): void {

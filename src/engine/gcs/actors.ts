@@ -5,8 +5,8 @@
  * State:  live rows by id, with indices by name, owner and subscriber; dead rows, oldest death
  *         first.
  * In/out: registerActor, startActor, abandonActor, actorPending, actorCreated, actorWorkerDied,
- *         killActor, actorOutOfScope, subscribeActor, getActorByName, workerDied → answers,
- *         createActor, stopActorWorker, actorState.
+ *         killActor, actorOutOfScope, actorJoined, subscribeActor, getActorByName, workerDied →
+ *         answers, createActor, stopActorWorker, actorState.
  * Bounds: live rows by their makers; `deadActorsMax` dead ones, then a late subscriber hears that
  *         it is gone.
  * Errors: every death has a cause that its callers are told. A detached actor outlives its owner,
@@ -21,9 +21,10 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
+  ActorJoined,
   ActorOutOfScope,
   ActorPending,
-  ActorRegistration,
+  ActorRegistered,
   ActorWorkerDied,
   FailedCreation,
   GetActorByName,
@@ -42,6 +43,7 @@ import { ExpectedActors } from "./expected-actors.ts";
 import type { ExpectedActor } from "./expected-actors.ts";
 import type { Nodes } from "./nodes.ts";
 import { RowIndex } from "./row-index.ts";
+import { UnmadeActors } from "./unmade-actors.ts";
 
 type Out = Outbox<never>;
 
@@ -53,6 +55,7 @@ export class Actors {
   readonly #dead = new Map<ActorId, ActorRow>();
   readonly #names = new ActorNames();
   readonly #expected = new ExpectedActors();
+  readonly #unmade = new UnmadeActors();
   readonly #byOwner = new RowIndex();
   readonly #bySubscriber = new RowIndex();
   /** PENDING_CREATION, and no node has joined. */
@@ -93,33 +96,51 @@ export class Actors {
   onRegisterActor(message: RegisterActor, out: Out): void {
     const { from, registration } = message;
     const { actorId, namespace, name, className } = registration;
+    const unmade = this.#unmade.find(actorId);
+    if (unmade !== undefined) {
+      out.send(from, unmade);
+      return;
+    }
     const expected = this.#expected.onRegistered(actorId);
     if (this.#find(actorId) !== undefined) {
-      sendRegistered(message, registration, null, out);
+      out.send(from, registered(actorId, registration));
       return;
     }
     const holder = name === "" ? undefined : this.#names.find(namespace, name);
     if (holder !== undefined) {
-      if (expected !== undefined) this.#giveUp(expected, out);
       if (registration.getIfExists) {
-        sendRegistered(message, holder.registration, null, out);
+        this.#expected.onFound(actorId, expected, holder.id);
+        out.send(from, registered(actorId, holder.registration));
+        // If that has ended for its owner, there will be a row to end.
+        const killReason = expected?.killReason ?? null;
+        if (killReason !== null) this.#kill(holder, killReason, out);
+        this.#giveUpSurplus(out);
         return;
       }
       const text =
         `cannot create actor ${className}: the name ${JSON.stringify(name)} in namespace ` +
         `${JSON.stringify(namespace)} belongs to actor ${holder.id}`;
       const error = engineError("ACTOR_NAME_TAKEN", text, holder.id);
-      sendRegistered(message, registration, error, out);
+      const refused = registered(actorId, registration, error);
+      out.send(from, refused);
+      this.#onUnmade(refused, expected, out);
       return;
     }
     const row = new ActorRow(registration, from as WorkerId);
     this.#live.set(actorId, row);
     this.#names.reserve(row);
     this.#byOwner.add(row.owner, row);
-    sendRegistered(message, registration, null, out);
+    out.send(from, registered(actorId, registration));
     if (expected === undefined) return;
     for (const subscriber of expected.subscribers) this.#subscribe(row, subscriber, out);
     if (expected.killReason !== null) this.#kill(row, expected.killReason, out);
+  }
+
+  /** Its maker has a handle to the one that was found: nobody waits for this one any more. */
+  onActorJoined({ requested, actorId, detached }: ActorJoined, out: Out): void {
+    if (this.#find(requested) !== undefined || this.#unmade.find(requested) !== undefined) return;
+    const expected = this.#expected.take(requested);
+    this.#onUnmade(registered(requested, { actorId, detached }), expected, out);
   }
 
   onStartActor(message: StartActor, out: Out): void {
@@ -168,10 +189,12 @@ export class Actors {
 
   onKillActor(message: KillActor, makerIsDead: boolean, out: Out): void {
     const { from, actorId, reason, requestId } = message;
-    const row = this.#live.get(actorId);
-    if (row !== undefined) {
-      this.#kill(row, reason, out);
-    } else if (!this.#dead.has(actorId) && !makerIsDead && this.#expected.mayCome(actorId)) {
+    const unmade = this.#unmade.find(actorId);
+    const other = unmade?.actorId ?? this.#expected.foundFor(actorId);
+    const row = this.#live.get(other ?? actorId);
+    if (row !== undefined) this.#kill(row, reason, out);
+    const isKnown = unmade !== undefined || this.#find(actorId) !== undefined;
+    if (!isKnown && !makerIsDead && this.#expected.mayCome(actorId)) {
       this.#expected.expect(actorId).killReason = reason;
       this.#giveUpSurplus(out);
     }
@@ -180,6 +203,7 @@ export class Actors {
 
   /** Its thread ends when nobody counts on that any more; as an actor it is dead now. */
   onActorOutOfScope({ actorId }: ActorOutOfScope, out: Out): void {
+    this.#unmade.forget(actorId);
     const row = this.#live.get(actorId);
     if (row === undefined || row.registration.detached) return;
     row.isOutOfScope = true;
@@ -192,6 +216,11 @@ export class Actors {
     const row = this.#find(actorId);
     if (row !== undefined) {
       this.#subscribe(row, from, out);
+      return;
+    }
+    const unmade = this.#unmade.find(actorId);
+    if (unmade !== undefined) {
+      out.send(from, unmade);
       return;
     }
     if (makerIsDead || !this.#expected.mayCome(actorId)) {
@@ -257,6 +286,7 @@ export class Actors {
     assert(this.#dead.size <= this.#deadActorsMax, "too many dead actors are remembered");
     this.#names.checkInvariants();
     this.#expected.checkInvariants();
+    this.#unmade.checkInvariants();
     let named = 0;
     let subscriptions = 0;
     for (const [actorId, row] of this.#live) {
@@ -373,6 +403,11 @@ export class Actors {
     }
   }
 
+  #onUnmade(answer: ActorRegistered, expected: ExpectedActor | undefined, out: Out): void {
+    this.#unmade.add(answer);
+    for (const subscriber of expected?.subscribers ?? []) out.send(subscriber, answer);
+  }
+
   #giveUpSurplus(out: Out): void {
     const surplus = this.#expected.takeSurplus();
     if (surplus !== undefined) this.#giveUp(surplus, out);
@@ -384,13 +419,10 @@ export class Actors {
   }
 }
 
-function sendRegistered(
-  message: RegisterActor,
-  { actorId, detached }: ActorRegistration,
-  error: EngineError | null,
-  out: Out,
-): void {
-  const requested = message.registration.actorId;
-  const answer = { type: "actorRegistered", from: gcsAddress, requested } as const;
-  out.send(message.from, { ...answer, actorId, detached, error });
+function registered(
+  requested: ActorId,
+  { actorId, detached }: Pick<ActorRegistered, "actorId" | "detached">,
+  error: EngineError | null = null,
+): ActorRegistered {
+  return { type: "actorRegistered", from: gcsAddress, requested, actorId, detached, error };
 }

@@ -1,6 +1,7 @@
 /**
  * Actors that others speak of before their maker's registerActor has come, which a message on
- * another link may overtake: expected → registered, or never, once the maker is dead.
+ * another link may overtake: expected → registered, or never, once the maker is dead. Also those
+ * whose maker was told that getIfExists has found another: joining → registered anew, or unmade.
  *
  * State:  per expected actor who subscribed and whether it was killed; per living maker the
  *         highest serial registered, since a maker registers in rising order: one at or below it
@@ -19,6 +20,8 @@ export interface ExpectedActor {
   readonly subscribers: Set<Address>;
   /** The reason of a kill that came early, or null. */
   killReason: string | null;
+  /** This one was found: its maker says when it has a handle to that, or registers it anew. */
+  found: ActorId | null;
 }
 
 export class ExpectedActors {
@@ -28,15 +31,33 @@ export class ExpectedActors {
 
   /** False for an actor that was registered once, so that no registration is to come. */
   mayCome(actorId: ActorId): boolean {
+    if (this.foundFor(actorId) !== null) return true;
     return serialOf(actorId) > (this.#lastSerials.get(makerOf(actorId)) ?? 0);
   }
 
   expect(actorId: ActorId): ExpectedActor {
     let expected = this.#expected.get(actorId);
     if (expected === undefined) {
-      expected = { actorId, subscribers: new Set(), killReason: null };
+      expected = { actorId, subscribers: new Set(), killReason: null, found: null };
       this.#expected.set(actorId, expected);
     }
+    return expected;
+  }
+
+  /** It was registered, and another was found; `known` is what was expected till now. */
+  onFound(actorId: ActorId, known: ExpectedActor | undefined, found: ActorId): void {
+    if (known !== undefined) this.#expected.set(actorId, known);
+    this.expect(actorId).found = found;
+  }
+
+  foundFor(actorId: ActorId): ActorId | null {
+    return this.#expected.get(actorId)?.found ?? null;
+  }
+
+  /** It will not come. */
+  take(actorId: ActorId): ExpectedActor | undefined {
+    const expected = this.#expected.get(actorId);
+    this.#expected.delete(actorId);
     return expected;
   }
 
@@ -52,9 +73,7 @@ export class ExpectedActors {
     const maker = makerOf(actorId);
     const last = this.#lastSerials.get(maker) ?? 0;
     this.#lastSerials.set(maker, Math.max(last, serialOf(actorId)));
-    const expected = this.#expected.get(actorId);
-    this.#expected.delete(actorId);
-    return expected;
+    return this.take(actorId);
   }
 
   /** Those of a dead maker, which will never be; its own subscriptions end. */
@@ -64,7 +83,7 @@ export class ExpectedActors {
     for (const expected of this.#expected.values()) {
       expected.subscribers.delete(workerId);
       if (makerOf(expected.actorId) === workerId) never.push(expected);
-      else if (expected.subscribers.size > 0 || expected.killReason !== null) continue;
+      else if (isWanted(expected)) continue;
       this.#expected.delete(expected.actorId);
     }
     return never;
@@ -83,10 +102,13 @@ export class ExpectedActors {
     assert(this.#expected.size <= expectedMax, "too many expected actors");
     for (const [actorId, expected] of this.#expected) {
       assert(actorId === expected.actorId, "an expected actor under another's id");
-      const isWanted = expected.subscribers.size > 0 || expected.killReason !== null;
-      assert(isWanted, "an actor is expected that nobody waits for");
+      assert(isWanted(expected), "an actor is expected that nobody waits for");
     }
   }
+}
+
+function isWanted({ subscribers, killReason, found }: ExpectedActor): boolean {
+  return subscribers.size > 0 || killReason !== null || found !== null;
 }
 
 export function makerOf(actorId: ActorId): WorkerId {

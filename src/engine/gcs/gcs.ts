@@ -15,6 +15,7 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   AbandonActor,
   ActorCreated,
+  ActorJoined,
   ActorOutOfScope,
   ActorPending,
   ActorWorkerDied,
@@ -45,6 +46,7 @@ export type GcsMessageIn =
   | ActorCreated
   | ActorPending
   | ActorWorkerDied
+  | ActorJoined
   | ActorOutOfScope
   | KillActor
   | GetActorByName
@@ -137,6 +139,8 @@ export class Gcs implements Machine<GcsEvent, never> {
         return this.#actors.onKillActor(event, this.#hasEnded(makerOf(event.actorId)), out);
       case "actorOutOfScope":
         return this.#actors.onActorOutOfScope(event, out);
+      case "actorJoined":
+        return this.#actors.onActorJoined(event, out);
       case "getActorByName":
         return this.#actors.onGetActorByName(event, out);
       case "listCluster":

@@ -84,7 +84,10 @@ export interface RegisterActor {
   readonly registration: ActorRegistration;
 }
 
-/** GCS → owner. `actorId` differs from `requested` when getIfExists found another. */
+/**
+ * GCS → owner, and who subscribed to one that was never made. `actorId` differs from `requested`
+ * when getIfExists found another.
+ */
 export interface ActorRegistered {
   readonly type: "actorRegistered";
   readonly from: Address;
@@ -234,6 +237,18 @@ export interface ActorOutOfScope {
   readonly actorId: ActorId;
 }
 
+/**
+ * owner → GCS: getIfExists found that one, and we have a handle to it now, which nobody needs for
+ * one that is detached. From now on `requested` stands for it. Key: requested.
+ */
+export interface ActorJoined {
+  readonly type: "actorJoined";
+  readonly from: Address;
+  readonly requested: ActorId;
+  readonly actorId: ActorId;
+  readonly detached: boolean;
+}
+
 /** raylet → worker: your actor is done; say when nobody counts on this process. Key: actorId. */
 export interface DrainActor {
   readonly type: "drainActor";
@@ -306,6 +321,7 @@ export type GcsMessage =
   | ActorWorkerDied
   | StopActorWorker
   | ActorOutOfScope
+  | ActorJoined
   | DrainActor
   | ActorDrained
   | KillActor

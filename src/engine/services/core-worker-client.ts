@@ -210,7 +210,7 @@ export class CoreWorkerClient {
   ): CreatedActor {
     const serial = this.core.serials.take();
     const actorId = actorIdOf(this.workerId, serial);
-    const { className, detached: isDetached } = options.registration;
+    const { className, detached, getIfExists } = options.registration;
     const task = new TaskRecord({
       owner: this.workerId,
       serial,
@@ -220,6 +220,8 @@ export class CoreWorkerClient {
     });
     const registration = { actorId, ...options.registration };
     const creation = { task, spec: options.spec };
+    // What is found may be one whose handles count.
+    const isDetached = detached && !getIfExists;
     const fields = { actorId, className, isDetached, registration, creation };
     const actor = new ActorClient(fields);
     task.actor = actor;

@@ -8,8 +8,10 @@ import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { ActorRegistered } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
+import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
 import { Recent } from "./recent.ts";
 import { idOf, mayWaitForEver } from "./tasks.ts";
@@ -29,7 +31,11 @@ export class LossOracle extends Oracle {
   readonly #begun = new Set<string>();
   readonly #killed: Recent<true>;
   readonly #hosts: Recent<WorkerId>;
+  /** Requested → the actor that getIfExists found. */
+  readonly #joined: Recent<ActorId>;
   #hasThrown = false;
+  /** One that had not been constructed: it may have stood for another. */
+  #hasKilledUnmade = false;
 
   constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
@@ -37,6 +43,7 @@ export class LossOracle extends Oracle {
     this.#seesAll = seesAll;
     this.#thrown = new Recent(rememberedMax);
     this.#killed = new Recent(rememberedMax);
+    this.#joined = new Recent(rememberedMax);
     this.#hosts = new Recent(rememberedMax);
   }
 
@@ -57,6 +64,18 @@ export class LossOracle extends Oracle {
 
   override onKill(actorId: ActorId): void {
     this.#killed.set(actorId, 0, true);
+    const found = this.#joined.get(actorId, 0);
+    if (found !== undefined) this.#killed.set(found, 0, true);
+    if (this.#hosts.get(actorId, 0) === undefined) this.#hasKilledUnmade = true;
+  }
+
+  /** A handle that is killed may stand for another actor: before its kill, or after. */
+  override onSent(frame: Frame): void {
+    if (frame.type !== "actorRegistered") return;
+    const { requested, actorId } = messageOf(frame) as ActorRegistered;
+    if (requested === actorId) return;
+    this.#joined.set(requested, 0, actorId);
+    if (this.#killed.get(requested, 0) !== undefined) this.#killed.set(actorId, 0, true);
   }
 
   override onStarted({ owner, serial }: IncomingTask, { client }: WatchedProcess): void {
@@ -145,6 +164,8 @@ export class LossOracle extends Oracle {
   #hasDied(actorId: ActorId): boolean {
     const fates = this.#fates();
     if (this.#hasSeen(this.#thrown, actorId) || this.#hasSeen(this.#killed, actorId)) return true;
+    // Without frames, as in local mode, nobody tells what was joined.
+    if (this.#joined.hasForgotten || (!this.#seesAll && this.#hasKilledUnmade)) return true;
     const maker = actorId.slice(0, workerIdLength) as WorkerId;
     if (fates.isGone(maker)) return true;
     const host = this.#hosts.get(actorId, 0);

@@ -31,6 +31,7 @@ export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
   );
   return fc.record({
     actorCount: fc.nat(actorsMax),
+    namesActors: fc.boolean(),
     killsActors: fc.boolean(),
     dropsActors: fc.boolean(),
     body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels, isFar }),
@@ -119,6 +120,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc
       }),
     },
     { weight: 2, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
+    { weight: 2, arbitrary: fc.record({ op: of("join"), actor }) },
     ...(cancels ? [{ weight: 2, arbitrary: cancelStep }] : []),
   ];
   if (depth === 0) return fc.oneof(...small);

@@ -58,6 +58,11 @@ export type Step =
     }
   /** A call that looks into what an earlier call of this body left with the actor. */
   | { readonly op: "recall"; readonly actor: number; readonly call: number }
+  /**
+   * A task that asks for an actor by the name of one of the driver's, with getIfExists, and calls
+   * it through the handle that another task has sent on before it was told whose it is.
+   */
+  | { readonly op: "join"; readonly actor: number }
   /** Without a time-out a failure ends the body. With one its outcome does not matter. */
   | { readonly op: "get"; readonly of: readonly number[]; readonly timeoutMs: number | null }
   | {
@@ -91,6 +96,8 @@ export type Result =
 
 export interface Program {
   readonly actorCount: number;
+  /** They have names, so that a join finds them. */
+  readonly namesActors?: boolean;
   /** The actors end before the program does, not with it. */
   readonly killsActors: boolean;
   /** The driver gives up its handles behind its last step, and every body those that it got. */

@@ -109,6 +109,38 @@ const pingAll = remote({ numCpus: 0 }, async (actors: readonly Handle[]): Promis
 const KeeperActor = remote(Keeper);
 const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
 
+// Away from the driver's node, where there are others: their arguments and results travel.
+const far = { schedulingStrategy: "SPREAD" } as const;
+
+/** Every other one has calls that wait at the actor itself. */
+function makeKeeper(i: number, isNamed: boolean): Handle {
+  const named = isNamed ? { name: `keeper ${i}`, getIfExists: true } : {};
+  return (i % 2 === 0 ? KeeperActor : OneCallKeeper).options({ ...far, ...named }).remote();
+}
+
+const joinKeeper = remote({ numCpus: 0 }, (i: number): { readonly handle: Handle } => {
+  const handle = makeKeeper(i, true);
+  // Once the result is encoded it names it itself.
+  setTimeout(() => letGoOf([handle]), 1);
+  return { handle };
+});
+
+const pingJoined = remote({ numCpus: 0 }, async (i: number): Promise<number> => {
+  const joined = joinKeeper.remote(i);
+  try {
+    const { handle } = await get(joined);
+    const ping = handle.ping.remote();
+    letGoOf([handle]);
+    try {
+      return await get(ping);
+    } finally {
+      dispose([ping]);
+    }
+  } finally {
+    dispose([joined]);
+  }
+});
+
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
 });
@@ -155,14 +187,8 @@ async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
 
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
-  // Away from the driver's node, where there are others: their arguments and results travel.
-  const far = { schedulingStrategy: "SPREAD" } as const;
-  const [Many, One] = [KeeperActor.options(far), OneCallKeeper.options(far)];
-  const actors = Array.from({ length: program.actorCount }, (_, i) =>
-    // Every other one has calls that wait at the actor itself.
-    (i % 2 === 0 ? Many : One).remote(),
-  );
-  const { body } = program;
+  const { body, actorCount, namesActors = false } = program;
+  const actors = Array.from({ length: actorCount }, (_, i) => makeKeeper(i, namesActors));
   const running = new Running({ caller: "driver", body, nested: [], actors }, null);
   const refs = await running.toLastStep();
   if (program.dropsActors === true) letGoOf(actors);
@@ -246,6 +272,11 @@ class Running {
         return this.#call(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
       case "recall":
         return this.#recall(step.actor, step.call);
+      case "join": {
+        const { length } = this.#head.actors;
+        if (length > 0) this.#add(pingJoined.remote(step.actor % length) as Ref);
+        return;
+      }
       case "get":
         return this.#get(pickSome(refs, step.of), step.timeoutMs);
       case "wait":
@@ -439,7 +470,7 @@ function letGoOf(handles: readonly Handle[]): void {
   reclaimer.collect("oldest", new Prng(0));
 }
 
-function dispose(refs: readonly Ref[]): void {
+function dispose(refs: readonly ObjectRef<unknown>[]): void {
   for (const ref of refs) ref[Symbol.dispose]();
 }
 

@@ -155,6 +155,9 @@ function runStep(step: Step, body: BodyState): void {
       add({ n: kept.length, refs: [...kept, own, ...pinged], bytes: 0, origin });
       return;
     }
+    case "join":
+      if (actorCount > 0) add({ n: pingNumber, refs: [], bytes: 0, origin: originOf([]) });
+      return;
     case "get":
       return runGet(cells(step.of), step.timeoutMs, body);
     case "drop": {

@@ -75,6 +75,7 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   actorOutOfScope: 54,
   drainActor: 55,
   actorDrained: 56,
+  actorJoined: 57,
   probeObject: 64,
   probeTask: 65,
   listState: 66,

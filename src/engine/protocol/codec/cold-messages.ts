@@ -170,6 +170,7 @@ const gcsMessages: MessageFields<GcsMessage> = {
     graceful: bool,
   }),
   actorOutOfScope: messageOf("actorOutOfScope", { actorId }),
+  actorJoined: messageOf("actorJoined", { requested: actorId, actorId, detached: bool }),
   drainActor: messageOf("drainActor", { actorId, incarnation: anyNumber }),
   actorDrained: messageOf("actorDrained", { actorId, incarnation: anyNumber }),
   killActor: messageOf("killActor", { requestId: anyNumber, actorId, reason: text }),
