@@ -20,6 +20,7 @@ import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
+import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
@@ -77,6 +78,7 @@ class Run {
   readonly #cluster: Cluster;
   readonly #oracles: Oracles;
   readonly #faults: FaultDriver;
+  readonly #jobEnd: JobEnd;
   readonly #simulation: Simulation;
   readonly #timers = new Map<SimProcess, UserTimers>();
   readonly #aftermath = new Aftermath(() => this.#cluster.workers);
@@ -128,6 +130,7 @@ class Run {
       healAtMs: options.healAtMs ?? Infinity,
       isHostile: options.hostile === true,
     });
+    this.#jobEnd = new JobEnd(this.#world, this.#cluster, this.#oracles);
     this.#simulation = makeSimulation({
       world: this.#world,
       cluster: this.#cluster,
@@ -239,9 +242,12 @@ class Run {
       this.#aftermath.dropTimers();
     }
     const lastMs = limitMs + this.#quietMs;
-    const second = first === "idle" ? first : await rest(lastMs);
+    let end = first === "idle" ? first : await rest(lastMs);
+    while (end !== "livelock" && this.#jobEnd.endWhatIsLeft(end === "idle")) {
+      end = await rest(world.nowMs() + this.#quietMs);
+    }
     this.#cluster.collectViews();
-    return second === "idle" ? rest(lastMs) : second;
+    return end === "idle" ? rest(world.nowMs() + this.#quietMs) : end;
   }
 
   /** A machine that is to come back does so in a world that has healed. */
