@@ -21,6 +21,8 @@ export class FaultDriver {
   readonly #operator: Life = { name: "operator", node: -1, hasUserCode: false, isAlive: true };
   /** What memory pressure has taken, it gives back. */
   readonly #tenants = new Set<Tenant>();
+  /** In force, in the order in which they began. */
+  readonly #drifts: { readonly node: number; readonly ppm: number }[] = [];
   #healed = false;
   firedCount = 0;
 
@@ -76,7 +78,7 @@ export class FaultDriver {
         this.#crashAfter(fault);
         return false;
       case "collect":
-        return this.#collect(fault.node, fault.order) > 0;
+        return this.#collect(fault) > 0;
       case "pause":
         return this.#pause(fault.node, fault.forMs);
       case "memoryPressure":
@@ -146,9 +148,20 @@ export class FaultDriver {
       world.clocks[fault.node]?.jumpWall(fault.byMs);
       return true;
     }
-    world.setDrift(fault.node, fault.ppm);
-    this.#later(fault.forMs, "end of clockDrift", () => world.setDrift(fault.node, 0));
+    const drift = { node: fault.node, ppm: fault.ppm };
+    this.#drifts.push(drift);
+    this.#turnRate(fault.node);
+    this.#later(fault.forMs, "end of clockDrift", () => {
+      this.#drifts.splice(this.#drifts.indexOf(drift), 1);
+      this.#turnRate(fault.node);
+    });
     return true;
+  }
+
+  /** To that of the drift in force that began last: a sum of several could stop the clock. */
+  #turnRate(node: number): void {
+    const drift = this.#drifts.findLast((one) => one.node === node);
+    this.#options.world.setDrift(node, drift?.ppm ?? 0);
   }
 
   #takeMemory({ node, bytes, forMs }: Extract<Fault, { kind: "memoryPressure" }>): boolean {
@@ -230,13 +243,15 @@ export class FaultDriver {
     return true;
   }
 
-  #collect(node: number, order: "oldest" | "newest" | "random"): number {
-    const { cluster, world } = this.#options;
-    const random = world.random.split(`collect ${this.firedCount}`);
-    const processes = onNode([cluster.driver, ...cluster.liveWorkers], node);
-    return processes.reduce((sum, { reclaimer }) => sum + reclaimer.collect(order, random), 0);
+  #collect(fault: Extract<Fault, { kind: "collect" }>): number {
+    const { cluster } = this.#options;
+    const random = this.#randomOf(fault);
+    const processes = onNode([cluster.driver, ...cluster.liveWorkers], fault.node);
+    const counts = processes.map(({ reclaimer }) => reclaimer.collect(fault.order, random));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** By what it is: one fault less changes nothing of the others. */
   #randomOf(fault: Fault): Prng {
     return this.#options.world.random.split(`fault ${JSON.stringify(fault)}`);
   }
