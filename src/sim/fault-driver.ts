@@ -1,7 +1,7 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
 import type { Address } from "#engine/common/ids.ts";
 import type { Prng } from "#engine/common/prng.ts";
-import type { Fault } from "./fault.ts";
+import type { Fault, FaultKind } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
 import type { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
@@ -24,7 +24,8 @@ export class FaultDriver {
   /** In force, in the order in which they began. */
   readonly #drifts: { readonly node: number; readonly ppm: number }[] = [];
   #healed = false;
-  firedCount = 0;
+  /** By kind. A fault counts once, when it is carried out or first touches something. */
+  readonly fired = new Map<FaultKind, number>();
 
   constructor(options: FaultDriverOptions) {
     this.#options = options;
@@ -62,10 +63,24 @@ export class FaultDriver {
 
   /** Not for a world that has healed. */
   fireNow(fault: Fault): void {
-    if (this.#apply(fault)) this.firedCount += 1;
+    if (this.#apply(fault)) this.#fire(fault.kind);
   }
 
-  /** False when there was nothing to hit. */
+  #fire(kind: FaultKind): void {
+    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
+  }
+
+  /** For a fault that waits for something to touch. */
+  #onTouch({ kind }: Fault): () => void {
+    let hasTouched = false;
+    return () => {
+      if (hasTouched) return;
+      hasTouched = true;
+      this.#fire(kind);
+    };
+  }
+
+  /** False when there was nothing to hit, or it is still to come. */
   #apply(fault: Fault): boolean {
     switch (fault.kind) {
       case "crash":
@@ -80,66 +95,74 @@ export class FaultDriver {
       case "collect":
         return this.#collect(fault) > 0;
       case "pause":
-        return this.#pause(fault.node, fault.forMs);
+        this.#pause(fault);
+        return false;
       case "memoryPressure":
         return this.#takeMemory(fault);
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);
       default:
-        return this.#disturb(fault);
+        this.#disturb(fault);
+        return false;
     }
   }
 
   /** What happens to links. */
-  #disturb(fault: Fault): boolean {
+  #disturb(fault: Fault): void {
     const { links } = this.#options.world;
     const untilMs = this.#options.world.nowMs() + ("forMs" in fault ? fault.forMs : 0);
+    const onTouch = this.#onTouch(fault);
     switch (fault.kind) {
       case "slowLink": {
         const { from, to, delayMs, bytesPerMs = Infinity } = fault;
-        links.delay({ from, to, delayMs, bytesPerMs, untilMs });
-        return true;
+        links.delay({ from, to, delayMs, bytesPerMs, untilMs, onTouch });
+        return;
       }
       case "hold": {
         const { from, to } = fault;
-        links.delay({ from, to, delayMs: Infinity, bytesPerMs: Infinity, untilMs });
-        return true;
+        links.delay({ from, to, delayMs: Infinity, bytesPerMs: Infinity, untilMs, onTouch });
+        return;
       }
       case "partition":
         for (const from of fault.from) {
           for (const to of fault.to) {
-            links.separate({ from, to, untilMs });
-            if (fault.oneWay !== true) links.separate({ from: to, to: from, untilMs });
+            links.separate({ from, to, untilMs, onTouch });
+            if (fault.oneWay !== true) links.separate({ from: to, to: from, untilMs, onTouch });
           }
         }
-        return fault.from.length > 0 && fault.to.length > 0;
-      case "drop": {
-        const harm = this.#options.isHostile ? "lose" : "cut";
-        links.harm({ ...fault, harm, untilMs, random: this.#randomOf(fault) });
-        return true;
-      }
+        return;
+      case "drop":
       case "duplicate":
-      case "reorder":
-        links.harm({ ...fault, harm: fault.kind, untilMs, random: this.#randomOf(fault) });
-        return true;
-      case "rpc":
-        links.rpc(fault.method, fault.instant, fault.count);
-        return true;
+      case "reorder": {
+        const silently = this.#options.isHostile ? "lose" : "cut";
+        const harm = fault.kind === "drop" ? silently : fault.kind;
+        links.harm({ ...fault, harm, untilMs, random: this.#randomOf(fault), onTouch });
+        return;
+      }
+      case "rpc": {
+        const { method, instant, count } = fault;
+        links.rpc({ method, instant, left: count, onTouch });
+        return;
+      }
       default:
         throw new TypeError(`the fault ${fault.kind} is specified but not built yet`);
     }
   }
 
   /** To the others it is silent: longer than they wait, and they give up their links with it. */
-  #pause(node: number, forMs: number): boolean {
+  #pause(fault: Extract<Fault, { kind: "pause" }>): void {
     const { world, cluster } = this.#options;
-    world.pause(node, world.nowMs() + forMs);
+    const { node, forMs } = fault;
+    const onTouch = this.#onTouch(fault);
+    world.pause(node, world.nowMs() + forMs, onTouch);
     const { linkTimeoutMs } = world;
-    if (forMs <= linkTimeoutMs) return true;
-    const cut = (): void => cluster.network.cutNode(node);
+    if (forMs <= linkTimeoutMs) return;
+    const cut = (): void => {
+      onTouch();
+      cluster.network.cutNode(node);
+    };
     this.#later(linkTimeoutMs, `links with node ${node} are given up`, cut);
-    return true;
   }
 
   #turnClock(fault: Extract<Fault, { kind: "clockDrift" | "clockJump" }>): boolean {
@@ -208,7 +231,7 @@ export class FaultDriver {
     const { wholeNode, ...moment } = fault;
     const crash = (address: Address): void => {
       if (this.#victim(address, wholeNode)?.() !== true) return;
-      this.firedCount += 1;
+      this.#fire("crashAfter");
       world.mark("crashedAfterMessage");
     };
     cluster.moments.await({

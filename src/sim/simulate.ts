@@ -200,7 +200,7 @@ class Run {
       ...outcome,
       violations: this.#violations,
       world: this.#world,
-      faultsFired: this.#faults.firedCount,
+      fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
     });

@@ -110,6 +110,8 @@ export class World implements NetworkWorld {
   readonly #pausedUntilMs: number[];
   /** By node: what was due while it stood still, in order. */
   readonly #deferred: Step[][];
+  /** By node: told of each step that a pause holds up. */
+  readonly #onHeldUp: (() => void)[][];
   readonly #linkChances = new Map<string, LinkChance>();
   readonly #nodeFactors: readonly number[];
   readonly #lastSteps = new Map<string, number>();
@@ -135,6 +137,7 @@ export class World implements NetworkWorld {
     });
     this.#pausedUntilMs = this.clocks.map(() => 0);
     this.#deferred = this.clocks.map(() => []);
+    this.#onHeldUp = this.clocks.map(() => []);
   }
 
   nowMs(): number {
@@ -305,7 +308,8 @@ export class World implements NetworkWorld {
     return link;
   }
 
-  pause(node: number, untilMs: number): void {
+  pause(node: number, untilMs: number, onHeldUp: () => void): void {
+    this.#onHeldUp[node]?.push(onHeldUp);
     this.#pausedUntilMs[node] = Math.max(this.#pausedUntilMs[node] ?? 0, untilMs);
     const [where, run] = [`node ${node}`, (): void => this.#resume(node)];
     const step = { kind: "resume", where, what: "", atMs: untilMs, causeId: this.#stepId, run };
@@ -317,6 +321,7 @@ export class World implements NetworkWorld {
   /** It goes on where it stood still, unless another pause holds it. */
   #resume(node: number): void {
     if (this.isPaused(node)) return;
+    this.#onHeldUp[node]?.splice(0);
     for (const step of this.#deferred[node]?.splice(0) ?? []) {
       this.#schedule.add({ ...step, atMs: this.#nowMs }, this.#nowMs);
     }
@@ -388,6 +393,7 @@ export class World implements NetworkWorld {
     const life = this.#lives.get(step.where);
     if (life !== undefined && this.isPaused(life.node)) {
       this.#deferred[life.node]?.push(step);
+      for (const tell of this.#onHeldUp[life.node] ?? []) tell();
       return;
     }
     const { kind, where, what, causeId } = step;

@@ -1,10 +1,14 @@
-/** Faults by themselves: each does what it says, and moves no other. */
+/** Faults by themselves: each does what it says, counts when it does, and moves no other. */
 import { describe, expect, test } from "vitest";
+import { get } from "#api/get.ts";
+import { remote } from "#api/remote.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { Fault } from "#sim/fault.ts";
 import type { Simulation } from "#sim/options.ts";
 import { SimReclaimer } from "#sim/reclaimer.ts";
 import { simulate } from "#sim/simulate.ts";
+
+const double = remote((n: number) => 2 * n);
 
 async function resultUnder<R>(
   faults: Fault[],
@@ -58,4 +62,44 @@ test("one fault less does not change the order of a collection", async () => {
   const alone = await orderWith([]);
   expect([...alone].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   expect(await orderWith([{ at: 1, kind: "clockJump", node: 1, byMs: 1 }])).toEqual(alone);
+});
+
+describe("a fault counts as fired", () => {
+  const during = { at: 0, forMs: 50 };
+  const probability = 1;
+  const firedOf = async (fault: Fault, nodes: number): Promise<number> => {
+    const options = { seed: 3, nodes, faults: [fault] };
+    const report = await simulate(options, async (sim) => {
+      // Heartbeats go from node 1 to the head and back; from 1 to 2 nothing does.
+      await sim.sleep(20);
+      return get([double.remote(1), double.remote(2)]);
+    });
+    expect(report.check()).toEqual([2, 4]);
+    return report.faultsFired;
+  };
+
+  test.each<[string, Fault]>([
+    ["rpc", { at: 0, kind: "rpc", method: "pinCopy", instant: "replyLost", count: 3 }],
+    ["drop", { ...during, kind: "drop", from: 0, to: 1, probability: 0 }],
+    ["drop of nothing", { ...during, kind: "drop", from: 1, to: 2, probability }],
+    ["hold", { ...during, kind: "hold", from: 1, to: 2 }],
+    ["slowLink", { ...during, kind: "slowLink", from: 1, to: 2, delayMs: 5 }],
+    ["partition", { ...during, kind: "partition", from: [1], to: [2] }],
+    ["partition of nobody", { ...during, kind: "partition", from: [], to: [0, 1, 2] }],
+    ["pause", { at: 15, kind: "pause", node: 2, forMs: 0.001 }],
+  ])("not when it touches nothing: %s", async (_, fault) => {
+    expect(await firedOf(fault, 3)).toBe(0);
+  });
+
+  test.each<[string, Fault]>([
+    ["rpc", { at: 0, kind: "rpc", method: "heartbeat", instant: "beforeSend", count: 3 }],
+    ["drop", { ...during, kind: "drop", from: 1, to: 0, probability }],
+    ["hold", { ...during, kind: "hold", from: 1, to: 0 }],
+    ["slowLink", { ...during, kind: "slowLink", from: 1, to: 0, delayMs: 5 }],
+    ["partition", { ...during, kind: "partition", from: [1], to: [0] }],
+    ["pause", { ...during, kind: "pause", node: 0 }],
+    ["clockJump", { at: 0, kind: "clockJump", node: 0, byMs: 5 }],
+  ])("once however much it touches: %s", async (_, fault) => {
+    expect(await firedOf(fault, 3)).toBe(1);
+  });
 });
