@@ -116,7 +116,7 @@ class Run {
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),
-      mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+      lastPause: (node) => this.#world.lastPause(node),
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
