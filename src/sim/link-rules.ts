@@ -28,11 +28,14 @@ interface Bottleneck extends DelayRule {
 
 interface HarmRule extends During {
   /** A cut is the legal form of a loss; the others are for hostile worlds. */
-  readonly harm: Exclude<Fate, "pass">;
+  readonly harm: Exclude<Fate, "pass" | "replay">;
   readonly probability: number;
   /** Its own, so that one fault less changes nothing of the others. */
   readonly random: Prng;
 }
+
+/** Of frames that come twice one in so many does so from a link that has ended. */
+const replayOneIn = 4;
 
 export type RpcInstant = "beforeSend" | "whileHandled" | "replyLost";
 
@@ -111,7 +114,8 @@ export class LinkRules {
       if (!isOn(rule, from, to, frame.nowMs)) continue;
       if (rule.random.float() >= rule.probability) continue;
       rule.onTouch();
-      return rule.harm;
+      const isOld = rule.harm === "duplicate" && rule.random.below(replayOneIn) === 0;
+      return isOld ? "replay" : rule.harm;
     }
     return "pass";
   }

@@ -42,6 +42,8 @@ export class Channel {
   #isCut = true;
   #isClosed = false;
   #attempts = 0;
+  /** Of links that were cut: they come once more, on the next one. One of each end. */
+  #replayed: { readonly end: End; readonly packet: Packet<Frame> }[] = [];
 
   constructor(world: NetworkWorld, a: Endpoint, b: Endpoint) {
     this.#world = world;
@@ -100,7 +102,13 @@ export class Channel {
       return;
     }
     if (fate !== "reorder") this.#put(end, packet);
-    if (fate !== "pass") this.#stray(end, packet);
+    if (fate === "replay") {
+      this.#replayed.push({ end, packet });
+      end.isLost = true;
+      this.#breakLink(0);
+    } else if (fate !== "pass") {
+      this.#stray(end, packet);
+    }
   }
 
   #put(end: End, packet: Packet<Frame>): void {
@@ -225,6 +233,12 @@ export class Channel {
     if (this.#link > 1) world.onSessionResumed();
     assert(first.session.onLinkUp(this.#link, taken[0]), "the first end goes on");
     assert(second.session.onLinkUp(this.#link, taken[1]), "the second end goes on");
+    const replayed = this.#replayed;
+    this.#replayed = [];
+    for (const { end, packet } of replayed) {
+      if (packet.link < this.#link) this.#stray(end, packet);
+      else this.#replayed.push({ end, packet });
+    }
   }
 
   /** Of what this end sent: it waits for the end of a partition, or the link gives up. */
