@@ -6,6 +6,7 @@ import { AgreementOracle } from "#sim/oracles/agreement.ts";
 import type { Violated, WatchedProcess } from "#sim/oracles/oracle.ts";
 import { ResourceOracle } from "#sim/oracles/resources.ts";
 import { type StandStill, TimeOracle } from "#sim/oracles/time.ts";
+import { QueueOracle } from "#sim/oracles/queues.ts";
 import { World } from "#sim/world.ts";
 
 const cpu = (count: number): Map<string, number> => new Map([["CPU", count]]);
@@ -64,6 +65,20 @@ describe("6 resources", () => {
     expect(told(30, 5, 0)).toEqual([]);
     const message = "CPU 30 of 40 (1/10000) came back, and living actors hold 5";
     expect(told(30, 5)).toEqual([{ entity: "n", message }]);
+  });
+});
+
+describe("17 hygiene", () => {
+  test("at quiet a session keeps what may be owed, and no more", () => {
+    const told = (count: number): string[] => {
+      const found: string[] = [];
+      const oracle = new QueueOracle(({ message }) => void found.push(message));
+      const network = { keptFrames: () => [{ from: "a", to: "b", count }] };
+      oracle.atQuiet({ network } as unknown as Cluster);
+      return found;
+    };
+    expect(told(512)).toEqual([]);
+    expect(told(513)).toEqual(["a keeps 513 frames for b, at most 512"]);
   });
 });
 

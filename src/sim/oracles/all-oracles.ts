@@ -11,6 +11,7 @@ import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
+import { QueueOracle } from "./queues.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
@@ -51,6 +52,7 @@ export function allOracles({
     (violate) => new CancelOracle(violate, processes, mark),
     (violate) => new LivenessOracle(violate),
     (violate) => new TransportOracle(violate),
+    (violate) => new QueueOracle(violate),
     (violate) => new DeadlockOracle(violate, fates, processes),
   ];
 }

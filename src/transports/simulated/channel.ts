@@ -18,6 +18,8 @@ import type { Endpoint } from "./network.ts";
 /** Longer than from one heartbeat to the next: where those travel, no step is needed for it. */
 const ackDelayMs = 1_200;
 const owedMax = 256;
+/** In a world at rest: twice what is owed, since as much may be under way. */
+export const keptAtRestMax = 2 * owedMax;
 const ackBytes = 24;
 const connectMs = { least: 0.4, spread: 4, most: 1_000 };
 /** As a rule the other side says so; one end in some learns it by silence only. */
@@ -33,6 +35,12 @@ interface End {
   /** The link was cut before what it sends now. */
   isLost: boolean;
   ackIsDue: boolean;
+}
+
+export interface KeptFrames {
+  readonly from: string;
+  readonly to: string;
+  readonly count: number;
 }
 
 export class Channel {
@@ -53,6 +61,15 @@ export class Channel {
 
   joins(node: number): boolean {
     return this.#ends.some(({ endpoint }) => endpoint.node === node);
+  }
+
+  /** Frames that either end keeps until the other has acknowledged them. */
+  keptFrames(): KeptFrames[] {
+    return this.#ends.map((end) => ({
+      from: end.endpoint.name,
+      to: this.#otherOf(end).endpoint.name,
+      count: end.session.unacknowledgedCount,
+    }));
   }
 
   send(from: Endpoint, frame: Frame): void {
