@@ -141,8 +141,13 @@ export class Cluster implements Fates {
 
   /** The driver's process ends; the raylet of its machine sees it. */
   endDriver(): void {
-    this.head.endDriver();
+    this.head.endDriver({ type: "uncaught", message: "the driver was crashed by a fault" });
     this.#world.mark("driverCrashed");
+  }
+
+  /** Its program has returned: it exits, and with it its job. */
+  exitDriver(): void {
+    this.head.endDriver({ type: "exited", code: 0 });
   }
 
   /** Power cut: all processes of the node end without a word. False for one that is off. */

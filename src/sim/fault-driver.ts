@@ -1,7 +1,7 @@
 /** Carries out a plan of faults: each at its time, until the world heals. */
 import type { Address } from "#engine/common/ids.ts";
 import type { Prng } from "#engine/common/prng.ts";
-import type { Fault } from "./fault.ts";
+import type { Fault, FaultKind } from "./fault.ts";
 import type { Cluster, SimProcess } from "./cluster.ts";
 import type { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
@@ -21,8 +21,11 @@ export class FaultDriver {
   readonly #operator: Life = { name: "operator", node: -1, hasUserCode: false, isAlive: true };
   /** What memory pressure has taken, it gives back. */
   readonly #tenants = new Set<Tenant>();
+  /** In force, in the order in which they began. */
+  readonly #drifts: { readonly node: number; readonly ppm: number }[] = [];
   #healed = false;
-  firedCount = 0;
+  /** By kind. A fault counts once, when it is carried out or first touches something. */
+  readonly fired = new Map<FaultKind, number>();
 
   constructor(options: FaultDriverOptions) {
     this.#options = options;
@@ -60,10 +63,24 @@ export class FaultDriver {
 
   /** Not for a world that has healed. */
   fireNow(fault: Fault): void {
-    if (this.#apply(fault)) this.firedCount += 1;
+    if (this.#apply(fault)) this.#fire(fault.kind);
   }
 
-  /** False when there was nothing to hit. */
+  #fire(kind: FaultKind): void {
+    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
+  }
+
+  /** For a fault that waits for something to touch. */
+  #onTouch({ kind }: Fault): () => void {
+    let hasTouched = false;
+    return () => {
+      if (hasTouched) return;
+      hasTouched = true;
+      this.#fire(kind);
+    };
+  }
+
+  /** False when there was nothing to hit, or it is still to come. */
   #apply(fault: Fault): boolean {
     switch (fault.kind) {
       case "crash":
@@ -76,68 +93,76 @@ export class FaultDriver {
         this.#crashAfter(fault);
         return false;
       case "collect":
-        return this.#collect(fault.node, fault.order) > 0;
+        return this.#collect(fault) > 0;
       case "pause":
-        return this.#pause(fault.node, fault.forMs);
+        this.#pause(fault);
+        return false;
       case "memoryPressure":
         return this.#takeMemory(fault);
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);
       default:
-        return this.#disturb(fault);
+        this.#disturb(fault);
+        return false;
     }
   }
 
   /** What happens to links. */
-  #disturb(fault: Fault): boolean {
+  #disturb(fault: Fault): void {
     const { links } = this.#options.world;
     const untilMs = this.#options.world.nowMs() + ("forMs" in fault ? fault.forMs : 0);
+    const onTouch = this.#onTouch(fault);
     switch (fault.kind) {
       case "slowLink": {
         const { from, to, delayMs, bytesPerMs = Infinity } = fault;
-        links.delay({ from, to, delayMs, bytesPerMs, untilMs });
-        return true;
+        links.delay({ from, to, delayMs, bytesPerMs, untilMs, onTouch });
+        return;
       }
       case "hold": {
         const { from, to } = fault;
-        links.delay({ from, to, delayMs: Infinity, bytesPerMs: Infinity, untilMs });
-        return true;
+        links.delay({ from, to, delayMs: Infinity, bytesPerMs: Infinity, untilMs, onTouch });
+        return;
       }
       case "partition":
         for (const from of fault.from) {
           for (const to of fault.to) {
-            links.separate({ from, to, untilMs });
-            if (fault.oneWay !== true) links.separate({ from: to, to: from, untilMs });
+            links.separate({ from, to, untilMs, onTouch });
+            if (fault.oneWay !== true) links.separate({ from: to, to: from, untilMs, onTouch });
           }
         }
-        return fault.from.length > 0 && fault.to.length > 0;
-      case "drop": {
-        const harm = this.#options.isHostile ? "lose" : "cut";
-        links.harm({ ...fault, harm, untilMs, random: this.#randomOf(fault) });
-        return true;
-      }
+        return;
+      case "drop":
       case "duplicate":
-      case "reorder":
-        links.harm({ ...fault, harm: fault.kind, untilMs, random: this.#randomOf(fault) });
-        return true;
-      case "rpc":
-        links.rpc(fault.method, fault.instant, fault.count);
-        return true;
+      case "reorder": {
+        const silently = this.#options.isHostile ? "lose" : "cut";
+        const harm = fault.kind === "drop" ? silently : fault.kind;
+        links.harm({ ...fault, harm, untilMs, random: this.#randomOf(fault), onTouch });
+        return;
+      }
+      case "rpc": {
+        const { method, instant, count } = fault;
+        links.rpc({ method, instant, left: count, onTouch });
+        return;
+      }
       default:
         throw new TypeError(`the fault ${fault.kind} is specified but not built yet`);
     }
   }
 
   /** To the others it is silent: longer than they wait, and they give up their links with it. */
-  #pause(node: number, forMs: number): boolean {
+  #pause(fault: Extract<Fault, { kind: "pause" }>): void {
     const { world, cluster } = this.#options;
-    world.pause(node, world.nowMs() + forMs);
+    const { node, forMs } = fault;
+    const onTouch = this.#onTouch(fault);
+    world.pause(node, world.nowMs() + forMs, onTouch);
     const { linkTimeoutMs } = world;
-    if (forMs <= linkTimeoutMs) return true;
-    const cut = (): void => cluster.network.cutNode(node);
+    if (forMs <= linkTimeoutMs) return;
+    const cut = (): void => {
+      onTouch();
+      cluster.network.cutNode(node);
+    };
     this.#later(linkTimeoutMs, `links with node ${node} are given up`, cut);
-    return true;
   }
 
   #turnClock(fault: Extract<Fault, { kind: "clockDrift" | "clockJump" }>): boolean {
@@ -146,9 +171,20 @@ export class FaultDriver {
       world.clocks[fault.node]?.jumpWall(fault.byMs);
       return true;
     }
-    world.setDrift(fault.node, fault.ppm);
-    this.#later(fault.forMs, "end of clockDrift", () => world.setDrift(fault.node, 0));
+    const drift = { node: fault.node, ppm: fault.ppm };
+    this.#drifts.push(drift);
+    this.#turnRate(fault.node);
+    this.#later(fault.forMs, "end of clockDrift", () => {
+      this.#drifts.splice(this.#drifts.indexOf(drift), 1);
+      this.#turnRate(fault.node);
+    });
     return true;
+  }
+
+  /** To that of the drift in force that began last: a sum of several could stop the clock. */
+  #turnRate(node: number): void {
+    const drift = this.#drifts.findLast((one) => one.node === node);
+    this.#options.world.setDrift(node, drift?.ppm ?? 0);
   }
 
   #takeMemory({ node, bytes, forMs }: Extract<Fault, { kind: "memoryPressure" }>): boolean {
@@ -195,7 +231,7 @@ export class FaultDriver {
     const { wholeNode, ...moment } = fault;
     const crash = (address: Address): void => {
       if (this.#victim(address, wholeNode)?.() !== true) return;
-      this.firedCount += 1;
+      this.#fire("crashAfter");
       world.mark("crashedAfterMessage");
     };
     cluster.moments.await({
@@ -230,13 +266,15 @@ export class FaultDriver {
     return true;
   }
 
-  #collect(node: number, order: "oldest" | "newest" | "random"): number {
-    const { cluster, world } = this.#options;
-    const random = world.random.split(`collect ${this.firedCount}`);
-    const processes = onNode([cluster.driver, ...cluster.liveWorkers], node);
-    return processes.reduce((sum, { reclaimer }) => sum + reclaimer.collect(order, random), 0);
+  #collect(fault: Extract<Fault, { kind: "collect" }>): number {
+    const { cluster } = this.#options;
+    const random = this.#randomOf(fault);
+    const processes = onNode([cluster.driver, ...cluster.liveWorkers], fault.node);
+    const counts = processes.map(({ reclaimer }) => reclaimer.collect(fault.order, random));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** By what it is: one fault less changes nothing of the others. */
   #randomOf(fault: Fault): Prng {
     return this.#options.world.random.split(`fault ${JSON.stringify(fault)}`);
   }

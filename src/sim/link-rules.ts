@@ -10,6 +10,8 @@ interface During {
   readonly from: number;
   readonly to: number;
   readonly untilMs: number;
+  /** A frame was touched by it, or an attempt to connect; perhaps not for the first time. */
+  onTouch(): void;
 }
 
 interface DelayRule extends During {
@@ -26,11 +28,14 @@ interface Bottleneck extends DelayRule {
 
 interface HarmRule extends During {
   /** A cut is the legal form of a loss; the others are for hostile worlds. */
-  readonly harm: Exclude<Fate, "pass">;
+  readonly harm: Exclude<Fate, "pass" | "replay">;
   readonly probability: number;
   /** Its own, so that one fault less changes nothing of the others. */
   readonly random: Prng;
 }
+
+/** Of frames that come twice one in so many does so from a link that has ended. */
+const replayOneIn = 4;
 
 export type RpcInstant = "beforeSend" | "whileHandled" | "replyLost";
 
@@ -38,6 +43,7 @@ interface RpcRule {
   readonly method: string;
   readonly instant: RpcInstant;
   left: number;
+  onTouch(): void;
 }
 
 export class LinkRules {
@@ -60,8 +66,8 @@ export class LinkRules {
     this.#harms.push(rule);
   }
 
-  rpc(method: string, instant: RpcInstant, count: number): void {
-    this.#rpcs.push({ method, instant, left: count });
+  rpc(rule: RpcRule): void {
+    this.#rpcs.push({ ...rule });
   }
 
   clear(): void {
@@ -79,7 +85,9 @@ export class LinkRules {
       if (!isOn(rule, from, to, nowMs)) continue;
       rule.freeAtMs = Math.max(rule.freeAtMs, nowMs) + sizeBytes / rule.bytesPerMs;
       const delayMs = rule.delayMs + rule.freeAtMs - nowMs;
-      extra = Math.max(extra, Math.min(delayMs, rule.untilMs - nowMs));
+      const added = Math.min(delayMs, rule.untilMs - nowMs);
+      if (added > 0) rule.onTouch();
+      extra = Math.max(extra, added);
     }
     return extra;
   }
@@ -89,6 +97,7 @@ export class LinkRules {
     let untilMs = 0;
     for (const rule of this.#partitions) {
       if (!isOn(rule, { node: from }, { node: to }, nowMs)) continue;
+      rule.onTouch();
       untilMs = Math.max(untilMs, rule.untilMs);
     }
     return untilMs;
@@ -103,7 +112,10 @@ export class LinkRules {
     if (this.#takeRpc(frame.type, ["beforeSend"]) !== undefined) return "cut";
     for (const rule of this.#harms) {
       if (!isOn(rule, from, to, frame.nowMs)) continue;
-      if (rule.random.float() < rule.probability) return rule.harm;
+      if (rule.random.float() >= rule.probability) continue;
+      rule.onTouch();
+      const isOld = rule.harm === "duplicate" && rule.random.below(replayOneIn) === 0;
+      return isOld ? "replay" : rule.harm;
     }
     return "pass";
   }
@@ -119,11 +131,18 @@ export class LinkRules {
     const rpc = this.#rpcs.find(({ method, instant, left }) => {
       return method === type && left > 0 && instants.includes(instant);
     });
-    if (rpc !== undefined) rpc.left -= 1;
+    if (rpc === undefined) return undefined;
+    rpc.left -= 1;
+    rpc.onTouch();
     return rpc;
   }
 }
 
-function isOn(rule: During, from: { node: number }, to: { node: number }, nowMs: number): boolean {
+function isOn(
+  rule: Omit<During, "onTouch">,
+  from: { node: number },
+  to: { node: number },
+  nowMs: number,
+): boolean {
   return rule.from === from.node && rule.to === to.node && rule.untilMs > nowMs;
 }

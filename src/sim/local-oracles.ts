@@ -39,7 +39,7 @@ export class LocalOracles {
       (violate) => new ObjectOracle(violate, scope),
       (violate) => new LossOracle(violate, fates, scope),
       // A busy thread is late as a matter of course: only too early is wrong.
-      (violate) => new TimeOracle(violate, () => true),
+      (violate) => new TimeOracle(violate, () => ({ fromMs: -Infinity, untilMs: Infinity })),
     ] satisfies ConstructorParameters<typeof Oracles>[0];
     this.#oracles = new Oracles(makers, {
       violate: (oracle, violated) => this.#violate(new ViolationError(oracle, violated)),

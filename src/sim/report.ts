@@ -1,4 +1,5 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
+import type { FaultKind } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
 import {
   engineVersion,
@@ -23,7 +24,8 @@ interface Fields<R> {
   readonly error?: unknown;
   readonly violations: readonly Violation[];
   readonly world: World;
-  readonly faultsFired: number;
+  /** By kind. */
+  readonly fired: ReadonlyMap<FaultKind, number>;
   /** Those that chaos drew are among them. */
   readonly options: SimOptions;
   readonly drawn: readonly string[];
@@ -49,14 +51,14 @@ export class Report<R> implements SimReport<R> {
   #origin: Origin | null = null;
 
   constructor(fields: Fields<R>) {
-    const { world, violations, faultsFired } = fields;
+    const { world, violations, fired } = fields;
     if ("result" in fields) this.result = fields.result as R;
     if ("error" in fields) this.error = fields.error;
     this.violations = violations;
     this.traceHash = world.trace.hash;
     this.events = world.trace.count;
     this.virtualMs = world.nowMs();
-    this.faultsFired = faultsFired;
+    this.faultsFired = [...fired.values()].reduce((sum, count) => sum + count, 0);
     this.reached = [...world.reached].sort();
     this.#fields = fields;
   }
@@ -75,6 +77,11 @@ export class Report<R> implements SimReport<R> {
   static traceOf(report: SimReport<unknown>): Trace {
     if (!(#fields in report)) throw new TypeError("traceOf takes the report of simulate()");
     return report.#fields.world.trace;
+  }
+
+  static firedOf(report: SimReport<unknown>): Record<string, number> {
+    if (!(#fields in report)) throw new TypeError("firedOf takes the report of simulate()");
+    return Object.fromEntries(report.#fields.fired);
   }
 
   /** Of the trace, behind what was drawn. */

@@ -172,9 +172,8 @@ export class SimNode {
     });
   }
 
-  endDriver(): void {
+  endDriver(exit: WorkerExit): void {
     const driver = this.#processes.find(({ life }) => life.name === "driver");
-    const exit = { type: "uncaught", message: "the driver was crashed by a fault" } as const;
     if (driver !== undefined) this.endWorker(driver.client.workerId, exit);
   }
 

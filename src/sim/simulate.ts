@@ -20,6 +20,7 @@ import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import type { Fault } from "./fault.ts";
+import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
 import { Oracles } from "./oracles/oracles.ts";
@@ -79,6 +80,7 @@ class Run {
   readonly #cluster: Cluster;
   readonly #oracles: Oracles;
   readonly #faults: FaultDriver;
+  readonly #jobEnd: JobEnd;
   readonly #simulation: Simulation;
   readonly #timers = new Map<SimProcess, UserTimers>();
   readonly #aftermath = new Aftermath(() => this.#cluster.workers);
@@ -118,7 +120,7 @@ class Run {
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),
-      mayStandStill: (node) => this.#plan.some((f) => f.kind === "pause" && f.node === node),
+      lastPause: (node) => this.#world.lastPause(node),
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
@@ -132,6 +134,7 @@ class Run {
       healAtMs: options.healAtMs ?? Infinity,
       isHostile: options.hostile === true,
     });
+    this.#jobEnd = new JobEnd(this.#world, this.#cluster, this.#oracles);
     this.#simulation = makeSimulation({
       world: this.#world,
       cluster: this.#cluster,
@@ -194,7 +197,7 @@ class Run {
       ...outcome,
       violations: this.#violations,
       world: this.#world,
-      faultsFired: this.#faults.firedCount,
+      fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
     });
@@ -246,9 +249,12 @@ class Run {
       this.#aftermath.dropTimers();
     }
     const lastMs = limitMs + this.#quietMs;
-    const second = first === "idle" ? first : await rest(lastMs);
+    let end = first === "idle" ? first : await rest(lastMs);
+    while (end !== "livelock" && this.#jobEnd.endWhatIsLeft(end === "idle")) {
+      end = await rest(world.nowMs() + this.#quietMs);
+    }
     this.#cluster.collectViews();
-    return second === "idle" ? rest(lastMs) : second;
+    return end === "idle" ? rest(world.nowMs() + this.#quietMs) : end;
   }
 
   /** A machine that is to come back does so in a world that has healed. */

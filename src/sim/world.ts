@@ -111,6 +111,9 @@ export class World implements NetworkWorld {
   readonly #pausedUntilMs: number[];
   /** By node: what was due while it stood still, in order. */
   readonly #deferred: Step[][];
+  readonly #lastPauses: ({ readonly fromMs: number; untilMs: number } | null)[];
+  /** By node: told of each step that a pause holds up. */
+  readonly #onHeldUp: (() => void)[][];
   readonly #linkChances = new Map<string, LinkChance>();
   readonly #nodeFactors: readonly number[];
   readonly #entitySteps = new EntitySteps();
@@ -136,6 +139,8 @@ export class World implements NetworkWorld {
     });
     this.#pausedUntilMs = this.clocks.map(() => 0);
     this.#deferred = this.clocks.map(() => []);
+    this.#lastPauses = this.clocks.map(() => null);
+    this.#onHeldUp = this.clocks.map(() => []);
   }
 
   nowMs(): number {
@@ -306,7 +311,16 @@ export class World implements NetworkWorld {
     return link;
   }
 
-  pause(node: number, untilMs: number): void {
+  /** By the clock of the machine; pauses that overlap are one. */
+  lastPause(node: number): { fromMs: number; untilMs: number } | null {
+    return this.#lastPauses[node] ?? null;
+  }
+
+  pause(node: number, untilMs: number, onHeldUp: () => void): void {
+    this.#onHeldUp[node]?.push(onHeldUp);
+    if (!this.isPaused(node)) {
+      this.#lastPauses[node] = { fromMs: this.#ownMs(node), untilMs: Infinity };
+    }
     this.#pausedUntilMs[node] = Math.max(this.#pausedUntilMs[node] ?? 0, untilMs);
     const [where, run] = [`node ${node}`, (): void => this.#resume(node)];
     const step = { kind: "resume", where, what: "", atMs: untilMs, causeId: this.#stepId, run };
@@ -318,9 +332,16 @@ export class World implements NetworkWorld {
   /** It goes on where it stood still, unless another pause holds it. */
   #resume(node: number): void {
     if (this.isPaused(node)) return;
+    this.#onHeldUp[node]?.splice(0);
+    const pause = this.#lastPauses[node];
+    if (pause?.untilMs === Infinity) pause.untilMs = this.#ownMs(node);
     for (const step of this.#deferred[node]?.splice(0) ?? []) {
       this.#schedule.add({ ...step, atMs: this.#nowMs }, this.#nowMs);
     }
+  }
+
+  #ownMs(node: number): number {
+    return this.clocks[node]?.monotonicMs(this.#nowMs) ?? 0;
   }
 
   /** Its timers fire when its clock says so, also those that are set already. */
@@ -389,6 +410,7 @@ export class World implements NetworkWorld {
     const life = this.#lives.get(step.where);
     if (life !== undefined && this.isPaused(life.node)) {
       this.#deferred[life.node]?.push(step);
+      for (const tell of this.#onHeldUp[life.node] ?? []) tell();
       return;
     }
     const { kind, where, what, causeId } = step;

@@ -1,4 +1,4 @@
-/** A world that cuts, loses, doubles, turns round and separates, on a clock of its own. */
+/** A world that cuts, loses, doubles, turns round, replays and separates, on its own clock. */
 import { expect } from "vitest";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { Prng } from "#engine/common/prng.ts";

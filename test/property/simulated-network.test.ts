@@ -99,7 +99,10 @@ function play(
 describe("whatever the world does", () => {
   test.each<[string, readonly Fate[]]>([
     ["legal: links are cut", ["cut"]],
-    ["hostile: frames are lost, doubled, turned round", ["cut", "lose", "duplicate", "reorder"]],
+    [
+      "hostile: frames are lost, doubled, turned round, replayed",
+      ["cut", "lose", "duplicate", "reorder", "replay"],
+    ],
   ])("%s", (_, harms) => {
     const fates = new Set<Fate>();
     let resumedCount = 0;
@@ -181,5 +184,20 @@ describe("a link that is cut", () => {
     expect(b.takenFrom(toA)).toEqual([1]);
     world.run(15_000);
     expect(b.takenFrom(toA)).toEqual([1, 2]);
+  });
+
+  test("a frame of it that comes once more on the next one is not believed", () => {
+    const { world, a, b } = connected();
+    world.fixedDelayMs = 1;
+    world.nextFate = "replay";
+    a.send(toB);
+    world.run(8_000);
+    b.send(toA);
+    a.send(toB);
+    world.run(30_000);
+    expect(b.takenFrom(toA)).toEqual([1, 2, 3]);
+    expect(a.takenFrom(toB)).toEqual([1]);
+    // Once for the cut, once for the frame with the number of a link that is over.
+    expect(world.resumedCount).toBe(2);
   });
 });

@@ -10,7 +10,9 @@ test("what is held up is still to come", async () => {
   const world = new World({ seed: 1, nodeCount: 2, choices: [], choicesOnly: false });
   const place = (node: number) => ({ name: `raylet${node}`, node, isClosed: false });
   const lane = new Lane(world, place(0), place(1));
-  const hold = { delayMs: Infinity, bytesPerMs: Infinity, untilMs: 10_000 };
+  const times = { delayMs: Infinity, bytesPerMs: Infinity, untilMs: 10_000 };
+  let heldCount = 0;
+  const hold = { ...times, onTouch: () => void (heldCount += 1) };
   world.links.delay({ from: 0, to: 1, ...hold });
   const arrived: string[] = [];
   for (const type of ["heartbeat", "requestWorkerLease"] as const) {
@@ -19,4 +21,5 @@ test("what is held up is still to come", async () => {
   expect(await world.run(() => false, 60_000, 3_000)).toBe("idle");
   expect(arrived).toEqual(["heartbeat", "requestWorkerLease"]);
   expect(world.nowMs()).toBeGreaterThanOrEqual(10_000);
+  expect(heldCount).toBe(2);
 });

@@ -293,6 +293,10 @@ export class TaskSubmitter {
     return this.#leases.size;
   }
 
+  get heldLeases(): Iterable<LeaseStream> {
+    return this.#leases.values();
+  }
+
   checkInvariants(): void {
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");

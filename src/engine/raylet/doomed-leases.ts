@@ -19,6 +19,7 @@ import type { PooledWorker } from "./worker-pool.ts";
 
 export interface DoomedLease extends Claim {
   readonly owner: WorkerId;
+  readonly leaseId: number;
 }
 
 export class DoomedLeases {
@@ -38,6 +39,10 @@ export class DoomedLeases {
 
   get size(): number {
     return this.#leases.size;
+  }
+
+  get all(): Iterable<DoomedLease> {
+    return this.#leases;
   }
 
   add(lease: DoomedLease): void {

@@ -26,7 +26,7 @@ import type {
   TaskBlocked,
 } from "#engine/protocol/lease.ts";
 import { type Choice, pickNode } from "#engine/scheduling/pick-node.ts";
-import { DoomedLeases } from "./doomed-leases.ts";
+import { type DoomedLease, DoomedLeases } from "./doomed-leases.ts";
 import type { Membership } from "./membership.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Claim } from "./placement-queue.ts";
@@ -109,6 +109,14 @@ export class LeaseManager {
     let count = 0;
     for (const owner of this.#owners.values()) count += owner.leases.size;
     return count + this.#doomed.size;
+  }
+
+  /** With those whose owner has died, as long as their threads are in use; for tests. */
+  *granted(): Iterable<DoomedLease> {
+    for (const { leases } of this.#owners.values()) {
+      for (const lease of leases.values()) if (lease.place === "placed") yield lease;
+    }
+    yield* this.#doomed.all;
   }
 
   onRequestWorkerLease(message: RequestWorkerLease, nowMs: number, out: RayletOut): void {

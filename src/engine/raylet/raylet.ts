@@ -36,6 +36,7 @@ import type {
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
 import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/state.ts";
+import type { DoomedLease } from "./doomed-leases.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
 import { Membership } from "./membership.ts";
@@ -157,6 +158,11 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       workers: this.#pool.size,
       arenaFreeBytes: this.#objects.store.freeBytes,
     };
+  }
+
+  /** Each with its worker; for tests. */
+  grantedLeases(): Iterable<DoomedLease> {
+    return this.#leases.granted();
   }
 
   /** Copies of objects, pulls and pushes; for status and tests. */

@@ -11,10 +11,11 @@ import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
+import { QueueOracle } from "./queues.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
-import { TimeOracle } from "./time.ts";
+import { type StandStill, TimeOracle } from "./time.ts";
 import { TransportOracle } from "./transport.ts";
 
 const wholeRun: Scope = { seesAll: true, rememberedMax: Infinity };
@@ -24,8 +25,8 @@ export interface RunFacts {
   fates(): Fates;
   /** Every one that there ever was. */
   processes(): readonly WatchedProcess[];
-  /** Whether a fault of the run may stop the machine for a while. */
-  mayStandStill(node: number): boolean;
+  /** When a fault has last made the machine stand still; null if none has. */
+  lastPause(node: number): StandStill | null;
   /** A rare state was reached. */
   mark(state: RareState): void;
 }
@@ -33,7 +34,7 @@ export interface RunFacts {
 export function allOracles({
   fates,
   processes,
-  mayStandStill,
+  lastPause,
   mark,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
@@ -47,10 +48,11 @@ export function allOracles({
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new MembershipOracle(violate),
-    (violate) => new TimeOracle(violate, mayStandStill),
+    (violate) => new TimeOracle(violate, lastPause),
     (violate) => new CancelOracle(violate, processes, mark),
     (violate) => new LivenessOracle(violate),
     (violate) => new TransportOracle(violate),
+    (violate) => new QueueOracle(violate),
     (violate) => new DeadlockOracle(violate, fates, processes),
   ];
 }

@@ -97,6 +97,8 @@ export abstract class Oracle {
   onSent?(frame: Frame, link: Link): void;
   /** … and handed to its receiver. */
   onTaken?(frame: Frame): void;
+  /** When nothing is left to happen but user code of tasks, just before the job is ended. */
+  atJobEnd?(cluster: Cluster): void;
   /** When nothing is left to happen, after healing. */
   atQuiet?(cluster: Cluster): void;
 }

@@ -97,6 +97,10 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.onTaken?.(frame);
   }
 
+  atJobEnd(cluster: Cluster): void {
+    for (const oracle of this.#all) oracle.atJobEnd?.(cluster);
+  }
+
   atQuiet(cluster: Cluster): void {
     for (const oracle of this.#all) oracle.atQuiet?.(cluster);
   }

@@ -128,6 +128,22 @@ export class TaskOracle extends Oracle {
     }
   }
 
+  /** What ends with its owner now is to be in somebody's hands. */
+  override atJobEnd(cluster: Cluster): void {
+    const busy = new Set<WorkerId>();
+    for (const { client } of cluster.liveWorkers) {
+      if (client.core.receiver.runningCount > 0) busy.add(client.workerId);
+    }
+    for (const [task, { client, life }] of this.#tasks) {
+      if (!life.isAlive || task.state !== "PENDING" || client.core.pendingReason(task) !== "")
+        continue;
+      if (task.stream !== null && busy.has(task.stream.workerId)) continue;
+      const { taskName } = task.template.definition;
+      const message = `task ${taskName} of ${life.name} has no outcome, and nobody runs it`;
+      this.violate({ entity: idOf(task), message });
+    }
+  }
+
   override atQuiet(cluster: Cluster): void {
     if (mayWaitForEver(cluster)) return;
     for (const [task, { client, life }] of this.#tasks) {

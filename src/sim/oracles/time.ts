@@ -7,6 +7,12 @@ import type { Cluster } from "#sim/cluster.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
+/** When a machine stood still, by its own clock. */
+export interface StandStill {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
 /** A clock whose rate changes while a wait goes on makes it this much longer at most. */
 const driftMax = 0.003;
 /** Steps that are due at the same time come one after the other, as time stands still. */
@@ -14,12 +20,12 @@ const lateMaxMs = 0.01;
 
 export class TimeOracle extends Oracle {
   readonly name = "13 time";
-  readonly #mayStandStill: (node: number) => boolean;
+  readonly #lastPause: (node: number) => StandStill | null;
   readonly #beganMs = new WeakMap<GetRequest, number>();
 
-  constructor(violate: Violate, mayStandStill: (node: number) => boolean) {
+  constructor(violate: Violate, lastPause: (node: number) => StandStill | null) {
     super(violate);
-    this.#mayStandStill = mayStandStill;
+    this.#lastPause = lastPause;
   }
 
   override onAwaited(request: GetRequest, { client }: WatchedProcess): void {
@@ -37,7 +43,11 @@ export class TimeOracle extends Oracle {
       this.violate({ entity, message });
     }
     const allowedMs = lateMaxMs + (deadlineMs - beganMs) * driftMax;
-    if (endedMs <= deadlineMs + allowedMs || this.#mayStandStill(life.node)) return;
+    const pause = this.#lastPause(life.node);
+    // Only one in which its time was up makes it late, and only until that is over.
+    const isExcused = pause !== null && pause.fromMs <= deadlineMs + allowedMs;
+    const dueMs = isExcused ? Math.max(deadlineMs, pause.untilMs) : deadlineMs;
+    if (endedMs <= dueMs + allowedMs) return;
     const message = `a call ended ${endedMs - deadlineMs} ms after its time was up`;
     this.violate({ entity, message });
   }

@@ -71,7 +71,7 @@ export async function runSeed(
     events: reports.reduce((sum, { events }) => sum + events, 0),
     virtualMs: reports.reduce((sum, { virtualMs }) => sum + virtualMs, 0),
     faultsFired: report.faultsFired,
-    faultsByKind: faultsByKind(report),
+    faultsByKind: Report.firedOf(report),
     reached: report.reached,
     failures,
     isMismatch: mismatch !== null,
@@ -116,15 +116,4 @@ function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const { error } = report;
   const message = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   return [...failures, { oracle: "program", entity: "driver", message }];
-}
-
-/** The steps of a run in which a fault was carried out say it as JSON. */
-function faultsByKind(report: SimReport<unknown>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { kind, what } of Report.traceOf(report).lines()) {
-    if (kind !== "fault" || !what.startsWith("{")) continue;
-    const { kind: faultKind } = JSON.parse(what) as { kind: string };
-    counts[faultKind] = (counts[faultKind] ?? 0) + 1;
-  }
-  return counts;
 }

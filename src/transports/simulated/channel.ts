@@ -18,6 +18,8 @@ import type { Endpoint } from "./network.ts";
 /** Longer than from one heartbeat to the next: where those travel, no step is needed for it. */
 const ackDelayMs = 1_200;
 const owedMax = 256;
+/** In a world at rest: twice what is owed, since as much may be under way. */
+export const keptAtRestMax = 2 * owedMax;
 const ackBytes = 24;
 const connectMs = { least: 0.4, spread: 4, most: 1_000 };
 /** As a rule the other side says so; one end in some learns it by silence only. */
@@ -35,6 +37,12 @@ interface End {
   ackIsDue: boolean;
 }
 
+export interface KeptFrames {
+  readonly from: string;
+  readonly to: string;
+  readonly count: number;
+}
+
 export class Channel {
   readonly #world: NetworkWorld;
   readonly #ends: readonly [End, End];
@@ -42,6 +50,8 @@ export class Channel {
   #isCut = true;
   #isClosed = false;
   #attempts = 0;
+  /** Of links that were cut: they come once more, on the next one. One of each end. */
+  #replayed: { readonly end: End; readonly packet: Packet<Frame> }[] = [];
 
   constructor(world: NetworkWorld, a: Endpoint, b: Endpoint) {
     this.#world = world;
@@ -51,6 +61,15 @@ export class Channel {
 
   joins(node: number): boolean {
     return this.#ends.some(({ endpoint }) => endpoint.node === node);
+  }
+
+  /** Frames that either end keeps until the other has acknowledged them. */
+  keptFrames(): KeptFrames[] {
+    return this.#ends.map((end) => ({
+      from: end.endpoint.name,
+      to: this.#otherOf(end).endpoint.name,
+      count: end.session.unacknowledgedCount,
+    }));
   }
 
   send(from: Endpoint, frame: Frame): void {
@@ -100,7 +119,13 @@ export class Channel {
       return;
     }
     if (fate !== "reorder") this.#put(end, packet);
-    if (fate !== "pass") this.#stray(end, packet);
+    if (fate === "replay") {
+      this.#replayed.push({ end, packet });
+      end.isLost = true;
+      this.#breakLink(0);
+    } else if (fate !== "pass") {
+      this.#stray(end, packet);
+    }
   }
 
   #put(end: End, packet: Packet<Frame>): void {
@@ -225,6 +250,12 @@ export class Channel {
     if (this.#link > 1) world.onSessionResumed();
     assert(first.session.onLinkUp(this.#link, taken[0]), "the first end goes on");
     assert(second.session.onLinkUp(this.#link, taken[1]), "the second end goes on");
+    const replayed = this.#replayed;
+    this.#replayed = [];
+    for (const { end, packet } of replayed) {
+      if (packet.link < this.#link) this.#stray(end, packet);
+      else this.#replayed.push({ end, packet });
+    }
   }
 
   /** Of what this end sent: it waits for the end of a partition, or the link gives up. */

@@ -36,8 +36,11 @@ export interface Arrival {
   readonly freeMs: number;
 }
 
-/** What becomes of a frame that is put on a link between nodes. */
-export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder";
+/**
+ * What becomes of a frame that is put on a link between nodes. replay: the link is cut behind it,
+ * and once the session goes on over the next one, it arrives there from the old one.
+ */
+export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder" | "replay";
 
 export interface NetworkWorld {
   /** A link without life for so long is given up by both ends. */

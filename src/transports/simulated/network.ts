@@ -12,7 +12,7 @@ import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
-import { Channel } from "./channel.ts";
+import { Channel, type KeptFrames } from "./channel.ts";
 import { type Frame, frameOf, messageOf } from "./frame.ts";
 import { Lane } from "./lane.ts";
 import type { NetworkWatch } from "./network-watch.ts";
@@ -74,6 +74,11 @@ export class Network {
 
   endpointOf(address: Address): Endpoint | undefined {
     return this.#endpoints.get(address);
+  }
+
+  /** By session between living processes. */
+  keptFrames(): KeptFrames[] {
+    return [...this.#channels].flatMap((channel) => channel.keptFrames());
   }
 
   /** Every link between nodes breaks. */
