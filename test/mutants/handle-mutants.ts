@@ -97,7 +97,7 @@ export const handles: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/actor-handles.ts`,
-        find: "if (before !== null && before.state !== \"FREED\" && specials",
+        find: 'if (before !== null && before.state !== "FREED" && specials',
         replace: "if (before !== null && before.uses < 0 && specials",
       },
     ],
