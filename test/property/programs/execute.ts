@@ -38,6 +38,8 @@ interface Head {
   readonly body: Body;
   readonly nested: readonly Ref[];
   readonly actors: readonly Handle[];
+  /** Of its run: names of actors are of one run only. */
+  readonly run: string;
 }
 
 interface CallHead {
@@ -113,20 +115,20 @@ const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
 const far = { schedulingStrategy: "SPREAD" } as const;
 
 /** Every other one has calls that wait at the actor itself. */
-function makeKeeper(i: number, isNamed: boolean): Handle {
-  const named = isNamed ? { name: `keeper ${i}`, getIfExists: true } : {};
+function makeKeeper(i: number, run: string | null): Handle {
+  const named = run === null ? {} : { name: `keeper ${i} of ${run}`, getIfExists: true };
   return (i % 2 === 0 ? KeeperActor : OneCallKeeper).options({ ...far, ...named }).remote();
 }
 
-const joinKeeper = remote({ numCpus: 0 }, (i: number): { readonly handle: Handle } => {
-  const handle = makeKeeper(i, true);
+const joinKeeper = remote({ numCpus: 0 }, (i: number, run: string): { readonly handle: Handle } => {
+  const handle = makeKeeper(i, run);
   // Once the result is encoded it names it itself.
   setTimeout(() => letGoOf([handle]), 1);
   return { handle };
 });
 
-const pingJoined = remote({ numCpus: 0 }, async (i: number): Promise<number> => {
-  const joined = joinKeeper.remote(i);
+const pingJoined = remote({ numCpus: 0 }, async (i: number, run: string): Promise<number> => {
+  const joined = joinKeeper.remote(i, run);
   try {
     const { handle } = await get(joined);
     const ping = handle.ping.remote();
@@ -188,8 +190,10 @@ async function addAwaited(n: number, refs: readonly Ref[]): Promise<number> {
 /** What every ref that the program has left comes to. */
 export async function execute(program: Program): Promise<Outcome[]> {
   const { body, actorCount, namesActors = false } = program;
-  const actors = Array.from({ length: actorCount }, (_, i) => makeKeeper(i, namesActors));
-  const running = new Running({ caller: "driver", body, nested: [], actors }, null);
+  const run = String(Math.random());
+  const named = namesActors ? run : null;
+  const actors = Array.from({ length: actorCount }, (_, i) => makeKeeper(i, named));
+  const running = new Running({ caller: "driver", body, nested: [], actors, run }, null);
   const refs = await running.toLastStep();
   if (program.dropsActors === true) letGoOf(actors);
   const outcomes = await Promise.all(refs.map(outcomeOf));
@@ -273,8 +277,8 @@ class Running {
       case "recall":
         return this.#recall(step.actor, step.call);
       case "join": {
-        const { length } = this.#head.actors;
-        if (length > 0) this.#add(pingJoined.remote(step.actor % length) as Ref);
+        const { run, actors } = this.#head;
+        if (actors.length > 0) this.#add(pingJoined.remote(step.actor % actors.length, run) as Ref);
         return;
       }
       case "get":
@@ -301,9 +305,9 @@ class Running {
   }
 
   #submit(step: Extract<Step, { op: "task" }>, direct: Ref[], nested: Ref[]): void {
-    const { actors } = this.#head;
+    const { actors, run } = this.#head;
     const child = `${this.#caller}.${this.#childCount++}`;
-    const head = { caller: child, body: step.body, nested, actors };
+    const head = { caller: child, body: step.body, nested, actors, run };
     const { cpus, maxRetries, retryExceptions: given } = step;
     const retryExceptions = typeof given === "boolean" ? given : exceptions[given];
     const schedulingStrategy = step.spread === true ? "SPREAD" : "DEFAULT";
