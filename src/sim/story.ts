@@ -8,13 +8,22 @@ const linesMax = 20;
 /** Of one step: what is further back is as a rule everybody's history. */
 const depthMax = 12;
 
-/** The steps of each entity: its first ones, and its last. */
+/** In hexadecimal digits: longer ids are of what lives in a process. */
+const processIdLength = 40;
+
+/** The steps of each entity: its first ones, and its last; of a process, the last. */
 export class EntitySteps {
   static readonly #firstKept = 4;
   static readonly #kept = 24;
   readonly #steps = new Map<string, number[]>();
+  /** Nearly every step is about one of them. */
+  readonly #ofProcesses = new Map<string, number>();
 
   note(entity: string, stepId: number): void {
+    if (entity.length <= processIdLength) {
+      this.#ofProcesses.set(entity, stepId);
+      return;
+    }
     const steps = this.#steps.get(entity);
     if (steps === undefined) {
       this.#steps.set(entity, [stepId]);
@@ -29,7 +38,8 @@ export class EntitySteps {
   }
 
   of(entity: string): readonly number[] {
-    return this.#steps.get(entity) ?? [];
+    const ofProcess = this.#ofProcesses.get(entity);
+    return ofProcess === undefined ? (this.#steps.get(entity) ?? []) : [ofProcess];
   }
 }
 
