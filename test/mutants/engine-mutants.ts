@@ -122,8 +122,8 @@ const deadlocks: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/wait-probes.ts`,
-        find: "if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;",
-        replace: "void [owner, stream, seq];",
+        find: "const task = receiver.runningOf(owner, stream, seq);",
+        replace: "const [task] = receiver.running;",
       },
       {
         file: `${coreWorker}/wait-probes.ts`,

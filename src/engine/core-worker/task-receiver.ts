@@ -152,6 +152,14 @@ export class TaskReceiver {
     return this.#running.size;
   }
 
+  /** Of a push, while it runs. */
+  runningOf(owner: Address, stream: number, seq: number): IncomingTask | undefined {
+    for (const task of this.#running) {
+      if (task.seq === seq && task.stream === stream && task.owner === owner) return task;
+    }
+    return undefined;
+  }
+
   isRunning(task: IncomingTask): boolean {
     return this.#running.has(task);
   }
@@ -275,8 +283,8 @@ export class TaskReceiver {
 
   /** The task, if it runs. One that has not come yet never starts. */
   cancel({ from, stream, seq, recursive }: CancelTask, out: Out): IncomingTask | undefined {
-    for (const task of this.#running) {
-      if (task.seq !== seq || task.stream !== stream || task.owner !== from) continue;
+    const task = this.runningOf(from, stream, seq);
+    if (task !== undefined) {
       task.isCancelled = true;
       if (recursive) task.refusesCalls = true;
       return this.#withdraw(task, out) ? undefined : task;

@@ -156,8 +156,8 @@ export class WaitProbes {
   ): void {
     const { receiver } = this.#parts;
     const { serial, stream, seq } = place;
-    for (const task of receiver.running) {
-      if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;
+    const task = receiver.runningOf(owner, stream, seq);
+    if (task !== undefined) {
       if (task.serial === serial) {
         this.#pass(task, goOn(probe, `: it runs on worker ${this.#self}`), out);
       }

@@ -222,9 +222,8 @@ export class WaitReasons {
   ): void {
     const { receiver } = this.#parts;
     const { serial, stream, seq } = place;
-    for (const task of receiver.running) {
-      if (task.owner !== owner || task.stream !== stream || task.seq !== seq) continue;
-      if (task.serial !== serial) break;
+    const task = receiver.runningOf(owner, stream, seq);
+    if (task?.serial === serial) {
       this.#pass(task, goOn(question, `it runs on worker ${this.#self}`), " and", out);
       return;
     }
