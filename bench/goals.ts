@@ -103,7 +103,7 @@ export function atLeast(bound: number, name: string, measured: Summary | undefin
   return toGoal(name, `>= ${bound}`, measured, met);
 }
 
-function atMost(bound: number, name: string, measured: Summary | undefined): Goal {
+export function atMost(bound: number, name: string, measured: Summary | undefined): Goal {
   const met = measured !== undefined && measured.median <= bound;
   return toGoal(name, `<= ${bound}`, measured, met);
 }

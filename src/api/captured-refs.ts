@@ -11,13 +11,15 @@ type AnyRef = ObjectRef<unknown>;
 
 const counterparts = new WeakMap<AnyRef, WeakMap<CoreWorkerClient, AnyRef>>();
 
-/** `where` begins the message of the TypeError for a ref that cannot be used there. */
-export function refIn(client: CoreWorkerClient, ref: AnyRef, where = ""): AnyRef {
-  if (ObjectRef.isDisposed(ref)) {
+/** `verb` begins the message of the TypeError for a ref that cannot be used there. */
+export function refIn(client: CoreWorkerClient, ref: AnyRef, verb?: string): AnyRef {
+  const maker = ObjectRef.clientOf(ref);
+  const isDisposed = ObjectRef.isDisposed(ref);
+  if (maker === client && !isDisposed) return ref;
+  const where = verb === undefined ? "" : `${verb}: `;
+  if (isDisposed) {
     throw new TypeError(`${where}ref ${ref.id} was disposed and cannot be used any more`);
   }
-  const maker = ObjectRef.clientOf(ref);
-  if (maker === client) return ref;
   if (!isOfRuntime(maker, client)) {
     throw new TypeError(
       `${where}ref ${ref.id} belongs to another runtime: it ended with the one it was made in; ` +

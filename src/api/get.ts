@@ -397,22 +397,34 @@ function checkGetOptions(options: GetOptions | WaitOptions, verb: string): void 
 }
 
 function entriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
+  const entries: ObjectEntry[] = [];
   // Unlike map() it does not pass over holes.
-  return Array.from(refs, (ref, i) => {
+  for (let i = 0; i < refs.length; i++) {
+    const ref = refs[i];
     if (!ObjectRef.is(ref)) throw notARef(`${verb}: item ${i} of the list`, ref);
-    return entryOf(ref, caller, verb);
-  });
+    entries.push(entryOf(ref, caller, verb));
+  }
+  return entries;
 }
 
 function distinctEntriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
   const entries = entriesOf(refs, caller, verb);
-  if (new Set(entries).size === entries.length) return entries;
+  if (isRising(entries) || new Set(entries).size === entries.length) return entries;
   const i = entries.findIndex((entry, at) => entries.indexOf(entry) !== at);
   throw new TypeError(`${verb}() takes each ref once; item ${i} of the list is there already`);
 }
 
+/** As refs of calls that were made one after another are: then none is there twice. */
+function isRising(entries: readonly ObjectEntry[]): boolean {
+  for (let i = 1; i < entries.length; i++) {
+    const [last, next] = [entries[i - 1] as ObjectEntry, entries[i] as ObjectEntry];
+    if (next.owner !== last.owner || next.serial <= last.serial) return false;
+  }
+  return true;
+}
+
 function entryOf(ref: AnyObjectRef, { client }: Caller, verb: string): ObjectEntry {
-  return ObjectRef.entryOf(refIn(client, ref, `${verb}: `));
+  return ObjectRef.entryOf(refIn(client, ref, verb));
 }
 
 function notARef(where: string, value: unknown): TypeError {

@@ -13,9 +13,19 @@ for (let i = 0; i < 400; i++) sum += (await get(fill.remote(1_000_000, 1)))[i];
 console.log(sum);
 `;
 
+/** All in one turn of the event loop. */
+const disposing = `
+import { init, put } from "mobula";
+await init({ numCpus: 1, objectStoreMemory: 64 << 20 });
+const value = new Uint8Array(20_000_000);
+for (let i = 0; i < 10; i++) put(value)[Symbol.dispose]();
+console.log("room for all");
+`;
+
 let folder: UserFolder;
 beforeAll(() => {
   folder = new UserFolder();
+  folder.write("disposing.mjs", disposing);
   folder.write("dropped.mjs", program);
 });
 afterAll(() => folder.remove());
@@ -29,3 +39,9 @@ test(
     expect(output.trim()).toBe("400");
   },
 );
+
+test("what was disposed makes room at once", async () => {
+  const { status, output } = await folder.run("disposing.mjs");
+  expect(status, output).toBe(0);
+  expect(output.trim()).toBe("room for all");
+});

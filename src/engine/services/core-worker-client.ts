@@ -30,6 +30,7 @@ import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts"
 import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
+import { DroppedUses } from "./dropped-uses.ts";
 import type { Executor } from "./executor.ts";
 import type { Host } from "./host.ts";
 
@@ -138,10 +139,7 @@ export class CoreWorkerClient {
   #isClosed = false;
   /** Calls outside the core worker that wait for an answer: kill, getActor. */
   #openRequestCount = 0;
-  #droppedRefs: ObjectEntry[] = [];
-  #droppedViews: ObjectEntry[] = [];
-  #droppedCopies: { copy: LocalCopy; user: CopyUser }[] = [];
-  #reclaimIsDue = false;
+  readonly #dropped: DroppedUses;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -150,6 +148,10 @@ export class CoreWorkerClient {
     this.arena = options.arena;
     this.reclaimer = options.reclaimer;
     this.workerId = options.core.context.self;
+    this.#dropped = new DroppedUses(
+      (event) => this.dispatch(event),
+      (run) => this.host.soon(run),
+    );
     const perform = (instruction: CoreWorkerInstruction): void => this.#perform(instruction);
     this.host.attach(this.workerId, this.core, perform);
     this.host.afterDrain(() => this.#updateKeepAlive());
@@ -282,19 +284,22 @@ export class CoreWorkerClient {
 
   /** The Reclaimer: JS refs, handles and views that are gone. Batched, for nothing waits for it. */
   dropRef(entry: ObjectEntry): void {
-    this.#droppedRefs.push(entry);
-    this.#reclaimSoon();
+    this.#dropped.addRef(entry);
   }
 
   dropView(entry: ObjectEntry): void {
-    this.#droppedViews.push(entry);
-    this.#reclaimSoon();
+    this.#dropped.addView(entry);
   }
 
   /** A view on a copy that was pulled: of another node, or of an owner there. */
   dropCopy(copy: LocalCopy, user: CopyUser): void {
-    this.#droppedCopies.push({ copy, user });
-    this.#reclaimSoon();
+    this.#dropped.addCopy(copy, user);
+  }
+
+  /** Asks for room in the arena: what was let go of in this turn may be just that room. */
+  requestRoom(requestId: number, size: number): void {
+    this.#dropped.tell();
+    this.dispatch({ type: "allocateCall", requestId, size });
   }
 
   taskWaiting(task: IncomingTask, waiting: boolean): void {
@@ -451,23 +456,6 @@ export class CoreWorkerClient {
     const asker = waiting.get(requestId);
     if (waiting.delete(requestId)) this.#openRequestCount -= 1;
     return asker;
-  }
-
-  #reclaimSoon(): void {
-    if (this.#reclaimIsDue) return;
-    this.#reclaimIsDue = true;
-    this.host.soon(() => {
-      this.#reclaimIsDue = false;
-      const refs = this.#droppedRefs;
-      const views = this.#droppedViews;
-      const uses = this.#droppedCopies;
-      this.#droppedRefs = [];
-      this.#droppedViews = [];
-      this.#droppedCopies = [];
-      if (refs.length > 0) this.dispatch({ type: "removeRefs", entries: refs });
-      if (views.length > 0) this.dispatch({ type: "releaseViews", entries: views });
-      if (uses.length > 0) this.dispatch({ type: "releaseCopies", uses });
-    });
   }
 
   #updateKeepAlive(): void {
