@@ -24,6 +24,7 @@ const seedsFull = 10_000;
 const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning", "crashedAfterMessage"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
+  "endedForMemory",
   ...["retried", "retriedException", "maxRetriesExhausted", "attemptRefused"],
   ...["actorOutOfScope", "actorAbandoned"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],

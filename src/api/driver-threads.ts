@@ -1,8 +1,10 @@
 /** A driver with worker threads: the parts that exist at once, and those that follow. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gcsAddress, workerIdOf } from "#engine/common/ids.ts";
+import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
+import type { Host } from "#engine/services/host.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
@@ -11,6 +13,7 @@ import { ThreadTransport } from "#transports/threads/transport.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { MemorySampler } from "./memory-sampler.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
@@ -86,11 +89,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     parkedWords,
     arena,
     transport,
-    receiver: {
-      onWorkerReady: (workerId) => host.dispatch(nodeId, { type: "workerReady", workerId }),
-      onWorkerExit: (workerId, exit) =>
-        host.dispatch(nodeId, { type: "workerExited", workerId, exit }),
-    },
+    receiver: receiverFor(host, nodeId),
     ...workerEntry(),
     app: appOf(plan),
     heapMbMax: config.workerHeapMbMax,
@@ -98,13 +97,24 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     argv: globalThis.process.argv.slice(2),
     onNudge: () => poller.onNudge(),
   });
+  const memory = new MemorySampler(config, launcher, (sample) => host.dispatch(nodeId, sample));
   const stop = (): void => {
+    memory.stop();
     poller.stop();
     keepAlive.close();
     host.close();
   };
   poller.kick();
   return { process, launcher, arena, segmentBytes: segments.map((s) => s.byteLength), stop };
+}
+
+/** The raylet hears of its threads. */
+function receiverFor(host: Host, nodeId: NodeId): LauncherReceiver {
+  return {
+    onWorkerReady: (workerId) => host.dispatch(nodeId, { type: "workerReady", workerId }),
+    onWorkerExit: (workerId, exit) =>
+      host.dispatch(nodeId, { type: "workerExited", workerId, exit }),
+  };
 }
 
 function appOf({ namespace, clusterId }: NodePlan): WorkerApp {

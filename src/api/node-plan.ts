@@ -149,14 +149,15 @@ function labelsOf(labels: unknown = {}): ReadonlyMap<string, string> {
 }
 
 function objectStoreBytesOf(asked: number | undefined): number {
-  if (asked === undefined) {
-    // In a container the process may use less than the machine has.
-    const limit = process.constrainedMemory?.() ?? 0;
-    const usable = limit > 0 && limit < totalmem() ? limit : totalmem();
-    return Math.floor(usable * objectStoreShare);
-  }
+  if (asked === undefined) return Math.floor(usableMemoryBytes() * objectStoreShare);
   checkInteger("init: objectStoreMemory", asked, objectStoreBytesMin, objectStoreBytesMax);
   return asked;
+}
+
+/** In a container the process may use less than the machine has. */
+export function usableMemoryBytes(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
 /** The memory of the node's object store: reserved now, touched by use. */

@@ -193,7 +193,18 @@ export class FaultDriver {
     const tenant = machine.addTenant();
     this.#tenants.add(tenant);
     tenant.take(bytes);
-    this.#later(forMs, "end of memoryPressure", () => tenant.giveBack());
+    let isOver = false;
+    this.#later(forMs, "end of memoryPressure", () => {
+      isOver = true;
+      tenant.giveBack();
+    });
+    const look = (): void => {
+      if (isOver || this.#healed) return;
+      machine.sampleMemory(bytes);
+      this.#later(machine.memoryMonitorMs, "memory is sampled", look);
+    };
+    // More than its whole store: other things of the machine are short of memory as well.
+    if (bytes >= machine.arenaBytes && machine.memoryMonitorMs > 0) look();
     return true;
   }
 

@@ -24,6 +24,8 @@ export type RareState =
   | "copyLost"
   | "copyRepinned"
   | "driverCrashed"
+  /** Threads were ended because their machine was short of memory. */
+  | "endedForMemory"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
   /** A grant was under way when its link was cut: the request stands, the grant is sent again. */

@@ -104,6 +104,10 @@ export class SimNode {
     return this.#processes.some(({ life }) => !life.isAlive);
   }
 
+  get #livingCount(): number {
+    return this.#processes.filter(({ life }) => life.isAlive).length;
+  }
+
   get totals(): ResourceRequest {
     return this.#options.plan.totals;
   }
@@ -184,6 +188,24 @@ export class SimNode {
     const tenant = new Tenant({ world, network, host, nodeId, index: this.#tenants.length });
     this.#tenants.push(tenant);
     return tenant;
+  }
+
+  get memoryMonitorMs(): number {
+    return this.#options.plan.config.memoryMonitorMs;
+  }
+
+  /** Its memory is as large as its store; each thread that was started later holds more of it. */
+  sampleMemory(usedBytes: number): void {
+    if (!this.life.isAlive) return;
+    const limitBytes = this.arenaBytes;
+    const workerBytes = new Map<WorkerId, number>();
+    for (const [i, { client }] of this.#processes.entries()) {
+      workerBytes.set(client.workerId, Math.ceil((limitBytes * (i + 1)) / 64));
+    }
+    const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
+    const threads = this.#livingCount;
+    this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
+    if (this.#livingCount < threads) this.#options.world.mark("endedForMemory");
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {

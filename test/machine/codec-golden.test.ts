@@ -175,6 +175,7 @@ const examples: Examples = {
     strategy: { type: "nodeLabels", hard: new Map([["zone", "a"]]), soft: new Map() },
     depth: 2,
     noSpill: true,
+    isRetriable: false,
   },
   leaseSpilled: { type: "leaseSpilled", from, leaseId: 1, nodeId },
   heartbeat: { type: "heartbeat", from, seq: 3, available: resources },
@@ -443,7 +444,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(7);
+    expect(wireVersion).toBe(8);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

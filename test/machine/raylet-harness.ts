@@ -32,6 +32,7 @@ export interface LeaseOptions {
   readonly strategy?: SchedulingStrategy;
   readonly taskName?: string;
   readonly noSpill?: boolean;
+  readonly isRetriable?: boolean;
 }
 
 export interface ActorOptions {
@@ -123,6 +124,7 @@ export class RayletHarness {
       strategy: options.strategy ?? { type: "default" },
       depth: options.depth ?? 0,
       noSpill: options.noSpill ?? false,
+      isRetriable: options.isRetriable ?? true,
     });
   }
 

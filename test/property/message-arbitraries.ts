@@ -341,6 +341,7 @@ function fieldsFrom(from: Address): AllFields {
       strategy,
       depth: u32,
       noSpill: fc.boolean(),
+      isRetriable: fc.boolean(),
     },
     leaseSpilled: { leaseId: u48, nodeId },
     leaseGranted: { leaseId: u48, workerId, gpuIds: few(count) },

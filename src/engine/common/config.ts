@@ -38,6 +38,10 @@ export interface Config {
   readonly maxLineageBytes: number;
   /** Old-generation heap of a worker thread in MiB (V8's resourceLimits); 0 leaves it to Node. */
   readonly workerHeapMbMax: number;
+  /** Of the memory that its process may use: above it a node ends threads, see MemoryMonitor. */
+  readonly memoryUsageThreshold: number;
+  /** How often a node looks what it uses; 0: never. */
+  readonly memoryMonitorMs: number;
   /** A raylet tells the GCS this often that it lives, once there is more than one node. */
   readonly heartbeatMs: number;
   /** A link between nodes without life for so long is given up by both ends. */
@@ -89,6 +93,8 @@ export const defaultConfig: Config = {
   taskOomRetryDelayMs: 200,
   maxLineageBytes: 1024 ** 3,
   workerHeapMbMax: 2048,
+  memoryUsageThreshold: 0.95,
+  memoryMonitorMs: 250,
   heartbeatMs: 1000,
   linkTimeoutMs: 5000,
   healthTimeoutMs: 15_000,

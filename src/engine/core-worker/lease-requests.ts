@@ -30,7 +30,7 @@ export class LeaseRequests {
     const leaseId = this.#streamNumbers.take();
     queue.requests.set(leaseId, { raylet, reason: "" });
     this.#queues.set(leaseId, queue);
-    const { definition, strategy } = queue.template;
+    const { definition, strategy, retry } = queue.template;
     out.send(raylet, {
       type: "requestWorkerLease",
       from: this.#context.self,
@@ -40,6 +40,7 @@ export class LeaseRequests {
       strategy,
       depth: queue.depth,
       noSpill: raylet !== this.#context.raylet,
+      isRetriable: retry.maxRetries !== 0,
     });
   }
 

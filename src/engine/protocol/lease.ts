@@ -22,6 +22,8 @@ export interface RequestWorkerLease {
   readonly depth: number;
   /** Another raylet has sent it here: it stays. */
   readonly noSpill: boolean;
+  /** When the worker ends, its task may run again. */
+  readonly isRetriable: boolean;
 }
 
 /** raylet → owner: ask that node, under a new id; this one is forgotten. */

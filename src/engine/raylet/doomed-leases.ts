@@ -86,7 +86,7 @@ export class DoomedLeases {
         this.#graces.add(nowMs + Math.max(1, this.#graceMs), lease);
         continue;
       }
-      worker.stopReason = `its owner has died: task ${lease.what}`;
+      worker.stopCause = { kind: "forced", text: `its owner has died: task ${lease.what}` };
       this.#placement.stopWorker(worker, out);
     }
   }

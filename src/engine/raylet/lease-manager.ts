@@ -28,6 +28,7 @@ import type {
 import { type Choice, pickNode } from "#engine/scheduling/pick-node.ts";
 import { type DoomedLease, DoomedLeases } from "./doomed-leases.ts";
 import type { Membership } from "./membership.ts";
+import type { ThreadWork } from "./memory-monitor.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Claim } from "./placement-queue.ts";
 import type { PendingReason, RayletOut } from "./placement-queue.ts";
@@ -41,17 +42,20 @@ class Lease extends Claim {
   readonly leaseId: number;
   /** Another raylet sent it here. */
   readonly noSpill: boolean;
+  /** What runs under it may run again. */
+  readonly isRetriable: boolean;
   isBlocked = false;
   /** The highest heard. */
   blockSeq = 0;
   readonly #manager: LeaseManager;
 
   constructor(manager: LeaseManager, request: RequestWorkerLease) {
-    const { from, taskName, resources, strategy, depth, leaseId, noSpill } = request;
+    const { from, taskName, resources, strategy, depth, leaseId } = request;
     super({ kind: "lease", requester: from, what: taskName, resources, strategy, depth });
     this.owner = from as WorkerId;
     this.leaseId = leaseId;
-    this.noSpill = noSpill;
+    this.noSpill = request.noSpill;
+    this.isRetriable = request.isRetriable;
     this.#manager = manager;
   }
 
@@ -119,6 +123,18 @@ export class LeaseManager {
     yield* this.#doomed.all;
   }
 
+  /** What the thread is used for; null when it has no lease. Leases of the dead are not counted. */
+  workOn(workerId: WorkerId): ThreadWork | null {
+    let work = null as ThreadWork | null;
+    for (const { leases } of this.#owners.values()) {
+      for (const { worker, what, isRetriable } of leases.values()) {
+        if (worker?.id !== workerId) continue;
+        work = { what: `task ${what}`, isRetriable: isRetriable && work?.isRetriable !== false };
+      }
+    }
+    return work;
+  }
+
   onRequestWorkerLease(message: RequestWorkerLease, nowMs: number, out: RayletOut): void {
     const id = message.from as WorkerId;
     const known = this.#owners.get(id)?.leases.get(message.leaseId);
@@ -168,7 +184,7 @@ export class LeaseManager {
     const lease = this.#owners.get(from as WorkerId)?.leases.get(leaseId);
     const worker = lease?.worker ?? null;
     if (worker === null || worker.phase === "stopping") return;
-    worker.stopReason = reason;
+    worker.stopCause = { kind: "forced", text: reason };
     this.#placement.stopWorker(worker, out);
   }
 

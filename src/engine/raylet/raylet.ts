@@ -39,6 +39,7 @@ import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/stat
 import type { DoomedLease } from "./doomed-leases.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
+import { MemoryMonitor, type MemorySampled, type ThreadWork } from "./memory-monitor.ts";
 import { Membership } from "./membership.ts";
 import { ObjectManager, type ObjectManagerMessage } from "./object-manager.ts";
 import { PeerWatch } from "./peer-watch.ts";
@@ -81,6 +82,7 @@ export type RayletEvent =
   | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly exit: WorkerExit }
   /** A driver joins; its end is a workerExited. */
   | { readonly type: "attachDriver"; readonly workerId: WorkerId }
+  | MemorySampled
   | Deadline
   | Writable;
 
@@ -110,6 +112,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   readonly #membership: Membership;
   readonly #peers: PeerWatch;
   readonly #state: StateCollector;
+  readonly #memory: MemoryMonitor;
   #reportedVersion = 0;
   readonly #drivers = new Set<WorkerId>();
   readonly #endedDrivers = new Set<WorkerId>();
@@ -131,6 +134,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       membership: this.#membership,
       peers: this.#peers,
     });
+    this.#memory = new MemoryMonitor(config, pool);
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
     this.#objects = new ObjectManager({
       nodeId,
@@ -249,6 +253,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "attachDriver":
         this.#drivers.add(event.workerId);
         return;
+      case "memorySampled":
+        return this.#onMemorySampled(event, out);
       case "start":
         return this.#onStart(nowMs, out);
       case "resourceView":
@@ -264,6 +270,15 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return;
       default:
         this.#objects.handle(event, out);
+    }
+  }
+
+  #onMemorySampled(event: MemorySampled, out: RayletOut): void {
+    const workOf = ({ id, isDedicated }: PooledWorker): ThreadWork | null =>
+      isDedicated ? { what: "an actor", isRetriable: false } : this.#leases.workOn(id);
+    for (const { worker, why } of this.#memory.victims(event, workOf)) {
+      worker.stopCause = { kind: "outOfMemory", text: why };
+      this.#placement.stopWorker(worker, out);
     }
   }
 
@@ -299,7 +314,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       this.#onStartEnded(worker, exit, nowMs, out);
       return;
     }
-    const error = exitError(workerId, exit, worker?.stopReason ?? "");
+    const error = exitError(workerId, exit, worker?.stopCause ?? null);
     this.#leases.onWorkerExited(workerId, error, out);
     this.#actors.onWorkerExited(workerId, error, out);
     if (worker !== undefined) this.#pool.remove(worker);

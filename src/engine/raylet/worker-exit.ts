@@ -4,12 +4,21 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 
-/** `stopReason`: why this node stopped it, or "". */
-export function describeExit(workerId: WorkerId, exit: WorkerExit, stopReason = ""): string {
+/** Why this node stopped a thread. */
+export interface StopCause {
+  readonly kind: "forced" | "outOfMemory";
+  readonly text: string;
+}
+
+export function describeExit(
+  workerId: WorkerId,
+  exit: WorkerExit,
+  cause: StopCause | null = null,
+): string {
   const thread = `worker thread ${workerId}`;
   switch (exit.type) {
     case "stopped":
-      return stopReason === "" ? `${thread} was stopped` : `${thread} was ended: ${stopReason}`;
+      return cause === null ? `${thread} was stopped` : `${thread} was ended: ${cause.text}`;
     case "exited":
       return `${thread} called process.exit(${exit.code})`;
     case "uncaught":
@@ -21,9 +30,15 @@ export function describeExit(workerId: WorkerId, exit: WorkerExit, stopReason = 
   }
 }
 
-export function exitError(workerId: WorkerId, exit: WorkerExit, stopReason: string): EngineError {
-  const type = exit.type === "outOfMemory" ? "OUT_OF_MEMORY" : "WORKER_CRASHED";
-  const wasForced = exit.type === "stopped" && stopReason !== "";
-  const text = describeExit(workerId, exit, stopReason);
-  return engineError(type, text, "", wasForced ? forceCancel : "");
+/** `stopCause`: why this node stopped it, if it did. */
+export function exitError(
+  workerId: WorkerId,
+  exit: WorkerExit,
+  stopCause: StopCause | null,
+): EngineError {
+  const cause = exit.type === "stopped" ? stopCause : null;
+  const ranOut = exit.type === "outOfMemory" || cause?.kind === "outOfMemory";
+  const text = describeExit(workerId, exit, cause);
+  const type = ranOut ? "OUT_OF_MEMORY" : "WORKER_CRASHED";
+  return engineError(type, text, "", cause?.kind === "forced" ? forceCancel : "");
 }

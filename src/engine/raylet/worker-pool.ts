@@ -16,6 +16,7 @@ import { nodeIdOf, workerIdOf } from "#engine/common/ids.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { WorkerRow } from "#engine/protocol/state.ts";
+import type { StopCause } from "./worker-exit.ts";
 
 export type WorkerInstruction =
   | { readonly type: "startWorker"; readonly workerId: WorkerId }
@@ -36,8 +37,10 @@ export class PooledWorker {
   phase: "starting" | "ready" | "stopping" = "starting";
   wasReady = false;
   isDedicated = false;
-  /** Why it is stopped, for those who have tasks there; "" when that needs no saying. */
-  stopReason = "";
+  /** Rises with all that threads of this node are given. */
+  lastGrant = 0;
+  /** Why it is stopped, for those who have tasks there; null when that needs no saying. */
+  stopCause: StopCause | null = null;
   leaseCount = 0;
   /** Leases whose tasks do not all wait. */
   activeLeaseCount = 0;
@@ -60,6 +63,7 @@ export class WorkerPool {
   #nextCounter = 1;
   #dedicatedCount = 0;
   #failedStartCount = 0;
+  #grantCount = 0;
 
   constructor(nodeId: NodeId, config: Config, usualCount: number) {
     this.#nodeId = nodeId;
@@ -82,6 +86,13 @@ export class WorkerPool {
 
   get size(): number {
     return this.#workers.size;
+  }
+
+  get isEndingForMemory(): boolean {
+    for (const { stopCause } of this.#workers.values()) {
+      if (stopCause?.kind === "outOfMemory") return true;
+    }
+    return false;
   }
 
   find(id: WorkerId): PooledWorker | undefined {
@@ -198,6 +209,7 @@ export class WorkerPool {
   assign(worker: PooledWorker, kind: WorkKind): void {
     assert(worker.phase === "ready" && !worker.isDedicated, "work for a thread that takes none");
     assert(worker.activeLeaseCount === 0, "two active leases given to one thread");
+    worker.lastGrant = this.#grantCount += 1;
     if (kind === "lease") {
       worker.leaseCount += 1;
       worker.activeLeaseCount += 1;

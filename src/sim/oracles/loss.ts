@@ -125,6 +125,8 @@ export class LossOracle extends Oracle {
         }
         return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
+      case "OUT_OF_MEMORY":
+        return this.#whyNotShort(message, subject);
       case "NODE_DIED":
         if (!fates.hasLostNode) return "every node lives";
         return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
@@ -144,6 +146,19 @@ export class LossOracle extends Oracle {
       default:
         return "";
     }
+  }
+
+  /** Of a thread that its node ended for want of memory. */
+  #whyNotShort(message: string, subject: string): string {
+    const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
+    if (workerId === undefined) return "no worker is named";
+    const fates = this.#fates();
+    if (!fates.isGone(workerId as WorkerId)) return "that worker lives";
+    if (!this.#seesAll) return "";
+    if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+      return "that worker never began it";
+    }
+    return "";
   }
 
   /** Why what is lost could have been made anew; "" if it could not. */

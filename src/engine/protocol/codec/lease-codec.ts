@@ -1,7 +1,8 @@
 /**
  * The messages of a lease's daily life by hand.
  *
- *   requestWorkerLease  leaseId u48 · depth u32 · noSpill u8 · taskName · resources · strategy
+ *   requestWorkerLease  leaseId u48 · depth u32 · noSpill u8 · isRetriable u8 · taskName ·
+ *                       resources · strategy
  *   leaseGranted        leaseId u48 · workerId · gpuIds
  *   releaseLease        leaseId u48
  *   taskBlocked         leaseId u48 · blockSeq u48 · blocked u8 · owner
@@ -23,7 +24,7 @@ export const releaseLeaseBytes = 6;
 
 export function requestWorkerLeaseBytesMax(message: RequestWorkerLease): number {
   return (
-    11 +
+    12 +
     stringBytesMax(message.taskName) +
     resourcesField.bytesMax(message.resources) +
     strategyField.bytesMax(message.strategy)
@@ -34,6 +35,7 @@ export function writeRequestWorkerLease(writer: FrameWriter, message: RequestWor
   writer.u48(message.leaseId);
   writer.u32(message.depth);
   writer.bool(message.noSpill);
+  writer.bool(message.isRetriable);
   writer.string(message.taskName);
   resourcesField.write(writer, message.resources);
   strategyField.write(writer, message.strategy);
@@ -43,6 +45,7 @@ export function readRequestWorkerLease(reader: FrameReader): RequestWorkerLease 
   const leaseId = reader.u48();
   const depth = reader.u32();
   const noSpill = reader.bool();
+  const isRetriable = reader.bool();
   const taskName = reader.string();
   const resources = resourcesField.read(reader);
   const strategy = strategyField.read(reader);
@@ -55,6 +58,7 @@ export function readRequestWorkerLease(reader: FrameReader): RequestWorkerLease 
     strategy,
     depth,
     noSpill,
+    isRetriable,
   };
 }
 
