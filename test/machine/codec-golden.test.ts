@@ -444,7 +444,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(8);
+    expect(wireVersion).toBe(9);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

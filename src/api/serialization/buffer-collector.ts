@@ -10,17 +10,21 @@
  * apart even when they lie on one ArrayBuffer: a slice of a pool does not drag the pool along.
  */
 
+import { types } from "node:util";
+
 /** Smaller ranges are cheaper as copies inside the body than as views with a pin each. */
 export const inlineBytesMax = 256;
 const bufferAlignment = 64;
 
 export const rangeInline = 1;
-/** An ArrayBuffer itself is in the value: the range is the whole of it, and always copied. */
+/** The buffer itself is in the value: the range is the whole of it, and always copied. */
 export const rangeWhole = 2;
 /** Another number follows: the maximal length of a resizable ArrayBuffer. */
 export const rangeResizable = 4;
+/** The buffer itself is a SharedArrayBuffer. */
+export const rangeShared = 8;
 /** The length of a range is above its flags. */
-export const rangeLengthUnit = 8;
+export const rangeLengthUnit = 16;
 
 interface CollectedView {
   readonly buffer: ArrayBufferLike;
@@ -43,7 +47,7 @@ export class BufferCollector {
     this.#add(view.buffer, start, start + view.byteLength, false);
   }
 
-  addWhole(buffer: ArrayBuffer): void {
+  addWhole(buffer: ArrayBufferLike): void {
     this.#add(buffer, 0, buffer.byteLength, true);
   }
 
@@ -58,7 +62,10 @@ export class BufferCollector {
     for (const onOneBuffer of this.#viewsByBuffer()) {
       for (const members of overlapping(onOneBuffer)) {
         const bytes = rangeOf(members, rangeCount++);
-        let flags = members.some((view) => view.isWhole) ? rangeWhole : 0;
+        let flags = 0;
+        if (members.some((view) => view.isWhole)) {
+          flags = types.isSharedArrayBuffer(bytes.buffer) ? rangeWhole | rangeShared : rangeWhole;
+        }
         const maxByteLength = flags === 0 ? -1 : maxByteLengthOf(bytes.buffer);
         if (maxByteLength >= 0) flags |= rangeResizable;
         if (bytes.length < inlineBytesMax) flags |= rangeInline;
@@ -120,7 +127,8 @@ function rangeOf(members: readonly CollectedView[], range: number): Uint8Array {
 }
 
 function maxByteLengthOf(buffer: ArrayBufferLike): number {
-  return buffer instanceof ArrayBuffer && buffer.resizable ? buffer.maxByteLength : -1;
+  if (buffer instanceof SharedArrayBuffer) return buffer.growable ? buffer.maxByteLength : -1;
+  return buffer.resizable ? buffer.maxByteLength : -1;
 }
 
 export function alignUp(position: number): number {

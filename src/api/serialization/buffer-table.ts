@@ -4,6 +4,7 @@ import {
   rangeInline,
   rangeLengthUnit,
   rangeResizable,
+  rangeShared,
   rangeWhole,
 } from "./buffer-collector.ts";
 import { viewConstructor } from "./view-kinds.ts";
@@ -14,7 +15,7 @@ interface Range {
   readonly byteLength: number;
   readonly flags: number;
   readonly maxByteLength: number;
-  copy: ArrayBuffer | undefined;
+  copy: ArrayBufferLike | undefined;
 }
 
 export class BufferTable {
@@ -74,7 +75,7 @@ export class BufferTable {
       : new constructor(this.#copy(range), offset, length);
   }
 
-  nextArrayBuffer(): ArrayBuffer {
+  nextBuffer(): ArrayBufferLike {
     return this.#copy(this.#take().range);
   }
 
@@ -90,11 +91,14 @@ export class BufferTable {
     return { range, offset, byteLength };
   }
 
-  #copy(range: Range): ArrayBuffer {
+  #copy(range: Range): ArrayBufferLike {
     if (range.copy !== undefined) return range.copy;
-    const { position, byteLength, maxByteLength } = range;
+    const { position, byteLength, maxByteLength, flags } = range;
     const options = maxByteLength < 0 ? undefined : { maxByteLength };
-    const copy = new ArrayBuffer(byteLength, options);
+    const isShared = (flags & rangeShared) !== 0;
+    const copy = isShared
+      ? new SharedArrayBuffer(byteLength, options)
+      : new ArrayBuffer(byteLength, options);
     new Uint8Array(copy).set(this.#source.subarray(position, position + byteLength));
     range.copy = copy;
     return copy;

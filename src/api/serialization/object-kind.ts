@@ -11,6 +11,7 @@ export type ObjectKind =
   | "regExp"
   | "view"
   | "arrayBuffer"
+  | "sharedArrayBuffer"
   | "boxed"
   | "error"
   | "domException"
@@ -50,13 +51,7 @@ const checks: readonly (readonly [(value: object) => boolean, ObjectKind])[] = [
   [ArrayBuffer.isView, "view"],
   [types.isArrayBuffer, "arrayBuffer"],
   [types.isBoxedPrimitive, "boxed"],
-  [
-    types.isSharedArrayBuffer,
-    new Refusal(
-      "SharedArrayBuffer",
-      "Memory does not travel as shared: pass a typed array on it, which is copied, or put().",
-    ),
-  ],
+  [types.isSharedArrayBuffer, "sharedArrayBuffer"],
   [types.isPromise, new Refusal("promise", "Await it first, or pass the ref of a task.")],
   [types.isWeakMap, new Refusal("WeakMap", "Its entries cannot be listed: pass a Map.")],
   [types.isWeakSet, new Refusal("WeakSet", "Its members cannot be listed: pass a Set.")],

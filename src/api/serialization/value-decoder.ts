@@ -180,7 +180,8 @@ class ValueDecoder extends ByteReader {
       case wire.tagView:
         return this.#expectBuffers().nextView(this.readByte());
       case wire.tagArrayBuffer:
-        return this.#expectBuffers().nextArrayBuffer();
+      case wire.tagSharedArrayBuffer:
+        return this.#expectBuffers().nextBuffer();
       case wire.tagPlainList:
         return unpackPlainItems(this.readBytes(this.readVarint()));
       case wire.tagDomException:

@@ -216,6 +216,9 @@ export class ValueEncoder extends ByteWriter {
       case "arrayBuffer":
         this.writeByte(wire.tagArrayBuffer);
         return this.#collector.addWhole(value as ArrayBuffer);
+      case "sharedArrayBuffer":
+        this.writeByte(wire.tagSharedArrayBuffer);
+        return this.#collector.addWhole(value as SharedArrayBuffer);
       default:
         if (kind instanceof Refusal) throw new Refused(kind.what, kind.advice);
         if (typeof kind === "string") return this.#writeLeaf(value, kind);

@@ -66,6 +66,8 @@ export const tagBoxed = 0xe4;
 export const tagView = 0xe5;
 /** Its place is in the table, under the next number. */
 export const tagArrayBuffer = 0xe6;
+/** The same, of a SharedArrayBuffer. */
+export const tagSharedArrayBuffer = 0xe8;
 /** Name, message, stack. */
 export const tagDomException = 0xe7;
 
