@@ -27,7 +27,7 @@ import type { CancelCause } from "./cancelled-outcome.ts";
 import type { CopyUser, LocalCopy } from "./local-copies.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
-import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "./incoming-task.ts";
 
 export interface SubmitTask {
   readonly type: "submitTask";

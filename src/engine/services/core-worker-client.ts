@@ -24,7 +24,7 @@ import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import type { CopyUser, LocalCopy } from "#engine/core-worker/local-copies.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
