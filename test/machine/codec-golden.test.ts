@@ -98,6 +98,7 @@ const taskRow: TaskRow = {
   workerId,
   resources,
   pendingReason: "",
+  errorMessage: "no",
 };
 const actorListing: ActorListing = {
   actorId,
@@ -218,6 +219,7 @@ const examples: Examples = {
     requestId: 3,
     rows: { ...noStateRows, objects: [objectRow] },
     isLast: false,
+    note: "no",
   },
   stateListed: {
     type: "stateListed",
@@ -443,7 +445,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(7);
+    expect(wireVersion).toBe(8);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

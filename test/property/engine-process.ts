@@ -227,6 +227,7 @@ export class EngineProcess {
       },
       dropSegment: () => {},
       watchRef: () => {},
+      referredTo: () => [],
       judge: () => ({ retries: world.pick(2) === 0, why: "" }),
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},

@@ -124,7 +124,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const submitters = { actors, submitter, retries, recovery };
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
     this.reasons = new WaitReasons(seen);
-    this.#state = new StateReader({ ...seen, reasons: this.reasons });
+    this.#state = new StateReader({ ...seen, manager, reasons: this.reasons });
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
