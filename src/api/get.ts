@@ -1,6 +1,6 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";

@@ -7,6 +7,7 @@ import { holdsSomething } from "#engine/core-worker/task-manager.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { captureCallSite, describeLocation } from "./identity/call-site.ts";
+import { findLiving } from "./heap-search.ts";
 import type { ObjectId } from "./ids.ts";
 import type { ObjectRef as ObjectRefType, valueType } from "./types.ts";
 
@@ -22,6 +23,7 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   constructor(entry: ObjectEntry, client: CoreWorkerClient) {
     this.#entry = entry;
     this.#client = client;
+    client.reclaimer.roster?.add(this);
   }
 
   get id(): ObjectId {
@@ -31,7 +33,9 @@ export class ObjectRef<T> implements ObjectRefType<T> {
 
   [Symbol.dispose](): void {
     if (this.#state === "disposed") return;
-    if (this.#state === "watched") this.#client.reclaimer.unwatch(this);
+    const { reclaimer } = this.#client;
+    if (this.#state === "watched") reclaimer.unwatch(this);
+    reclaimer.roster?.delete(this);
     this.#state = "disposed";
     this.#entry.unwatched = null;
     this.#client.dropRef(this.#entry);
@@ -72,6 +76,17 @@ export class ObjectRef<T> implements ObjectRefType<T> {
   }
 }
 
+/** What JS refs of this process keep, whoever else knows of it; throws where V8 cannot tell. */
+export function referredTo(client: CoreWorkerClient): Iterable<ObjectEntry> {
+  const entries = new Set<ObjectEntry>();
+  for (const ref of client.reclaimer.roster ?? findLiving(ObjectRef.prototype)) {
+    // Others live in this thread, too.
+    if (!ObjectRef.is(ref) || ObjectRef.clientOf(ref) !== client) continue;
+    if (!ObjectRef.isDisposed(ref)) entries.add(ObjectRef.entryOf(ref));
+  }
+  return entries;
+}
+
 /** Apart from the class: what is called later must not keep the ref alive. */
 function watchRef(ref: object, entry: ObjectEntry, client: CoreWorkerClient): void {
   client.reclaimer.watch(ref, () => client.dropRef(entry));
@@ -90,13 +105,13 @@ export function recordSite(
   client: CoreWorkerClient,
   calledFrom: CreationCall,
 ): void {
-  client.core.objects.addWithSite(entry, describeLocation(captureCallSite(calledFrom)));
+  client.core.objects.setSite(entry, describeLocation(captureCallSite(calledFrom)));
 }
 
 function recordSites(task: TaskRecord, client: CoreWorkerClient, calledFrom: CreationCall): void {
   recordSite(task, client, calledFrom);
   const site = client.core.objects.siteOf(task);
-  for (const entry of task.moreReturns ?? []) client.core.objects.addWithSite(entry, site);
+  for (const entry of task.moreReturns ?? []) client.core.objects.setSite(entry, site);
 }
 
 /** A ref in this process to an entry that is known here. */
@@ -110,9 +125,7 @@ export function newRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<
 /** The first ref to an object that this process has just made; its count is raised. */
 export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRef<unknown> {
   const ref = new ObjectRef(entry, client);
-  // Whoever lists all objects must hear of the end of each.
-  if (recordsSites(client)) ObjectRef.watch(ref);
-  else if (entry.state === "PENDING") entry.unwatched = ref;
+  if (entry.state === "PENDING") entry.unwatched = ref;
   else if (holdsSomething(entry)) ObjectRef.watch(ref);
   return ref;
 }

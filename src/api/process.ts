@@ -8,7 +8,7 @@ import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { Executor, type UserCode } from "#engine/services/executor.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
-import { ObjectRef } from "./object-ref.ts";
+import { ObjectRef, referredTo } from "./object-ref.ts";
 import { judgeException } from "./retry-exceptions.ts";
 import { addProcess, type Process } from "./runtime.ts";
 import { ApiUserCode, type ResolveRemote } from "./user-code.ts";
@@ -72,6 +72,7 @@ export function makeProcess(options: ProcessOptions): Process {
       options.announceDrop(segment);
     },
     watchRef,
+    referredTo,
     judge: (matcher, failed) => judgeException(matcher, failed, process),
     forgetPeer,
     keepAlive,

@@ -29,6 +29,7 @@ export function objectInfo(row: ObjectRow): ObjectInfo {
 
 export function taskInfo(row: TaskRow): TaskInfo {
   const { owner, serial, name, state, attempt, actorId, workerId, resources } = row;
+  const { errorMessage } = row;
   return {
     taskId: taskIdHex(owner, serial) as TaskId,
     name,
@@ -38,6 +39,7 @@ export function taskInfo(row: TaskRow): TaskInfo {
     resources: toRecord(resources),
     ...(actorId === null ? {} : { actorId }),
     ...(workerId === null ? {} : { workerId, nodeId: nodeIdOf(workerId) }),
+    ...(errorMessage === "" ? {} : { errorMessage }),
     ...pending(row),
   };
 }

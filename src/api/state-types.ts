@@ -37,7 +37,10 @@ export type ActorState =
 export interface Row {
   pendingReason?: string;
 }
-/** Tasks and calls that have not ended. */
+/**
+ * One attempt of a task or call: those that have not ended, and of each process the last
+ * `systemConfig.endedTasksKept` that have.
+ */
 export interface TaskInfo extends Row {
   taskId: TaskId;
   name: string;

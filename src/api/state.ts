@@ -6,7 +6,6 @@
  */
 import type { StatePage } from "#engine/core-worker/calls.ts";
 import { type ReferenceType, stateRowsMax } from "#engine/protocol/state.ts";
-import type { TaskId } from "./ids.ts";
 import { checkBoolean, checkInteger, checkOptions, describe, kindError } from "./option-checks.ts";
 import { never, requireClient } from "./runtime.ts";
 import { actorInfo, nodeInfo, objectInfo, taskInfo, workerInfo } from "./state-infos.ts";
@@ -54,7 +53,7 @@ export async function list<K extends Kind>(
   return Object.defineProperty(listed, "missing", { value: missing }) as Listing<Rows[K]>;
 }
 
-/** The row of this id; of an object that of its owner, if there is one. */
+/** The row of this id: of an object that of its owner, if there is one; of a task the last try. */
 export async function get<K extends Kind>(kind: K, id: string): Promise<Rows[K] | undefined> {
   const known = checkKind("get", kind, listedKinds);
   if (typeof id !== "string") {
@@ -64,6 +63,7 @@ export async function get<K extends Kind>(kind: K, id: string): Promise<Rows[K] 
   }
   const { rows } = await fetchRows("get", known, stateRowsMax);
   const found = rows.filter((row) => idOf(known, row) === id);
+  if (known === "tasks") return lastAttempt(found as TaskInfo[]) as Rows[K] | undefined;
   const byOwner = found.find((row) => "ownerWorkerId" in row && row.ownerWorkerId === row.workerId);
   return (byOwner ?? found[0]) as Rows[K] | undefined;
 }
@@ -113,14 +113,26 @@ function rowsOf({ objects, tasks, workers, actors, nodes }: StatePage): AnyRow[]
   ];
 }
 
-/** A task that runs is known to its owner and to its executor, which knows more. */
+/** An attempt that runs is known to its owner and to its executor: the one that knows most. */
 function newestOf(tasks: readonly TaskInfo[]): TaskInfo[] {
-  const byId = new Map<TaskId, TaskInfo>();
+  const byAttempt = new Map<string, TaskInfo>();
   for (const task of tasks) {
-    const known = byId.get(task.taskId);
-    if (known === undefined || !known.state.startsWith("RUNNING")) byId.set(task.taskId, task);
+    const key = `${task.taskId} ${task.attemptNumber}`;
+    const known = byAttempt.get(key);
+    if (known === undefined || knowledge(task) >= knowledge(known)) byAttempt.set(key, task);
   }
-  return [...byId.values()];
+  return [...byAttempt.values()];
+}
+
+/** What was cancelled has failed for its owner, and may run on. */
+function knowledge({ state }: TaskInfo): number {
+  if (state === "FINISHED") return 3;
+  if (state.startsWith("RUNNING")) return 2;
+  return state === "FAILED" ? 1 : 0;
+}
+
+function lastAttempt(attempts: readonly TaskInfo[]): TaskInfo | undefined {
+  return attempts.toSorted((a, b) => b.attemptNumber - a.attemptNumber)[0];
 }
 
 function idOf(kind: ListedKind, row: AnyRow): unknown {

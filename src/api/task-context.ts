@@ -6,7 +6,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { taskIdHex } from "#engine/common/ids.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import { TaskCancelledError } from "./errors.ts";

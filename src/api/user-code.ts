@@ -7,7 +7,7 @@ import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import {
   type Encoded,
   FailedValue,

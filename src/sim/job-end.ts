@@ -7,7 +7,7 @@
  * for an object that never comes is the engine's fault, and stays for the oracles.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { WaitingCall } from "#api/get.ts";
 import type { Cluster } from "./cluster.ts";
 import type { WatchedProcess } from "./oracles/oracle.ts";

@@ -14,6 +14,7 @@ export class SimReclaimer implements Reclaimer {
   readonly #keys = new Map<object, object>();
   /** What the program says it no longer uses. */
   readonly #dropped = new Set<object>();
+  readonly roster = new Set<object>();
 
   watch(target: object, collected: () => void): void {
     this.#watched.set(target, collected);
@@ -39,6 +40,7 @@ export class SimReclaimer implements Reclaimer {
   /** The program gives this up: from now on it may be collected. */
   drop(target: object): void {
     if (this.#watched.has(target)) this.#dropped.add(target);
+    else this.roster.delete(target);
   }
 
   /** Collects what was dropped. Returns how many. */
@@ -64,6 +66,7 @@ export class SimReclaimer implements Reclaimer {
     this.#watched.delete(target);
     this.#dropped.delete(target);
     this.#keys.delete(target);
+    this.roster.delete(target);
     if (key !== undefined) this.#remembered.delete(key);
     collected?.();
   }

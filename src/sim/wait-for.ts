@@ -10,7 +10,7 @@ import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { cpuName } from "#engine/common/resources.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { WaitingCall } from "#api/get.ts";
 import { TaskContext } from "#api/task-context.ts";
 import type { RealIo } from "./real-io.ts";

@@ -1,7 +1,7 @@
 /** Shows every call through the client of a process to the oracles, from now on. */
 import type { ActorId } from "#engine/common/ids.ts";
 import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type {
   CoreWorkerClient,
   NewCall,

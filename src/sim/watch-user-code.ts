@@ -1,6 +1,6 @@
 /** User code of a worker, with every start and end of a task shown to the oracles. */
 import { taskIdHex } from "#engine/common/ids.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 

@@ -117,6 +117,11 @@ describe("a task whose node dies while it runs", () => {
       }
       expect(await get(ref)).toBe(3);
       expect(began).toEqual([0, 1, 2, 3]);
+      const attempts = await list("tasks");
+      const states = attempts.map(({ state, attemptNumber }) => `${state} ${attemptNumber}`);
+      expect(states).toEqual(["FINISHED 3", "FAILED 2", "FAILED 1", "FAILED 0"]);
+      const whys = attempts.map(({ errorMessage = "" }) => /node .* died|^$/.test(errorMessage));
+      expect(whys).toEqual([true, true, true, true]);
     });
   });
 

@@ -98,6 +98,7 @@ const taskRow: TaskRow = {
   workerId,
   resources,
   pendingReason: "",
+  errorMessage: "no",
 };
 const actorListing: ActorListing = {
   actorId,
@@ -219,6 +220,7 @@ const examples: Examples = {
     requestId: 3,
     rows: { ...noStateRows, objects: [objectRow] },
     isLast: false,
+    note: "no",
   },
   stateListed: {
     type: "stateListed",
@@ -444,7 +446,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(9);
+    expect(wireVersion).toBe(10);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

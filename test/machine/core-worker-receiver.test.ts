@@ -1,6 +1,6 @@
 /** Tasks at their executor: once each, replies, what is kept, waiting tasks, actors. */
 import { describe, expect, it } from "vitest";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harness.ts";
 import { actor, actorSpec, driver, nodeId, worker } from "./raylet-harness.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
 import type { CoreWorkerCall, TaskFinished } from "#engine/core-worker/calls.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import type { Machine, Outbox } from "#engine/protocol/machine.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";

@@ -4,7 +4,7 @@ import type { Config } from "#engine/common/config.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ProbeObject, WaitProbe } from "#engine/protocol/probe.ts";
 import { CoreWorkerHarness } from "./core-worker-harness.ts";
 import { actor, actorSpec, driver, nodeId, worker } from "./raylet-harness.ts";

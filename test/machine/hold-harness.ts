@@ -2,7 +2,7 @@
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, template } from "./core-worker-harness.ts";

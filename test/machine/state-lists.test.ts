@@ -1,8 +1,11 @@
 /** Lists of what there is: who is asked, who is left out, pages, limits; what a process tells. */
 import { describe, expect, it } from "vitest";
 import type { WorkerId } from "#engine/common/ids.ts";
-import { StoredValue } from "#engine/protocol/outcome.ts";
-import { noStateRows, type ObjectRow, statePages } from "#engine/protocol/state.ts";
+import { assert } from "#engine/common/assert.ts";
+import { engineError } from "#engine/common/error-type.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import { noStateRows, type ObjectRow, statePages, type TaskRow } from "#engine/protocol/state.ts";
 import { CoreWorkerHarness, template } from "./core-worker-harness.ts";
 import { GcsHarness } from "./gcs-harness.ts";
 import { actor, driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
@@ -26,10 +29,10 @@ class ListHarness extends RayletHarness {
   }
 
   /** A process answers what the raylet asked last. */
-  tell(from: WorkerId, serials: readonly number[], isLast = true): void {
+  tell(from: WorkerId, serials: readonly number[], isLast = true, note = ""): void {
     const { requestId } = this.out.last("collectState");
     const rows = { ...noStateRows, objects: serials.map((serial) => rowOf(serial, from)) };
-    this.handle({ type: "stateCollected", from, requestId, rows, isLast });
+    this.handle({ type: "stateCollected", from, requestId, rows, isLast, note });
   }
 
   /** Serials that came, of each page; null once the list has ended. */
@@ -52,12 +55,15 @@ describe("a raylet that is asked", () => {
       expect(h.out.last("collectState", process)).toMatchObject({ kind: "objects", limit: 100 });
     }
     h.tell(worker(1), [1, 2], false);
-    h.tell(worker(1), [3]);
+    h.tell(worker(1), [3], true, "more than it knows of");
     h.tell(driver, []);
     expect(h.listed()).toEqual([[1, 2], [3]]);
     h.tell(worker(2), [4]);
     expect(h.listed()).toEqual([[1, 2], [3], [4], null]);
-    expect(h.out.last("stateListed")).toMatchObject({ requestId: 7, missing: [] });
+    expect(h.out.last("stateListed")).toMatchObject({
+      requestId: 7,
+      missing: [`worker ${worker(1)}: more than it knows of`],
+    });
     expect(h.raylet.nextDeadlineMs()).toBe(Infinity);
   });
 
@@ -126,10 +132,18 @@ describe("a raylet that is asked", () => {
 });
 
 describe("a process that is asked", () => {
-  function objectsOf(h: CoreWorkerHarness, limit = 1000): ObjectRow[] {
+  /** `refs`: what its host finds that JS refs keep. */
+  function objectsOf(
+    h: CoreWorkerHarness,
+    { limit = 1000, refs = [] }: { limit?: number; refs?: ObjectEntry[] } = {},
+  ): ObjectRow[] {
     h.out.clear();
-    const request = { type: "collectState", from: nodeId, requestId: 1, limit } as const;
-    h.handle({ ...request, kind: "objects" });
+    const from = nodeId;
+    h.handle({ type: "collectState", from, requestId: 1, kind: "objects", limit });
+    expect(h.out.sent).toEqual([]);
+    const [asked] = h.out.instructions;
+    assert(asked?.type === "listRefs", "the host is asked first");
+    h.handle({ type: "refsListed", request: asked.request, entries: refs, note: "as found" });
     return h.out.all("stateCollected", nodeId).flatMap(({ rows }) => rows.objects);
   }
 
@@ -156,33 +170,50 @@ describe("a process that is asked", () => {
     );
     // Only its JS ref knows of it.
     expect(rows.has(forgotten.serial)).toBe(false);
+    const found = objectsOf(h, { refs: [forgotten, pending] });
+    expect(found).toHaveLength(rows.size + 1);
+    expect(found.find(({ serial }) => serial === forgotten.serial)).toMatchObject({
+      referenceType: "LOCAL_REFERENCE",
+      sizeBytes: 8,
+      hasValue: true,
+    });
   });
 
-  it("tells of all objects, and where they were made, once that is recorded", () => {
+  it("keeps what a pending task uses in its list, also when nothing else names it", () => {
     const h = new CoreWorkerHarness();
-    const entry = h.put(1);
-    h.core.objects.addWithSite(entry, "main.ts:3");
+    const [used, first] = [h.put(1), h.submit()];
+    h.submit([used, first]);
+    h.drop(used);
+    const row = objectsOf(h).find(({ serial }) => serial === used.serial);
+    expect(row?.referenceType).toBe("USED_BY_PENDING_TASK");
+  });
+
+  it("tells where objects were made, once that is recorded", () => {
+    const h = new CoreWorkerHarness();
+    const entry = h.put(new StoredValue(0, 64, 500, []));
+    h.core.objects.setSite(entry, "main.ts:3");
     expect(objectsOf(h)).toMatchObject([{ serial: entry.serial, callSite: "main.ts:3" }]);
     h.drop(entry);
     expect(objectsOf(h)).toEqual([]);
-    // What was freed is swept in the end.
-    for (let i = 0; i < 1000; i++) {
-      const next = h.put(i);
-      h.core.objects.addWithSite(next, "main.ts:4");
-      h.drop(next);
-    }
+  });
+
+  it("forgets the objects with bytes that were freed", () => {
+    const h = new CoreWorkerHarness();
+    for (let i = 0; i < 1000; i++) h.drop(h.put(new StoredValue(0, 64 * i, 64, [])));
     expect([...h.core.objects.values()]).toEqual([]);
+    expect(h.core.objects.size).toBeLessThan(100);
   });
 
   it("sends pages, at least one, and no more than the limit", () => {
     const h = new CoreWorkerHarness();
     expect(objectsOf(h)).toEqual([]);
-    expect(h.out.all("stateCollected")).toMatchObject([{ isLast: true }]);
+    expect(h.out.all("stateCollected")).toMatchObject([{ isLast: true, note: "as found" }]);
     for (let i = 0; i < 250; i++) h.core.references.name(h.put(i));
     expect(objectsOf(h)).toHaveLength(250);
     const pages = h.out.all("stateCollected");
     expect(pages.map(({ isLast }) => isLast)).toEqual([false, false, true]);
-    expect(objectsOf(h, 120)).toHaveLength(120);
+    expect(pages.map(({ note }) => note)).toEqual(["", "", "as found"]);
+    expect(objectsOf(h, { limit: 120 })).toHaveLength(120);
   });
 
   it("tells of tasks in every state", () => {
@@ -210,6 +241,44 @@ describe("a process that is asked", () => {
       "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY",
     ]);
     expect(states.get(`${worker(2)}/${running?.serial}`)).toBe("RUNNING");
+  });
+
+  function tasksOf(h: CoreWorkerHarness, limit = 100): TaskRow[] {
+    h.out.clear();
+    const from = nodeId;
+    h.handle({ type: "collectState", from, requestId: 1, kind: "tasks", limit });
+    return h.out.all("stateCollected", nodeId).flatMap(({ rows }) => [...rows.tasks]);
+  }
+
+  it("tells of the last tasks that have ended, each attempt a row, newest first", () => {
+    const h = new CoreWorkerHarness({ config: { endedTasksKept: 3 } });
+    const short = (): unknown[] =>
+      tasksOf(h).map((row) => [row.serial, row.attempt, row.state, row.errorMessage]);
+    const { serial } = h.submitRetriable({ maxRetries: 1 });
+    h.grant(worker(1));
+    h.out.startAll();
+    h.revoke();
+    h.grant(worker(2));
+    const pushed = h.out.last("pushTask");
+    const crashes = [serial, 0, "FAILED", "it crashed"];
+    expect(short()).toEqual([[serial, 1, "SUBMITTED_TO_WORKER", ""], crashes]);
+    h.reply(7, { to: pushed, by: worker(2) });
+    expect(short()).toEqual([[serial, 1, "FINISHED", ""], crashes]);
+    const failing = [1, 2].map(() => {
+      const task = h.submitRetriable({ maxRetries: 1 });
+      h.reply(new FailedValue(engineError("TASK_ERROR", "no"), null));
+      return [task.serial, 0, "FAILED", "no"];
+    });
+    expect(short()).toEqual([...failing.toReversed(), [serial, 1, "FINISHED", ""]]);
+    expect(tasksOf(h, 1)).toHaveLength(1);
+  });
+
+  it("keeps no ended task where none are to be kept", () => {
+    const h = new CoreWorkerHarness({ config: { endedTasksKept: 0 } });
+    h.submit();
+    h.grant(worker(1));
+    h.reply(7);
+    expect(tasksOf(h)).toEqual([]);
   });
 
   it("says of a borrowed object whom it waits for", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { Explained, WaitQuestion } from "#engine/protocol/explain.ts";
 import type { TaskRow } from "#engine/protocol/state.ts";
 import { CoreWorkerHarness } from "./core-worker-harness.ts";

@@ -29,9 +29,9 @@ export const planted: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "const lease = this.#leases.get(reply.stream);",
+        find: "const lease = this.#leases.find(reply.stream, reply.from);",
         replace:
-          "const lease = [...this.#leases.values()].findLast((l) => l.workerId === reply.from);",
+          "const lease = [...this.#leases.all()].findLast((l) => l.workerId === reply.from);",
       },
     ],
   },

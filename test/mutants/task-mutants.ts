@@ -9,7 +9,7 @@ export const tasks: readonly Mutant[] = [
     why: "tasks too short to share wait behind one that waits for them",
     edits: [
       {
-        file: `${coreWorker}/task-submitter.ts`,
+        file: `${coreWorker}/lease-policy.ts`,
         find: "leases.some(({ blocked }) => !blocked)",
         replace: "leases.length > 0",
       },
@@ -75,9 +75,9 @@ export const tasks: readonly Mutant[] = [
     why: "messages of a process that ended are taken though it is known",
     edits: [
       {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "if (this.#isOfTheDead(event)) this.#refuse(event);",
-        replace: "if (event.type === 'dead') this.#refuse(event);",
+        file: `${coreWorker}/peer-deaths.ts`,
+        find: 'if (ended.size === 0 || !("from" in event) || !ended.has(event.from)) return false;',
+        replace: "if (ended.size >= 0) return false;",
       },
     ],
   },
@@ -121,7 +121,7 @@ export const retries: readonly Mutant[] = [
       },
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: `    this.#forget(lease);
+        find: `    this.#leases.forget(lease);
     this.#dispatch(queue, nowMs, out);`,
         replace: `    queue.leases.splice(queue.leases.indexOf(lease), 1);
     this.#dispatch(queue, nowMs, out);`,

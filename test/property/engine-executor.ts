@@ -2,7 +2,7 @@
 import { actorIdOf } from "#engine/common/ids.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { check, type GivenArgument, nameOf } from "./engine-model.ts";
 import { Context, type EngineProcess } from "./engine-process.ts";
 import { inlineValue } from "./engine-values.ts";

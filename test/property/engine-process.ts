@@ -7,7 +7,7 @@ import { actorIdOf, gcsAddress, type NodeId, type WorkerId } from "#engine/commo
 import { type ActorClient } from "#engine/core-worker/actor-client.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { Outcome, Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -227,6 +227,7 @@ export class EngineProcess {
       },
       dropSegment: () => {},
       watchRef: () => {},
+      referredTo: () => [],
       judge: () => ({ retries: world.pick(2) === 0, why: "" }),
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},

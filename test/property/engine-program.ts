@@ -3,7 +3,7 @@ import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest, toFixedPoint } from "#engine/common/resources.ts";
 import { noRetries } from "#engine/common/task-spec.ts";
 import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { CallShape } from "#engine/services/core-worker-client.ts";
 import { type ActorModel, check, nameOf, type ObjectName } from "./engine-model.ts";

@@ -22,7 +22,6 @@ import type { WaitProbe } from "#engine/protocol/probe.ts";
 import type {
   ActorListing,
   ClusterRows,
-  LiveTaskState,
   NodeListing,
   ObjectRow,
   ReferenceType,
@@ -205,12 +204,13 @@ const taskRow = of<TaskRow>({
   owner: workerId,
   serial: u48,
   name: strings,
-  state: fc.constantFrom<LiveTaskState>("PENDING_ARGS_AVAIL", "RUNNING_IN_WAIT"),
+  state: fc.constantFrom<TaskRow["state"]>("PENDING_ARGS_AVAIL", "RUNNING_IN_WAIT", "FAILED"),
   attempt: u32,
   actorId: orNull(actorId),
   workerId: orNull(workerId),
   resources,
   pendingReason: strings,
+  errorMessage: strings,
 });
 const stateRows = of<StateRows>({
   objects: few(objectRow),
@@ -316,7 +316,7 @@ function fieldsFrom(from: Address): AllFields {
     takenBack: { stream: u48, seqs: few(u48) },
     listState: { requestId: count, kind: listedKind, limit: u32 },
     collectState: { requestId: count, kind: listedKind, limit: u32 },
-    stateCollected: { requestId: count, rows: stateRows, isLast: fc.boolean() },
+    stateCollected: { requestId: count, rows: stateRows, isLast: fc.boolean(), note: strings },
     stateListed: {
       requestId: count,
       rows: stateRows,

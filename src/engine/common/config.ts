@@ -60,6 +60,8 @@ export interface Config {
   readonly deadlockProbeMs: number;
   /** A process that is asked for its objects or tasks and is silent for so long is left out. */
   readonly stateTimeoutMs: number;
+  /** Of a process, for `mobula/state`: as many of its tasks that have ended, the last; 0: none. */
+  readonly endedTasksKept: number;
   /** 1: `mobula/state` tells where each object was made. Costs a stack trace a ref. */
   readonly recordRefCreationSites: number;
   /** Objects go from node to node in pieces of this size. */
@@ -104,6 +106,7 @@ export const defaultConfig: Config = {
   arenaChunkBytes: 4 * 1024 * 1024,
   deadlockProbeMs: 200,
   stateTimeoutMs: 2000,
+  endedTasksKept: 1000,
   recordRefCreationSites: 0,
   pullChunkBytes: 5 * 1024 * 1024,
   pullBytesInFlightMax: 64 * 1024 * 1024,

@@ -1,11 +1,10 @@
 /**
- * Actors at their callers: create through the GCS, then calls straight to the actor's worker, in
- * order.
+ * Actors at their callers: calls straight to the actor's worker, in order. How they are made is
+ * ActorCreation's.
  *
  * State:  one client an actor that this process knows; calls wait in the client until the actor is
  *         alive and their arguments are there; seq is given when a call is sent.
- * In/out: createActorCall, submitActorTask, ActorRegistered, ActorState, TaskReply, actors out of
- *         scope → RegisterActor, StartActor, AbandonActor, ActorOutOfScope, ActorJoined,
+ * In/out: submitActorTask, ActorState, TaskReply, actors out of scope → ActorOutOfScope,
  *         SubscribeActor, PushTask, outcomes.
  * Bounds: ≤ pipelineDepthMax calls in flight a stream; the rest waits in the caller.
  * Errors: calls of a dead actor end with its true cause of death; a failed argument costs its call
@@ -21,18 +20,20 @@ import {
   nodeIdOf,
   type WorkerId,
 } from "#engine/common/ids.ts";
-import type { ActorRegistered, ActorState } from "#engine/protocol/gcs.ts";
+import type { ActorState } from "#engine/protocol/gcs.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import { ActorClient, ActorStream } from "./actor-client.ts";
+import { ActorCreation } from "./actor-creation.ts";
 import type { ActorHandles } from "./actor-handles.ts";
+import { CallHolds } from "./call-holds.ts";
 import type { CoreWorkerEvent } from "./calls.ts";
 import { type DependencyResolver, failedArgument } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
-import { heldRefs, HoldWait } from "./hold-wait.ts";
-import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import { heldRefs } from "./hold-wait.ts";
+import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
@@ -42,14 +43,13 @@ export class ActorSubmitter {
   readonly #manager: TaskManager;
   readonly #dependencies: DependencyResolver;
   readonly #references: ReferenceCounter;
-  readonly #holds: HoldMaker;
+  readonly #holds: CallHolds;
   readonly #handles: ActorHandles;
   readonly #streamNumbers: SerialCounter;
+  readonly creation: ActorCreation;
   /** Of actors that are not known to be dead. */
-  readonly #clients = new Map<ActorId, ActorClient>();
+  readonly clients = new Map<ActorId, ActorClient>();
   readonly #streams = new Map<number, ActorStream>();
-  /** Own registrations that made no actor: the GCS remembers why until their handles have gone. */
-  readonly #unmade = new Set<ActorId>();
   /** Those that no node could ever have, as the nodes are now. */
   readonly #infeasible = new Set<ActorClient>();
 
@@ -65,18 +65,19 @@ export class ActorSubmitter {
     this.#context = parts.context;
     this.#manager = parts.manager;
     this.#dependencies = parts.dependencies;
+    this.#holds = new CallHolds(parts.dependencies, parts.holds);
     this.#references = parts.references;
-    this.#holds = parts.holds;
     this.#handles = parts.handles;
     this.#streamNumbers = parts.streamNumbers;
+    this.creation = new ActorCreation({ ...parts, known: this });
   }
 
   /** The client of an actor that a handle names. */
   clientOf(actorId: ActorId, className: string, isDetached: boolean): ActorClient {
-    let client = this.#clients.get(actorId);
+    let client = this.clients.get(actorId);
     if (client === undefined) {
       client = new ActorClient({ actorId, className, isDetached });
-      this.#clients.set(actorId, client);
+      this.clients.set(actorId, client);
     }
     return client;
   }
@@ -97,7 +98,7 @@ export class ActorSubmitter {
 
   /** Calls that have no outcome, and creations. */
   *unfinished(): IterableIterator<TaskRecord> {
-    for (let client of this.#clients.values()) {
+    for (let client of this.clients.values()) {
       for (let next: ActorClient | null = client; next !== null; next = next.next) {
         client = next;
         if (client.creation?.task.state === "PENDING") yield client.creation.task;
@@ -111,10 +112,10 @@ export class ActorSubmitter {
   route(event: CoreWorkerEvent, out: Out): boolean {
     switch (event.type) {
       case "createActorCall":
-        this.create(event.actor, out);
+        this.creation.onCreate(event.actor, out);
         return true;
       case "actorRegistered":
-        this.onActorRegistered(event, out);
+        this.creation.onActorRegistered(event, out);
         return true;
       case "actorState":
         this.onActorState(event, out);
@@ -124,56 +125,20 @@ export class ActorSubmitter {
     }
   }
 
-  create(client: ActorClient, out: Out): void {
-    this.#clients.set(client.actorId, client);
-    const { registration, creation } = client;
-    if (registration === null || creation === null) return;
-    this.#manager.onSubmitted();
-    this.#handles.onCallSubmitted(client);
-    this.#register(client, out);
-    if (this.#dependencies.resolve(creation.task, out)) this.onCreationResolved(client, out);
-  }
-
-  /** The constructor's arguments are there, or one has failed. */
-  onCreationResolved(client: ActorClient, out: Out): void {
-    const { creation } = client;
-    if (creation === null || creation.task.state !== "PENDING") return;
-    const { task, spec } = creation;
-    const from = this.#context.self;
-    const failed = failedArgument(task);
-    if (failed !== undefined) {
-      const { actorId, className } = client;
-      const message = `an argument of its constructor failed: ${failed.error.message}`;
-      const died = engineError("ACTOR_DIED", message, actorId, className);
-      const error = { error: died, cause: failed.cause };
-      out.send(this.#context.gcs, { type: "abandonActor", from, actorId, error });
-      return;
-    }
-    // Until it is constructed we cover them; then it has holds of its own on what it keeps.
-    const values = this.#dependencies.exportArguments(task, null);
-    const { args } = task;
-    const { actorId } = client;
-    out.send(this.#context.gcs, {
-      type: "startActor",
-      from,
-      spec: { actorId, args, values, ...spec },
-    });
-  }
-
   submit(client: ActorClient, task: TaskRecord, out: Out): void {
     this.#manager.onSubmitted();
     this.#handles.onCallSubmitted(client);
     const ready = this.#dependencies.resolve(task, out);
     client.calls.push(task);
-    if (ready && task.refs !== null) this.#askAhead(client, task);
+    if (ready && task.refs !== null) this.#holds.askAhead(client, task);
     if (client.death !== null) this.#failCalls(client, out);
-    else if (client.stream === null) this.#subscribe(client, out);
+    else if (client.stream === null) this.subscribe(client, out);
     else if (ready) this.dispatch(client, out);
   }
 
   /** The last missing argument of the call has come. */
   onCallResolved(client: ActorClient, task: TaskRecord, out: Out): void {
-    this.#askAhead(client, task);
+    this.#holds.askAhead(client, task);
     this.dispatch(client, out);
   }
 
@@ -186,13 +151,13 @@ export class ActorSubmitter {
       const failed = failedArgument(task);
       if (failed !== undefined) {
         calls.shift();
-        this.#abandonHolds(client, task);
+        this.#holds.abandon(client, task);
         this.#manager.finish(task, failed, null, out);
         continue;
       }
       if (stream === null || stream.hasEnded) return;
       if (stream.inFlightCount >= pipelineDepthMax || out.isCongested(stream.workerId)) return;
-      const wait = task.refs === null ? null : this.#holdsOf(client, stream, task);
+      const wait = task.refs === null ? null : this.#holds.of(client, stream, task);
       // Those behind wait with it: calls of one caller are in order.
       if (wait !== null && wait.missingCount > 0) return;
       calls.shift();
@@ -200,61 +165,22 @@ export class ActorSubmitter {
     }
   }
 
-  /** The answer to its maker; to who got such a handle, if it stands for another or for none. */
-  onActorRegistered(found: ActorRegistered, out: Out): void {
-    const { requested, actorId, error } = found;
-    const client = this.#clients.get(requested);
-    if (client === undefined || client.actorId !== requested) return;
-    if (error !== null) {
-      this.#onDead(client, new FailedValue(error, null), out);
-      if (client.registration === null) return;
-      // Here nobody needs to ask the GCS.
-      this.#clients.set(requested, client);
-      this.#noteUnmade(client);
-      return;
-    }
-    if (actorId !== requested) {
-      this.#join(client, found, out);
-      return;
-    }
-    if (client.registration?.getIfExists === true) client.subscribed = false;
-    if (found.detached) this.#handles.uncount(client);
-    this.#subscribe(client, out);
-  }
-
-  /** getIfExists found another, which we have a handle to, or which has just ended. */
-  onJoined(client: ActorClient, found: ActorRegistered, out: Out): void {
-    const entry = this.#handles.entryOfFound(found.actorId);
-    if (entry !== undefined && this.#handles.isCounted(entry)) {
-      this.#onFound(client, found, entry, out);
-      return;
-    }
-    if (client.registration === null) {
-      // It has ended since its maker joined it: of what, the GCS knows.
-      this.#onFound(client, found, entry ?? null, out);
-      return;
-    }
-    // As its owner has told the GCS or will: on this link it comes before our next try.
-    const { actorId } = found;
-    out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
-    if (entry !== undefined) this.#references.dropUse(entry);
-    this.#register(client, out);
-    const task = client.creation?.task;
-    if (task?.unresolvedCount === 0) this.onCreationResolved(client, out);
-  }
-
   /** Actors whose last handle has gone in this event. */
   flush(out: Out): void {
     for (;;) {
       const actorId = this.#handles.takeOutOfScope();
       if (actorId === undefined) return;
-      const client = this.#clients.get(actorId);
-      if (client !== undefined && client.death !== null) this.#clients.delete(actorId);
+      const client = this.clients.get(actorId);
+      if (client !== undefined && client.death !== null) this.clients.delete(actorId);
       // Of the dead it knows.
-      const isUnmade = this.#unmade.delete(actorId);
+      const isUnmade = this.creation.takeUnmade(actorId);
       if (!isUnmade && (client === undefined || client.death !== null)) continue;
-      out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
+      this.tellOutOfScope(actorId, out);
     }
+  }
+
+  tellOutOfScope(actorId: ActorId, out: Out): void {
+    out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
   }
 
   /** A call that is over before it was submitted: it is counted like the others. */
@@ -263,7 +189,7 @@ export class ActorSubmitter {
   }
 
   onActorState(message: ActorState, out: Out): void {
-    let client = this.#clients.get(message.actorId) ?? null;
+    let client = this.clients.get(message.actorId) ?? null;
     for (; client !== null; client = client.next) this.#apply(client, message, out);
   }
 
@@ -292,14 +218,14 @@ export class ActorSubmitter {
   onQueuedCancelled(task: TaskRecord, out: Out): void {
     const client = this.clientOfTask(task);
     client.calls.onCancelled(task);
-    this.#abandonHolds(client, task);
+    this.#holds.abandon(client, task);
     this.dispatch(client, out);
   }
 
   /** Cancelled, and its frame had back: the actor never sees it, and confirms nothing. */
   onRetracted(task: TaskRecord, out: Out): void {
     const client = this.clientOfTask(task);
-    this.#abandonHolds(client, task);
+    this.#holds.abandon(client, task);
     this.dispatch(client, out);
   }
 
@@ -317,33 +243,6 @@ export class ActorSubmitter {
 
   onWritable(out: Out): void {
     for (const stream of this.#streams.values()) this.dispatch(stream.client, out);
-  }
-
-  /** Its holds for where it will go, asked for before it is its turn. */
-  #askAhead(client: ActorClient, task: TaskRecord): void {
-    const { stream } = client;
-    if (stream === null || stream.hasEnded || failedArgument(task) !== undefined) return;
-    this.#holdsOf(client, stream, task);
-  }
-
-  /** Null: its refs need none. Those for another worker, which has ended, are void. */
-  #holdsOf(client: ActorClient, stream: ActorStream, task: TaskRecord): HoldWait | null {
-    const asked = client.holds?.get(task);
-    if (asked?.send.type === "call" && asked.send.stream === stream) return asked;
-    if (asked !== undefined) this.#abandonHolds(client, task);
-    const wait = new HoldWait({ type: "call", client, stream });
-    this.#dependencies.askForHolds(task, stream.workerId, wait);
-    if (wait.missingCount === 0) return null;
-    client.holds ??= new Map();
-    client.holds.set(task, wait);
-    return wait;
-  }
-
-  #abandonHolds(client: ActorClient, task: TaskRecord): void {
-    const wait = client.holds?.get(task);
-    if (wait === undefined) return;
-    client.holds?.delete(task);
-    this.#holds.abandon(wait);
   }
 
   #push(stream: ActorStream, task: TaskRecord, holds: readonly HeldRef[] | null, out: Out): void {
@@ -367,54 +266,7 @@ export class ActorSubmitter {
     stream.add(task, position);
   }
 
-  #register(client: ActorClient, out: Out): void {
-    const { registration } = client;
-    assert(registration !== null, "only its maker registers an actor");
-    out.send(this.#context.gcs, { type: "registerActor", from: this.#context.self, registration });
-    // Of which actor is only known when it is registered.
-    if (registration.getIfExists) client.subscribed = true;
-    else this.#subscribe(client, out);
-  }
-
-  #join(client: ActorClient, found: ActorRegistered, out: Out): void {
-    if (found.detached) {
-      this.#onFound(client, found, null, out);
-      return;
-    }
-    const wait = new HoldWait({ type: "joined", client, found });
-    this.#handles.begin(found.actorId, wait);
-    if (wait.missingCount === 0) this.onJoined(client, found, out);
-  }
-
-  /** Our creation is void, our calls go there. */
-  #onFound(
-    client: ActorClient,
-    { requested, actorId, detached }: ActorRegistered,
-    entry: ObjectEntry | null,
-    out: Out,
-  ): void {
-    if (client.registration !== null) {
-      this.#noteUnmade(client);
-      const from = this.#context.self;
-      out.send(this.#context.gcs, { type: "actorJoined", from, requested, actorId, detached });
-    }
-    this.#clients.delete(requested);
-    this.#handles.join(client, entry, client.className);
-    client.actorId = actorId;
-    client.subscribed = false;
-    client.version = -1;
-    client.next = this.#clients.get(actorId) ?? null;
-    this.#clients.set(actorId, client);
-    this.#endCreation(client, out);
-    this.#subscribe(client, out);
-  }
-
-  /** Nobody else knows when the last handle has gone that may have been sent on. */
-  #noteUnmade(client: ActorClient): void {
-    if (client.entry !== null) this.#unmade.add(client.actorId);
-  }
-
-  #subscribe(client: ActorClient, out: Out): void {
+  subscribe(client: ActorClient, out: Out): void {
     if (client.subscribed) return;
     client.subscribed = true;
     const { actorId } = client;
@@ -430,7 +282,7 @@ export class ActorSubmitter {
     if (message.state === "DEAD") {
       const { death } = message;
       const fallback = engineError("ACTOR_DIED", `actor ${client.className} is dead`);
-      this.#onDead(client, new FailedValue(death?.error ?? fallback, death?.cause ?? null), out);
+      this.onDead(client, new FailedValue(death?.error ?? fallback, death?.cause ?? null), out);
       return;
     }
     if (message.state !== "ALIVE" || message.workerId === null) return;
@@ -440,20 +292,20 @@ export class ActorSubmitter {
     this.#references.watchIfFar(message.workerId, out);
     client.stream = stream;
     this.#streams.set(stream.stream, stream);
-    this.#endCreation(client, out);
+    this.endCreation(client, out);
     for (const task of client.calls) {
-      if (task.refs !== null && task.unresolvedCount === 0) this.#askAhead(client, task);
+      if (task.refs !== null && task.unresolvedCount === 0) this.#holds.askAhead(client, task);
     }
     this.dispatch(client, out);
   }
 
-  #onDead(client: ActorClient, cause: FailedValue, out: Out): void {
+  onDead(client: ActorClient, cause: FailedValue, out: Out): void {
     // Kept for calls to come; the bytes of its message are only lent.
     const death = ownOutcome(cause) as FailedValue;
     client.death = death;
     // A handle that comes later asks anew: the GCS remembers the dead.
-    this.#clients.delete(client.actorId);
-    this.#endCreation(client, out);
+    this.clients.delete(client.actorId);
+    this.endCreation(client, out);
     const { stream } = client;
     if (stream !== null) {
       client.stream = null;
@@ -473,13 +325,13 @@ export class ActorSubmitter {
     if (death === null) return;
     for (let task = calls.shift(); task !== undefined; task = calls.shift()) {
       task.unresolvedCount = 0;
-      this.#abandonHolds(client, task);
+      this.#holds.abandon(client, task);
       this.#manager.finish(task, failedArgument(task) ?? death, null, out);
     }
   }
 
   /** The creation is no longer something that this process waits for. */
-  #endCreation(client: ActorClient, out: Out): void {
+  endCreation(client: ActorClient, out: Out): void {
     const task = client.creation?.task;
     if (task === undefined || task.state !== "PENDING") return;
     task.unresolvedCount = 0;

@@ -18,7 +18,7 @@ import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
-import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "./incoming-task.ts";
 
 /** Arguments of a call, as its message brought them. */
 export interface Given {

@@ -15,6 +15,7 @@ import type { ArenaExtent, ObjectMessage } from "#engine/protocol/object.ts";
 import type {
   ClusterRows,
   ClusterStateKind,
+  CollectState,
   NodeStateKind,
   StateMessage,
   StateRows,
@@ -27,7 +28,7 @@ import type { CancelCause } from "./cancelled-outcome.ts";
 import type { CopyUser, LocalCopy } from "./local-copies.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
-import type { IncomingActor, IncomingTask } from "./task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "./incoming-task.ts";
 
 export interface SubmitTask {
   readonly type: "submitTask";
@@ -44,6 +45,14 @@ export interface SubmitActorTask {
 export interface CreateActorCall {
   readonly type: "createActorCall";
   readonly actor: ActorClient;
+}
+
+/** The objects that JS refs keep, as `listRefs` asked; `note` says why some could not be found. */
+export interface RefsListed {
+  readonly type: "refsListed";
+  readonly request: CollectState;
+  readonly entries: Iterable<ObjectEntry>;
+  readonly note: string;
 }
 
 /** Settled at once or by a later Settle. */
@@ -205,6 +214,7 @@ export type CoreWorkerCall =
   | TaskWaiting
   | ExceptionJudged
   | ConstructorFinished
+  | RefsListed
   | CancelCall
   | AbortCalls
   | SubmitCancelled;
@@ -280,6 +290,12 @@ export interface Listed {
   readonly page: StatePage;
 }
 
+/** Which objects do JS refs keep? The engine does not know of each. Ends as refsListed. */
+export interface ListRefs {
+  readonly type: "listRefs";
+  readonly request: CollectState;
+}
+
 export interface Allocated {
   readonly type: "allocated";
   readonly requestId: number;
@@ -324,6 +340,7 @@ export type CoreWorkerInstruction =
   | Killed
   | Found
   | Listed
+  | ListRefs
   | Allocated
   | DropSegment
   | WatchRef

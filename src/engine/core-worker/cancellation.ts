@@ -20,7 +20,7 @@ import type {
   TaskStarted,
 } from "#engine/protocol/cancel.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
-import type { AbortCalls, CancelCall, SubmitCancelled } from "./calls.ts";
+import type { AbortCalls, CancelCall, CoreWorkerEvent, SubmitCancelled } from "./calls.ts";
 import { type CancelCause, cancelledOutcome } from "./cancelled-outcome.ts";
 import { type ObjectEntry, type TaskRecord, taskOf } from "./object-entry.ts";
 import type { ObjectRecovery } from "./object-recovery.ts";
@@ -29,7 +29,8 @@ import type { PushStream } from "./push-stream.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { LeaseStream } from "./scheduling-queue.ts";
 import type { TaskManager } from "./task-manager.ts";
-import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
 import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 
@@ -90,6 +91,39 @@ export class Cancellation {
     this.#references = parts.references;
     this.#retries = parts.retries;
     this.#recovery = parts.recovery;
+  }
+
+  /** False for what is no cancel. */
+  route(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
+    switch (event.type) {
+      case "cancelCall":
+        this.onCancelCall(event, nowMs, out);
+        return true;
+      case "abortCalls":
+        this.onAbortCalls(event, nowMs, out);
+        return true;
+      case "submitCancelled":
+        this.onSubmitCancelled(event, out);
+        return true;
+      case "cancelTask":
+        this.onCancelTask(event, nowMs, out);
+        return true;
+      case "cancelObject":
+        this.#references.watchIfFar(event.from as WorkerId, out);
+        this.onCancelObject(event, nowMs, out);
+        return true;
+      case "cancelTaken":
+        this.onCancelTaken(event, out);
+        return true;
+      case "taskStarted":
+        this.onTaskStarted(event, nowMs);
+        return true;
+      case "doomLease":
+        this.#receiver.onDoomLease(event, out);
+        return true;
+      default:
+        return false;
+    }
   }
 
   // ------------------------------------------------------------ calls of the api

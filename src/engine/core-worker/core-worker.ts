@@ -10,14 +10,10 @@
  * Source: Ray core_worker; protocols §3–§6.
  */
 import { assert } from "#engine/common/assert.ts";
-import { type EngineError, engineError } from "#engine/common/error-type.ts";
-import type { NodeDied } from "#engine/protocol/gcs.ts";
-import type { QueryHolds } from "#engine/protocol/hold.ts";
 import type { Machine } from "#engine/protocol/machine.ts";
 import type { ObjectState, SubscribeObject } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
-import type { WorkerDied } from "#engine/protocol/lease.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import { ActorDrain } from "./actor-drain.ts";
 import { ActorHandles } from "./actor-handles.ts";
@@ -37,6 +33,7 @@ import { type ObjectEntry, RemoteWaiter, type TaskRecord } from "./object-entry.
 import { ObjectRecovery } from "./object-recovery.ts";
 import { ObjectSeals } from "./object-seals.ts";
 import { ObjectTable } from "./object-table.ts";
+import { PeerDeaths } from "./peer-deaths.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
@@ -65,6 +62,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly receiver: TaskReceiver;
   readonly drain: ActorDrain;
   readonly #cancellation: Cancellation;
+  readonly #deaths: PeerDeaths;
   readonly deadlocks: DeadlockDetector;
   readonly reasons: WaitReasons;
   readonly objects = new ObjectTable();
@@ -117,12 +115,16 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.submitter = submitter;
     this.actors = actors;
     this.receiver = receiver;
-    this.#cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
+    const cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
+    this.#cancellation = cancellation;
+    const { grants } = this;
+    const roles = { submitter, actors, receiver, cancellation };
+    this.#deaths = new PeerDeaths({ ...parts, ...roles, grants, arrivals });
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const submitters = { actors, submitter, retries, recovery };
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
     this.reasons = new WaitReasons(seen);
-    this.#state = new StateReader({ ...seen, reasons: this.reasons });
+    this.#state = new StateReader({ ...seen, manager, reasons: this.reasons });
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
@@ -163,8 +165,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
-    if (this.#isOfTheDead(event)) this.#refuse(event);
-    else this.#route(event, nowMs, out);
+    if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
     this.holds.flush(out);
     this.references.flush(out);
@@ -228,22 +229,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
 
   #routeRare(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     switch (event.type) {
-      case "leaseGranted":
-        return this.submitter.onLeaseGranted(event, nowMs, out);
-      case "leaseSpilled":
-        return this.submitter.onLeaseSpilled(event, out);
-      case "leasePending":
-        return this.submitter.onLeasePending(event, out);
-      case "leaseRefused":
-        return this.submitter.onLeaseRefused(event, out);
-      case "leaseRevoked":
-        return this.submitter.onLeaseRevoked(event, nowMs, out);
-      case "leaseDemand":
-        return this.submitter.onLeaseDemand(event, out);
-      case "workerDied":
-        return this.#onWorkerDied(event, nowMs, out);
-      case "nodeDied":
-        return this.#onNodeDied(event, nowMs, out);
       case "lastCopyLost":
         return this.recovery.onLastCopyLost(event, out);
       case "exceptionJudged":
@@ -254,20 +239,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.#onSubscribeObject(event, out);
       case "objectState":
         return this.#onObjectState(event, out);
-      case "releaseHolds":
-        return this.grants.onReleaseHolds(event);
-      case "createHolds":
-        return this.grants.onCreateHolds(event, out);
-      case "holdsCreated":
-        return this.holds.onHoldsCreated(event);
-      case "confirmHolds":
-        return this.grants.onConfirmHolds(event);
-      case "abandonHolds":
-        return this.grants.onAbandonHolds(event);
-      case "queryHolds":
-        return this.#onQueryHolds(event, nowMs, out);
-      case "holdsQueried":
-        return this.grants.onHoldsQueried(event);
       case "abandonAwait":
         return this.#memoryStore.abandon(event.request, out);
       case "deadline":
@@ -276,9 +247,18 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       default:
-        if (this.#routeCopies(event, out) || this.#routeCancels(event, nowMs, out)) return;
+        if (this.submitter.route(event, nowMs, out) || this.#routeHolds(event, out)) return;
+        if (this.#routeCopies(event, out)) return;
+        if (this.#cancellation.route(event, nowMs, out)) return;
+        if (this.#deaths.route(event, nowMs, out)) return;
         return this.#routeActors(event, nowMs, out);
     }
+  }
+
+  #routeHolds(event: CoreWorkerEvent, out: Out): boolean {
+    if (event.type !== "holdsCreated") return this.grants.route(event, out);
+    this.holds.onHoldsCreated(event);
+    return true;
   }
 
   #routeCopies(event: CoreWorkerEvent, out: Out): boolean {
@@ -294,39 +274,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return true;
       default:
         return this.references.directory.route(event, out);
-    }
-  }
-
-  #routeCancels(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
-    const cancellation = this.#cancellation;
-    switch (event.type) {
-      case "cancelCall":
-        cancellation.onCancelCall(event, nowMs, out);
-        return true;
-      case "abortCalls":
-        cancellation.onAbortCalls(event, nowMs, out);
-        return true;
-      case "submitCancelled":
-        cancellation.onSubmitCancelled(event, out);
-        return true;
-      case "cancelTask":
-        cancellation.onCancelTask(event, nowMs, out);
-        return true;
-      case "cancelObject":
-        this.references.watchIfFar(event.from as WorkerId, out);
-        cancellation.onCancelObject(event, nowMs, out);
-        return true;
-      case "cancelTaken":
-        cancellation.onCancelTaken(event, out);
-        return true;
-      case "taskStarted":
-        cancellation.onTaskStarted(event, nowMs);
-        return true;
-      case "doomLease":
-        this.receiver.onDoomLease(event, out);
-        return true;
-      default:
-        return false;
     }
   }
 
@@ -375,7 +322,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "found":
         return this.handles.onFound(send.found, out);
       case "joined":
-        return this.actors.onJoined(send.client, send.found, out);
+        return this.actors.creation.onJoined(send.client, send.found, out);
     }
   }
 
@@ -388,7 +335,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (task.isCancelled) return;
     if (task.actor !== null) {
       const client = this.actors.clientOfTask(task);
-      if (client.creation?.task === task) this.actors.onCreationResolved(client, out);
+      if (client.creation?.task === task) this.actors.creation.onResolved(client, out);
       else this.actors.onCallResolved(client, task, out);
       return;
     }
@@ -410,17 +357,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (outcomes !== null) for (const value of outcomes) this.references.onReceived(value, from);
     if (this.actors.onTaskReply(reply, out)) return;
     this.submitter.onTaskReply(reply, nowMs, out);
-  }
-
-  /** After the death of a process nothing of it counts, whichever way it took. */
-  #isOfTheDead(event: CoreWorkerEvent): boolean {
-    const { ended } = this.references;
-    return ended.size > 0 && "from" in event && ended.has(event.from);
-  }
-
-  /** What it stored for us goes. */
-  #refuse(event: CoreWorkerEvent): void {
-    if (event.type === "taskReply") this.retries.refuse(event);
   }
 
   #onAwaitObjects(request: GetRequest, nowMs: number, out: Out): void {
@@ -452,40 +388,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
     if (entry !== undefined) this.tasks.settle(entry, outcome, out);
-  }
-
-  /** Whatever the dead maker still has under way to us we do not take. */
-  #onQueryHolds({ from, maker, error }: QueryHolds, nowMs: number, out: Out): void {
-    if (!this.references.ended.has(maker)) this.#endPeer(maker, error, nowMs, out);
-    out.send(from, { type: "holdsQueried", from: this.context.self, maker });
-  }
-
-  #onWorkerDied({ workerId, error }: WorkerDied, nowMs: number, out: Out): void {
-    if (!this.references.ended.has(workerId)) this.#endPeer(workerId, error, nowMs, out);
-  }
-
-  #onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
-    if (!this.references.ended.addNode(nodeId, reason)) return;
-    const error = engineError("NODE_DIED", reason, nodeId);
-    for (const peer of this.references.peersOn(nodeId)) this.#endPeer(peer, error, nowMs, out);
-    this.references.directory.onNodeDied(nodeId, reason, out);
-    this.actors.onNodeDied(nodeId);
-    this.submitter.onNodeDied(nodeId, error, nowMs, out);
-  }
-
-  #endPeer(workerId: WorkerId, error: EngineError, nowMs: number, out: Out): void {
-    const lost = this.references.onWorkerDied(workerId, error);
-    this.holds.onWorkerDied(workerId);
-    this.grants.onWorkerDied(workerId, error, out);
-    for (const entry of lost) {
-      this.arrivals.onSettled(entry, out);
-      this.tasks.wakeWaiters(entry, out);
-    }
-    this.receiver.onWorkerDied(workerId);
-    this.submitter.onWorkerDied(workerId);
-    this.actors.onWorkerDied(workerId);
-    this.#cancellation.onWorkerDied(workerId, nowMs, out);
-    out.instruct({ type: "forgetPeer", workerId });
   }
 
   #onDeadline(nowMs: number, out: Out): void {

@@ -19,7 +19,7 @@ import type { WaitProbe, WaitStamp } from "#engine/protocol/probe.ts";
 import type { TaskWaiting } from "./calls.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { Out } from "./process-context.ts";
-import type { IncomingTask } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
 import { neededBy } from "./wait-edges.ts";
 import { type ProbeParts, WaitProbes } from "./wait-probes.ts";
 

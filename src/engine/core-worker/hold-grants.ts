@@ -23,6 +23,7 @@ import type {
 } from "#engine/protocol/hold.ts";
 import type { ReleaseHolds } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
+import type { CoreWorkerEvent } from "./calls.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 
@@ -51,6 +52,29 @@ export class HoldGrants {
     let count = 0;
     for (const { unconfirmed } of this.#makers.values()) count += unconfirmed.size;
     return count;
+  }
+
+  /** False for what is no word about holds on what this process owns. */
+  route(event: CoreWorkerEvent, out: Out): boolean {
+    switch (event.type) {
+      case "releaseHolds":
+        this.onReleaseHolds(event);
+        return true;
+      case "createHolds":
+        this.onCreateHolds(event, out);
+        return true;
+      case "confirmHolds":
+        this.onConfirmHolds(event);
+        return true;
+      case "abandonHolds":
+        this.onAbandonHolds(event);
+        return true;
+      case "holdsQueried":
+        this.onHoldsQueried(event);
+        return true;
+      default:
+        return false;
+    }
   }
 
   onCreateHolds({ from, holds }: CreateHolds, out: Out): void {

@@ -1,4 +1,8 @@
-/** Whether the tasks of a key are worth a second worker: what moving or sharing them gains. */
+/**
+ * How many workers the tasks of a key are worth, and how many of them each is given ahead: what
+ * moving or sharing them gains.
+ */
+import type { Config } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 
@@ -8,6 +12,32 @@ const stealAtAheadMs = 0.2;
  * Shorter tasks than this cost their owner more than their worker: a second worker gains nothing.
  */
 const shareFromMs = 0.004;
+/**
+ * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
+ */
+const overlapBelowMs = 100;
+
+/** How many tasks may be in flight on a lease of the key. */
+export function pushesAhead({ durationMs }: SchedulingQueue, config: Config): number {
+  if (durationMs < 0 || durationMs >= overlapBelowMs) return 1;
+  const { pipelineAheadMs, pipelineDepthMax } = config;
+  return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
+}
+
+/**
+ * For how many more workers the key should ask: one for each task without a worker of its own, as
+ * far as a worker would find something to do. 0 or less: none, and what was asked for is too much.
+ */
+export function workersWanted(queue: SchedulingQueue, node: NodeId): number {
+  const { leases } = queue;
+  // One that is blocked may be waiting for what is queued behind it.
+  if (isTooShortToShare(queue) && leases.some(({ blocked }) => !blocked)) return 0;
+  const fullest = fullestLease(queue, node);
+  const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
+  const shared = mayShare ? queue.inFlightCount : leases.length;
+  return queue.tasks.size + shared - leases.length;
+}
+
 /** Whether what waits on the lease is enough work for a second worker to take its share of. */
 export function isWorthMoving(
   { durationMs }: SchedulingQueue,

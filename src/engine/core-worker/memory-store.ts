@@ -15,7 +15,7 @@ import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { LocalCopies } from "./local-copies.ts";
 import { type ObjectEntry, TaskRecord, type Waiter } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
-import type { IncomingTask } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
 
 /**
  * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api

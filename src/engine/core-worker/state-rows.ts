@@ -3,10 +3,10 @@
  *
  * State:  none: all is read from the other parts. A list of tasks that wait in get or wait is sent
  *         when WaitReasons has told why.
- * In/out: CollectState → StateCollected, in pages.
+ * In/out: CollectState → ListRefs, for objects; RefsListed → StateCollected, in pages.
  * Bounds: the limit of the request, at most `stateRowsMax` rows.
- * Errors: none. An object that has a value, no name and no bytes in the arena is listed only where
- *         creation sites are recorded: nothing but its JS ref knows of it.
+ * Errors: none. Of an object that has a value, no name and no bytes in the arena nothing but its JS
+ *         ref knows: the host is asked for those, and says so where it cannot tell.
  * Source: Ray core_worker GetCoreWorkerStats, state API.
  */
 import { actorIndex } from "#engine/common/ids.ts";
@@ -26,17 +26,20 @@ import {
 } from "#engine/protocol/state.ts";
 import { FailedValue, InlineValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ActorClient } from "./actor-client.ts";
-import type { CoreWorkerEvent } from "./calls.ts";
+import type { CoreWorkerEvent, RefsListed } from "./calls.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
 import { isCounted, specialsOf } from "./contained-refs.ts";
+import type { EndedAttempt } from "./ended-tasks.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectTable } from "./object-table.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
-import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
 import type { ObjectRecovery } from "./object-recovery.ts";
+import type { TaskManager } from "./task-manager.ts";
 import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import { taskOf } from "./wait-edges.ts";
@@ -44,6 +47,7 @@ import type { OnTold, WaitReasons } from "./wait-reasons.ts";
 
 export interface StateParts {
   readonly context: ProcessContext;
+  readonly manager: TaskManager;
   readonly references: ReferenceCounter;
   readonly objects: ObjectTable;
   readonly actors: ActorSubmitter;
@@ -71,6 +75,9 @@ export class StateReader {
       case "collectState":
         this.onCollectState(event, nowMs, out);
         return true;
+      case "refsListed":
+        this.onRefsListed(event, out);
+        return true;
       case "stateListed":
         this.onStateListed(event, out);
         return true;
@@ -85,16 +92,20 @@ export class StateReader {
   onCollectState(request: CollectState, nowMs: number, out: Out): void {
     const limit = Math.min(request.limit, stateRowsMax);
     switch (request.kind) {
-      case "objects": {
-        const pages = statePages(this.#objects(limit));
-        const rows = pages.map((objects) => ({ ...noStateRows, objects }));
-        return this.#send(request, rows, out);
-      }
+      case "objects":
+        return out.instruct({ type: "listRefs", request });
       case "tasks":
         return this.#tellTasks(request, limit, nowMs, out);
       case "workers":
         return this.#send(request, [noStateRows], out);
     }
+  }
+
+  onRefsListed({ request, entries, note }: RefsListed, out: Out): void {
+    const limit = Math.min(request.limit, stateRowsMax);
+    const pages = statePages(this.#objects(entries, limit));
+    const rows = pages.map((objects) => ({ ...noStateRows, objects }));
+    this.#send(request, rows, out, note);
   }
 
   onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
@@ -107,21 +118,34 @@ export class StateReader {
     out.instruct({ type: "listed", requestId, page });
   }
 
-  #send({ from: raylet, requestId }: CollectState, pages: readonly StateRows[], out: Out): void {
+  #send(
+    { from: raylet, requestId }: CollectState,
+    pages: readonly StateRows[],
+    out: Out,
+    noteAtEnd = "",
+  ): void {
     const from = this.#parts.context.self;
     for (const [i, rows] of pages.entries()) {
       const isLast = i === pages.length - 1;
-      out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast });
+      const note = isLast ? noteAtEnd : "";
+      out.send(raylet, { type: "stateCollected", from, requestId, rows, isLast, note });
     }
   }
 
   // ------------------------------------------------------------ objects
 
-  #objects(limit: number): ObjectRow[] {
+  #objects(referredTo: Iterable<ObjectEntry>, limit: number): ObjectRow[] {
     const pending = this.#pendingTasks();
-    const entries = this.#entries(pending);
-    const used = new Set<ObjectEntry | null>();
-    for (const { refs } of pending) for (const entry of refs ?? []) used.add(entry);
+    const entries = this.#known(pending);
+    for (const entry of referredTo) entries.add(entry);
+    const used = new Set<ObjectEntry>();
+    for (const { refs } of pending) {
+      for (const entry of refs ?? []) {
+        if (entry === null) continue;
+        used.add(entry);
+        entries.add(entry);
+      }
+    }
     const captured = new Set<ObjectEntry>();
     for (const { outcome } of entries) {
       for (const special of specialsOf(outcome)) {
@@ -140,7 +164,7 @@ export class StateReader {
   }
 
   /** Those without an outcome, those with a name, those with bytes, those somebody waits for. */
-  #entries(pending: Iterable<TaskRecord>): Set<ObjectEntry> {
+  #known(pending: Iterable<TaskRecord>): Set<ObjectEntry> {
     const { references, objects, memoryStore } = this.#parts;
     const entries = new Set<ObjectEntry>();
     for (const task of pending) {
@@ -220,7 +244,26 @@ export class StateReader {
       if (rows.length >= limit) return rows;
       if (!isCreation(task)) rows.push(this.#pendingRow(task));
     }
+    for (const attempt of this.#parts.manager.ended.newest()) {
+      if (rows.length >= limit) return rows;
+      rows.push(this.#endedRow(attempt));
+    }
     return rows;
+  }
+
+  #endedRow({ serial, attempt, template, actorId, errorMessage }: EndedAttempt): TaskRow {
+    return {
+      owner: this.#parts.context.self,
+      serial,
+      name: template.definition.taskName,
+      state: errorMessage === null ? "FINISHED" : "FAILED",
+      attempt,
+      actorId,
+      workerId: null,
+      resources: template.definition.resources,
+      pendingReason: "",
+      errorMessage: errorMessage ?? "",
+    };
   }
 
   #runningRow(task: IncomingTask, waiting: readonly GetRequest[]): TaskRow {
@@ -238,6 +281,7 @@ export class StateReader {
       workerId: this.#parts.context.self,
       resources: definition.resources,
       pendingReason: why === null ? "" : `${why.text}${whyPending(why.entry, this.#parts)}`,
+      errorMessage: "",
     };
   }
 
@@ -254,6 +298,7 @@ export class StateReader {
       workerId: stream?.workerId ?? null,
       resources,
       pendingReason: this.#whyPending(task),
+      errorMessage: "",
     };
   }
 

@@ -20,6 +20,7 @@ import { ownOutcome, ownSpecials } from "#engine/protocol/own-value.ts";
 import type { ActorHandles } from "./actor-handles.ts";
 import { specialsOf } from "./contained-refs.ts";
 import type { CopyArrivals } from "./copy-arrivals.ts";
+import { EndedTasks } from "./ended-tasks.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { heldRefs, HoldWait } from "./hold-wait.ts";
 import type { MemoryStore } from "./memory-store.ts";
@@ -44,6 +45,7 @@ export class TaskManager {
   /** Tasks whose last missing argument has come: `onDependenciesResolved` is due. */
   readonly #resolved = new Deque<TaskRecord>();
   #unfinishedCount = 0;
+  readonly ended: EndedTasks;
 
   constructor(parts: {
     context: ProcessContext;
@@ -56,6 +58,7 @@ export class TaskManager {
     handles: ActorHandles;
   }) {
     this.#context = parts.context;
+    this.ended = new EndedTasks(parts.context.config);
     this.#references = parts.references;
     this.#holds = parts.holds;
     this.#memoryStore = parts.memoryStore;
@@ -101,6 +104,7 @@ export class TaskManager {
 
   #end(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null, out: Out): void {
     this.#unfinishedCount -= 1;
+    this.ended.onEnded(task, outcome);
     this.#settleReturn(task, outcome, out);
     const more = task.moreReturns;
     if (more !== null) {

@@ -1,109 +1,37 @@
 /**
  * Tasks at their executor: a frame is taken when there is room to start it → run → reply.
  *
- * State:  running tasks; per peer the functions it has named and the last seq of each stream.
+ * State:  running tasks, and those of them that wait.
  * In/out: pushTask, constructActor, taskFinished, taskWaiting → RunTask, TaskReply, TaskBlocked,
  *         TakenBack.
  * Bounds: one running task that does not wait in get (an actor: maxConcurrency); frames stay in the
- *         transport until then. The last seq is kept for `streamsRemembered` streams a peer.
- * Errors: a repeated (stream, seq) is dropped: its reply was or will be sent once.
+ *         transport until then.
+ * Errors: a repeated (stream, seq) is dropped: see IncomingStreams.
  * Source: Ray task_receiver; protocols §4; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
-import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
-import type { ActorSpec, ConstructActor } from "#engine/protocol/gcs.ts";
-import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
+import type { ConstructActor } from "#engine/protocol/gcs.ts";
+import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
-import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
 import type { ActorHandles } from "./actor-handles.ts";
 import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
-import type { ChildTasks } from "./child-tasks.ts";
 import { type CountedSpecial, isCounted, specialsOf } from "./contained-refs.ts";
 import { isTopLevel } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { HoldWait } from "./hold-wait.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
+import { IncomingActor, IncomingTask } from "./incoming-task.ts";
+import { IncomingStreams } from "./incoming-streams.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { TaskReplies } from "./task-replies.ts";
-
-const streamsRemembered = 256;
-const noOutcomes: readonly Outcome[] = [];
-
-export class IncomingTask {
-  readonly owner: WorkerId;
-  readonly stream: number;
-  readonly seq: number;
-  readonly serial: number;
-  readonly attempt: number;
-  readonly depth: number;
-  readonly definition: FunctionDefinition;
-  args: Encoded;
-  values: readonly Outcome[] | null;
-  readonly gpuIds: readonly number[] | null;
-  /** Refs of its owner that came with it: the owner keeps them until the reply. Null if none. */
-  readonly covered: readonly CountedSpecial[] | null;
-  /** Other refs that came with it, a use each while it runs. Null if none. */
-  pins: readonly ObjectEntry[] | null = null;
-  waiting = false;
-  /** Set when its arguments had to be brought here. */
-  pull: ArgumentPull | null = null;
-  /** Its refs have ended at the owner: its result is for nobody. */
-  isCancelled = false;
-  /** Its calls are cancelled with it, also those to come. */
-  refusesCalls = false;
-  /** Its unfinished calls; null until the first. */
-  children: ChildTasks | null = null;
-  /** Set by the api when the body asks for its signal. */
-  onAbort: (() => void) | null = null;
-
-  constructor(message: PushTask, definition: FunctionDefinition) {
-    this.owner = message.from as WorkerId;
-    this.stream = message.stream;
-    this.seq = message.seq;
-    this.serial = message.serial;
-    this.attempt = message.attempt;
-    this.depth = message.depth;
-    this.definition = definition;
-    this.args = message.args;
-    this.values = message.values;
-    this.gpuIds = message.gpuIds;
-    this.covered = coveredRefs(message);
-  }
-}
-
-/** The actor that this worker hosts for the rest of its life. */
-export class IncomingActor {
-  spec: ActorSpec;
-  readonly incarnation: number;
-  readonly gpuIds: readonly number[];
-  pull: ArgumentPull | null = null;
-  /** Refs that the constructor was given, a use each while it runs. Null if none. */
-  pins: readonly ObjectEntry[] | null = null;
-  /** 0 until it is constructed. */
-  maxConcurrency = 0;
-
-  constructor(message: ConstructActor) {
-    // The constructor runs in a later turn, and the bytes are only lent.
-    this.spec = ownActorSpec(message.spec);
-    this.incarnation = message.incarnation;
-    this.gpuIds = message.gpuIds;
-  }
-}
-
-interface Peer {
-  readonly definitions: Map<number, FunctionDefinition>;
-  readonly lastSeqs: Map<number, number>;
-  /** By stream, seqs of tasks that were cancelled before they came. Null until the first. */
-  cancelled: Map<number, Set<number>> | null;
-}
 
 export class TaskReceiver {
   readonly #context: ProcessContext;
@@ -112,7 +40,7 @@ export class TaskReceiver {
   readonly #handles: ActorHandles;
   readonly #arguments: ArgumentPulls;
   readonly replies: TaskReplies;
-  readonly #peers = new Map<Address, Peer>();
+  readonly #streams = new IncomingStreams();
   readonly #running = new Set<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
   readonly #waitingTasks = new Set<IncomingTask>();
@@ -167,20 +95,14 @@ export class TaskReceiver {
   /** What an actor of one call at a time must end before it takes that frame; null if unknown. */
   onlyTaskBefore(owner: Address, stream: number, seq: number): IncomingTask | null {
     if (this.actor?.maxConcurrency !== 1 || this.#running.size !== 1) return null;
-    const lastSeq = this.#peers.get(owner)?.lastSeqs.get(stream) ?? -1;
     const [first = null] = this.#running;
-    return seq <= lastSeq ? null : first;
+    return this.#streams.hasCome({ from: owner, stream, seq }) ? null : first;
   }
 
   onPushTask(message: PushTask, out: Out): void {
-    const peer = this.#peerOf(message.from);
-    if (message.definition !== null) {
-      peer.definitions.set(message.functionNumber, message.definition);
-    }
-    if (this.#isRepeat(peer, message)) return;
-    const definition = peer.definitions.get(message.functionNumber);
-    assert(definition !== undefined, "the definition travels ahead of the first use");
-    const wasCancelled = peer.cancelled !== null && this.#wasCancelled(peer, message);
+    const definition = this.#streams.take(message);
+    if (definition === null) return;
+    const wasCancelled = this.#streams.wasCancelled(message);
     if (this.actor === null && this.#isWaitingStream(message.from, message.stream)) {
       const { stream, seq, from } = message;
       out.send(from, { type: "takenBack", from: this.#context.self, stream, seqs: [seq] });
@@ -273,14 +195,6 @@ export class TaskReceiver {
     if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
   }
 
-  #wasCancelled(peer: Peer, { stream, seq }: PushTask): boolean {
-    const seqs = peer.cancelled?.get(stream);
-    if (seqs?.delete(seq) !== true) return false;
-    if (seqs.size === 0) peer.cancelled?.delete(stream);
-    if (peer.cancelled?.size === 0) peer.cancelled = null;
-    return true;
-  }
-
   /** The task, if it runs. One that has not come yet never starts. */
   cancel({ from, stream, seq, recursive }: CancelTask, out: Out): IncomingTask | undefined {
     const task = this.runningOf(from, stream, seq);
@@ -289,12 +203,7 @@ export class TaskReceiver {
       if (recursive) task.refusesCalls = true;
       return this.#withdraw(task, out) ? undefined : task;
     }
-    const peer = this.#peerOf(from);
-    if (seq <= (peer.lastSeqs.get(stream) ?? -1)) return undefined;
-    peer.cancelled ??= new Map();
-    const seqs = peer.cancelled.get(stream);
-    if (seqs === undefined) peer.cancelled.set(stream, new Set([seq]));
-    else seqs.add(seq);
+    this.#streams.cancel({ from, stream, seq });
     return undefined;
   }
 
@@ -336,7 +245,7 @@ export class TaskReceiver {
   }
 
   onWorkerDied(workerId: WorkerId): void {
-    this.#peers.delete(workerId);
+    this.#streams.forget(workerId);
   }
 
   checkInvariants(): void {
@@ -415,26 +324,6 @@ export class TaskReceiver {
     this.onConstructorFinished({ type: "constructorFinished", ...ended }, out);
   }
 
-  #peerOf(address: Address): Peer {
-    let peer = this.#peers.get(address);
-    if (peer === undefined) {
-      peer = { definitions: new Map(), lastSeqs: new Map(), cancelled: null };
-      this.#peers.set(address, peer);
-    }
-    return peer;
-  }
-
-  #isRepeat(peer: Peer, { stream, seq }: PushTask): boolean {
-    const last = peer.lastSeqs.get(stream);
-    if (last !== undefined && seq <= last) return true;
-    peer.lastSeqs.set(stream, seq);
-    if (last === undefined && peer.lastSeqs.size > streamsRemembered) {
-      const [oldest] = peer.lastSeqs.keys();
-      if (oldest !== undefined) peer.lastSeqs.delete(oldest);
-    }
-    return false;
-  }
-
   #isWaitingStream(owner: Address, stream: number): boolean {
     for (const task of this.#waitingTasks) {
       if (task.stream === stream && task.owner === owner) return true;
@@ -470,22 +359,5 @@ export class TaskReceiver {
     entry.uses += 1;
     pins.push(entry);
     this.#holds.askForSelf(entry);
-  }
-}
-
-/**
- * Of the arguments and of the values that came for them; what others own is covered by its sender.
- */
-function coveredRefs({ from, args, values }: PushTask): CountedSpecial[] | null {
-  if (args.specials.length === 0) return null;
-  const covered: CountedSpecial[] = [];
-  addRefsOf(from, args.specials, covered);
-  for (const value of values ?? noOutcomes) addRefsOf(from, specialsOf(value), covered);
-  return covered.length === 0 ? null : covered;
-}
-
-function addRefsOf(owner: Address, specials: readonly Special[], refs: CountedSpecial[]): void {
-  for (const special of specials) {
-    if (isCounted(special) && special.owner === owner) refs.push(special);
   }
 }

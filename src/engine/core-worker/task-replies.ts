@@ -22,7 +22,7 @@ import { isUsed, type ObjectEntry } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
-import type { IncomingTask } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
 
 /** What a reply is made of: of a task that has ended, or never ran. */
 interface Ended extends Pick<TaskFinished, "durationMs" | "outcome" | "outcomes"> {

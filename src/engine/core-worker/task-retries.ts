@@ -35,6 +35,12 @@ export interface AttemptCounts {
   exhausted: number;
 }
 
+interface Pause {
+  readonly text: string;
+  /** Why the attempt before failed. */
+  readonly why: string;
+}
+
 export class TaskRetries {
   readonly counts: AttemptCounts = { retried: 0, retriedExceptions: 0, refused: 0, exhausted: 0 };
   readonly #context: ProcessContext;
@@ -44,7 +50,7 @@ export class TaskRetries {
   readonly #recovery: ObjectRecovery;
   readonly #pauses = new DeadlineQueue<TaskRecord>();
   /** Why they pause, for a person. */
-  readonly #pausing = new Map<TaskRecord, string>();
+  readonly #pausing = new Map<TaskRecord, Pause>();
   readonly #judged = new Map<TaskRecord, FailedValue>();
 
   constructor(parts: {
@@ -73,13 +79,13 @@ export class TaskRetries {
     }
     if (error.detail === forceCancel && task.template.retry.maxRetries > 0) {
       // Ended for another task: that costs it nothing.
-      this.#runAgain(task, out);
+      this.#runAgain(task, error.message, out);
       return;
     }
     const isOfTheSystem = error.type === "WORKER_CRASHED" || error.type === "NODE_DIED";
     if (isOfTheSystem && hasRetryLeft(task)) {
       task.retriesUsed += 1;
-      this.#runAgain(task, out);
+      this.#runAgain(task, error.message, out);
       return;
     }
     this.#noteExhausted(task);
@@ -155,7 +161,7 @@ export class TaskRetries {
   /** Why a task that is neither queued nor pushed has not ended; "" when it is not here. */
   pendingReason(task: TaskRecord): string {
     const pause = this.#pausing.get(task);
-    if (pause !== undefined) return pause;
+    if (pause !== undefined) return `${pause.text}: ${pause.why}`;
     return this.#judged.has(task) ? "waits for what its retryExceptions say of its error" : "";
   }
 
@@ -173,7 +179,10 @@ export class TaskRetries {
     for (;;) {
       const task = this.#pauses.takeDue(nowMs);
       if (task === undefined) return;
-      if (this.#pausing.delete(task)) this.#runAgain(task, out);
+      const pause = this.#pausing.get(task);
+      if (pause === undefined) continue;
+      this.#pausing.delete(task);
+      this.#runAgain(task, pause.why, out);
     }
   }
 
@@ -190,10 +199,8 @@ export class TaskRetries {
     task.outOfMemoryCount += 1;
     const next = task.attempt + 2;
     const last = next + most - task.outOfMemoryCount;
-    this.#pausing.set(
-      task,
-      `waits ${delayMs} ms before attempt ${next} of ${last}: ${error.message}`,
-    );
+    const text = `waits ${delayMs} ms before attempt ${next} of ${last}`;
+    this.#pausing.set(task, { text, why: error.message });
     this.#pauses.add(nowMs + delayMs, task);
   }
 
@@ -201,7 +208,7 @@ export class TaskRetries {
     this.#references.discard(failed);
     this.counts.retriedExceptions += 1;
     task.retriesUsed += 1;
-    this.#runAgain(task, out);
+    this.#runAgain(task, failed.error.message, out);
   }
 
   #noteExhausted({ attempt }: TaskRecord): void {
@@ -209,8 +216,9 @@ export class TaskRetries {
   }
 
   /** With the arguments that it had, once they are there: one may be lost, and be made anew. */
-  #runAgain(task: TaskRecord, out: Out): void {
+  #runAgain(task: TaskRecord, why: string, out: Out): void {
     this.counts.retried += 1;
+    this.#manager.ended.onAttemptFailed(task, why);
     task.attempt += 1;
     if (this.#dependencies.recheck(task, out)) this.#manager.resubmit(task);
   }

@@ -2,7 +2,7 @@
  * Normal tasks at their owner: queue by scheduling key → lease a worker → push, several ahead →
  * take back what has not started when another worker is idle → give the lease back.
  *
- * State:  one queue a key in use; streams by lease id. A queue without tasks, leases and requests
+ * State:  one queue a key in use; leases in HeldLeases. A queue without tasks, leases and requests
  *         is gone.
  * In/out: submitted tasks, LeaseGranted, LeaseSpilled, LeasePending, LeaseRefused, LeaseRevoked,
  *         LeaseDemand, TaskReply, TakenBack, deaths of nodes → requests, PushTask, outcomes.
@@ -14,7 +14,6 @@
  * Source: Ray normal_task_submitter; protocols §4 Task attempt; decisions 7, 8.
  */
 import { assert } from "#engine/common/assert.ts";
-import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
@@ -27,22 +26,25 @@ import type {
 } from "#engine/protocol/lease.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TakenBack, TaskReply } from "#engine/protocol/task.ts";
+import type { CoreWorkerEvent } from "./calls.ts";
 import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
+import { HeldLeases } from "./held-leases.ts";
 import { KnownDefinitions } from "./known-definitions.ts";
-import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
+import {
+  fullestLease,
+  isTooShortToShare,
+  isWorthMoving,
+  pushesAhead,
+  workersWanted,
+} from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, type SchedulingQueue } from "./scheduling-queue.ts";
 import { SchedulingQueues } from "./scheduling-queues.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
-
-/**
- * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
- */
-const overlapBelowMs = 100;
 
 export class TaskSubmitter {
   readonly #context: ProcessContext;
@@ -52,13 +54,10 @@ export class TaskSubmitter {
   readonly #retries: TaskRetries;
   readonly #requests: LeaseRequests;
   readonly #queues = new SchedulingQueues();
-  readonly #leases = new Map<number, LeaseStream>();
+  readonly #leases: HeldLeases;
   /** Whose requests no node can meet. */
   readonly #infeasible = new Set<SchedulingQueue>();
   readonly #definitionsKnown = new KnownDefinitions();
-  readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
-  /** By raylet, of those that gave us leases. */
-  readonly #demands = new Map<Address, LeaseDemand>();
 
   constructor(parts: {
     context: ProcessContext;
@@ -73,6 +72,7 @@ export class TaskSubmitter {
     this.#dependencies = parts.dependencies;
     this.#references = parts.references;
     this.#retries = parts.retries;
+    this.#leases = new HeldLeases(parts.context.config);
     this.#requests = new LeaseRequests(parts.context, parts.streamNumbers);
   }
 
@@ -82,9 +82,35 @@ export class TaskSubmitter {
     this.#dispatch(queue, nowMs, out);
   }
 
+  /** False for what is of no concern to leases. */
+  route(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
+    switch (event.type) {
+      case "leaseGranted":
+        this.onLeaseGranted(event, nowMs, out);
+        return true;
+      case "leaseSpilled":
+        this.onLeaseSpilled(event, out);
+        return true;
+      case "leasePending":
+        this.onLeasePending(event, out);
+        return true;
+      case "leaseRefused":
+        this.onLeaseRefused(event, out);
+        return true;
+      case "leaseRevoked":
+        this.onLeaseRevoked(event, nowMs, out);
+        return true;
+      case "leaseDemand":
+        this.onLeaseDemand(event, out);
+        return true;
+      default:
+        return false;
+    }
+  }
+
   onLeaseGranted(message: LeaseGranted, nowMs: number, out: Out): void {
     const { leaseId, workerId, gpuIds } = message;
-    if (this.#leases.has(leaseId)) return;
+    if (this.#leases.get(leaseId) !== undefined) return;
     const queue = this.#requests.queueOf(leaseId);
     if (queue === undefined) {
       this.#requests.release(leaseId, message.from, out);
@@ -96,8 +122,7 @@ export class TaskSubmitter {
     const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
     const { functionNumber } = queue.template;
     lease.definitionKnown = this.#definitionsKnown.has(workerId, functionNumber);
-    this.#leases.set(leaseId, lease);
-    queue.leases.push(lease);
+    this.#leases.add(lease);
     if (queue.tasks.size === 0) this.#steal(lease, out);
     this.#pushAll(queue, nowMs, out);
     if (lease.inFlightCount > 0) {
@@ -117,7 +142,7 @@ export class TaskSubmitter {
     if (infeasible) this.#infeasible.add(queue);
     else this.#infeasible.delete(queue);
     // What another key of ours holds without need may be what this one waits for.
-    this.#releaseIdle(out, queue);
+    this.#releaseSpare(out, queue);
   }
 
   /** That node has room where the one that was asked has none: the next hop is a new request. */
@@ -162,33 +187,28 @@ export class TaskSubmitter {
       this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);
-    this.#forget(lease);
+    this.#leases.forget(lease);
     this.#dispatch(queue, nowMs, out);
     this.#dropIfUnused(queue);
   }
 
   onLeaseDemand(message: LeaseDemand, out: Out): void {
-    const { from, version, waiting } = message;
-    if (version <= (this.#demands.get(from)?.version ?? -1)) return;
-    this.#demands.set(from, message);
-    if (waiting) this.#releaseIdle(out, null);
+    if (this.#leases.onDemand(message)) this.#releaseSpare(out, null);
   }
 
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
   onNodeDied(nodeId: NodeId, error: EngineError, nowMs: number, out: Out): void {
-    this.#demands.delete(nodeId);
+    this.#leases.forgetDemand(nodeId);
     this.#definitionsKnown.forgetNode(nodeId);
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.raylet === nodeId) this.#endRevoked(lease, error, nowMs, out);
-    }
+    for (const lease of this.#leases.ofNode(nodeId)) this.#endRevoked(lease, error, nowMs, out);
     for (const queue of [...this.#queues.values()]) {
       this.#requests.moveFrom(nodeId, queue, out);
     }
   }
 
   onTaskReply(reply: TaskReply, nowMs: number, out: Out): void {
-    const lease = this.#leases.get(reply.stream);
-    if (lease === undefined || lease.workerId !== reply.from) {
+    const lease = this.#leases.find(reply.stream, reply.from);
+    if (lease === undefined) {
       this.#retries.refuse(reply);
       return;
     }
@@ -210,8 +230,8 @@ export class TaskSubmitter {
   }
 
   onTakenBack({ stream, seqs, from }: TakenBack, nowMs: number, out: Out): void {
-    const lease = this.#leases.get(stream);
-    if (lease === undefined || lease.workerId !== from) return;
+    const lease = this.#leases.find(stream, from);
+    if (lease === undefined) return;
     lease.blocked = true;
     const { queue } = lease;
     for (const seq of [...seqs].reverse()) {
@@ -226,8 +246,7 @@ export class TaskSubmitter {
 
   /** A task in flight on a lease of ours. */
   findPushed(stream: number, seq: number, from: Address): TaskRecord | undefined {
-    const lease = this.#leases.get(stream);
-    return lease?.workerId === from ? lease.find(seq) : undefined;
+    return this.#leases.find(stream, from)?.find(seq);
   }
 
   /** Marked as cancelled while it stood in its queue. */
@@ -250,20 +269,12 @@ export class TaskSubmitter {
   }
 
   nextDeadlineMs(): number {
-    return this.#idleDeadlines.nextMs();
+    return this.#leases.nextDeadlineMs();
   }
 
   onDeadline(nowMs: number, out: Out): void {
-    const idleMs = this.#context.config.idleLeaseMs;
-    for (;;) {
-      const lease = this.#idleDeadlines.takeDue(nowMs);
-      if (lease === undefined) return;
-      lease.idleCheckIsDue = false;
-      if (this.#leases.get(lease.stream) !== lease || lease.inFlightCount > 0) continue;
-      // The sum, as when the check was set: a difference may round to just below idleMs, for ever.
-      const releaseAtMs = lease.idleSinceMs + idleMs;
-      if (nowMs >= releaseAtMs) this.#release(lease, out);
-      else this.#checkWhenIdle(lease, releaseAtMs);
+    for (let lease = this.#leases.takeIdle(nowMs); lease; lease = this.#leases.takeIdle(nowMs)) {
+      this.#release(lease, out);
     }
   }
 
@@ -294,7 +305,7 @@ export class TaskSubmitter {
   }
 
   get heldLeases(): Iterable<LeaseStream> {
-    return this.#leases.values();
+    return this.#leases.all();
   }
 
   checkInvariants(): void {
@@ -369,40 +380,29 @@ export class TaskSubmitter {
     lease.queue.inFlightCount += 1;
   }
 
-  /** How many tasks may be in flight on the lease. */
-  #window({ queue }: LeaseStream): number {
-    const { durationMs } = queue;
-    if (durationMs < 0) return 1;
-    const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
-    if (durationMs >= overlapBelowMs) return 1;
-    return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
-  }
-
   // oxlint-disable-next-line max-params -- a task, where it would go, and when.
   #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
-    if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
+    const { config } = this.#context;
+    if (lease.blocked || lease.inFlightCount >= pushesAhead(lease.queue, config)) return false;
     const isFar = lease.raylet !== this.#context.raylet;
     if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
-    const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
+    const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;
     if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
   }
 
   /** Another owner waits for a worker of that node, or another key of this one for any. */
-  #somebodyWaits({ queue, raylet }: LeaseStream): boolean {
-    if (this.#demands.get(raylet)?.waiting === true) return true;
+  #somebodyWaits(lease: LeaseStream): boolean {
+    if (this.#leases.isWanted(lease)) return true;
     if (this.#queues.size === 1) return false;
     for (const other of this.#queues.values()) {
-      if (other !== queue && other.pendingReason() !== "") return true;
+      if (other !== lease.queue && other.pendingReason() !== "") return true;
     }
     return false;
   }
 
-  #releaseIdle(out: Out, except: SchedulingQueue | null): void {
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.queue === except || lease.inFlightCount > 0) continue;
-      if (lease.queue.tasks.size === 0) this.#release(lease, out);
-    }
+  #releaseSpare(out: Out, except: SchedulingQueue | null): void {
+    for (const lease of this.#leases.spare(except)) this.#release(lease, out);
   }
 
   #noteDefinition(lease: LeaseStream): void {
@@ -432,31 +432,12 @@ export class TaskSubmitter {
       if (queue.tasks.size > 0) this.#adjustRequests(queue, out);
       return;
     }
-    lease.idleSinceMs = nowMs;
-    this.#checkWhenIdle(lease, nowMs + this.#context.config.idleLeaseMs);
+    this.#leases.onIdle(lease, nowMs);
   }
 
-  #checkWhenIdle(lease: LeaseStream, atMs: number): void {
-    if (lease.idleCheckIsDue) return;
-    lease.idleCheckIsDue = true;
-    this.#idleDeadlines.add(atMs, lease);
-  }
-
-  /**
-   * A request for each task without a worker of its own, as far as a worker would find something to
-   * do. Once one is known to wait, no more are added.
-   */
+  /** Once one is known to wait, no more are added. */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
-    const { leases } = queue;
-    // One that is blocked may be waiting for what is queued behind it.
-    if (isTooShortToShare(queue) && leases.some(({ blocked }) => !blocked)) {
-      if (queue.requests.size > 0) this.#cancelRequests(queue, out);
-      return;
-    }
-    const fullest = fullestLease(queue, this.#context.raylet);
-    const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
-    const shared = mayShare ? queue.inFlightCount : leases.length;
-    const wanted = queue.tasks.size + shared - leases.length;
+    const wanted = workersWanted(queue, this.#context.raylet);
     if (wanted <= 0) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;
@@ -474,16 +455,9 @@ export class TaskSubmitter {
   }
 
   #release(lease: LeaseStream, out: Out): void {
-    this.#forget(lease);
+    this.#leases.forget(lease);
     this.#requests.release(lease.stream, lease.raylet, out);
     this.#dropIfUnused(lease.queue);
-  }
-
-  #forget(lease: LeaseStream): void {
-    assert(lease.inFlightCount === 0, "a lease that goes has nothing in flight");
-    this.#leases.delete(lease.stream);
-    const at = lease.queue.leases.indexOf(lease);
-    lease.queue.leases.splice(at, 1);
   }
 
   #dropIfUnused(queue: SchedulingQueue): void {

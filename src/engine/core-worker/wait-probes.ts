@@ -17,7 +17,8 @@ import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
-import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
 import { edgesOf, idOf, type IsAt, nameOf, neededBy, taskOf } from "./wait-edges.ts";
 
 const pathMax = 256;

@@ -26,7 +26,8 @@ import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import { pendingReason, type Submitters, whyPending } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
-import type { IncomingTask, TaskReceiver } from "./task-receiver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
 import { idOf, nameOf, taskOf } from "./wait-edges.ts";
 
 /** How long answers are waited for: a process that gives way at all answers within a few ms. */

@@ -16,4 +16,9 @@ export interface Reclaimer {
   /** Keeps `target` findable under `key` for as long as it lives, which this does not prolong. */
   remember(key: object, target: object): void;
   recall(key: object): object | undefined;
+  /**
+   * Of a process whose heap is not to be searched: each ref that is made, until the program lets
+   * go of it.
+   */
+  readonly roster?: Set<object>;
 }

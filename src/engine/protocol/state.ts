@@ -29,6 +29,7 @@ export type LiveTaskState =
   | "RUNNING"
   | "RUNNING_IN_GET"
   | "RUNNING_IN_WAIT";
+export type EndedTaskState = "FINISHED" | "FAILED";
 
 /** One object as one process knows it. */
 export interface ObjectRow {
@@ -47,18 +48,23 @@ export interface ObjectRow {
   readonly callSite: string;
 }
 
-/** A task that has not ended: as its owner knows it, or, once it runs, its executor. */
+/**
+ * An attempt of a task. One that has not ended: as its owner knows it, or, once it runs, its
+ * executor. One that has: as long as its owner remembers it.
+ */
 export interface TaskRow {
   readonly owner: WorkerId;
   readonly serial: number;
   readonly name: string;
-  readonly state: LiveTaskState;
+  readonly state: LiveTaskState | EndedTaskState;
   readonly attempt: number;
   readonly actorId: ActorId | null;
   /** That runs it, or that it was sent to. */
   readonly workerId: WorkerId | null;
   readonly resources: ResourceRequest;
   readonly pendingReason: string;
+  /** Of one that failed, else "". */
+  readonly errorMessage: string;
 }
 
 export interface WorkerRow {
@@ -127,6 +133,8 @@ export interface StateCollected {
   readonly requestId: number;
   readonly rows: StateRows;
   readonly isLast: boolean;
+  /** On the last page: what it cannot tell and why, or "". */
+  readonly note: string;
 }
 
 /** raylet → who asked, a page. */
@@ -136,7 +144,7 @@ export interface StateListed {
   readonly requestId: number;
   readonly rows: StateRows;
   readonly isLast: boolean;
-  /** Processes that are left out, and why. */
+  /** Processes that are left out, or that cannot tell of all, and why. */
   readonly missing: readonly string[];
 }
 

@@ -85,6 +85,7 @@ export class StateCollector {
     request.rowsLeft -= count;
     if (count > 0) this.#send(request, rows, out);
     if (!message.isLast) return;
+    if (message.note !== "") request.missing.push(`worker ${message.from}: ${message.note}`);
     request.waiting.delete(message.from);
     this.#endIfComplete(message.requestId, request, out);
   }

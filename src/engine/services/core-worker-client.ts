@@ -24,10 +24,10 @@ import type { CoreWorker } from "#engine/core-worker/core-worker.ts";
 import type { CopyUser, LocalCopy } from "#engine/core-worker/local-copies.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
-import type { ClusterStateKind, NodeStateKind } from "#engine/protocol/state.ts";
+import type { ClusterStateKind, CollectState, NodeStateKind } from "#engine/protocol/state.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import { DroppedUses } from "./dropped-uses.ts";
@@ -112,6 +112,8 @@ export interface ClientOptions {
   readonly dropSegment: (segment: number) => void;
   /** Tell `dropRef` when the ref is collected. */
   readonly watchRef: (ref: object, entry: ObjectEntry) => void;
+  /** What JS refs keep; throws, with the reason, where that cannot be known. */
+  readonly referredTo: (client: CoreWorkerClient) => Iterable<ObjectEntry>;
   /** Whether what a task threw is one of those for which it runs again. */
   readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
   /** A dead peer's links may go. */
@@ -412,6 +414,8 @@ export class CoreWorkerClient {
         return this.#options.forgetPeer(instruction.workerId);
       case "listed":
         return this.#onListed(instruction.requestId, instruction.page);
+      case "listRefs":
+        return this.#listRefs(instruction.request);
       case "killed":
         return this.#answer(this.#killed, instruction.requestId)?.();
       case "found": {
@@ -438,6 +442,17 @@ export class CoreWorkerClient {
       this.#lists.set(requestId, { pages: [], resolve, reject });
       this.dispatch(call(requestId));
     });
+  }
+
+  #listRefs(request: CollectState): void {
+    let entries: Iterable<ObjectEntry> = [];
+    let note = "";
+    try {
+      entries = this.#options.referredTo(this);
+    } catch (error) {
+      note = `small values that only a ref keeps are left out: ${String(error)}`;
+    }
+    this.dispatch({ type: "refsListed", request, entries, note });
   }
 
   #onListed(requestId: number, page: StatePage): void {

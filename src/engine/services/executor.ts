@@ -9,11 +9,8 @@ import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
 import type { CoreWorkerCall } from "#engine/core-worker/calls.ts";
-import type {
-  IncomingActor,
-  IncomingTask,
-  TaskReceiver,
-} from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { TaskReceiver } from "#engine/core-worker/task-receiver.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TaskSink } from "./host.ts";

@@ -6,7 +6,7 @@
 import { taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { CancelTask } from "#engine/protocol/cancel.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { RareState } from "#sim/reached.ts";

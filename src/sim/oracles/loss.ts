@@ -7,7 +7,7 @@ import type { EngineError } from "#engine/common/error-type.ts";
 import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistered } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";

@@ -5,7 +5,7 @@
 import { objectKey } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import {
   type Encoded,
   FailedValue,

@@ -2,7 +2,7 @@
 import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";

@@ -1,5 +1,5 @@
 /** 6 Resources: at quiet all is back but what the options of living actors say that they hold. */
-import type { IncomingActor } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { Oracle } from "./oracle.ts";
 

@@ -6,7 +6,7 @@
 import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import {

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 9;
+export const wireVersion = 10;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,

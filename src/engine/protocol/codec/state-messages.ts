@@ -3,7 +3,6 @@ import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type {
   ActorListing,
   ClusterRows,
-  LiveTaskState,
   NodeListing,
   NodeStateKind,
   ObjectRow,
@@ -42,7 +41,7 @@ const referenceType = oneOf<ReferenceType>({
   ACTOR_HANDLE: 4,
 });
 
-const taskState = oneOf<LiveTaskState>({
+const taskState = oneOf<TaskRow["state"]>({
   PENDING_ARGS_AVAIL: 0,
   PENDING_NODE_ASSIGNMENT: 1,
   SUBMITTED_TO_WORKER: 2,
@@ -50,6 +49,8 @@ const taskState = oneOf<LiveTaskState>({
   RUNNING: 4,
   RUNNING_IN_GET: 5,
   RUNNING_IN_WAIT: 6,
+  FINISHED: 7,
+  FAILED: 8,
 });
 
 const objectRow = record<ObjectRow>({
@@ -74,13 +75,14 @@ const taskRow = record<TaskRow>({
   workerId: nullableId<WorkerId>(),
   resources: resourcesField,
   pendingReason: text,
+  errorMessage: text,
 });
 
 const workerRow = record<WorkerRow>({ workerId, isAlive: bool, pendingReason: text });
 
 const stateRows = record<StateRows>({
   objects: list(objectRow, 16),
-  tasks: list(taskRow, 12),
+  tasks: list(taskRow, 13),
   workers: list(workerRow, 3),
 });
 
@@ -122,6 +124,7 @@ export const stateMessages: MessageFields<StateMessage> = {
     requestId: anyNumber,
     rows: stateRows,
     isLast: bool,
+    note: text,
   }),
   stateListed: messageOf("stateListed", {
     requestId: anyNumber,
