@@ -1,4 +1,8 @@
-/** Whether the tasks of a key are worth a second worker: what moving or sharing them gains. */
+/**
+ * How many tasks of a key go to one worker, and whether they are worth a second one: what moving or
+ * sharing them gains.
+ */
+import type { Config } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 
@@ -8,6 +12,20 @@ const stealAtAheadMs = 0.2;
  * Shorter tasks than this cost their owner more than their worker: a second worker gains nothing.
  */
 const shareFromMs = 0.004;
+/**
+ * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
+ */
+const overlapBelowMs = 100;
+
+/** How many tasks of the key may be in flight on one lease. */
+export function pipelineDepth({ durationMs }: SchedulingQueue, config: Config): number {
+  if (durationMs < 0 || durationMs >= overlapBelowMs) return 1;
+  const { pipelineAheadMs, pipelineDepthMax } = config;
+  // Tasks may take no time at all, by a coarse clock: nothing of nothing would be no number.
+  const aheadCount = pipelineAheadMs === 0 ? 0 : Math.ceil(pipelineAheadMs / durationMs);
+  return Math.min(pipelineDepthMax, aheadCount + 1);
+}
+
 /** Whether what waits on the lease is enough work for a second worker to take its share of. */
 export function isWorthMoving(
   { durationMs }: SchedulingQueue,

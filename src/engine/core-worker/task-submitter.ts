@@ -31,18 +31,13 @@ import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext, SerialCounter } from "./process-context.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
 import { KnownDefinitions } from "./known-definitions.ts";
-import { fullestLease, isTooShortToShare, isWorthMoving } from "./lease-policy.ts";
+import { fullestLease, isTooShortToShare, isWorthMoving, pipelineDepth } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
 import { LeaseStream, type SchedulingQueue } from "./scheduling-queue.ts";
 import { SchedulingQueues } from "./scheduling-queues.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
 import { hasRetryLeft, type TaskRetries } from "./task-retries.ts";
-
-/**
- * Tasks up to this long get one more pushed behind them, so that the worker need not wait for it.
- */
-const overlapBelowMs = 100;
 
 export class TaskSubmitter {
   readonly #context: ProcessContext;
@@ -298,11 +293,18 @@ export class TaskSubmitter {
   }
 
   checkInvariants(): void {
+    const { pipelineDepthMax } = this.#context.config;
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
       queue.tasks.checkInvariants();
       let ofLeases = 0;
-      for (const lease of queue.leases) ofLeases += lease.inFlightCount;
+      for (const { inFlightCount } of queue.leases) {
+        assert(
+          inFlightCount <= Math.max(1, pipelineDepthMax),
+          "a lease has no more tasks than it may have",
+        );
+        ofLeases += inFlightCount;
+      }
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
     }
     this.#requests.checkInvariants(this.#queues.values());
@@ -369,18 +371,10 @@ export class TaskSubmitter {
     lease.queue.inFlightCount += 1;
   }
 
-  /** How many tasks may be in flight on the lease. */
-  #window({ queue }: LeaseStream): number {
-    const { durationMs } = queue;
-    if (durationMs < 0) return 1;
-    const { pipelineAheadMs, pipelineDepthMax } = this.#context.config;
-    if (durationMs >= overlapBelowMs) return 1;
-    return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
-  }
-
   // oxlint-disable-next-line max-params -- a task, where it would go, and when.
   #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
-    if (lease.blocked || lease.inFlightCount >= this.#window(lease)) return false;
+    if (lease.blocked) return false;
+    if (lease.inFlightCount >= pipelineDepth(lease.queue, this.#context.config)) return false;
     const isFar = lease.raylet !== this.#context.raylet;
     if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > this.#context.config.leaseTurnMs;
