@@ -45,6 +45,8 @@ export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder" | "replay";
 export interface NetworkWorld {
   /** A link without life for so long is given up by both ends. */
   readonly linkTimeoutMs: number;
+  /** So much may be under way to one peer before what is optional waits. */
+  readonly linkWindowBytes: number;
   nowMs(): number;
   /** The step that is happening. */
   readonly stepId: number;
