@@ -118,6 +118,7 @@ class Run {
     }));
     this.#plan = options.faults ?? [];
     const oracles = allOracles({
+      bounds: config,
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),

@@ -290,6 +290,10 @@ export class World implements NetworkWorld {
     this.mark("sessionResumed");
   }
 
+  onRoomTold(): void {
+    this.mark("waitedForRoom");
+  }
+
   onResent(type: MessageType): void {
     const rare = rareResent.get(type);
     if (rare !== undefined) this.mark(rare);

@@ -91,6 +91,8 @@ export class HarmfulWorld implements NetworkWorld {
     this.resumedCount += 1;
   }
 
+  onRoomTold(): void {}
+
   onResent(): void {
     this.resentCount += 1;
   }

@@ -14,6 +14,7 @@ import { type Packet, Session, type Told } from "#transports/session/session.ts"
 import type { Frame } from "./frame.ts";
 import type { Inflow } from "./inflow.ts";
 import { Lane } from "./lane.ts";
+import type { Link } from "./network-watch.ts";
 import type { NetworkWorld } from "./network-world.ts";
 import type { Endpoint } from "./network.ts";
 
@@ -47,6 +48,8 @@ export interface KeptFrames {
 
 export class Channel {
   readonly #world: NetworkWorld;
+  /** In the order of the ends that send. */
+  readonly #links: readonly [Link, Link];
   readonly #ends: readonly [End, End];
   #link = 0;
   #isCut = true;
@@ -57,7 +60,11 @@ export class Channel {
 
   constructor(world: NetworkWorld, a: Endpoint, b: Endpoint) {
     this.#world = world;
-    this.#ends = [this.#makeEnd(a), this.#makeEnd(b)];
+    this.#links = [
+      { from: a, to: b },
+      { from: b, to: a },
+    ];
+    this.#ends = [this.#makeEnd(a, this.#links[1]), this.#makeEnd(b, this.#links[0])];
     this.#connectSoon();
   }
 
@@ -78,6 +85,10 @@ export class Channel {
     this.#endOf(from).session.send(frame, frame.sizeBytes);
   }
 
+  linkFrom(from: Endpoint): Link {
+    return this.#links[this.#ends[0].endpoint === from ? 0 : 1];
+  }
+
   isCongested(from: Endpoint): boolean {
     return this.#endOf(from).session.isCongested();
   }
@@ -96,8 +107,10 @@ export class Channel {
 
   // ------------------------------------------------------------ frames
 
-  #makeEnd(endpoint: Endpoint): End {
-    const inflow: Inflow = { onRead: (frameBytes) => this.#onRead(end, frameBytes) };
+  /** `link`: from the other. */
+  #makeEnd(endpoint: Endpoint, link: Link): End {
+    const onRead = (frameBytes: number): void => this.#onRead(end, frameBytes);
+    const inflow: Inflow = { link, onRead };
     const port = {
       transmit: (packet: Packet<Frame>): void => this.#transmit(end, packet),
       acknowledge: (link: number, told: Told): void => this.#putAck(end, link, told),

@@ -67,6 +67,8 @@ export interface NetworkWorld {
   /** Whether the link is cut once this frame has been handled. */
   cutsBehind(from: Place, to: Place, type: MessageType): boolean;
   onSessionResumed(): void;
+  /** Somebody who waited for room on a link is told of it. */
+  onRoomTold(): void;
   /** A frame that was put on a link before goes on the next one. */
   onResent(type: MessageType): void;
 }

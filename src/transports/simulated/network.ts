@@ -21,7 +21,7 @@ import type { NetworkWatch } from "./network-watch.ts";
 import type { NetworkWorld, Place } from "./network-world.ts";
 import { Ring } from "./ring.ts";
 
-const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {} };
+const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {}, onRetracted: () => {} };
 
 interface ArrivedFrame {
   readonly frame: Frame;
@@ -107,19 +107,25 @@ export class Network {
 
   /** Frames to one process stay in order, whatever they carry. */
   carry(from: Endpoint, to: Endpoint, frame: Frame): void {
-    this.watch.onSent(frame, { from, to });
     if (from.node === to.node) {
       const { text, type, sizeBytes } = frame;
       const ring = this.ringOf(from, to);
+      this.watch.onSent(frame, ring.link);
       ring.put({ text, type, sizeBytes, deliver: () => to.receive(frame, ring) });
     } else {
-      this.#channelOf(from, to).send(from, frame);
+      const channel = this.#channelOf(from, to);
+      this.watch.onSent(frame, channel.linkFrom(from));
+      channel.send(from, frame);
     }
   }
 
   isCongested(from: Endpoint, to: Endpoint): boolean {
     if (from.node === to.node) return from.rings.get(to)?.isCongested() ?? false;
     return from.channels.get(to)?.isCongested(from) ?? false;
+  }
+
+  onRoomTold(): void {
+    this.#world.onRoomTold();
   }
 
   ringOf(from: Endpoint, to: Endpoint): Ring {
@@ -200,8 +206,8 @@ export class Endpoint implements Transport, Place {
     const frame = frameOf(to, message, null);
     const position = target.#nextPosition++;
     if (target.node === this.node) {
-      this.#network.watch.onSent(frame, { from: this, to: target });
       const inflow = this.#network.ringOf(this, target);
+      this.#network.watch.onSent(frame, inflow.link);
       target.#untaken.set(position, { position, frame, inflow, state: "underWay" });
       const deliver = (): void => target.#receiveTask(position);
       const { text, type, sizeBytes } = frame;
@@ -222,6 +228,7 @@ export class Endpoint implements Transport, Place {
     if (task === undefined) return false;
     task.state = "retracted";
     target.#untaken.delete(framePosition);
+    this.#network.watch.onRetracted(task.frame, task.inflow.link);
     task.inflow.onRead(task.frame.sizeBytes);
     return true;
   }
@@ -233,7 +240,9 @@ export class Endpoint implements Transport, Place {
 
   /** A peer has read so much of what was sent to it that more may come. */
   onRoom(peer: Endpoint): void {
-    if (!this.isClosed) this.#receiver.onWritable(peer.address);
+    if (this.isClosed) return;
+    this.#network.onRoomTold();
+    this.#receiver.onWritable(peer.address);
   }
 
   /** A frame has arrived. */
@@ -261,7 +270,7 @@ export class Endpoint implements Transport, Place {
       const arrived = this.#control.shift();
       if (arrived === undefined) break;
       const { frame, inflow } = arrived;
-      this.#network.watch.onTaken(frame);
+      this.#network.watch.onTaken(frame, inflow.link);
       inflow.onRead(frame.sizeBytes);
       this.#receiver.onMessage(frame.to, messageOf(frame));
     }
@@ -276,7 +285,7 @@ export class Endpoint implements Transport, Place {
       if (task.state !== "waiting") continue;
       task.state = "taken";
       this.#untaken.delete(task.position);
-      this.#network.watch.onTaken(task.frame);
+      this.#network.watch.onTaken(task.frame, task.inflow.link);
       task.inflow.onRead(task.frame.sizeBytes);
       this.#receiver.onMessage(task.frame.to, messageOf(task.frame));
       return true;

@@ -10,17 +10,15 @@ import type { NetworkWorld } from "./network-world.ts";
 import type { Endpoint } from "./network.ts";
 
 export class Ring implements Inflow {
+  readonly link: { readonly from: Endpoint; readonly to: Endpoint };
   readonly #world: NetworkWorld;
-  readonly #from: Endpoint;
-  readonly #to: Endpoint;
   readonly #lane: Lane;
   readonly #window: SendWindow;
   #isTelling = false;
 
   constructor(world: NetworkWorld, from: Endpoint, to: Endpoint) {
     this.#world = world;
-    this.#from = from;
-    this.#to = to;
+    this.link = { from, to };
     this.#lane = new Lane(world, from, to);
     this.#window = new SendWindow(world.linkWindowBytes);
   }
@@ -43,13 +41,14 @@ export class Ring implements Inflow {
     this.#window.onTaken(roomOf(frameBytes));
     if (this.#isTelling || !this.#window.isRoomDue) return;
     this.#isTelling = true;
-    const what = `room: ${this.#to.name}`;
+    const { from, to } = this.link;
+    const what = `room: ${to.name}`;
     const run = (): void => {
       this.#isTelling = false;
       // It may be full again: then the next who reads sees to it.
-      if (this.#window.takeRoom()) this.#from.onRoom(this.#to);
+      if (this.#window.takeRoom()) from.onRoom(to);
     };
-    const delayMs = this.#world.delayMs(this.#to, this.#from);
-    this.#world.linkStep(this.#from, delayMs, { what, isUpkeep: false, run });
+    const delayMs = this.#world.delayMs(to, from);
+    this.#world.linkStep(from, delayMs, { what, isUpkeep: false, run });
   }
 }
