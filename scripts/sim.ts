@@ -33,6 +33,7 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
+  "waitedForRoom",
 ];
 const seedsForRareStates = 2_000;
 

@@ -57,6 +57,7 @@ export class LocalOracles {
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry) => oracles.onPut(entry, this.#digest(entry.outcome), watched),
+      onCreating: (registration) => oracles.onCreating(registration),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, watched),
       onSettled: (request) => this.#seen(() => oracles.onSettled(request, watched, this.#digest)),

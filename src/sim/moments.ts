@@ -44,9 +44,13 @@ export class Moments implements NetworkWatch {
     if (this.#awaited.length > 0) this.#look(frame, "sender", frame.from);
   }
 
-  onTaken(frame: Frame): void {
-    this.#next.onTaken(frame);
+  onTaken(frame: Frame, link: Link): void {
+    this.#next.onTaken(frame, link);
     if (this.#awaited.length > 0) this.#look(frame, "receiver", frame.to);
+  }
+
+  onRetracted(frame: Frame, link: Link): void {
+    this.#next.onRetracted(frame, link);
   }
 
   #look({ type }: Frame, who: Moment["who"], address: Address): void {

@@ -51,6 +51,8 @@ export type RareState =
   | "takenBack"
   /** … which was lost with its link, and sent again. */
   | "takeBackLost"
+  /** What was optional waited until its peer had read of what was under way. */
+  | "waitedForRoom"
   /** Another process was asked why something waits, and told. */
   | "waitExplained"
   | "workerCrashedWhileRunning"

@@ -239,6 +239,7 @@ export class SimNode {
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
+      onCreating: (registration) => oracles.onCreating(registration),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),
       onSettled: (request) => {

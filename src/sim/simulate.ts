@@ -100,9 +100,10 @@ class Run {
     this.#stuckMs = stuckMsOf(config);
     this.#quietMs = quietMsOf(config);
     const { seed, choices = [], choicesOnly = false } = options;
-    const { linkTimeoutMs } = config;
+    const { linkTimeoutMs, linkWindowBytes } = config;
     const nodeCount = nodes.length;
-    this.#world = new World({ seed, nodeCount, choices, choicesOnly, linkTimeoutMs });
+    const links = { linkTimeoutMs, linkWindowBytes };
+    this.#world = new World({ seed, nodeCount, choices, choicesOnly, ...links });
     const random = this.#world.random.split("ids");
     const id = (): string =>
       Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
@@ -117,6 +118,7 @@ class Run {
     }));
     this.#plan = options.faults ?? [];
     const oracles = allOracles({
+      bounds: config,
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),

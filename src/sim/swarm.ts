@@ -43,6 +43,9 @@ const variations = {
   copyLingerMs: [5, 5_000],
 } as const satisfies Partial<Record<keyof Config, readonly number[]>>;
 
+/** … of a stream of its own: what is drawn beside it stays what it was. */
+const windows = [600, 4_000, 30_000] as const;
+
 /** They bound each other: drawn together, or not at all. */
 const membershipNames = [
   "linkTimeoutMs",
@@ -99,6 +102,10 @@ function drawConfig(given: Readonly<Record<string, unknown>>, random: Prng): Dra
     const isChanged = random.below(2) === 0;
     if (isChanged && !Object.hasOwn(given, name)) drawn[name as keyof typeof variations] = value;
   }
+  const links = random.split("links");
+  const linkWindowBytes = windows[links.below(windows.length)] as number;
+  const isNarrow = links.below(2) === 0 && !Object.hasOwn(given, "linkWindowBytes");
+  if (isNarrow) drawn.linkWindowBytes = linkWindowBytes;
   const times = drawMembership(random);
   const isFree = membershipNames.every((name) => !Object.hasOwn(given, name));
   return random.below(2) === 0 && isFree ? { ...drawn, ...times } : drawn;

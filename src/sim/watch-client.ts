@@ -2,6 +2,7 @@
 import type { ActorId } from "#engine/common/ids.ts";
 import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type {
   CoreWorkerClient,
   NewCall,
@@ -14,6 +15,7 @@ export interface ClientWatch {
   onCancelling(entry: ObjectEntry, force: boolean): void;
   onCancelTaken(entry: ObjectEntry, wasPending: boolean): void;
   onPut(entry: ObjectEntry): void;
+  onCreating(registration: ActorRegistration): void;
   onKill(actorId: ActorId): void;
   onAwaited(request: PendingCall): void;
   /** What it returns ends the call instead of its outcome. */
@@ -21,7 +23,8 @@ export interface ClientWatch {
 }
 
 export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void {
-  const { submitTask, submitActorTask, killActor, putObject, awaitObjects } = client;
+  const { submitTask, submitActorTask, createActor, killActor } = client;
+  const { putObject, awaitObjects } = client;
   const submitted = (task: TaskRecord, { parent }: NewCall): TaskRecord => {
     watch.onCalled(task, parent);
     watch.onSubmitted(task.moreReturns === null ? [task] : [task, ...task.moreReturns]);
@@ -31,6 +34,12 @@ export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void 
   client.submitActorTask = (actor, shape, call) =>
     submitted(submitActorTask.call(client, actor, shape, call), call);
   watchCancels(client, watch, submitted);
+  client.createActor = (shape, call, options) => {
+    const created = createActor.call(client, shape, call, options);
+    const { registration } = created.actor;
+    if (registration !== null) watch.onCreating(registration);
+    return created;
+  };
   client.killActor = (actorId, reason) => {
     watch.onKill(actorId);
     return killActor.call(client, actorId, reason);

@@ -76,8 +76,9 @@ export interface WorldOptions {
   readonly nodeCount: number;
   readonly choices: readonly number[];
   readonly choicesOnly: boolean;
-  /** The engine's default unless told otherwise. */
+  /** The engine's defaults unless told otherwise. */
   readonly linkTimeoutMs?: number;
+  readonly linkWindowBytes?: number;
 }
 
 export type RunEnd = "over" | "idle" | "limit" | "livelock";
@@ -94,6 +95,7 @@ export class World implements NetworkWorld {
   readonly reached = new Set<RareState>();
   readonly links = new LinkRules();
   readonly linkTimeoutMs: number;
+  readonly linkWindowBytes: number;
   #nowMs = 0;
   /** When it was last asked whether time goes on. */
   #lookedAt = { stepId: 0, nowMs: 0 };
@@ -129,6 +131,7 @@ export class World implements NetworkWorld {
     this.#choices = options.choices;
     this.#choicesOnly = options.choicesOnly;
     this.linkTimeoutMs = options.linkTimeoutMs ?? defaultConfig.linkTimeoutMs;
+    this.linkWindowBytes = options.linkWindowBytes ?? defaultConfig.linkWindowBytes;
     const skew = this.random.split("skew");
     this.clocks = Array.from({ length: options.nodeCount }, () => {
       return new NodeClock(Date.UTC(2026, 0, 1) + skew.below(10_000));
@@ -285,6 +288,10 @@ export class World implements NetworkWorld {
 
   onSessionResumed(): void {
     this.mark("sessionResumed");
+  }
+
+  onRoomTold(): void {
+    this.mark("waitedForRoom");
   }
 
   onResent(type: MessageType): void {

@@ -7,6 +7,9 @@ import { HarmfulWorld } from "../property/harmful-world.ts";
 import type { Station } from "./transport-station.ts";
 import { describeTransport, type TransportWorld } from "./transport.suite.ts";
 
+const windows = [600, 1_500, 4_000] as const;
+const windowOf = (seed: number): number => windows[seed % windows.length] as number;
+
 class SimulatedWorld implements TransportWorld {
   readonly #stations: readonly Station[];
   readonly #world: HarmfulWorld;
@@ -15,7 +18,7 @@ class SimulatedWorld implements TransportWorld {
 
   constructor(stations: readonly Station[], seed: number, nodeOf: (index: number) => number) {
     this.#stations = stations;
-    this.#world = new HarmfulWorld(seed, ["cut"]);
+    this.#world = new HarmfulWorld(seed, ["cut"], windowOf(seed));
     this.#network = new Network(this.#world);
     for (const [i, station] of stations.entries()) {
       const place = { name: `p${i}`, node: nodeOf(i) };
@@ -60,7 +63,8 @@ class SimulatedWorld implements TransportWorld {
 describeTransport("simulated, in a node", {
   canRetract: true,
   tellsEnd: true,
-  isEverCongested: false,
+  isEverCongested: true,
+  windowBytes: windowOf,
   endsInHandler: true,
   make: (stations, seed) => new SimulatedWorld(stations, seed, () => 0),
 });
@@ -69,7 +73,8 @@ describeTransport("simulated, in a node", {
 describeTransport("simulated, between nodes", {
   canRetract: false,
   tellsEnd: false,
-  isEverCongested: false,
+  isEverCongested: true,
+  windowBytes: windowOf,
   endsInHandler: true,
   make: (stations, seed) => new SimulatedWorld(stations, seed, (index) => index),
 });

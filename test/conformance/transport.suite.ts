@@ -26,6 +26,8 @@ export interface TransportKind {
   /** The end of a peer comes behind what it sent. */
   readonly tellsEnd: boolean;
   readonly isEverCongested: boolean;
+  /** What one that reads nothing is sent by those who wait for room, but for one frame more. */
+  windowBytes?(seed: number): number;
   /** An endpoint can end inside of its own handler, and its thread goes on. */
   readonly endsInHandler: boolean;
   make(stations: readonly Station[], seed: number): TransportWorld;
@@ -38,6 +40,8 @@ const addresses = ["a", "b", "c"].map((digit) => workerIdOf(digit.repeat(32) as 
 /** A world of many frames' room, where room has bounds. */
 const roomySeed = 2;
 const sizeMax = defaultConfig.inlineBytesMax;
+/** No frame is smaller, on any wire. */
+const frameBytesLeast = 20;
 const sizes = fc.oneof(
   { weight: 5, arbitrary: fc.nat(40) },
   { weight: 3, arbitrary: fc.nat(400) },
@@ -202,6 +206,53 @@ export function describeTransport(name: string, kind: TransportKind): void {
         await world.quiet();
         checkAll(stations, kind);
       }, roomySeed));
+
+    const { windowBytes } = kind;
+    const boundCases = [0, 1, 2].flatMap((seed) => [
+      { seed, stream: "control" },
+      { seed, stream: "tasks" },
+    ]);
+    test.runIf(windowBytes !== undefined).each(boundCases)(
+      "who waits for room has no more under way than that, and loses nothing: $stream ($seed)",
+      ({ seed, stream }) =>
+        inWorld(async (world, stations) => {
+          const [a, b] = stations;
+          const frameSizes = [0, 120, 7, 300, 0, 0];
+          let [count, bytes] = [0, 0];
+          const sendSome = async (most: number): Promise<void> => {
+            for (let i = 0; i < most && a.asksForRoom(b.address); i++) {
+              const size = frameSizes[count % frameSizes.length] ?? 0;
+              count += 1;
+              bytes += size + frameBytesLeast;
+              if (stream === "tasks") a.sendTask(b.address, size);
+              else a.send(b.address, size);
+              if (i % 5 === 0) await world.some();
+            }
+            await world.quiet();
+          };
+          await sendSome(1);
+          b.reads = stream === "tasks";
+          b.wantsTasks = false;
+          for (let round = 0; round < 4; round++) await sendSome(4_000);
+          // Ever so small, they are counted as well.
+          expect(bytes).toBeLessThanOrEqual((windowBytes?.(seed) ?? 0) + 300 + frameBytesLeast);
+          expect(a.writableCount).toBe(0);
+          for (let round = 0; round < 20; round++) {
+            const before = count;
+            goOn(world, b);
+            await world.quiet();
+            expect([...a.waitsFor]).toEqual([]);
+            b.reads = round % 2 === 0 && stream === "tasks";
+            b.wantsTasks = false;
+            await sendSome(50);
+            expect(count).toBeGreaterThan(before);
+          }
+          goOn(world, b);
+          await world.quiet();
+          expect(a.writableCount).toBeGreaterThan(0);
+          checkAll(stations, kind);
+        }, seed),
+    );
 
     test("a peer that does not read, and one that sends without end, disturb nobody else", () =>
       inWorld(async (world, stations) => {

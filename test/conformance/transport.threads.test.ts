@@ -123,6 +123,7 @@ describeTransport("threads", {
   canRetract: true,
   tellsEnd: true,
   isEverCongested: true,
+  windowBytes: (seed) => capacities[seed % capacities.length] as number,
   endsInHandler: false,
   make: (stations, seed) => new ThreadsWorld(stations, seed),
 });

@@ -163,6 +163,20 @@ describe("a task that waits", () => {
     expect(h.core.receiver.wantsTask()).toBe(true);
   });
 
+  it("tells its owner once, however often it waits: only a reply would change what that does", () => {
+    const h = new ReceiverHarness();
+    const task = h.push(driver, { stream: 1, seq: 0 });
+    for (let i = 0; i < 5; i++) {
+      h.waiting(task);
+      h.waiting(task, false);
+    }
+    expect(h.out.all("taskBlocked")).toHaveLength(10);
+    expect(h.out.all("takenBack")).toHaveLength(1);
+    h.finish(task);
+    h.waiting(h.push(driver, { stream: 1, seq: 1 }));
+    expect(h.out.all("takenBack")).toHaveLength(2);
+  });
+
   it("says it once, and nothing after its end", () => {
     const h = new ReceiverHarness();
     const task = h.push(driver);

@@ -228,6 +228,17 @@ describe("leases", () => {
     expect(asked()).toBeGreaterThan(before);
   });
 
+  it("keeps no work ahead of tasks that take no time, when none is to be kept", () => {
+    const h = new CoreWorkerHarness({ config: { pipelineAheadMs: 0 } });
+    h.submit();
+    h.grant(executor);
+    h.reply(1, { durationMs: 0 });
+    for (let i = 0; i < 5; i++) h.submit();
+    expect(h.out.all("pushTask")).toHaveLength(2);
+    h.reply(1, { durationMs: 0 });
+    expect(h.out.all("pushTask")).toHaveLength(3);
+  });
+
   it("keeps very short tasks on one worker as long as it has room", () => {
     const h = new CoreWorkerHarness();
     h.submit();

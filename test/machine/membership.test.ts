@@ -90,6 +90,29 @@ describe("the GCS", () => {
     expect(g.gcs.nextDeadlineMs()).toBeGreaterThan(g.nowMs + resourceReportMs);
   });
 
+  it("sends no view behind others that a node cannot read: the newest, once it can", () => {
+    const g = new GcsClock();
+    for (const id of [nodeId, other, third]) g.join(id);
+    g.out.congested.add(third);
+    g.out.clear();
+    for (let seq = 1; seq <= 5; seq++) {
+      g.beat(other, seq, seq);
+      g.nowMs += resourceReportMs;
+      g.handle({ type: "deadline" });
+    }
+    expect(g.out.all("resourceView", other)).toHaveLength(5);
+    expect(g.out.all("resourceView", third)).toEqual([]);
+    g.handle({ type: "writable", peer: third });
+    expect(g.out.all("resourceView", third)).toEqual([]);
+    g.out.congested.clear();
+    g.handle({ type: "writable", peer: third });
+    g.handle({ type: "writable", peer: third });
+    const [view, ...more] = g.out.all("resourceView", third);
+    expect(more).toEqual([]);
+    expect(view?.nodes[1]?.available).toEqual(resources({ CPU: 5 }));
+    expect(view?.version).toBeGreaterThan(g.out.last("resourceView", other).version);
+  });
+
   it("takes a silent node for dead, tells the others, and never takes it back", () => {
     const g = new GcsClock();
     for (const id of [nodeId, other, third]) g.join(id);

@@ -15,6 +15,7 @@ import type {
 export class HarmfulWorld implements NetworkWorld {
   readonly stepId = 0;
   readonly linkTimeoutMs = 5_000;
+  readonly linkWindowBytes: number;
   readonly fates = new Set<Fate>();
   resumedCount = 0;
   resentCount = 0;
@@ -29,7 +30,8 @@ export class HarmfulWorld implements NetworkWorld {
   readonly #blocked = new Map<string, number>();
   #nowMs = 0;
 
-  constructor(seed: number, harms: readonly Fate[]) {
+  constructor(seed: number, harms: readonly Fate[], linkWindowBytes = 1 << 20) {
+    this.linkWindowBytes = linkWindowBytes;
     this.#random = new Prng(seed);
     this.#harms = harms;
   }
@@ -88,6 +90,8 @@ export class HarmfulWorld implements NetworkWorld {
   onSessionResumed(): void {
     this.resumedCount += 1;
   }
+
+  onRoomTold(): void {}
 
   onResent(): void {
     this.resentCount += 1;

@@ -1,12 +1,19 @@
 /** Oracles by themselves: what one of them must tell, in a world that is made up. */
 import { describe, expect, test } from "vitest";
+import { engineError } from "#engine/common/error-type.ts";
+import { type ActorId, actorIdOf, type WorkerId } from "#engine/common/ids.ts";
+import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
+import { FailedValue } from "#engine/protocol/outcome.ts";
+import { LossOracle } from "#sim/oracles/loss.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { AgreementOracle } from "#sim/oracles/agreement.ts";
-import type { Violated, WatchedProcess } from "#sim/oracles/oracle.ts";
+import type { Fates, Violated, WatchedProcess } from "#sim/oracles/oracle.ts";
 import { ResourceOracle } from "#sim/oracles/resources.ts";
 import { type StandStill, TimeOracle } from "#sim/oracles/time.ts";
 import { QueueOracle } from "#sim/oracles/queues.ts";
+import type { Frame } from "#transports/simulated/frame.ts";
 import { World } from "#sim/world.ts";
 
 const cpu = (count: number): Map<string, number> => new Map([["CPU", count]]);
@@ -68,11 +75,123 @@ describe("6 resources", () => {
   });
 });
 
+describe("4 no loss, in local mode", () => {
+  const maker = `${"1".repeat(32)}00000000` as WorkerId;
+  const actorOf = (serial: number): ActorId => actorIdOf(maker, serial);
+  const creating = (serial: number, name: string): ActorRegistration => {
+    const rest = { className: "A", namespace: "n", getIfExists: name !== "", detached: false };
+    return { actorId: actorOf(serial), name, ...rest };
+  };
+  const watched = { client: { workerId: maker } } as unknown as WatchedProcess;
+  const spec = (serial: number): IncomingActor => {
+    return { spec: { actorId: actorOf(serial) } } as unknown as IncomingActor;
+  };
+  const judged = (play: (oracle: LossOracle) => void, serial: number): number => {
+    const found: string[] = [];
+    const fates = { hasLostProcess: false, isGone: () => false, hasBuried: () => false };
+    const scope = { seesAll: false, rememberedMax: 100 };
+    const oracle = new LossOracle(
+      ({ message }) => void found.push(message),
+      () => fates as unknown as Fates,
+      scope,
+    );
+    play(oracle);
+    const error = engineError("ACTOR_DIED", "it died", actorOf(serial));
+    const entry = { owner: maker, serial: 9, index: 1, outcome: new FailedValue(error, null) };
+    oracle.onSettled({ entries: [entry] } as unknown as GetRequest);
+    return found.length;
+  };
+  const both = (first: string, second: string) => (oracle: LossOracle) => {
+    oracle.onCreating(creating(1, first));
+    oracle.onCreating(creating(2, second));
+    oracle.onConstructing(spec(2), watched);
+  };
+
+  test("who was not killed has not died because another was, made or not", () => {
+    expect(judged(both("", ""), 2)).toBe(1);
+    const killed = (names: readonly [string, string]) => (oracle: LossOracle) => {
+      both(...names)(oracle);
+      oracle.onKill(actorOf(1));
+    };
+    expect(judged(killed(["", ""]), 2)).toBe(1);
+    expect(judged(killed(["", ""]), 1)).toBe(0);
+    expect(judged(killed(["a", "b"]), 2)).toBe(1);
+    // The one that was killed may have stood for it.
+    expect(judged(killed(["a", "a"]), 2)).toBe(0);
+  });
+
+  test("of whom nobody knows what they were asked for by, nothing is said", () => {
+    const unknown = (oracle: LossOracle): void => {
+      oracle.onConstructing(spec(2), watched);
+      oracle.onKill(actorOf(3));
+    };
+    expect(judged(unknown, 2)).toBe(0);
+    expect(judged((oracle) => oracle.onConstructing(spec(2), watched), 2)).toBe(1);
+  });
+});
+
 describe("17 hygiene", () => {
+  const link = { from: { name: "a", isClosed: false }, to: { name: "b", isClosed: false } };
+  const here = "1".repeat(32);
+  const there = "2".repeat(32);
+  const frame = (type: string, sizeBytes: number, more: Partial<Frame> = {}): Frame => {
+    const places = { from: `${here}00000000`, to: `${there}00000001`, stream: 3, seq: 0 };
+    const text = `${type} ${sizeBytes}`;
+    return { ...places, type, sizeBytes, text, ...more } as unknown as Frame;
+  };
+  const queues = (pipelineDepthMax = 100): { oracle: QueueOracle; found: string[] } => {
+    const found: string[] = [];
+    const bounds = { linkWindowBytes: 1_000, pipelineDepthMax };
+    const oracle = new QueueOracle(({ message }) => void found.push(message), bounds);
+    return { oracle, found };
+  };
+
+  test("what is optional waits for room, in bytes and in frames; what was taken makes some", () => {
+    const { oracle, found } = queues();
+    const large = frame("pushTask", 990);
+    oracle.onSent(large, link);
+    oracle.onSent(frame("releaseLease", 10), link);
+    expect(found).toEqual([]);
+    oracle.onSent(frame("chunk", 10), link);
+    const what = "2 frames of 1128 bytes are under way, and there is no room";
+    expect(found.splice(0)).toEqual([`a sends b a chunk while ${what}: the window has 1000`]);
+    oracle.onRetracted(large, link);
+    oracle.onSent(frame("resourceView", 10), link);
+    expect(found).toEqual([]);
+    for (let i = 0; i < 16; i++) oracle.onSent(frame("pushTask", i % 3), link);
+    expect(found.length).toBeGreaterThan(2);
+  });
+
+  test("nobody says the same over and over to one that does not read", () => {
+    const { oracle, found } = queues();
+    const same = Array.from({ length: 9 }, () => frame("takenBack", 5));
+    for (const each of same) oracle.onSent(each, link);
+    expect(found).toEqual([
+      "a sends b takenBack 5 9 times, at most 8, before it reads one of them",
+    ]);
+    oracle.onTaken(frame("releaseLease", 1), link);
+    oracle.onRetracted(same[0] as Frame, link);
+    oracle.onRetracted(same[1] as Frame, link);
+    oracle.onSent(same[0] as Frame, link);
+    expect(found).toHaveLength(1);
+  });
+
+  test("a stream to another node has no more pushes unanswered than a pipeline may", () => {
+    const { oracle, found } = queues(2);
+    const push = frame("pushTask", 1);
+    const reply = frame("taskReply", 1, { from: push.to, to: push.from });
+    for (let i = 0; i < 2; i++) oracle.onSent(push, link);
+    oracle.onTaken(reply, link);
+    oracle.onSent(push, link);
+    oracle.onSent(frame("pushTask", 2, { stream: 4 }), link);
+    expect(found).toEqual([]);
+    oracle.onSent(push, link);
+    expect(found).toEqual([`3 pushes on stream 3 to ${push.to} are unanswered, at most 2`]);
+  });
+
   test("at quiet a session keeps what may be owed, and no more", () => {
     const told = (count: number): string[] => {
-      const found: string[] = [];
-      const oracle = new QueueOracle(({ message }) => void found.push(message));
+      const { oracle, found } = queues();
       const network = { keptFrames: () => [{ from: "a", to: "b", count }] };
       oracle.atQuiet({ network } as unknown as Cluster);
       return found;

@@ -46,6 +46,11 @@ export interface Config {
   readonly heartbeatMs: number;
   /** A link between nodes without life for so long is given up by both ends. */
   readonly linkTimeoutMs: number;
+  /**
+   * So much may be under way to one process of another node, and not read there, before pushes and
+   * chunks wait. In the simulator also to one of this node; on threads that is the rings' capacity.
+   */
+  readonly linkWindowBytes: number;
   /** A node that was silent for so long is dead, for ever. */
   readonly healthTimeoutMs: number;
   /** A node that has not heard from the GCS for so long ends itself. */
@@ -99,6 +104,7 @@ export const defaultConfig: Config = {
   memoryMonitorMs: 250,
   heartbeatMs: 1000,
   linkTimeoutMs: 5000,
+  linkWindowBytes: 16 * 1024 * 1024,
   healthTimeoutMs: 15_000,
   gcsReconnectMs: 60_000,
   resourceReportMs: 50,

@@ -31,6 +31,8 @@ export class IncomingTask {
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   waiting = false;
+  /** Its owner knows that it waits: until the reply it sends nothing more, however often it does. */
+  hasToldWaiting = false;
   /** Set when its arguments had to be brought here. */
   pull: ArgumentPull | null = null;
   /** Its refs have ended at the owner: its result is for nobody. */

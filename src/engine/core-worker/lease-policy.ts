@@ -1,6 +1,6 @@
 /**
- * How many workers the tasks of a key are worth, and how many of them each is given ahead: what
- * moving or sharing them gains.
+ * How many tasks of a key go to one worker, and how many workers they are worth: what moving or
+ * sharing them gains.
  */
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
@@ -17,11 +17,13 @@ const shareFromMs = 0.004;
  */
 const overlapBelowMs = 100;
 
-/** How many tasks may be in flight on a lease of the key. */
-export function pushesAhead({ durationMs }: SchedulingQueue, config: Config): number {
+/** How many tasks of the key may be in flight on one lease. */
+export function pipelineDepth({ durationMs }: SchedulingQueue, config: Config): number {
   if (durationMs < 0 || durationMs >= overlapBelowMs) return 1;
   const { pipelineAheadMs, pipelineDepthMax } = config;
-  return Math.min(pipelineDepthMax, Math.ceil(pipelineAheadMs / durationMs) + 1);
+  // Tasks may take no time at all, by a coarse clock: nothing of nothing would be no number.
+  const aheadCount = pipelineAheadMs === 0 ? 0 : Math.ceil(pipelineAheadMs / durationMs);
+  return Math.min(pipelineDepthMax, aheadCount + 1);
 }
 
 /**

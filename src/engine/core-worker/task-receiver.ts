@@ -223,7 +223,8 @@ export class TaskReceiver {
       blockSeq: this.#blockSeq,
       blocked: waiting,
     });
-    if (!waiting || this.#references.ended.has(task.owner)) return;
+    if (!waiting || task.hasToldWaiting || this.#references.ended.has(task.owner)) return;
+    task.hasToldWaiting = true;
     const { stream, owner } = task;
     out.send(owner, { type: "takenBack", from: this.#context.self, stream, seqs: [] });
   }

@@ -36,7 +36,7 @@ import {
   fullestLease,
   isTooShortToShare,
   isWorthMoving,
-  pushesAhead,
+  pipelineDepth,
   workersWanted,
 } from "./lease-policy.ts";
 import { LeaseRequests } from "./lease-requests.ts";
@@ -309,11 +309,18 @@ export class TaskSubmitter {
   }
 
   checkInvariants(): void {
+    const { pipelineDepthMax } = this.#context.config;
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
       queue.tasks.checkInvariants();
       let ofLeases = 0;
-      for (const lease of queue.leases) ofLeases += lease.inFlightCount;
+      for (const { inFlightCount } of queue.leases) {
+        assert(
+          inFlightCount <= Math.max(1, pipelineDepthMax),
+          "a lease has no more tasks than it may have",
+        );
+        ofLeases += inFlightCount;
+      }
       assert(ofLeases === queue.inFlightCount, "tasks in flight are counted");
     }
     this.#requests.checkInvariants(this.#queues.values());
@@ -383,7 +390,7 @@ export class TaskSubmitter {
   // oxlint-disable-next-line max-params -- a task, where it would go, and when.
   #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
     const { config } = this.#context;
-    if (lease.blocked || lease.inFlightCount >= pushesAhead(lease.queue, config)) return false;
+    if (lease.blocked || lease.inFlightCount >= pipelineDepth(lease.queue, config)) return false;
     const isFar = lease.raylet !== this.#context.raylet;
     if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;

@@ -152,7 +152,7 @@ export class Gcs implements Machine<GcsEvent, never> {
         for (const nodeId of this.#nodes.takeOverdue(nowMs)) this.#bury(nodeId, nowMs, out);
         return;
       case "writable":
-        return;
+        return this.#nodes.onWritable(out);
       default:
         unreachable(event, "event of the GCS");
     }

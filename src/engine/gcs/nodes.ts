@@ -4,7 +4,8 @@
  * State:  living rows by id, in the order they joined; the ids of the dead, oldest death first.
  * In/out: registerNode, heartbeat, ticks of the health check → heartbeatAck, resourceView; who is
  *         declared dead is told by Gcs to all it concerns.
- * Bounds: one row a node, `deadMax` dead ids; one view in `resourceReportMs`.
+ * Bounds: one row a node, `deadMax` dead ids; one view in `resourceReportMs`, and none behind
+ *         others that a node cannot read: it gets the newest once it can.
  * Errors: a node is dead after `ticksMax` ticks without a heartbeat. Ticks, not elapsed time: after
  *         a pause of this process they go on where they were, behind what waited in its queue.
  * Source: Ray gcs_node_manager, gcs_health_check_manager; protocols §4 Node.
@@ -29,6 +30,8 @@ interface NodeRow {
   available: ResourceRequest;
   lastSeq: number;
   missedTicks: number;
+  /** The last view was not sent: its link was full. */
+  lacksView: boolean;
 }
 
 export class Nodes {
@@ -87,7 +90,8 @@ export class Nodes {
   onRegisterNode(message: RegisterNode, nowMs: number): boolean {
     const { nodeId, resources } = message;
     if (this.#rows.has(nodeId)) return false;
-    const row = { registration: message, available: resources, lastSeq: 0, missedTicks: 0 };
+    const fresh = { lastSeq: 0, missedTicks: 0, lacksView: false };
+    const row = { registration: message, available: resources, ...fresh };
     this.#rows.set(nodeId, row);
     this.#onMembersChanged(nowMs);
     return true;
@@ -138,12 +142,13 @@ export class Nodes {
     if (nowMs < this.#viewAtMs) return;
     this.#viewAtMs = Infinity;
     this.#lastViewMs = nowMs;
-    this.#version += 1;
-    const nodes = this.#states();
-    const version = this.#version;
-    for (const nodeId of this.#rows.keys()) {
-      out.send(nodeId, { type: "resourceView", from: gcsAddress, version, nodes });
-    }
+    this.#sendViewTo([...this.#rows], out);
+  }
+
+  /** A link has room again. */
+  onWritable(out: Outbox<never>): void {
+    const lacking = [...this.#rows].filter(([, { lacksView }]) => lacksView);
+    if (lacking.length > 0) this.#sendViewTo(lacking, out);
   }
 
   /** Where to create an actor. What it takes counts until the node reports. */
@@ -165,6 +170,16 @@ export class Nodes {
       assert(!this.#dead.has(nodeId), "a dead node is not a row");
     }
     assert(this.#nextTickMs === Infinity || this.#rows.size > 1, "one node checks nobody");
+  }
+
+  /** Each view says all: one that waits to be read is as good as the next. */
+  #sendViewTo(rows: readonly (readonly [NodeId, NodeRow])[], out: Outbox<never>): void {
+    this.#version += 1;
+    const view = { from: gcsAddress, version: this.#version, nodes: this.#states() };
+    for (const [nodeId, row] of rows) {
+      row.lacksView = out.isCongested(nodeId);
+      if (!row.lacksView) out.send(nodeId, { type: "resourceView", ...view });
+    }
   }
 
   #onMembersChanged(nowMs: number): void {

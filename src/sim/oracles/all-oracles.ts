@@ -11,7 +11,7 @@ import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
-import { QueueOracle } from "./queues.ts";
+import { type QueueBounds, QueueOracle } from "./queues.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
@@ -29,6 +29,8 @@ export interface RunFacts {
   lastPause(node: number): StandStill | null;
   /** A rare state was reached. */
   mark(state: RareState): void;
+  /** Of the engine. */
+  readonly bounds: QueueBounds;
 }
 
 export function allOracles({
@@ -36,6 +38,7 @@ export function allOracles({
   processes,
   lastPause,
   mark,
+  bounds,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
     (violate) => new TaskOracle(violate, fates, wholeRun),
@@ -52,7 +55,7 @@ export function allOracles({
     (violate) => new CancelOracle(violate, processes, mark),
     (violate) => new LivenessOracle(violate),
     (violate) => new TransportOracle(violate),
-    (violate) => new QueueOracle(violate),
+    (violate) => new QueueOracle(violate, bounds),
     (violate) => new DeadlockOracle(violate, fates, processes),
   ];
 }

@@ -4,6 +4,7 @@
  */
 import { type Address, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { PushTask, TakenBack } from "#engine/protocol/task.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { Oracle } from "./oracle.ts";
 
@@ -24,34 +25,37 @@ export class FarPushOracle extends Oracle {
 
   override onSent(frame: Frame): void {
     if (frame.type !== "pushTask" || !isFar(frame)) return;
-    const message = messageOf(frame);
-    if (message.type !== "pushTask") return;
-    const lease = leaseOf(frame.from, message.stream);
+    const lease = leaseOf(frame.from, frame.stream);
     const underWay = this.#underWay.get(lease) ?? new Set();
     this.#underWay.set(lease, underWay);
-    const entity = taskIdHex(frame.from as WorkerId, message.serial);
-    if (underWay.size > 0 && this.#once.has(entity)) {
-      const behind = `behind ${underWay.size} others on a worker of another node`;
-      this.violate({ entity, message: `a task that may not run again was pushed ${behind}` });
-    }
-    underWay.add(message.seq);
+    if (underWay.size > 0) this.#lookBehind(frame, underWay.size);
+    underWay.add(frame.seq);
   }
 
   override onTaken(frame: Frame): void {
     if ((frame.type !== "taskReply" && frame.type !== "takenBack") || !isFar(frame)) return;
-    const message = messageOf(frame);
-    if (message.type !== "taskReply" && message.type !== "takenBack") return;
-    const underWay = this.#underWay.get(leaseOf(frame.to, message.stream));
-    const seqs = message.type === "taskReply" ? [message.seq] : message.seqs;
-    for (const seq of seqs) underWay?.delete(seq);
+    if (frame.type === "taskReply") {
+      this.#underWay.get(leaseOf(frame.to, frame.stream))?.delete(frame.seq);
+      return;
+    }
+    const { stream, seqs } = messageOf(frame) as TakenBack;
+    for (const seq of seqs) this.#underWay.get(leaseOf(frame.to, stream))?.delete(seq);
+  }
+
+  #lookBehind(frame: Frame, count: number): void {
+    const { serial } = messageOf(frame) as PushTask;
+    const entity = taskIdHex(frame.from as WorkerId, serial);
+    if (!this.#once.has(entity)) return;
+    const behind = `behind ${count} others on a worker of another node`;
+    this.violate({ entity, message: `a task that may not run again was pushed ${behind}` });
   }
 }
 
 /** Streams are numbered by their owner. */
-function leaseOf(owner: Address, stream: number): string {
+export function leaseOf(owner: Address, stream: number): string {
   return `${owner} ${stream}`;
 }
 
-function isFar({ from, to }: Frame): boolean {
+export function isFar({ from, to }: Frame): boolean {
   return nodeIdOf(from as WorkerId) !== nodeIdOf(to as WorkerId);
 }

@@ -8,7 +8,7 @@ import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
-import type { ActorRegistered } from "#engine/protocol/gcs.ts";
+import type { ActorRegistered, ActorRegistration } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
@@ -34,8 +34,13 @@ export class LossOracle extends Oracle {
   /** Requested → the actor that getIfExists found. */
   readonly #joined: Recent<ActorId>;
   #hasThrown = false;
-  /** One that had not been constructed: it may have stood for another. */
-  #hasKilledUnmade = false;
+  /** Where no frames tell what was joined: of actors that were asked for, by namespace and name. */
+  readonly #names: Recent<string>;
+  /** Names under which one was killed before it was made: whoever else has it may have been meant. */
+  readonly #killedNames: Recent<true>;
+  /** Of one that nobody was seen to ask for. */
+  #hasKilledUnknown = false;
+  #hasKilledNamed = false;
 
   constructor(violate: Violate, fates: () => Fates, { seesAll, rememberedMax }: Scope) {
     super(violate);
@@ -45,6 +50,8 @@ export class LossOracle extends Oracle {
     this.#killed = new Recent(rememberedMax);
     this.#joined = new Recent(rememberedMax);
     this.#hosts = new Recent(rememberedMax);
+    this.#names = new Recent(rememberedMax);
+    this.#killedNames = new Recent(rememberedMax);
   }
 
   override onThrown(subject: string): void {
@@ -66,7 +73,19 @@ export class LossOracle extends Oracle {
     this.#killed.set(actorId, 0, true);
     const found = this.#joined.get(actorId, 0);
     if (found !== undefined) this.#killed.set(found, 0, true);
-    if (this.#hosts.get(actorId, 0) === undefined) this.#hasKilledUnmade = true;
+    if (this.#seesAll || this.#hosts.get(actorId, 0) !== undefined) return;
+    const name = this.#names.get(actorId, 0);
+    if (name === undefined) this.#hasKilledUnknown = true;
+    else if (name !== "") {
+      this.#killedNames.set(name, 0, true);
+      this.#hasKilledNamed = true;
+    }
+  }
+
+  /** "": it stands for no other, since it has no name, and no other for it. */
+  override onCreating({ actorId, namespace, name }: ActorRegistration): void {
+    if (this.#seesAll) return;
+    this.#names.set(actorId, 0, name === "" ? "" : `${namespace}/${name}`);
   }
 
   /** A handle that is killed may stand for another actor: before its kill, or after. */
@@ -179,8 +198,7 @@ export class LossOracle extends Oracle {
   #hasDied(actorId: ActorId): boolean {
     const fates = this.#fates();
     if (this.#hasSeen(this.#thrown, actorId) || this.#hasSeen(this.#killed, actorId)) return true;
-    // Without frames, as in local mode, nobody tells what was joined.
-    if (this.#joined.hasForgotten || (!this.#seesAll && this.#hasKilledUnmade)) return true;
+    if (this.#joined.hasForgotten || this.#mayHaveBeenMeant(actorId)) return true;
     const maker = actorId.slice(0, workerIdLength) as WorkerId;
     if (fates.isGone(maker)) return true;
     const host = this.#hosts.get(actorId, 0);
@@ -189,6 +207,15 @@ export class LossOracle extends Oracle {
       return this.#hosts.hasForgotten || fates.hasLostProcess || this.#hasThrown;
     }
     return fates.isGone(host) || fates.hasBuried(nodeIdOf(host));
+  }
+
+  /** Without frames, as in local mode, nobody tells which actor a killed handle stood for. */
+  #mayHaveBeenMeant(actorId: ActorId): boolean {
+    if (this.#seesAll) return false;
+    if (this.#hasKilledUnknown) return true;
+    const name = this.#names.get(actorId, 0);
+    if (name === undefined) return this.#hasKilledNamed;
+    return name !== "" && this.#hasSeen(this.#killedNames, name);
   }
 
   /** True too when it would have been forgotten. */

@@ -6,6 +6,7 @@ import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Process } from "#api/runtime.ts";
 import type { Cluster } from "#sim/cluster.ts";
@@ -80,6 +81,8 @@ export abstract class Oracle {
   /** … and the object's owner has taken it. `wasPending`: as far as its caller knew before. */
   onCancelTaken?(entry: ObjectEntry, wasPending: boolean): void;
   onPut?(entry: ObjectEntry, digest: string, by: WatchedProcess): void;
+  /** An actor is asked for: made, or found by its name. */
+  onCreating?(registration: ActorRegistration): void;
   onKill?(actorId: ActorId): void;
   /** A call of get or wait begins. */
   onAwaited?(request: GetRequest, by: WatchedProcess): void;
@@ -96,7 +99,9 @@ export abstract class Oracle {
   /** A frame is put on a link. */
   onSent?(frame: Frame, link: Link): void;
   /** … and handed to its receiver. */
-  onTaken?(frame: Frame): void;
+  onTaken?(frame: Frame, link: Link): void;
+  /** Its sender has had it back: it is never taken. */
+  onRetracted?(frame: Frame, link: Link): void;
   /** When nothing is left to happen but user code of tasks, just before the job is ended. */
   atJobEnd?(cluster: Cluster): void;
   /** When nothing is left to happen, after healing. */

@@ -3,6 +3,7 @@ import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
@@ -50,6 +51,10 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.onPut?.(entry, digest, by);
   }
 
+  onCreating(registration: ActorRegistration): void {
+    for (const oracle of this.#all) oracle.onCreating?.(registration);
+  }
+
   onKill(actorId: ActorId): void {
     this.#note?.(actorId);
     for (const oracle of this.#all) oracle.onKill?.(actorId);
@@ -92,9 +97,13 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.onSent?.(frame, link);
   }
 
-  onTaken(frame: Frame): void {
+  onTaken(frame: Frame, link: Link): void {
     this.#note?.(frame.to);
-    for (const oracle of this.#all) oracle.onTaken?.(frame);
+    for (const oracle of this.#all) oracle.onTaken?.(frame, link);
+  }
+
+  onRetracted(frame: Frame, link: Link): void {
+    for (const oracle of this.#all) oracle.onRetracted?.(frame, link);
   }
 
   atJobEnd(cluster: Cluster): void {

@@ -7,26 +7,42 @@
  * tell how far they have taken the other's frames. So a cut costs time and nothing else: machines
  * never hear of it.
  *
+ * A frame is acknowledged as it arrives, and may then wait for its reader: a call of an actor that
+ * is busy. So both ends also tell how much their readers have had, and a sender counts what is
+ * under way until that is told.
+ *
  * State:  frames that the peer has not acknowledged, oldest first; the number of the link, if it is
- *         up; the last frame taken.
- * In/out: send, onFrame, onAcknowledgement, onLinkUp, onLinkDown → the port's transmit, acknowledge
- *         and take.
- * Bounds: the queue is bounded by the credits of those who send; `unacknowledgedCount` tells it.
+ *         up; the last frame taken; how much our reader has had, and theirs.
+ * In/out: send, onFrame, onAcknowledgement, onRead, onLinkUp, onLinkDown → the port's transmit,
+ *         acknowledge, take and onRoom.
+ * Bounds: `windowBytes` under way and one frame, of those who stop while `isCongested`; the others
+ *         are bounded by their credits.
  * Errors: what no honest peer on an intact link sends (a gap, a frame of an older link, an
  *         acknowledgement of what was never sent) gives "cut": whoever holds the link must end it.
  * Source: protocols §2; TCP's cumulative acknowledgements; MQTT 5 and NATS JetStream resume alike.
  */
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
+import { roomOf, SendWindow } from "./send-window.ts";
 
 /** Where an end puts what it has to say. Neither call may come back into the session. */
 export interface SessionPort<F> {
-  /** Puts a numbered frame on the link; `ack` rides on it. */
+  /** Puts a numbered frame on the link; `ack` and `readBytes` ride on it. */
   transmit(packet: Packet<F>): void;
   /** Puts an acknowledgement alone on the link. */
-  acknowledge(link: number, ack: number): void;
-  /** Hands over a frame of the peer. This one may call `send`. */
+  acknowledge(link: number, told: Told): void;
+  /** Hands over a frame of the peer. This one may call `send`, or `onRead`. */
   take(frame: F): void;
+  /** For whoever was told that the window is full: it has room again. This one may call `send`. */
+  onRoom(): void;
+}
+
+/** What one end has had of the other's frames, over all links. */
+export interface Told {
+  /** All frames up to this one have arrived. */
+  readonly ack: number;
+  /** Room of those that have been read. */
+  readonly readBytes: number;
 }
 
 export interface Packet<F> {
@@ -34,29 +50,42 @@ export interface Packet<F> {
   readonly link: number;
   /** From 1, over all links. */
   readonly number: number;
-  /** All frames of the other direction up to this one were taken. */
-  readonly ack: number;
+  /** Of the other direction. */
+  readonly told: Told;
   readonly frame: F;
 }
 
 /** late: after the end of its link. */
 export type Arrival = "taken" | "duplicate" | "late" | "cut";
 
+/** Told at once when a reader has had so much more of what the peer may send it. */
+const readShareTold = 1 / 4;
+const nothingTold: Told = { ack: 0, readBytes: 0 };
+
 export class Session<F> {
   readonly #port: SessionPort<F>;
+  readonly #window: SendWindow;
+  readonly #tellFromBytes: number;
   /** Their numbers end with `#sentThrough`, without holes. */
   readonly #unacknowledged = new Deque<F>();
   #link = 0;
   #isUp = false;
   #sentThrough = 0;
+  #sentBytes = 0;
   #takenThrough = 0;
-  /** Of what was taken, as far as the peer was told on this link. */
-  #toldThrough = 0;
+  #readBytes = 0;
+  /** Of what was taken and read, what the peer was told on this link. */
+  #told = nothingTold;
+  /** Of our frames, as the peer has told. */
+  #peerReadBytes = 0;
   #resentCount = 0;
   #duplicateCount = 0;
 
-  constructor(port: SessionPort<F>) {
+  /** `windowBytes`: the same at both ends. */
+  constructor(port: SessionPort<F>, windowBytes: number) {
     this.#port = port;
+    this.#window = new SendWindow(windowBytes);
+    this.#tellFromBytes = windowBytes * readShareTold;
   }
 
   /** Of the present link, or the last one; 0 before the first. */
@@ -69,8 +98,13 @@ export class Session<F> {
   }
 
   /** What this end tells at the beginning of a link. */
-  get takenThrough(): number {
-    return this.#takenThrough;
+  get told(): Told {
+    return { ack: this.#takenThrough, readBytes: this.#readBytes };
+  }
+
+  /** What is optional should wait; `onRoom` follows for whoever has asked. */
+  isCongested(): boolean {
+    return this.#window.isCongested();
   }
 
   get acknowledgedThrough(): number {
@@ -83,7 +117,13 @@ export class Session<F> {
 
   /** Frames taken that the peer does not know of: if nothing goes its way soon, acknowledge. */
   get owedCount(): number {
-    return this.#isUp ? this.#takenThrough - this.#toldThrough : 0;
+    return this.#isUp ? this.#takenThrough - this.#told.ack : 0;
+  }
+
+  /** Our reader has had so much that the peer may wait for the room: acknowledge. */
+  get owesRoom(): boolean {
+    if (!this.#isUp || this.#readBytes === this.#told.readBytes) return false;
+    return this.#readBytes - this.#told.readBytes >= this.#tellFromBytes;
   }
 
   get resentCount(): number {
@@ -94,15 +134,17 @@ export class Session<F> {
     return this.#duplicateCount;
   }
 
-  send(frame: F): void {
+  send(frame: F, frameBytes: number): void {
     this.#unacknowledged.push(frame);
     this.#sentThrough += 1;
+    const room = roomOf(frameBytes);
+    this.#sentBytes += room;
+    this.#window.onSent(room);
     if (this.#isUp) this.#transmit(this.#sentThrough, frame);
   }
 
-  // oxlint-disable-next-line max-params -- hot: an object around them would be one more each frame.
-  onFrame(link: number, number: number, ack: number, frame: F): Arrival {
-    const arrival = this.onAcknowledgement(link, ack);
+  onFrame({ link, number, told, frame }: Packet<F>): Arrival {
+    const arrival = this.onAcknowledgement(link, told);
     if (arrival !== "taken") return arrival;
     if (number <= this.#takenThrough) {
       this.#duplicateCount += 1;
@@ -114,40 +156,46 @@ export class Session<F> {
     return "taken";
   }
 
-  onAcknowledgement(link: number, ack: number): Arrival {
+  onAcknowledgement(link: number, told: Told): Arrival {
     if (!this.#isUp) return "late";
-    if (link !== this.#link || ack > this.#sentThrough) return "cut";
-    this.#drop(ack);
+    if (link !== this.#link || !this.#isPossible(told)) return "cut";
+    this.#heed(told);
     return "taken";
   }
 
-  /** Tells how far frames were taken, if the peer does not know. */
+  /** A frame that was taken has been read, in whatever order, and is gone from here. */
+  onRead(frameBytes: number): void {
+    this.#readBytes += roomOf(frameBytes);
+  }
+
+  /** Tells how much was taken and read, if the peer does not know. */
   acknowledge(): void {
-    if (this.owedCount === 0) return;
-    this.#toldThrough = this.#takenThrough;
-    this.#port.acknowledge(this.#link, this.#takenThrough);
+    if (this.owedCount === 0 && !this.owesRoom) return;
+    this.#told = this.told;
+    this.#port.acknowledge(this.#link, this.#told);
   }
 
   /**
-   * A link with a higher number than all before; the peer has told how far it took our frames.
+   * A link with a higher number than all before; the peer has told what it has had of our frames.
    * False for a peer that has lost what it had, or took what was never sent: the session cannot go
    * on.
    */
-  onLinkUp(link: number, peerTakenThrough: number): boolean {
+  onLinkUp(link: number, told: Told): boolean {
     assert(!this.#isUp, "a link begins after the end of the last");
     assert(link > this.#link, "the numbers of links rise");
-    if (peerTakenThrough < this.acknowledgedThrough) return false;
-    if (peerTakenThrough > this.#sentThrough) return false;
-    this.#drop(peerTakenThrough);
+    if (told.ack < this.acknowledgedThrough || told.readBytes < this.#peerReadBytes) return false;
+    if (!this.#isPossible(told)) return false;
     this.#link = link;
     this.#isUp = true;
-    this.#toldThrough = this.#takenThrough;
-    let number = peerTakenThrough;
+    this.#told = this.told;
+    this.#drop(told.ack);
+    let number = told.ack;
     for (const frame of this.#unacknowledged) {
       number += 1;
       this.#resentCount += 1;
       this.#transmit(number, frame);
     }
+    this.#heed(told);
     return true;
   }
 
@@ -157,8 +205,23 @@ export class Session<F> {
   }
 
   #transmit(number: number, frame: F): void {
-    this.#toldThrough = this.#takenThrough;
-    this.#port.transmit({ link: this.#link, number, ack: this.#takenThrough, frame });
+    const { ack, readBytes } = this.#told;
+    if (ack !== this.#takenThrough || readBytes !== this.#readBytes) this.#told = this.told;
+    this.#port.transmit({ link: this.#link, number, told: this.#told, frame });
+  }
+
+  /** No peer has had what was never sent. */
+  #isPossible({ ack, readBytes }: Told): boolean {
+    return ack <= this.#sentThrough && readBytes <= this.#sentBytes;
+  }
+
+  /** What it tells may be older than what is known: frames that came once more tell it again. */
+  #heed({ ack, readBytes }: Told): void {
+    this.#drop(ack);
+    if (readBytes <= this.#peerReadBytes) return;
+    this.#window.onTaken(readBytes - this.#peerReadBytes);
+    this.#peerReadBytes = readBytes;
+    if (this.#window.takeRoom()) this.#port.onRoom();
   }
 
   #drop(ack: number): void {

@@ -4,14 +4,17 @@
  *
  * State:  an end each: its session, the lane of the present link, whether what it sends is lost.
  * In/out: frames of both ends → frames of their sessions; faults and partitions by the world.
- * Bounds: those of the senders' credits; an acknowledgement in `owedMax` frames or `ackDelayMs`.
+ * Bounds: the world's `linkWindowBytes` of what is optional, the senders' credits of the rest; an
+ *         acknowledgement in `owedMax` frames or `ackDelayMs`.
  * Errors: none that a machine sees; a process that has ended takes and sends nothing any more.
  * Source: protocols §2, §10.
  */
 import { assert } from "#engine/common/assert.ts";
-import { type Packet, Session } from "#transports/session/session.ts";
+import { type Packet, Session, type Told } from "#transports/session/session.ts";
 import type { Frame } from "./frame.ts";
+import type { Inflow } from "./inflow.ts";
 import { Lane } from "./lane.ts";
+import type { Link } from "./network-watch.ts";
 import type { NetworkWorld } from "./network-world.ts";
 import type { Endpoint } from "./network.ts";
 
@@ -45,6 +48,8 @@ export interface KeptFrames {
 
 export class Channel {
   readonly #world: NetworkWorld;
+  /** In the order of the ends that send. */
+  readonly #links: readonly [Link, Link];
   readonly #ends: readonly [End, End];
   #link = 0;
   #isCut = true;
@@ -55,7 +60,11 @@ export class Channel {
 
   constructor(world: NetworkWorld, a: Endpoint, b: Endpoint) {
     this.#world = world;
-    this.#ends = [this.#makeEnd(a), this.#makeEnd(b)];
+    this.#links = [
+      { from: a, to: b },
+      { from: b, to: a },
+    ];
+    this.#ends = [this.#makeEnd(a, this.#links[1]), this.#makeEnd(b, this.#links[0])];
     this.#connectSoon();
   }
 
@@ -73,7 +82,15 @@ export class Channel {
   }
 
   send(from: Endpoint, frame: Frame): void {
-    this.#endOf(from).session.send(frame);
+    this.#endOf(from).session.send(frame, frame.sizeBytes);
+  }
+
+  linkFrom(from: Endpoint): Link {
+    return this.#links[this.#ends[0].endpoint === from ? 0 : 1];
+  }
+
+  isCongested(from: Endpoint): boolean {
+    return this.#endOf(from).session.isCongested();
   }
 
   /** The link breaks for both ends, though none may know yet. */
@@ -90,12 +107,17 @@ export class Channel {
 
   // ------------------------------------------------------------ frames
 
-  #makeEnd(endpoint: Endpoint): End {
-    const session = new Session<Frame>({
-      transmit: (packet) => this.#transmit(end, packet),
-      acknowledge: (link, ack) => this.#putAck(end, link, ack),
-      take: (frame) => endpoint.receive(frame),
-    });
+  /** `link`: from the other. */
+  #makeEnd(endpoint: Endpoint, link: Link): End {
+    const onRead = (frameBytes: number): void => this.#onRead(end, frameBytes);
+    const inflow: Inflow = { link, onRead };
+    const port = {
+      transmit: (packet: Packet<Frame>): void => this.#transmit(end, packet),
+      acknowledge: (link: number, told: Told): void => this.#putAck(end, link, told),
+      take: (frame: Frame): void => endpoint.receive(frame, inflow),
+      onRoom: (): void => this.#onRoom(end),
+    };
+    const session = new Session<Frame>(port, this.#world.linkWindowBytes);
     const isNew = { lane: null, putThrough: 0, isLost: false, ackIsDue: false };
     const end: End = { endpoint, session, ...isNew };
     return end;
@@ -134,17 +156,27 @@ export class Channel {
     end.lane?.put({ text, type, sizeBytes, deliver });
   }
 
-  #putAck(end: End, link: number, ack: number): void {
+  #putAck(end: End, link: number, told: Told): void {
     if (end.isLost) return;
     const other = this.#otherOf(end);
     const deliver = (): void => {
-      if (other.session.onAcknowledgement(link, ack) === "cut") this.#refuse(other);
+      if (other.session.onAcknowledgement(link, told) === "cut") this.#refuse(other);
     };
-    end.lane?.put({ text: `ack ${ack}`, type: null, sizeBytes: ackBytes, deliver });
+    end.lane?.put({ text: `ack ${told.ack}`, type: null, sizeBytes: ackBytes, deliver });
   }
 
-  #onFrame(end: End, { link, number, ack, frame }: Packet<Frame>): void {
-    const arrival = end.session.onFrame(link, number, ack, frame);
+  #onRead(end: End, frameBytes: number): void {
+    end.session.onRead(frameBytes);
+    if (end.session.owesRoom && !this.#isClosed) end.session.acknowledge();
+  }
+
+  #onRoom(end: End): void {
+    if (!this.#isClosed) end.endpoint.onRoom(this.#otherOf(end).endpoint);
+  }
+
+  #onFrame(end: End, packet: Packet<Frame>): void {
+    const { frame } = packet;
+    const arrival = end.session.onFrame(packet);
     if (arrival === "cut") {
       this.#refuse(end);
       return;
@@ -242,14 +274,14 @@ export class Channel {
     this.#attempts = 0;
     this.#isCut = false;
     this.#link += 1;
-    const taken = [second.session.takenThrough, first.session.takenThrough] as const;
+    const told = [second.session.told, first.session.told] as const;
     for (const end of this.#ends) {
       end.isLost = false;
       end.lane = new Lane(world, end.endpoint, this.#otherOf(end).endpoint, () => this.#stall(end));
     }
     if (this.#link > 1) world.onSessionResumed();
-    assert(first.session.onLinkUp(this.#link, taken[0]), "the first end goes on");
-    assert(second.session.onLinkUp(this.#link, taken[1]), "the second end goes on");
+    assert(first.session.onLinkUp(this.#link, told[0]), "the first end goes on");
+    assert(second.session.onLinkUp(this.#link, told[1]), "the second end goes on");
     const replayed = this.#replayed;
     this.#replayed = [];
     for (const { end, packet } of replayed) {

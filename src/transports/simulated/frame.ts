@@ -29,6 +29,9 @@ export interface Frame {
   readonly from: Address;
   readonly to: Address;
   readonly type: MessageType;
+  /** Of a push and of its reply; -1 otherwise. */
+  readonly stream: number;
+  readonly seq: number;
   /** For the trace: two payloads that differ are two events. */
   readonly text: string;
 }
@@ -50,9 +53,11 @@ export function frameOf(to: Address, message: Message, arena: ArenaBytes | null)
   usedBytes = writer.at;
   const sizeBytes = usedBytes - start;
   const { from, type } = message;
-  const name = type === "pushTask" ? `${type} ${message.stream}.${message.seq}` : type;
+  const isOfStream = type === "pushTask" || type === "taskReply";
+  const [stream, seq] = isOfStream ? [message.stream, message.seq] : [-1, -1];
+  const name = isOfStream ? `${type} ${stream}.${seq}` : type;
   const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
-  return { slab, start, sizeBytes, from, to, type, text };
+  return { slab, start, sizeBytes, from, to, type, stream, seq, text };
 }
 
 export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {

@@ -1,7 +1,7 @@
 /** Whoever checks the transport's contract sees every frame as it is sent and as it is taken. */
 import type { Frame } from "./frame.ts";
 
-/** One direction between two processes. */
+/** One direction between two processes: one object for as long as both live. */
 export interface Link {
   readonly from: { readonly name: string; readonly isClosed: boolean };
   readonly to: { readonly name: string; readonly isClosed: boolean };
@@ -9,5 +9,7 @@ export interface Link {
 
 export interface NetworkWatch {
   onSent(frame: Frame, link: Link): void;
-  onTaken(frame: Frame): void;
+  onTaken(frame: Frame, link: Link): void;
+  /** Its sender has had it back: it is never taken. */
+  onRetracted(frame: Frame, link: Link): void;
 }

@@ -45,6 +45,8 @@ export type Fate = "pass" | "cut" | "lose" | "duplicate" | "reorder" | "replay";
 export interface NetworkWorld {
   /** A link without life for so long is given up by both ends. */
   readonly linkTimeoutMs: number;
+  /** So much may be under way to one peer before what is optional waits. */
+  readonly linkWindowBytes: number;
   nowMs(): number;
   /** The step that is happening. */
   readonly stepId: number;
@@ -65,6 +67,8 @@ export interface NetworkWorld {
   /** Whether the link is cut once this frame has been handled. */
   cutsBehind(from: Place, to: Place, type: MessageType): boolean;
   onSessionResumed(): void;
+  /** Somebody who waited for room on a link is told of it. */
+  onRoomTold(): void;
   /** A frame that was put on a link before goes on the next one. */
   onResent(type: MessageType): void;
 }

@@ -3,9 +3,11 @@
  * the process they go to. Inside a node they travel in rings, between nodes in sessions.
  *
  * State:  endpoints by address; per endpoint what has arrived and waits, its rings and channels.
- * Bounds: those of the senders' credits.
+ * Bounds: the world's `linkWindowBytes` to each peer of what is optional, the senders' credits of
+ *         the rest.
  * Errors: none; a frame to a process that has ended is dropped, as by a dead thread.
  */
+import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
@@ -14,15 +16,20 @@ import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { Channel, type KeptFrames } from "./channel.ts";
 import { type Frame, frameOf, messageOf } from "./frame.ts";
-import { Lane } from "./lane.ts";
+import type { Inflow } from "./inflow.ts";
 import type { NetworkWatch } from "./network-watch.ts";
 import type { NetworkWorld, Place } from "./network-world.ts";
+import { Ring } from "./ring.ts";
 
-const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {} };
+const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {}, onRetracted: () => {} };
 
-interface TaskFrame {
-  readonly position: number;
+interface ArrivedFrame {
   readonly frame: Frame;
+  readonly inflow: Inflow;
+}
+
+interface TaskFrame extends ArrivedFrame {
+  readonly position: number;
   state: "underWay" | "waiting" | "retracted" | "taken";
 }
 
@@ -46,7 +53,9 @@ export class Network {
     to: TransportReceiver,
     arena: ArenaBytes | null = null,
   ): Endpoint {
-    const endpoint = new Endpoint(this, place, to, arena);
+    const [address] = addresses;
+    assert(address !== undefined, "an endpoint answers for an address");
+    const endpoint = new Endpoint(this, { ...place, address }, to, arena);
     for (const address of addresses) this.#endpoints.set(address, endpoint);
     return endpoint;
   }
@@ -91,27 +100,38 @@ export class Network {
     for (const channel of this.#channels) if (channel.joins(node)) channel.cut();
   }
 
-  /** Inside a node: in order of sending on each ring. */
+  /** Inside a node: what is no frame, in order of sending with those. */
   convey(from: Endpoint, to: Endpoint, text: string, deliver: () => void): void {
-    this.#ringOf(from, to).put({ text, type: null, sizeBytes: 0, deliver });
+    this.ringOf(from, to).convey({ text, type: null, sizeBytes: 0, deliver });
   }
 
   /** Frames to one process stay in order, whatever they carry. */
   carry(from: Endpoint, to: Endpoint, frame: Frame): void {
-    this.watch.onSent(frame, { from, to });
     if (from.node === to.node) {
       const { text, type, sizeBytes } = frame;
-      const deliver = (): void => to.receive(frame);
-      this.#ringOf(from, to).put({ text, type, sizeBytes, deliver });
+      const ring = this.ringOf(from, to);
+      this.watch.onSent(frame, ring.link);
+      ring.put({ text, type, sizeBytes, deliver: () => to.receive(frame, ring) });
     } else {
-      this.#channelOf(from, to).send(from, frame);
+      const channel = this.#channelOf(from, to);
+      this.watch.onSent(frame, channel.linkFrom(from));
+      channel.send(from, frame);
     }
   }
 
-  #ringOf(from: Endpoint, to: Endpoint): Lane {
+  isCongested(from: Endpoint, to: Endpoint): boolean {
+    if (from.node === to.node) return from.rings.get(to)?.isCongested() ?? false;
+    return from.channels.get(to)?.isCongested(from) ?? false;
+  }
+
+  onRoomTold(): void {
+    this.#world.onRoomTold();
+  }
+
+  ringOf(from: Endpoint, to: Endpoint): Ring {
     let ring = from.rings.get(to);
     if (ring === undefined) {
-      ring = new Lane(this.#world, from, to);
+      ring = new Ring(this.#world, from, to);
       from.rings.set(to, ring);
     }
     return ring;
@@ -132,13 +152,15 @@ export class Network {
 export class Endpoint implements Transport, Place {
   readonly name: string;
   readonly node: number;
-  readonly rings = new Map<Endpoint, Lane>();
+  /** The first of those that it answers for. */
+  readonly address: Address;
+  readonly rings = new Map<Endpoint, Ring>();
   /** With processes of other nodes. */
   readonly channels = new Map<Endpoint, Channel>();
   readonly #network: Network;
   readonly #receiver: TransportReceiver;
   readonly #arena: ArenaBytes | null;
-  readonly #control = new Deque<Frame>();
+  readonly #control = new Deque<ArrivedFrame>();
   readonly #tasks = new Deque<TaskFrame>();
   /** Task frames in rings to us that have not been taken, by frame. */
   readonly #untaken = new Map<number, TaskFrame>();
@@ -152,7 +174,7 @@ export class Endpoint implements Transport, Place {
 
   constructor(
     network: Network,
-    { name, node }: Omit<Place, "isClosed">,
+    { name, node, address }: Omit<Place, "isClosed"> & { readonly address: Address },
     to: TransportReceiver,
     arena: ArenaBytes | null,
   ) {
@@ -160,6 +182,7 @@ export class Endpoint implements Transport, Place {
     this.#arena = arena;
     this.name = name;
     this.node = node;
+    this.address = address;
     this.#receiver = to;
   }
 
@@ -183,10 +206,12 @@ export class Endpoint implements Transport, Place {
     const frame = frameOf(to, message, null);
     const position = target.#nextPosition++;
     if (target.node === this.node) {
-      this.#network.watch.onSent(frame, { from: this, to: target });
-      target.#untaken.set(position, { position, frame, state: "underWay" });
+      const inflow = this.#network.ringOf(this, target);
+      this.#network.watch.onSent(frame, inflow.link);
+      target.#untaken.set(position, { position, frame, inflow, state: "underWay" });
       const deliver = (): void => target.#receiveTask(position);
-      this.#network.convey(this, target, frame.text, deliver);
+      const { text, type, sizeBytes } = frame;
+      inflow.put({ text, type, sizeBytes, deliver });
     } else {
       this.#network.carry(this, target, frame);
     }
@@ -203,19 +228,29 @@ export class Endpoint implements Transport, Place {
     if (task === undefined) return false;
     task.state = "retracted";
     target.#untaken.delete(framePosition);
+    this.#network.watch.onRetracted(task.frame, task.inflow.link);
+    task.inflow.onRead(task.frame.sizeBytes);
     return true;
   }
 
-  isCongested(): boolean {
-    return false;
+  isCongested(to: Address): boolean {
+    const target = this.#network.endpointOf(to);
+    return target !== undefined && !this.isClosed && this.#network.isCongested(this, target);
+  }
+
+  /** A peer has read so much of what was sent to it that more may come. */
+  onRoom(peer: Endpoint): void {
+    if (this.isClosed) return;
+    this.#network.onRoomTold();
+    this.#receiver.onWritable(peer.address);
   }
 
   /** A frame has arrived. */
-  receive(frame: Frame): void {
+  receive(frame: Frame, inflow: Inflow): void {
     if (frame.type === "pushTask") {
-      this.#tasks.push({ position: -1, frame, state: "waiting" });
+      this.#tasks.push({ position: -1, frame, inflow, state: "waiting" });
     } else {
-      this.#control.push(frame);
+      this.#control.push({ frame, inflow });
     }
     this.#receiver.onWork();
   }
@@ -232,9 +267,11 @@ export class Endpoint implements Transport, Place {
     let taken = 0;
     // A handler may end the process.
     for (; taken < frameBudget && !this.isClosed; taken++) {
-      const frame = this.#control.shift();
-      if (frame === undefined) break;
-      this.#network.watch.onTaken(frame);
+      const arrived = this.#control.shift();
+      if (arrived === undefined) break;
+      const { frame, inflow } = arrived;
+      this.#network.watch.onTaken(frame, inflow.link);
+      inflow.onRead(frame.sizeBytes);
       this.#receiver.onMessage(frame.to, messageOf(frame));
     }
     return taken > 0;
@@ -248,7 +285,8 @@ export class Endpoint implements Transport, Place {
       if (task.state !== "waiting") continue;
       task.state = "taken";
       this.#untaken.delete(task.position);
-      this.#network.watch.onTaken(task.frame);
+      this.#network.watch.onTaken(task.frame, task.inflow.link);
+      task.inflow.onRead(task.frame.sizeBytes);
       this.#receiver.onMessage(task.frame.to, messageOf(task.frame));
       return true;
     }
