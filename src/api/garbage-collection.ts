@@ -17,6 +17,8 @@ const stepBytesMin = 16 * 1024 * 1024;
 const stepShareMax = 1 / 4;
 /** Between two collections for handles: so many times the first wait. */
 const waitGrowthMax = 64;
+/** … and so many times what the last one took: no thread spends more than a part of its time. */
+const waitPerCollection = 100;
 
 export interface CollectionLimits {
   readonly storeBytes: number;
@@ -36,10 +38,17 @@ export class GarbageCollection implements Reclaimer {
   #isAsked = false;
   #waitMs = 0;
   #timer: NodeJS.Timeout | null = null;
+  #tookMs = 0;
   /** Not known to be collected. */
   #dearCount = 0;
 
-  constructor({ storeBytes, handleCollectMs }: CollectionLimits) {
+  readonly #collect: () => void;
+
+  constructor(
+    { storeBytes, handleCollectMs }: CollectionLimits,
+    collect: () => void = collectGarbage,
+  ) {
+    this.#collect = collect;
     this.#firstWaitMs = handleCollectMs;
     const atLeast = Math.min(stepBytesMin, storeBytes * stepShareMax);
     this.#stepBytes = Math.max(atLeast, storeBytes * stepShare);
@@ -73,7 +82,7 @@ export class GarbageCollection implements Reclaimer {
       this.#isAsked = false;
       // What is in use stays: the next collection is worth it when as much has come again.
       this.#collectAtBytes = this.#heldBytes + this.#stepBytes;
-      collectGarbage();
+      this.#collect();
     });
   }
 
@@ -98,9 +107,15 @@ export class GarbageCollection implements Reclaimer {
       this.#timer = null;
       if (this.#dearCount === 0) return;
       this.#waitMs = Math.min(2 * this.#waitMs, waitGrowthMax * this.#firstWaitMs);
-      collectGarbage();
+      const beganMs = performance.now();
+      this.#collect();
+      this.#tookMs = performance.now() - beganMs;
       this.#collectLater();
-    }, this.#waitMs).unref();
+    }, this.#nextWaitMs()).unref();
+  }
+
+  #nextWaitMs(): number {
+    return Math.max(this.#waitMs, waitPerCollection * this.#tookMs);
   }
 
   #letGo(bytes: number): void {
