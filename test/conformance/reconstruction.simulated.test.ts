@@ -33,6 +33,20 @@ function nameOf(error: unknown): string {
   return (error as ObjectReconstructionFailedError).reason;
 }
 
+/** A value that a task on one node has put, and what another made of it. */
+async function putAndDoubled() {
+  const runs = { double: 0 };
+  const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
+  const double = remote(beyond, (bytes: Uint8Array) => {
+    runs.double += 1;
+    return bytes.map((byte) => 2 * byte);
+  });
+  const { ref } = await get(putThere.remote());
+  const doubled = double.remote(ref);
+  await areMade(doubled);
+  return { ref, double, doubled, runs };
+}
+
 describe("a value whose node has died", () => {
   // Ray's case 71: test_basic_reconstruction.
   test("test_basic_reconstruction: is made anew once with one retry, then no more", async () => {
@@ -66,22 +80,14 @@ describe("a value whose node has died", () => {
   // Ray's case 72: test_basic_reconstruction_put.
   test("test_basic_reconstruction_put: what was put goes with its owner", async () => {
     await inClusters(async (sim) => {
-      let runs = 0;
-      const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
-      const double = remote(beyond, (bytes: Uint8Array) => {
-        runs += 1;
-        return bytes.map((byte) => 2 * byte);
-      });
-      const { ref } = await get(putThere.remote());
-      const doubled = double.remote(ref);
-      await areMade(doubled);
+      const { ref, double, doubled, runs } = await putAndDoubled();
       replace(sim, 1);
       await expect(get(ref)).rejects.toBeInstanceOf(OwnerDiedError);
       // What was made of it is there, until it is lost in turn.
       expect(sumOf(await get(doubled))).toBe(2 * size);
       const again = double.remote(ref);
       await expect(get(again)).rejects.toBeInstanceOf(OwnerDiedError);
-      expect(runs).toBe(1);
+      expect(runs.double).toBe(1);
     });
   });
 
@@ -106,19 +112,11 @@ describe("a value whose node has died", () => {
   // Ray's case 72: test_basic_reconstruction_put.
   test("test_basic_reconstruction_put: is lost if the put value it was made of is", async () => {
     await inClusters(async (sim) => {
-      let runs = 0;
-      const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
-      const double = remote(beyond, (bytes: Uint8Array) => {
-        runs += 1;
-        return bytes.map((byte) => 2 * byte);
-      });
-      const { ref } = await get(putThere.remote());
-      const doubled = double.remote(ref);
-      await areMade(doubled);
+      const { doubled, runs } = await putAndDoubled();
       replace(sim, 1);
       replace(sim, 2);
       expect(await reasonOf(doubled)).toBe("DEPENDENCY_FAILED");
-      expect(runs).toBe(1);
+      expect(runs.double).toBe(1);
     });
   });
 
