@@ -1,4 +1,4 @@
-/** When a thread that has got handles collects: not for long, and not for a large part of its time. */
+/** When a thread that has got handles collects: soon, and for no large part of its time. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { GarbageCollection } from "#api/garbage-collection.ts";
 
