@@ -17,8 +17,10 @@ const stepBytesMin = 16 * 1024 * 1024;
 const stepShareMax = 1 / 4;
 /** Between two collections for handles: so many times the first wait. */
 const waitGrowthMax = 64;
-/** … and so many times what the last one took: no thread spends more than a part of its time. */
+/** … and so many times what the last one took, so that it stays a small part of all time, … */
 const waitPerCollection = 100;
+/** … but for that no more than so many times the first wait. */
+const waitForCostMax = 10;
 
 export interface CollectionLimits {
   readonly storeBytes: number;
@@ -115,7 +117,11 @@ export class GarbageCollection implements Reclaimer {
   }
 
   #nextWaitMs(): number {
-    return Math.max(this.#waitMs, waitPerCollection * this.#tookMs);
+    const forCostMs = Math.min(
+      waitPerCollection * this.#tookMs,
+      waitForCostMax * this.#firstWaitMs,
+    );
+    return Math.max(this.#waitMs, forCostMs);
   }
 
   #letGo(bytes: number): void {

@@ -36,6 +36,13 @@ describe("collections for handles", () => {
     expect(atMs).toEqual([1000, 6050, 11_100, 19_150]);
   });
 
+  it("waits no longer than ten times the first wait for that", () => {
+    const { atMs, collection } = bench(500);
+    collection.watch(handle, () => {}, isDear);
+    vi.advanceTimersByTime(30_000);
+    expect(atMs).toEqual([1000, 11_500, 22_000]);
+  });
+
   it("does not come for what is not dear", () => {
     const { atMs, collection } = bench(0);
     collection.watch(handle, () => {});

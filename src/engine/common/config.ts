@@ -69,9 +69,9 @@ export interface Config {
   /** A process keeps a pulled copy for so long after its last use. */
   readonly copyLingerMs: number;
   /**
-   * A thread that got handles of actors collects garbage after so long, or a hundred times as long
-   * as it took the last time, and while it still has any again after twice as long each time: an
-   * actor lives until they are collected. 0: never.
+   * A thread that got handles of actors collects garbage after so long, or up to ten times that if
+   * it takes long, and while it still has any again after twice as long each time: an actor lives
+   * until they are collected. 0: never.
    */
   readonly handleCollectMs: number;
 }
