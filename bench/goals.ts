@@ -1,4 +1,4 @@
-/** What the project promises of these figures, as ratios of medians taken round by round. */
+/** What the project promises of these figures, most of it as ratios taken round by round. */
 import type { BenchCase } from "./case.ts";
 import { ratioByRound, type CaseResult, type Row, type Summary } from "./measure.ts";
 
@@ -65,6 +65,11 @@ export function judgeGoals(results: readonly CaseResult[]): readonly Goal[] {
       3,
       "pipelined actor calls, times comlink",
       figures.ratio("actor-pipelined", "rate", comlink),
+    ),
+    atMost(
+      100,
+      "forced cancel of a busy loop, ms to the end of its ref",
+      figures.of("force-cancel", mobula, "refMs"),
     ),
   ];
 }

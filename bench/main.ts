@@ -12,6 +12,7 @@ import { bytesByRef, bytesCopied } from "./cases/bytes-argument.ts";
 import { cpuScalingLong, cpuScalingShort } from "./cases/cpu-scaling.ts";
 import { noopLatency } from "./cases/noop-latency.ts";
 import { noopPipelined } from "./cases/noop-pipelined.ts";
+import { forceCancel } from "./cases/force-cancel.ts";
 import { judgeGoals } from "./goals.ts";
 import { describeMachine, describeVersions } from "./machine.ts";
 import { measureCase, type CaseResult, type Effort } from "./measure.ts";
@@ -34,6 +35,7 @@ const cases = [
   actorPipelined,
   cpuScalingLong,
   cpuScalingShort,
+  forceCancel,
 ];
 const fullEffort: Effort = { size: "full", rounds: 5 };
 const quickEffort: Effort = { size: "quick", rounds: 3 };

@@ -24,6 +24,20 @@ export interface CounterActor {
   stop(): Promise<void>;
 }
 
+/** One thread on which loops are started that never end by themselves. */
+export interface BusyLoops {
+  /** Starts a loop and tasks behind it, and ends the loop by force. */
+  cancelOne(): Promise<LoopCancel>;
+  stop(): Promise<void>;
+}
+
+/** From the cancel to the end of the call, and to the answer of the last task behind it. */
+export interface LoopCancel {
+  readonly refMs: number;
+  readonly neighboursMs: number;
+  readonly wrong: number;
+}
+
 export interface System {
   /** As printed and as `--systems` takes it. */
   readonly name: string;
@@ -31,6 +45,7 @@ export interface System {
   missing?(): string | undefined;
   startPool?(threads: number): Promise<TaskPool>;
   startActor?(): Promise<CounterActor>;
+  startLoops?(): Promise<BusyLoops>;
 }
 
 /** The URL of a worker file of the benches. */

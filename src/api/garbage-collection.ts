@@ -17,6 +17,10 @@ const stepBytesMin = 16 * 1024 * 1024;
 const stepShareMax = 1 / 4;
 /** Between two collections for handles: so many times the first wait. */
 const waitGrowthMax = 64;
+/** … and so many times what the last one took, so that it stays a small part of all time, … */
+const waitPerCollection = 100;
+/** … but for that no more than so many times the first wait. */
+const waitForCostMax = 10;
 
 export interface CollectionLimits {
   readonly storeBytes: number;
@@ -36,10 +40,17 @@ export class GarbageCollection implements Reclaimer {
   #isAsked = false;
   #waitMs = 0;
   #timer: NodeJS.Timeout | null = null;
+  #tookMs = 0;
   /** Not known to be collected. */
   #dearCount = 0;
 
-  constructor({ storeBytes, handleCollectMs }: CollectionLimits) {
+  readonly #collect: () => void;
+
+  constructor(
+    { storeBytes, handleCollectMs }: CollectionLimits,
+    collect: () => void = collectGarbage,
+  ) {
+    this.#collect = collect;
     this.#firstWaitMs = handleCollectMs;
     const atLeast = Math.min(stepBytesMin, storeBytes * stepShareMax);
     this.#stepBytes = Math.max(atLeast, storeBytes * stepShare);
@@ -73,7 +84,7 @@ export class GarbageCollection implements Reclaimer {
       this.#isAsked = false;
       // What is in use stays: the next collection is worth it when as much has come again.
       this.#collectAtBytes = this.#heldBytes + this.#stepBytes;
-      collectGarbage();
+      this.#collect();
     });
   }
 
@@ -98,9 +109,19 @@ export class GarbageCollection implements Reclaimer {
       this.#timer = null;
       if (this.#dearCount === 0) return;
       this.#waitMs = Math.min(2 * this.#waitMs, waitGrowthMax * this.#firstWaitMs);
-      collectGarbage();
+      const beganMs = performance.now();
+      this.#collect();
+      this.#tookMs = performance.now() - beganMs;
       this.#collectLater();
-    }, this.#waitMs).unref();
+    }, this.#nextWaitMs()).unref();
+  }
+
+  #nextWaitMs(): number {
+    const forCostMs = Math.min(
+      waitPerCollection * this.#tookMs,
+      waitForCostMax * this.#firstWaitMs,
+    );
+    return Math.max(this.#waitMs, forCostMs);
   }
 
   #letGo(bytes: number): void {

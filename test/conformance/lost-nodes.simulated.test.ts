@@ -75,6 +75,7 @@ async function storedCount(): Promise<number> {
 }
 
 describe("a task whose node dies while it runs", () => {
+  // Ray's case 6: test_override_max_retries.
   test.each([
     ["by default", {}, 4],
     ["with one retry", { maxRetries: 1 }, 2],
@@ -99,6 +100,7 @@ describe("a task whose node dies while it runs", () => {
     });
   });
 
+  // Ray's case 9: test_worker_killer.
   test("test_worker_killer: three attempts that are killed, one that finishes", async () => {
     await inClusters(async (sim) => {
       const began: number[] = [];
@@ -125,6 +127,7 @@ describe("a task whose node dies while it runs", () => {
     });
   });
 
+  // Ray's case 8: test_no_resource_oversubscription_during_shutdown.
   test("test_no_resource_oversubscription_during_shutdown: none beside another", async () => {
     await inClusters(async (sim) => {
       const inside = new Map<string, number>();
@@ -147,6 +150,7 @@ describe("a task whose node dies while it runs", () => {
     });
   });
 
+  // Ray's case 62: test_pending_task_dependency_pinning.
   test("test_pending_task_dependency_pinning: its retry has its arguments", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -165,6 +169,7 @@ describe("a task whose node dies while it runs", () => {
 });
 
 describe("a ref that is known on several nodes", () => {
+  // Ray's case 66: test_return_object_ref.
   test("test_return_object_ref: outlives the node of the task that passed it on", async () => {
     await inClusters(async (sim) => {
       const pass = remote(there, async (box: Box) => box);
@@ -178,6 +183,7 @@ describe("a ref that is known on several nodes", () => {
     });
   });
 
+  // Ray's case 66: test_return_object_ref.
   test("test_return_object_ref: goes with its owner's node", async () => {
     await inClusters(async (sim) => {
       const maker = Keeper.options(there).remote();
@@ -189,6 +195,7 @@ describe("a ref that is known on several nodes", () => {
     });
   });
 
+  // Ray's case 65: test_recursively_nest_ids.
   test("test_recursively_nest_ids: five deep, one of whose owners dies", async () => {
     await inClusters(async (sim) => {
       type Nested = { readonly inner: ObjectRef<Nested> | null };
@@ -212,6 +219,7 @@ describe("a ref that is known on several nodes", () => {
     });
   });
 
+  // Ray's case 68: test_borrowed_id_failure.
   test("test_borrowed_id_failure: the death of who passed it on frees nothing", async () => {
     const reached = new Set<string>();
     for (const afterMs of [0, 2, 4, 6, 8, 12, 20, 1_000]) {
@@ -237,6 +245,7 @@ describe("a ref that is known on several nodes", () => {
     expect(reached).toContain("holdMakerDied");
   });
 
+  // Ray's case 69: test_object_unpin.
   test("test_object_unpin: is freed when the last who has it dies, exactly then", async () => {
     await inClusters(async (sim) => {
       const keepers = [there, beyond].map((place) => Keeper.options(place).remote());
@@ -260,6 +269,7 @@ describe("a ref that is known on several nodes", () => {
   });
 });
 
+// Ray's case 13: test_wait_always_fetch_local.
 describe("test_wait_always_fetch_local", () => {
   test.each([
     ["false moves no bytes", false],

@@ -33,7 +33,22 @@ function nameOf(error: unknown): string {
   return (error as ObjectReconstructionFailedError).reason;
 }
 
+/** A value that a task on one node has put, and what another made of it. */
+async function putAndDoubled() {
+  const runs = { double: 0 };
+  const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
+  const double = remote(beyond, (bytes: Uint8Array) => {
+    runs.double += 1;
+    return bytes.map((byte) => 2 * byte);
+  });
+  const { ref } = await get(putThere.remote());
+  const doubled = double.remote(ref);
+  await areMade(doubled);
+  return { ref, double, doubled, runs };
+}
+
 describe("a value whose node has died", () => {
+  // Ray's case 71: test_basic_reconstruction.
   test("test_basic_reconstruction: is made anew once with one retry, then no more", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -49,6 +64,7 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 71: test_basic_reconstruction.
   test("test_basic_reconstruction: of a task without retries is lost for good", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -61,27 +77,21 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 72: test_basic_reconstruction_put.
   test("test_basic_reconstruction_put: what was put goes with its owner", async () => {
     await inClusters(async (sim) => {
-      let runs = 0;
-      const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
-      const double = remote(beyond, (bytes: Uint8Array) => {
-        runs += 1;
-        return bytes.map((byte) => 2 * byte);
-      });
-      const { ref } = await get(putThere.remote());
-      const doubled = double.remote(ref);
-      await areMade(doubled);
+      const { ref, double, doubled, runs } = await putAndDoubled();
       replace(sim, 1);
       await expect(get(ref)).rejects.toBeInstanceOf(OwnerDiedError);
       // What was made of it is there, until it is lost in turn.
       expect(sumOf(await get(doubled))).toBe(2 * size);
       const again = double.remote(ref);
       await expect(get(again)).rejects.toBeInstanceOf(OwnerDiedError);
-      expect(runs).toBe(1);
+      expect(runs.double).toBe(1);
     });
   });
 
+  // Ray's case 72: test_basic_reconstruction_put.
   test("test_basic_reconstruction_put: is made anew of what the driver has put", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -99,24 +109,18 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 72: test_basic_reconstruction_put.
   test("test_basic_reconstruction_put: is lost if the put value it was made of is", async () => {
     await inClusters(async (sim) => {
-      let runs = 0;
-      const putThere = remote({ ...there, maxRetries: 0 }, () => ({ ref: put(bytesOf(1)) }));
-      const double = remote(beyond, (bytes: Uint8Array) => {
-        runs += 1;
-        return bytes.map((byte) => 2 * byte);
-      });
-      const { ref } = await get(putThere.remote());
-      const doubled = double.remote(ref);
-      await areMade(doubled);
+      const { doubled, runs } = await putAndDoubled();
       replace(sim, 1);
       replace(sim, 2);
       expect(await reasonOf(doubled)).toBe("DEPENDENCY_FAILED");
-      expect(runs).toBe(1);
+      expect(runs.double).toBe(1);
     });
   });
 
+  // Ray's case 73: test_basic_reconstruction_actor_lineage_disabled.
   test("test_basic_reconstruction_actor_lineage_disabled: of an actor goes with it", async () => {
     await inClusters(async (sim) => {
       const Maker = remote(
@@ -134,6 +138,7 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 73: test_basic_reconstruction_actor_constructor.
   test("test_basic_reconstruction_actor_constructor: is made anew for a constructor", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -157,6 +162,7 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 76: test_nondeterministic_output.
   test("test_nondeterministic_output: may come back as another kind of value", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -173,6 +179,7 @@ describe("a value whose node has died", () => {
     });
   });
 
+  // Ray's case 76: test_reconstruction_hangs.
   test("test_reconstruction_hangs: is waited for, however long it takes to make", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -196,6 +203,7 @@ describe("a value whose node has died", () => {
 });
 
 describe("another copy", () => {
+  // Ray's case 74: test_cached_object.
   test("test_cached_object: takes the place of the one that is lost", async () => {
     const reports = await inClusters(async (sim) => {
       let runs = 0;
@@ -213,6 +221,7 @@ describe("another copy", () => {
     }
   });
 
+  // Ray's case 74: test_reconstruction_cached_dependency.
   test("test_reconstruction_cached_dependency: of an argument is used for it", async () => {
     await inClusters(async (sim) => {
       const runs = { make: 0, double: 0 };
@@ -233,6 +242,7 @@ describe("another copy", () => {
 });
 
 describe("what a lost value was made of", () => {
+  // Ray's case 75: test_multiple_downstream_tasks.
   test("test_multiple_downstream_tasks: is made anew once for all of them", async () => {
     await inClusters(async (sim) => {
       const runs = { make: 0, add: 0 };
@@ -254,6 +264,7 @@ describe("what a lost value was made of", () => {
     });
   });
 
+  // Ray's case 75: test_reconstruct_freed_object.
   test("test_reconstruct_freed_object: is made anew though nobody has a ref to it", async () => {
     await inClusters(async (sim) => {
       const runs = [0, 0, 0];
@@ -276,6 +287,7 @@ describe("what a lost value was made of", () => {
     });
   });
 
+  // Ray's case 75: test_multiple_returns.
   test("test_multiple_returns: only the return that is lost is replaced", async () => {
     await inClusters(async (sim) => {
       let runs = 0;
@@ -294,6 +306,7 @@ describe("what a lost value was made of", () => {
     });
   });
 
+  // Ray's case 75: test_nested.
   test("test_nested: refs inside of it, and what they name, are made anew with it", async () => {
     await inClusters(async (sim) => {
       const runs = { inner: 0, outer: 0 };
@@ -315,6 +328,7 @@ describe("what a lost value was made of", () => {
 });
 
 describe("lineage", () => {
+  // Ray's case 77: test_lineage_evicted.
   test("test_lineage_evicted: beyond its bound the oldest cannot be made anew", async () => {
     const init = { systemConfig: { ...stored.systemConfig, maxLineageBytes: 10_000 } };
     const program = async (sim: Parameters<Parameters<typeof inClusters>[0]>[0]): Promise<void> => {
@@ -337,6 +351,7 @@ describe("lineage", () => {
     await inClusters(program, { init });
   });
 
+  // Ray's case 77: test_memory_util.
   test("test_memory_util: the state tells of the attempt that makes a value anew", async () => {
     await inClusters(async (sim) => {
       let open = (): void => {};
@@ -358,17 +373,19 @@ describe("lineage", () => {
       const ref = make.remote();
       const doubled = double.remote(ref);
       await areMade(doubled);
-      expect(await states()).toEqual([]);
+      const before = ["double 0 FINISHED", "make 0 FINISHED"];
+      expect(await states()).toEqual(before);
       replace(sim, 1);
       await wait([doubled], { timeoutMs: 20_000 });
-      expect((await states()).sort()).toEqual([
+      expect(await states()).toEqual([
         // Pulls its argument there, for as long as that takes.
         "double 1 SUBMITTED_TO_WORKER",
         "make 1 SUBMITTED_TO_WORKER",
+        ...before,
       ]);
       open();
       expect(sumOf(await get(doubled))).toBe(2 * size);
-      expect(await states()).toEqual([]);
+      expect(await states()).toEqual(["double 1 FINISHED", "make 1 FINISHED", ...before]);
     });
   });
 });

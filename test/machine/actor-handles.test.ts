@@ -111,8 +111,7 @@ describe("an actor at its maker", () => {
     const { actorId } = h.create();
     const entry = h.handleOf(h.client(actorId));
     const error = engineError("ACTOR_NAME_TAKEN", "taken");
-    const answer = { requested: actorId, actorId, detached: false, error } as const;
-    h.handle({ type: "actorRegistered", from: gcsAddress, ...answer });
+    h.registered(actorId, { error });
     h.drop(entry);
     expect(h.outOfScope()).toEqual([actorId]);
     expect(h.core.references.registeredCount).toBe(0);
@@ -267,9 +266,7 @@ describe("an actor that is found", () => {
     const client = h.create([], true);
     const requested = client.actorId;
     const call = h.call(client);
-    const from = gcsAddress;
-    const answer = { requested, actorId: foreign, detached: false, error: null } as const;
-    h.handle({ type: "actorRegistered", from, ...answer });
+    h.registered(requested, { actorId: foreign });
     return { h, client, requested, call };
   }
 
@@ -297,9 +294,7 @@ describe("an actor that is found", () => {
     const types = h.out.sent.map(({ message }) => message.type);
     expect(types).toEqual(["actorOutOfScope", "registerActor", "startActor"]);
     expect(h.outOfScope()).toEqual([foreign]);
-    const from = gcsAddress;
-    const answer = { requested, actorId: requested, detached: false, error: null } as const;
-    h.handle({ type: "actorRegistered", from, ...answer });
+    h.registered(requested);
     h.alive(requested);
     expect(h.pushed()).toEqual([call.serial]);
   });

@@ -9,7 +9,7 @@ import {
 } from "#engine/common/ids.ts";
 import { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { ActorState } from "#engine/protocol/gcs.ts";
+import type { ActorRegistered, ActorState } from "#engine/protocol/gcs.ts";
 import type { ActorSpecial, InlineValue, Outcome } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, template } from "./core-worker-harness.ts";
 import { actor as actorIdAt, actorSpec, nodeId, worker } from "./raylet-harness.ts";
@@ -58,6 +58,15 @@ export class ActorHarness extends CoreWorkerHarness {
   tell(outcome: Outcome): void {
     const object = { serial: 1, index: 1 };
     this.handle({ type: "objectState", from: caller, object, outcome, holds: null });
+  }
+
+  /** What the GCS says of a registration: which actor it made or found, or why none. */
+  registered(
+    requested: ActorId,
+    answer: Partial<Pick<ActorRegistered, "actorId" | "detached" | "error">> = {},
+  ): void {
+    const fields = { actorId: requested, detached: false, error: null, ...answer };
+    this.handle({ type: "actorRegistered", from: gcsAddress, requested, ...fields });
   }
 
   state(actorId: ActorId, fields: Partial<ActorState>): void {

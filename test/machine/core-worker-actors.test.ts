@@ -1,7 +1,6 @@
 /** Actors at their callers: creation, order of calls, death, names that lead elsewhere. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { gcsAddress } from "#engine/common/ids.ts";
 import { FailedValue, type InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { ActorHarness, caller, host } from "./actor-harness.ts";
 import { inline } from "./core-worker-harness.ts";
@@ -51,15 +50,7 @@ describe("creation", () => {
     const call = h.call(client);
     const error = engineError("ACTOR_NAME_TAKEN", "taken");
     const { actorId } = client;
-    const from = gcsAddress;
-    h.handle({
-      type: "actorRegistered",
-      from,
-      requested: actorId,
-      actorId,
-      detached: false,
-      error,
-    });
+    h.registered(actorId, { error });
     expect(call.outcome).toMatchObject({ error: { type: "ACTOR_NAME_TAKEN" } });
     expect(h.core.isWaiting).toBe(false);
   });
@@ -195,15 +186,7 @@ describe("getIfExists that finds another actor", () => {
     const call = h.call(client);
     const requested = client.actorId;
     const found = actorIdAt(70);
-    const from = gcsAddress;
-    h.handle({
-      type: "actorRegistered",
-      from,
-      requested,
-      actorId: found,
-      detached: true,
-      error: null,
-    });
+    h.registered(requested, { actorId: found, detached: true });
     // What the GCS says of the actor that never came to be is of no interest.
     h.dead(requested, "never registered");
     expect(call.state).toBe("PENDING");
@@ -221,15 +204,7 @@ describe("getIfExists that finds another actor", () => {
     const client = h.create([], true);
     const second = h.call(client);
     const requested = client.actorId;
-    const from = gcsAddress;
-    h.handle({
-      type: "actorRegistered",
-      from,
-      requested,
-      actorId: found,
-      detached: true,
-      error: null,
-    });
+    h.registered(requested, { actorId: found, detached: true });
     h.alive(found);
     expect(h.pushed().sort()).toEqual([first.serial, second.serial].sort());
     h.dead(found);

@@ -1,8 +1,7 @@
 /** Handles of registrations that made no actor: another was found, or the name was taken. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
-import { type ActorId, actorIdOf, gcsAddress } from "#engine/common/ids.ts";
-import type { EngineError } from "#engine/common/error-type.ts";
+import { actorIdOf, gcsAddress } from "#engine/common/ids.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { ActorHarness, caller } from "./actor-harness.ts";
 import { GcsHarness } from "./gcs-harness.ts";
@@ -154,18 +153,13 @@ describe("a handle that stands for another actor", () => {
   /** Of a third process. */
   const found = actorIdOf(worker(4), 5);
 
-  function registered(h: ActorHarness, of: ActorId, to: ActorId, error: EngineError | null): void {
-    const answer = { requested: of, actorId: to, detached: false, error } as const;
-    h.handle({ type: "actorRegistered", from: gcsAddress, ...answer });
-  }
-
   function borrowed() {
     const h = new ActorHarness();
     const client = h.client(requested);
     const handle = h.handleOf(client);
     handle.localRefs += 1;
     const call = h.call(client);
-    registered(h, requested, found, null);
+    h.registered(requested, { actorId: found });
     return { h, client, handle, call };
   }
 
@@ -193,7 +187,7 @@ describe("a handle that stands for another actor", () => {
     const again = h.client(requested);
     expect(h.handleOf(again)).toBe(handle);
     const call = h.call(again);
-    registered(h, requested, found, null);
+    h.registered(requested, { actorId: found });
     h.alive(found);
     h.reply(2);
     expect(call.state).toBe("AVAILABLE");
@@ -228,7 +222,7 @@ describe("a handle that stands for another actor", () => {
     const h = new ActorHarness();
     const client = h.client(requested);
     const call = h.call(client);
-    registered(h, requested, requested, engineError("ACTOR_NAME_TAKEN", "taken"));
+    h.registered(requested, { error: engineError("ACTOR_NAME_TAKEN", "taken") });
     const { outcome } = call;
     expect(outcome instanceof FailedValue && outcome.error.type).toBe("ACTOR_NAME_TAKEN");
     expect(h.client(requested)).not.toBe(client);
@@ -238,7 +232,7 @@ describe("a handle that stands for another actor", () => {
     const h = new ActorHarness();
     const client = h.create([], true);
     const { actorId } = client;
-    registered(h, actorId, found, null);
+    h.registered(actorId, { actorId: found });
     expect(h.out.all("actorJoined")).toEqual([]);
     h.handle({ type: "holdsCreated", from: worker(4), created: [1], gone: [] });
     expect(h.out.all("actorJoined", gcsAddress)).toMatchObject([
@@ -253,8 +247,7 @@ describe("a handle that stands for another actor", () => {
     const handle = h.handleOf(client);
     const call = h.call(client);
     const { actorId } = client;
-    const answer = { requested: actorId, actorId, detached: true, error: null } as const;
-    h.handle({ type: "actorRegistered", from: gcsAddress, ...answer });
+    h.registered(actorId, { detached: true });
     expect(client.isDetached).toBe(true);
     expect(h.core.handles.entryOf(client)).toBeNull();
     h.alive(actorId);

@@ -68,6 +68,7 @@ function reasonOf({ outcome }: ObjectEntry): string {
 }
 
 describe("an object that was lost", () => {
+  // Ray's case 71: test_basic_reconstruction.
   it("test_basic_reconstruction: is made anew once with one retry, then no more", () => {
     const h = new RecoveryHarness();
     const task = h.made([], 1);
@@ -98,6 +99,7 @@ describe("an object that was lost", () => {
     expect(reasonOf(task)).toBe("MAX_ATTEMPTS_EXCEEDED");
   });
 
+  // Ray's case 72: test_basic_reconstruction_put.
   it("test_basic_reconstruction_put: was put, and nobody can make it", () => {
     const h = new RecoveryHarness();
     const given = h.put(h.stored());
@@ -122,6 +124,7 @@ describe("an object that was lost", () => {
     expect([given.state, h.core.lineage.size, h.core.lineage.bytes]).toEqual(["FREED", 0, 0]);
   });
 
+  // Ray's case 73: test_basic_reconstruction_actor_lineage_disabled.
   it("test_basic_reconstruction_actor_lineage_disabled: of a task without retries", () => {
     const h = new RecoveryHarness();
     const task = h.made([], 0);
@@ -152,6 +155,7 @@ describe("an object that was lost", () => {
     expect([task.state, h.core.recovery.counts.recovered]).toEqual(["FREED", 1]);
   });
 
+  // Ray's case 76: test_nondeterministic_output.
   it("test_nondeterministic_output: may come back as another kind of value", () => {
     const h = new RecoveryHarness();
     const task = h.made();
@@ -187,6 +191,7 @@ describe("an object that was lost", () => {
 });
 
 describe("what a lost object was made of", () => {
+  // Ray's case 75: test_multiple_downstream_tasks.
   it("test_multiple_downstream_tasks: is made anew once for all who need it", () => {
     const h = new RecoveryHarness();
     const source = h.made();
@@ -211,6 +216,7 @@ describe("what a lost object was made of", () => {
     expect([h.core.lineage.size, h.core.lineage.bytes]).toEqual([0, 0]);
   });
 
+  // Ray's case 75: test_reconstruct_freed_object.
   it("test_reconstruct_freed_object: chains are made anew from where they are gone", () => {
     const h = new RecoveryHarness();
     const chain: TaskRecord[] = [h.made()];
@@ -274,6 +280,7 @@ describe("what a lost object was made of", () => {
     expect(small.state).toBe("FREED");
   });
 
+  // Ray's case 75: test_nested.
   it("test_nested: refs inside the arguments are held, their values stay", () => {
     const h = new RecoveryHarness();
     const inner = h.made();
@@ -303,6 +310,7 @@ describe("what a lost object was made of", () => {
 });
 
 describe("several returns", () => {
+  // Ray's case 75: test_multiple_returns.
   it("test_multiple_returns: only the lost one is replaced, the other is given back", () => {
     const h = new RecoveryHarness();
     const task = h.task([], { shape: template(2, 2, retry()) });
@@ -350,6 +358,7 @@ describe("what is kept of finished tasks", () => {
     expect(task.state).toBe("AVAILABLE");
   });
 
+  // Ray's case 77: test_lineage_evicted.
   it("test_lineage_evicted: is bounded, the oldest half goes first", () => {
     const h = new RecoveryHarness({ maxLineageBytes: 10_000 });
     const givens = Array.from({ length: 40 }, () => h.put(5));

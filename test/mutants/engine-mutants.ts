@@ -121,14 +121,14 @@ const deadlocks: readonly Mutant[] = [
     why: "a probe for a task that has not started goes on through another one on its worker",
     edits: [
       {
-        file: `${coreWorker}/wait-probes.ts`,
+        file: `${coreWorker}/wait-edges.ts`,
         find: "const task = receiver.runningOf(owner, stream, seq);",
         replace: "const [task] = receiver.running;",
       },
       {
-        file: `${coreWorker}/wait-probes.ts`,
-        find: "if (task.serial === serial) {",
-        replace: "if (serial > 0) {",
+        file: `${coreWorker}/wait-edges.ts`,
+        find: "if (task.serial !== serial) return null;",
+        replace: "if (serial < 0) return null;",
       },
     ],
   },

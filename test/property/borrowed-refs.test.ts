@@ -57,6 +57,7 @@ function reasonOf(error: unknown): string {
 }
 
 describe("with crashes", () => {
+  // Ray's case 68: test_borrowed_id_failure.
   test("test_borrowed_id_failure: the forwarder dies at any time", async () => {
     const [results, reached] = [new Set<number>(), new Set<string>()];
     for (const seed of seeds) {
@@ -97,6 +98,7 @@ describe("with crashes", () => {
     expect(report.check()).toBe(8);
   });
 
+  // Ray's case 64: test_actor_holding_serialized_reference.
   test("test_actor_holding_serialized_reference: the owner of the ref dies", async () => {
     const report = await simulate({ seed: 3 }, async () => {
       const [maker, keeper] = [Keeper.remote(), Keeper.remote()];

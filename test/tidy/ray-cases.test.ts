@@ -38,11 +38,18 @@ describe("the table of Ray's cases", () => {
 
 describe("each rule can fail", () => {
   const row = (here: string, worlds = ""): string => `| 7 | \`test_a\` | ${here} | ${worlds} |\n`;
-  const files = new Map([
-    ["a.ts", `program("a case (test_a)", x);\ntest.each([\n  [1],\n])("of many: %s", y);\n`],
-  ]);
+  const mark = "// Ray's case 7: test_a.";
+  const text = [
+    mark,
+    'program("a case (test_a)", x);',
+    mark,
+    "// More.",
+    'test.each([\n  [1],\n])("of many: %s", y);',
+    'test("bare", z);',
+  ];
+  const files = new Map([["a.ts", text.join("\n")]]);
   const tests: Tests = { textOf: (path) => files.get(path), worldsOf: () => "L T" };
-  const problemsOf = (text: string): string[] => rayCasesHaveTheirTests(text, tests);
+  const problemsOf = (document: string): string[] => rayCasesHaveTheirTests(document, tests);
 
   test("a case that is not told", () => {
     expect(rayCasesAreTold(row("later: x"), [7])).toEqual([]);
@@ -56,6 +63,7 @@ describe("each rule can fail", () => {
   test.each([
     ["a file that is not there", '`b.ts` "(test_a)"', "L T"],
     ["a name that is not there", '`a.ts` "(test_b)"', "L T"],
+    ["a test without a mark of the case", '`a.ts` "bare"', "L T"],
     ["a name that is no title", '`a.ts` "x"', "L T"],
     ["another world", '`a.ts` "(test_a)"', "L T S"],
     ["no reason", "does not apply", ""],

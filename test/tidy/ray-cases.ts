@@ -3,6 +3,8 @@
 /** One line of a table: a case, and one place where it is tested, or why there is none. */
 interface Row {
   readonly number: number;
+  /** Of Ray's test. */
+  readonly name: string;
   readonly here: string;
   readonly worlds: string;
 }
@@ -14,7 +16,7 @@ export interface Tests {
   worldsOf(path: string): string;
 }
 
-const rowPattern = /^\| (\d+) \| `\w+` \| (.+) \| ([LTSM ]*)\|$/gm;
+const rowPattern = /^\| (\d+) \| `(\w+)` \| (.+) \| ([LTSM ]*)\|$/gm;
 const placePattern = /^`([^`]+)` "(.+)"$/;
 const titlePattern =
   /\b(?:program|test|it|describe)(?:\.each\([\s\S]*?\]\))?\(\s*"((?:[^"\\]|\\.)+)"/g;
@@ -29,7 +31,7 @@ export function rayCasesHaveTheirTests(document: string, tests: Tests): string[]
   const lineCount = document.match(/^\| \d/gm)?.length ?? 0;
   const rows = rowsOf(document);
   if (rows.length !== lineCount) return [`${lineCount - rows.length} lines are no cases`];
-  return rows.flatMap(({ number, here, worlds }) => {
+  return rows.flatMap(({ number, name: raysName, here, worlds }) => {
     const [, path, name] = placePattern.exec(here) ?? [];
     if (path === undefined || name === undefined) {
       return reasonPattern.test(here)
@@ -39,8 +41,11 @@ export function rayCasesHaveTheirTests(document: string, tests: Tests): string[]
     const text = tests.textOf(path);
     if (text === undefined) return [`case ${number}: ${path} does not exist`];
     const problems: string[] = [];
-    if (!titlesOf(text).some((title) => title.includes(name))) {
-      problems.push(`case ${number}: ${path} has no "${name}"`);
+    const found = titlesOf(text).filter(({ title }) => title.includes(name));
+    if (found.length === 0) problems.push(`case ${number}: ${path} has no "${name}"`);
+    const mark = `// Ray's case ${number}: ${raysName}.`;
+    if (found.length > 0 && !found.some(({ marks }) => marks.includes(mark))) {
+      problems.push(`case ${number}: above "${name}" in ${path} there is no ${mark}`);
     }
     const runsIn = tests.worldsOf(path);
     if (worlds !== runsIn)
@@ -50,11 +55,22 @@ export function rayCasesHaveTheirTests(document: string, tests: Tests): string[]
 }
 
 function rowsOf(document: string): Row[] {
-  return [...document.matchAll(rowPattern)].map(([, number, here = "", worlds = ""]) => {
-    return { number: Number(number), here, worlds: worlds.trim() };
+  return [...document.matchAll(rowPattern)].map(([, number, name = "", here = "", worlds = ""]) => {
+    return { number: Number(number), name, here, worlds: worlds.trim() };
   });
 }
 
-function titlesOf(text: string): string[] {
-  return [...text.matchAll(titlePattern)].map(([, title]) => title ?? "");
+interface Title {
+  readonly title: string;
+  /** The lines of comment right above. */
+  readonly marks: readonly string[];
+}
+
+function titlesOf(text: string): Title[] {
+  return [...text.matchAll(titlePattern)].map((match) => {
+    const before = text.slice(0, match.index).split("\n").slice(0, -1);
+    const code = before.findLastIndex((line) => !line.trim().startsWith("//"));
+    const marks = before.slice(code + 1).map((line) => line.trim());
+    return { title: match[1] ?? "", marks };
+  });
 }

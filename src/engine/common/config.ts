@@ -78,8 +78,9 @@ export interface Config {
   /** A process keeps a pulled copy for so long after its last use. */
   readonly copyLingerMs: number;
   /**
-   * A thread that got handles of actors collects garbage after so long, and while it still has any
-   * again after twice as long each time: an actor lives until they are collected. 0: never.
+   * A thread that got handles of actors collects garbage after so long, or up to ten times that if
+   * it takes long, and while it still has any again after twice as long each time: an actor lives
+   * until they are collected. 0: never.
    */
   readonly handleCollectMs: number;
 }
@@ -118,7 +119,7 @@ export const defaultConfig: Config = {
   pullBytesInFlightMax: 64 * 1024 * 1024,
   pullRoomTimeoutMs: 10_000,
   copyLingerMs: 1000,
-  handleCollectMs: 10_000,
+  handleCollectMs: 1000,
 };
 
 /** Throws a TypeError or RangeError that names the entry. */

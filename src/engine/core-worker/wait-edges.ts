@@ -5,8 +5,10 @@
 import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { ActorClient } from "./actor-client.ts";
 import { missingArguments } from "./dependency-resolver.ts";
+import type { IncomingTask } from "./incoming-task.ts";
 import type { GetRequest } from "./memory-store.ts";
 import { LaterReturn, type ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
 
 /** All of `entries` must come first, for the sake of `by`. */
 export interface Needs {
@@ -20,6 +22,14 @@ export interface Needs {
 export interface IsAt {
   readonly type: "isAt";
   readonly workerId: WorkerId;
+  readonly stream: number;
+  readonly seq: number;
+}
+
+/** Where its owner has sent a task, or would send it next. */
+export interface Place {
+  readonly owner: WorkerId;
+  readonly serial: number;
   readonly stream: number;
   readonly seq: number;
 }
@@ -49,6 +59,29 @@ export function edgesOf(task: TaskRecord): (Needs | IsAt)[] {
     edges.push(isAt(actor.stream, actor.stream.nextSeq));
   }
   return edges;
+}
+
+/** A running task that something waits for at this worker, and how, for a person. */
+export interface Holder {
+  readonly task: IncomingTask;
+  /** False for one that is before it in line. */
+  readonly isItself: boolean;
+  readonly text: string;
+}
+
+/** At the worker that has a task, or has one before it; null when neither is known to run. */
+export function holderOf(receiver: TaskReceiver, place: Place, self: WorkerId): Holder | null {
+  const { owner, serial, stream, seq } = place;
+  const task = receiver.runningOf(owner, stream, seq);
+  if (task !== undefined) {
+    if (task.serial !== serial) return null;
+    return { task, isItself: true, text: `it runs on worker ${self}` };
+  }
+  const before = receiver.onlyTaskBefore(owner, stream, seq);
+  if (before === null) return null;
+  const behind = `behind task ${before.definition.taskName}`;
+  const text = `it waits for its turn on worker ${self}, ${behind}`;
+  return { task: before, isItself: false, text };
 }
 
 function isAt({ workerId, stream }: { workerId: WorkerId; stream: number }, seq: number): IsAt {

@@ -19,7 +19,16 @@ import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { IncomingTask } from "./incoming-task.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
-import { edgesOf, idOf, type IsAt, nameOf, neededBy, taskOf } from "./wait-edges.ts";
+import {
+  edgesOf,
+  holderOf,
+  idOf,
+  type IsAt,
+  nameOf,
+  neededBy,
+  type Place,
+  taskOf,
+} from "./wait-edges.ts";
 
 const pathMax = 256;
 const linesMax = 512;
@@ -86,7 +95,8 @@ export class WaitProbes {
   }
 
   onProbeTask(message: ProbeTask, out: Out): void {
-    this.#arrive(message.from as WorkerId, message, message.probe, out);
+    const { serial, stream, seq, probe } = message;
+    this.#arrive({ owner: message.from as WorkerId, serial, stream, seq }, probe, out);
     this.#walk(out);
   }
 
@@ -144,34 +154,13 @@ export class WaitProbes {
 
   #sendTo({ workerId, stream, seq }: IsAt, serial: number, probe: WaitProbe, out: Out): void {
     const from = this.#self;
-    if (workerId === from) this.#arrive(from, { serial, stream, seq }, probe, out);
+    if (workerId === from) this.#arrive({ owner: from, serial, stream, seq }, probe, out);
     else out.send(workerId, { type: "probeTask", from, serial, stream, seq, probe });
   }
 
-  /** At the worker that has the task, or has one before it. */
-  #arrive(
-    owner: WorkerId,
-    place: { readonly serial: number; readonly stream: number; readonly seq: number },
-    probe: WaitProbe,
-    out: Out,
-  ): void {
-    const { receiver } = this.#parts;
-    const { serial, stream, seq } = place;
-    const task = receiver.runningOf(owner, stream, seq);
-    if (task !== undefined) {
-      if (task.serial === serial) {
-        this.#pass(task, goOn(probe, `: it runs on worker ${this.#self}`), out);
-      }
-      return;
-    }
-    const before = receiver.onlyTaskBefore(owner, stream, seq);
-    if (before === null) return;
-    const behind = `behind task ${before.definition.taskName}`;
-    this.#pass(
-      before,
-      goOn(probe, `: it waits for its turn on worker ${this.#self}, ${behind}`),
-      out,
-    );
+  #arrive(place: Place, probe: WaitProbe, out: Out): void {
+    const holder = holderOf(this.#parts.receiver, place, this.#self);
+    if (holder !== null) this.#pass(holder.task, goOn(probe, `: ${holder.text}`), out);
   }
 
   /** Through a running task: on if it waits for one thing, and for nothing else beside. */

@@ -28,7 +28,7 @@ import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { IncomingTask } from "./incoming-task.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
-import { idOf, nameOf, taskOf } from "./wait-edges.ts";
+import { holderOf, idOf, nameOf, type Place, taskOf } from "./wait-edges.ts";
 
 /** How long answers are waited for: a process that gives way at all answers within a few ms. */
 export const explainMs = 100;
@@ -133,7 +133,8 @@ export class WaitReasons {
   }
 
   #onExplainTask(message: ExplainTask, out: Out): void {
-    this.#arrive(message.from as WorkerId, message, message.question, out);
+    const { serial, stream, seq, question } = message;
+    this.#arrive({ owner: message.from as WorkerId, serial, stream, seq }, question, out);
   }
 
   #onExplained({ requestId, depth, text, isLast }: Explained, out: Out): void {
@@ -205,7 +206,7 @@ export class WaitReasons {
     const next = again === "" ? question : { ...question, text: `${question.text}${again}: ` };
     const place = { serial, stream: stream.stream, seq };
     if (workerId === from) {
-      this.#arrive(from, place, next, out);
+      this.#arrive({ owner: from, ...place }, next, out);
       return;
     }
     const isLast = this.#parts.references.ended.has(workerId);
@@ -214,28 +215,14 @@ export class WaitReasons {
     out.send(workerId, { type: "explainTask", from, ...place, question: goOn(next, "") });
   }
 
-  /** At the worker that has the task, or has one before it. */
-  #arrive(
-    owner: WorkerId,
-    place: { readonly serial: number; readonly stream: number; readonly seq: number },
-    question: WaitQuestion,
-    out: Out,
-  ): void {
-    const { receiver } = this.#parts;
-    const { serial, stream, seq } = place;
-    const task = receiver.runningOf(owner, stream, seq);
-    if (task?.serial === serial) {
-      this.#pass(task, goOn(question, `it runs on worker ${this.#self}`), " and", out);
-      return;
-    }
-    const before = receiver.onlyTaskBefore(owner, stream, seq);
-    if (before === null) {
+  #arrive(place: Place, question: WaitQuestion, out: Out): void {
+    const holder = holderOf(this.#parts.receiver, place, this.#self);
+    if (holder === null) {
       this.#end(question, `it was sent to worker ${this.#self}`, out);
       return;
     }
-    const behind = `behind task ${before.definition.taskName}`;
-    const text = `it waits for its turn on worker ${this.#self}, ${behind}`;
-    this.#pass(before, goOn(question, text), ", which", out);
+    const { task, isItself, text } = holder;
+    this.#pass(task, goOn(question, text), isItself ? " and" : ", which", out);
   }
 
   #pass(task: IncomingTask, question: WaitQuestion, joint: string, out: Out): void {
