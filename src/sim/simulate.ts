@@ -123,6 +123,7 @@ class Run {
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
+      nowMs: () => this.#world.nowMs(),
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
@@ -277,7 +278,9 @@ class Run {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
     const { driver, workers } = this.#cluster;
-    return new Error(new WaitFor(driver, workers, this.#io).explain());
+    const report = new WaitFor(driver, workers, this.#io).explain();
+    this.#oracles.onStuck(report);
+    return new Error(report);
   }
 
   #onUncaught(what: string, error: unknown, context: UserContext): void {

@@ -53,7 +53,7 @@ export class IncomingTask {
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
   waiting = false;
-  /** Its owner knows that it waits: until the reply it sends nothing more, however often it does. */
+  /** Its owner knows that it waits, and sends nothing more until the reply. */
   hasToldWaiting = false;
   /** Set when its arguments had to be brought here. */
   pull: ArgumentPull | null = null;

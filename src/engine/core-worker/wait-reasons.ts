@@ -223,6 +223,10 @@ export class WaitReasons {
     const { receiver } = this.#parts;
     const { serial, stream, seq } = place;
     const task = receiver.runningOf(owner, stream, seq);
+    if (task?.serial === serial && task.pull?.hasStarted === false) {
+      this.#end(question, `its arguments are on their way to worker ${this.#self}`, out);
+      return;
+    }
     if (task?.serial === serial) {
       this.#pass(task, goOn(question, `it runs on worker ${this.#self}`), " and", out);
       return;
