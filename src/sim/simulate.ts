@@ -30,7 +30,7 @@ import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
-import { withRejections } from "./unhandled-rejections.ts";
+import { type Unhandled, withUnhandled } from "./unhandled.ts";
 import { UserTimers } from "./user-timers.ts";
 import { exitedBy, ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
@@ -60,8 +60,7 @@ export async function simulate<R>(
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
-    const tell = (reason: unknown, context: UserContext): void => run.onRejected(reason, context);
-    return await withRejections(tell, () => run.execute(program));
+    return await withUnhandled(run, () => run.execute(program));
   } finally {
     putBackOrdinals();
     state.driver = null;
@@ -70,7 +69,7 @@ export async function simulate<R>(
 }
 
 /** One run of one program in one world. */
-class Run {
+class Run implements Unhandled {
   /** As if nothing had been drawn. */
   readonly #options: SimOptions;
   readonly #drawn: readonly string[];
@@ -214,6 +213,14 @@ class Run {
       // Of the engine's own promises.
       this.#violate("17 hygiene", "engine", `unhandled rejection: ${textOf(reason)}`);
     } else this.#onUncaught("rejection in", reason, context);
+  }
+
+  /** In a microtask, in what was left for the next tick, or wherever else nobody calls. */
+  onThrown(error: unknown, context: UserContext): void {
+    if (error instanceof ProcessExited) return;
+    if (this.#processOf(context)?.life.isAlive === false) return;
+    if (context === null) this.#violate("17 hygiene", "engine", `uncaught: ${textOf(error)}`);
+    else this.#onUncaught("exception in a callback of", error, context);
   }
 
   #noteCounts(): void {
