@@ -47,7 +47,7 @@ export class ReproFileError extends Error {
   override readonly name = "ReproFileError";
 }
 
-/** What two names have in common a hash tells apart, where not every character can be in a file's. */
+/** Where a file cannot have the name as it is, a hash tells it from others that look the same. */
 export function reproFileName(program: string, seed: number): string {
   const plain = program.replace(/[^\w.-]+/g, "-");
   const hash = createHash("sha256").update(program).digest("hex").slice(0, 8);

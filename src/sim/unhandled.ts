@@ -1,8 +1,8 @@
 /**
  * Rejections that nobody handles and exceptions that nobody catches, of what began inside a run:
- * they are the run's, and nobody else hears of them. Those of code outside of it go where they would
- * go without a run, be that a listener or the end of the process; so nothing listens here, which
- * would be an answer.
+ * they are the run's, and nobody else hears of them. Those of code outside of it go where they
+ * would go without a run, be that a listener or the end of the process; so nothing listens here,
+ * which would be an answer.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { currentContext } from "#api/task-context.ts";
