@@ -119,7 +119,7 @@ export const layers: readonly Layer[] = [
       "src/sim/virtual-globals.ts",
       "src/sim/virtual/**",
       "src/sim/real-io.ts",
-      "src/sim/unhandled-rejections.ts",
+      "src/sim/unhandled.ts",
     ],
     engine: engineFolders,
     others: ["transports", "api", "sim"],

@@ -79,6 +79,8 @@ function verdictOf(repro: Repro, judged: Judged): string {
 function comparedWith(repro: Repro, { reports, mismatch }: Judged): string {
   if (mismatch !== null) return "two runs of it differ";
   if (repro.mismatch !== null) return "two runs of it are the same, to the last event";
+  if (repro.traceHash === "")
+    return "of the saved run, which took its thread with it, nobody knows";
   if (reports[0].traceHash === repro.traceHash) return "the run is the same, to the last event";
   return "it is another run than the saved one: the program or its imports have changed";
 }

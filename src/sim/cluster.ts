@@ -17,7 +17,7 @@ import { Network } from "#transports/simulated/network.ts";
 import { Moments } from "./moments.ts";
 import type { Fates, WatchedProcess } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
-import { type SimProcess, SimNode } from "./sim-node.ts";
+import { isLost, type SimProcess, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 export type { SimProcess } from "./sim-node.ts";
@@ -76,10 +76,8 @@ export class Cluster implements Fates {
     return this.#ended.length > 0 || this.nodes.some(({ nodeId }) => this.gcs.hasBuried(nodeId));
   }
 
-  /** Something has ended without being asked to. */
   get hasLostProcess(): boolean {
-    const processes = [this.driver, ...this.workers];
-    return this.hasLostNode || processes.some(({ life }) => !life.isAlive);
+    return this.hasLostNode || [this.driver, ...this.workers].some(isLost);
   }
 
   get goneWorkerCount(): number {
@@ -178,6 +176,7 @@ export class Cluster implements Fates {
     const node = new SimNode({
       hasOldId,
       hasBuried: (nodeId) => this.hasBuried(nodeId),
+      isOutOfScope: (actorId) => this.isOutOfScope(actorId),
       world: this.#world,
       network: this.network,
       plan,

@@ -28,7 +28,7 @@ const requests = /REQWRAP$|CONNECTWRAP$|SENDWRAP$|^QUERYWRAP$/;
 const madeBy: Readonly<Record<string, string>> = { MESSAGEPORT: "MessageChannel", ZLIB: "zlib" };
 /** Nothing of these is done at once: they are real IO from the moment they begin. */
 const neverAtOnce =
-  /^(?:FSREQ|FSEVENT|STATWATCHER|PROCESS|SIGNAL|TTY|TCP|PIPE|UDP|WORKER|BLOB|WEBASSEMBLY)/;
+  /^(?:FSREQ|FSEVENT|STATWATCHER|PROCESS|SIGNAL|TTY|TCP|PIPE|UDP|WORKER|BLOB|WEBASSEMBLY|ATOMICS)/;
 /** No types that we use know it as a value. */
 const { WebAssembly } = globalThis as unknown as {
   readonly WebAssembly: Record<Compiling, Compile> & { readonly Module: new () => object };
@@ -36,6 +36,9 @@ const { WebAssembly } = globalThis as unknown as {
 type Compiling = (typeof compiling)[number];
 type Compile = (...args: unknown[]) => Promise<unknown>;
 const compiling = ["compile", "instantiate", "compileStreaming", "instantiateStreaming"] as const;
+/** As is this, which Node 20 has. */
+type WaitAsync = (...args: unknown[]) => { readonly async: boolean; readonly value: unknown };
+const waiting = Atomics as unknown as { readonly waitAsync?: WaitAsync };
 const timerCalls = ["setTimeout", "setInterval", "setImmediate"];
 
 interface Begun {
@@ -110,6 +113,7 @@ export class RealIo {
   start(): void {
     this.#begin.enable();
     for (const name of compiling) this.#watchCompiling(name);
+    this.#watchWaiting();
   }
 
   stop(): void {
@@ -126,22 +130,35 @@ export class RealIo {
       const context = this.#find();
       // What is compiled already is only put together, at once.
       if (context === null || args[0] instanceof WebAssembly.Module) return promise;
-      if (this.#begun.size >= begunMax) return promise;
-      const begun: Begun = {
-        kind: "WEBASSEMBLY",
-        context,
-        resource: {},
-        error: errorHere(),
-        tick: undefined,
-        made: `WebAssembly.${name}`,
-        hasCalledBack: false,
-      };
-      this.#begun.set(-this.#begun.size - 1, begun);
-      const end = (): void => void (begun.hasCalledBack = true);
-      promise.then(end, end);
+      this.#watchPromise(promise, { kind: "WEBASSEMBLY", context, made: `WebAssembly.${name}` });
       return promise;
     };
     this.#replacements.value(WebAssembly, name, watched);
+  }
+
+  /** Another thread wakes it, or real time. */
+  #watchWaiting(): void {
+    const { waitAsync } = waiting;
+    if (waitAsync === undefined) return;
+    const watched: WaitAsync = (...args) => {
+      const answer = waitAsync(...args);
+      const context = answer.async ? this.#find() : null;
+      if (context !== null) {
+        const made = "Atomics.waitAsync";
+        this.#watchPromise(answer.value as Promise<unknown>, { kind: "ATOMICS", context, made });
+      }
+      return answer;
+    };
+    this.#replacements.value(waiting, "waitAsync", watched);
+  }
+
+  #watchPromise(promise: Promise<unknown>, of: Pick<Begun, "kind" | "context" | "made">): void {
+    if (this.#begun.size >= begunMax) return;
+    const error = errorHere();
+    const begun = { ...of, resource: {}, error, tick: undefined, hasCalledBack: false };
+    this.#begun.set(-this.#begun.size - 1, begun);
+    const end = (): void => void (begun.hasCalledBack = true);
+    promise.then(end, end);
   }
 
   /** What has been begun in such contexts and has not ended, each once: kind, call and place. */

@@ -1,4 +1,5 @@
 /** A run on disk: all that it was a function of, and what was wrong with it. */
+import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { checkSimOptions } from "./check-options.ts";
@@ -37,13 +38,20 @@ export interface Repro {
   readonly error: string | null;
   /** Null when the seed ran once, or twice in the same way. */
   readonly mismatch: ReproMismatch | null;
-  /** Of the first run. */
+  /** Of the first run; "" when it took its thread with it. */
   readonly traceHash: string;
 }
 
 /** A repro file that cannot be replayed: the message says why. */
 export class ReproFileError extends Error {
   override readonly name = "ReproFileError";
+}
+
+/** Where a file cannot have the name as it is, a hash tells it from others that look the same. */
+export function reproFileName(program: string, seed: number): string {
+  const plain = program.replace(/[^\w.-]+/g, "-");
+  const hash = createHash("sha256").update(program).digest("hex").slice(0, 8);
+  return `${plain === program ? plain : `${plain}-${hash}`}-${seed}.json`;
 }
 
 /** Makes the folder when it is missing. */

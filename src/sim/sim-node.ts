@@ -1,6 +1,6 @@
 /** One life of a simulated machine: raylet, on the head also the GCS, workers, and their arena. */
 import { assert } from "#engine/common/assert.ts";
-import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
@@ -45,7 +45,14 @@ export interface SimNodeOptions {
   readonly hasOldId?: boolean;
   /** Whether the GCS has declared such a node dead. */
   hasBuried(nodeId: NodeId): boolean;
+  /** Whether the GCS has ended such an actor because nobody had a handle to it. */
+  isOutOfScope(actorId: ActorId): boolean;
   onWorker(worker: SimProcess): void;
+}
+
+/** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
+export function isLost({ life }: SimProcess): boolean {
+  return !life.isAlive && life.hasEndedIdle !== true;
 }
 
 export class SimNode {
@@ -99,8 +106,8 @@ export class SimNode {
     return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
-  /** One of its processes has ended while the node went on. */
-  get hasLostProcess(): boolean {
+  /** One of its processes has ended while the node went on: what it had in the arena stays. */
+  get hasEndedProcess(): boolean {
     return this.#processes.some(({ life }) => !life.isAlive);
   }
 
@@ -125,7 +132,7 @@ export class SimNode {
       host: this.#host,
       launcher: {
         start: (workerId) => this.#startWorker(workerId),
-        stop: (workerId) => this.endWorker(workerId, { type: "stopped" }),
+        stop: (workerId) => this.#stopWorker(workerId),
         close: () => Promise.resolve(),
       },
       arena: this.#arena,
@@ -260,6 +267,17 @@ export class SimNode {
       const isGcs = peer === network.endpointOf(gcsAddress);
       return endpoint !== this.#endpoint || !isGcs || !hasBuried(this.nodeId);
     };
+  }
+
+  /** By its raylet: because nobody needs it, or in the midst of what it does. */
+  #stopWorker(workerId: WorkerId): void {
+    const worker = this.#processes.find(({ client }) => client.workerId === workerId);
+    if (worker?.life.isAlive === true) {
+      const { actor, runningCount } = worker.client.core.receiver;
+      const isNeeded = actor !== null && !this.#options.isOutOfScope(actor.spec.actorId);
+      worker.life.hasEndedIdle = runningCount === 0 && !isNeeded;
+    }
+    this.endWorker(workerId, { type: "stopped" });
   }
 
   #startWorker(workerId: WorkerId): void {

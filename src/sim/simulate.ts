@@ -30,7 +30,7 @@ import { RealIo } from "./real-io.ts";
 import { Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
-import { withRejections } from "./unhandled-rejections.ts";
+import { type Unhandled, withUnhandled } from "./unhandled.ts";
 import { UserTimers } from "./user-timers.ts";
 import { exitedBy, ProcessExited } from "./virtual/exit.ts";
 import { installVirtualGlobals, type VirtualProcess } from "./virtual-globals.ts";
@@ -60,8 +60,7 @@ export async function simulate<R>(
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
   try {
-    const tell = (reason: unknown, context: UserContext): void => run.onRejected(reason, context);
-    return await withRejections(tell, () => run.execute(program));
+    return await withUnhandled(run, () => run.execute(program));
   } finally {
     putBackOrdinals();
     state.driver = null;
@@ -70,7 +69,7 @@ export async function simulate<R>(
 }
 
 /** One run of one program in one world. */
-class Run {
+class Run implements Unhandled {
   /** As if nothing had been drawn. */
   readonly #options: SimOptions;
   readonly #drawn: readonly string[];
@@ -123,6 +122,7 @@ class Run {
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
+      nowMs: () => this.#world.nowMs(),
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
@@ -215,6 +215,14 @@ class Run {
     } else this.#onUncaught("rejection in", reason, context);
   }
 
+  /** In a microtask, in what was left for the next tick, or wherever else nobody calls. */
+  onThrown(error: unknown, context: UserContext): void {
+    if (error instanceof ProcessExited) return;
+    if (this.#processOf(context)?.life.isAlive === false) return;
+    if (context === null) this.#violate("17 hygiene", "engine", `uncaught: ${textOf(error)}`);
+    else this.#onUncaught("exception in a callback of", error, context);
+  }
+
   #noteCounts(): void {
     const { driver, workers } = this.#cluster;
     for (const { client } of [driver, ...workers]) {
@@ -277,7 +285,9 @@ class Run {
       return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
     const { driver, workers } = this.#cluster;
-    return new Error(new WaitFor(driver, workers, this.#io).explain());
+    const report = new WaitFor(driver, workers, this.#io).explain();
+    this.#oracles.onStuck(report);
+    return new Error(report);
   }
 
   #onUncaught(what: string, error: unknown, context: UserContext): void {

@@ -17,6 +17,7 @@ export interface UserTimersRun {
 
 export class UserTimers implements VirtualProcess {
   readonly random: Prng;
+  exitCode: number | string | null | undefined = undefined;
   readonly #run: UserTimersRun;
   readonly #life: Life;
   readonly #clock: NodeClock;

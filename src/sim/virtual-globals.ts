@@ -17,6 +17,7 @@ import { replaceDateConstructor, virtualDate } from "./virtual/date.ts";
 import { replaceEvents, replaceTimeStamp } from "./virtual/events.ts";
 import { replaceIntl } from "./virtual/intl.ts";
 import { replaceExit } from "./virtual/exit.ts";
+import { replaceMicrotasks } from "./virtual/microtasks.ts";
 import { replaceRandom, virtualCrypto } from "./virtual/random.ts";
 import { Replacements } from "./virtual/replacements.ts";
 import { replaceTemporal } from "./virtual/temporal.ts";
@@ -33,6 +34,8 @@ export interface VirtualProcess {
   /** With nothing but timers left that hold no reference, a world is at rest. */
   setTimer(delayMs: number, callback: () => void, hasRef?: () => boolean): number;
   clearTimer(id: number): void;
+  /** As its user code has set it. */
+  exitCode: number | string | null | undefined;
   /** It ends, as if by a call of process.exit. */
   exit(code: number): void;
 }
@@ -64,6 +67,7 @@ export function installVirtualGlobals(findProcess: FindProcess): () => void {
   replacePerformance(find, replacements);
   replaceRandom(find, replacements);
   replaceExit(find, replacements);
+  replaceMicrotasks(find, replacements);
   return () => {
     replacements.putBack();
     finder = null;

@@ -39,6 +39,8 @@ export interface Life {
   /** User code may run in its steps, so microtasks are awaited after them. */
   readonly hasUserCode: boolean;
   isAlive: boolean;
+  /** It was asked to end when nothing was left that anybody could miss. */
+  hasEndedIdle?: boolean;
 }
 
 /** Delay of a frame between threads of one machine, in virtual milliseconds. */

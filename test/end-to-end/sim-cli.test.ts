@@ -38,6 +38,8 @@ const programs: Readonly<Record<string, string>> = {
   };`,
   "stuck.mjs": "export default async () => { for (;;); };",
   "exits.mjs": "export default async () => { process.exit(7); };",
+  "names.mjs": `const program = async () => { throw new Error("always"); };
+    export default ["a b", "a-b", "a/b"].map((name) => ({ name, program }));`,
   "ends.mjs": `export default async (sim) => {
     process.nextTick(() => { throw new Error("out of the world"); });
     await sim.sleep(1);
@@ -148,7 +150,31 @@ describe("mobula sim", () => {
     expect(exits.output).toContain("process.exit(7) ended this process");
     const ends = await sim("run", "ends.mjs", "--seeds", "2");
     expect(ends.status).toBe(1);
-    expect(ends.output).toContain("thread (thread): the thread failed: out of the world");
+    const thrown = "exception in a callback of the program: Error: out of the world";
+    expect(ends.output).toContain(`17 hygiene (driver): unhandled ${thrown}`);
+    expect(ends.output).toContain("2 seeds, 2 failed");
+  });
+
+  test("a seed that takes its thread with it is saved with what it was to run with", async () => {
+    const args = ["--seeds", "1", "--seed", "4", "--seed-timeout", "1", "--repros", "lost"];
+    const { output } = await sim("run", "stuck.mjs", ...args);
+    expect(output).toMatch(/saved: +lost\/stuck-4\.json/);
+    const text = readFileSync(join(folder.path, "lost/stuck-4.json"), "utf8");
+    expect(JSON.parse(text)).toMatchObject({
+      options: { seed: 4, nodes: expect.anything(), init: { systemConfig: expect.anything() } },
+      drawn: [expect.stringContaining("kinds of faults"), expect.anything(), expect.anything()],
+      violations: [{ oracle: "thread", message: expect.stringContaining("did not end within 1") }],
+    });
+    const repaired = await sim("replay", "lost/stuck-4.json", "good.mjs");
+    expect(repaired.status, repaired.output).toBe(0);
+    expect(repaired.output).toContain("passes now; of the saved run, which took its thread");
+  });
+
+  test("programs whose names a file cannot tell apart have a file each", async () => {
+    const { output } = await sim("run", "names.mjs", "--seeds", "1", "--seed", "2");
+    const saved = [...output.matchAll(/saved: +(\S+)/g)].map(([, path]) => path);
+    expect(new Set(saved).size).toBe(3);
+    expect(saved).toContain("mobula-repros/a-b-2.json");
   });
 
   test("real randomness is located to the event", async () => {

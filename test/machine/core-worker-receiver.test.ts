@@ -163,7 +163,7 @@ describe("a task that waits", () => {
     expect(h.core.receiver.wantsTask()).toBe(true);
   });
 
-  it("tells its owner once, however often it waits: only a reply would change what that does", () => {
+  it("tells its owner once, however often it waits: only a reply changes what that does", () => {
     const h = new ReceiverHarness();
     const task = h.push(driver, { stream: 1, seq: 0 });
     for (let i = 0; i < 5; i++) {

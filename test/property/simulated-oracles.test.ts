@@ -1,5 +1,12 @@
 /** Oracles by themselves: what one of them must tell, in a world that is made up. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { kill } from "#api/actors.ts";
+import { handleInternals } from "#api/actor-handle.ts";
+import { get } from "#api/get.ts";
+import { requireClient } from "#api/runtime.ts";
+import { Prng } from "#engine/common/prng.ts";
+import { SimReclaimer } from "#sim/reclaimer.ts";
+import { remote } from "#api/remote.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { type ActorId, actorIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
@@ -9,11 +16,13 @@ import { LossOracle } from "#sim/oracles/loss.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import { AgreementOracle } from "#sim/oracles/agreement.ts";
+import { MembershipOracle } from "#sim/oracles/membership.ts";
 import type { Fates, Violated, WatchedProcess } from "#sim/oracles/oracle.ts";
 import { ResourceOracle } from "#sim/oracles/resources.ts";
 import { type StandStill, TimeOracle } from "#sim/oracles/time.ts";
 import { QueueOracle } from "#sim/oracles/queues.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
+import { simulate } from "#sim/simulate.ts";
 import { World } from "#sim/world.ts";
 
 const cpu = (count: number): Map<string, number> => new Map([["CPU", count]]);
@@ -234,5 +243,53 @@ describe("13 time", () => {
     expect(world.lastPause(0)).toEqual({ fromMs: 0, untilMs: Infinity });
     await world.run(() => false, 1_000, 1_000);
     expect(world.lastPause(0)).toEqual({ fromMs: 0, untilMs: 30 });
+  });
+});
+
+describe("what has become of the processes", () => {
+  const Counter = remote(
+    class Counter {
+      count(): number {
+        return 1;
+      }
+    },
+  );
+  const killed = async (): Promise<void> => {
+    const counter = Counter.remote();
+    await get(counter.count.remote());
+    await kill(counter);
+  };
+  const idle = async (): Promise<void> => void (await get(Counter.remote().count.remote()));
+  const givenUp = async (): Promise<void> => {
+    const counter = Counter.remote();
+    const call = counter.count.remote();
+    await get(call);
+    call[Symbol.dispose]();
+    const reclaimer = requireClient("get")?.client.reclaimer as SimReclaimer;
+    reclaimer.drop(handleInternals(counter) as object);
+    reclaimer.collect("oldest", new Prng(0));
+  };
+
+  test.each([
+    ["an actor that nobody needs is asked to end, and takes nothing with it", givenUp, [], false],
+    ["one that is killed does", killed, [], true],
+    ["so does one that crashes", idle, [{ at: 5_000, kind: "crashWorker", node: 0 }], true],
+  ] as const)("%s", async (_, body, faults, isLost) => {
+    const seen: { readonly hasEnded: boolean; readonly isLost: boolean }[] = [];
+    const atQuiet = vi.spyOn(MembershipOracle.prototype, "atQuiet");
+    atQuiet.mockImplementation(({ workers, hasLostProcess }) => {
+      const hasEnded = workers.some(({ life }) => !life.isAlive);
+      seen.push({ hasEnded, isLost: hasLostProcess });
+    });
+    try {
+      const report = await simulate({ seed: 3, nodes: 1, faults }, async (sim) => {
+        await body();
+        await sim.sleep(6_000);
+      });
+      report.check();
+    } finally {
+      atQuiet.mockRestore();
+    }
+    expect(seen).toEqual([{ hasEnded: true, isLost }]);
   });
 });

@@ -129,6 +129,11 @@ describe("what has only begun is told: whether it comes in time is chance", () =
       () => WebAssembly.compile(emptyModule),
       String.raw`WEBASSEMBLY at WebAssembly\.compile`,
     ],
+    [
+      "Atomics.waitAsync",
+      () => void Atomics.waitAsync(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20),
+      String.raw`ATOMICS at Atomics\.waitAsync`,
+    ],
     ["a real timer", () => realTimeout(() => {}, 60_000).unref(), "Timeout at setTimeout"],
   ];
   test.each(begun)("%s", async (_, begin, call) => {

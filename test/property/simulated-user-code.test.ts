@@ -340,6 +340,35 @@ describe("process.exit", () => {
     }
   });
 
+  test("each process has an exitCode; one that is set outside stays the host's", async () => {
+    const before = process.exitCode;
+    let isSet = false;
+    realTimeout(() => {
+      process.exitCode = 7;
+      isSet = true;
+    }, 0);
+    try {
+      const leave = remote({ maxRetries: 0 }, () => {
+        const found = process.exitCode;
+        process.exitCode = 4;
+        if (found === undefined) process.exit();
+        return found;
+      });
+      const report = await simulate({ seed: 1, nodes: 1 }, async (sim) => {
+        process.exitCode = 3;
+        while (!isSet) await sim.sleep(1);
+        const error = await get(leave.remote()).catch(String);
+        return [error, process.exitCode];
+      });
+      const [error, ofDriver] = report.check();
+      expect(error).toContain("process.exit(4)");
+      expect(ofDriver).toBe(3);
+      expect(process.exitCode).toBe(7);
+    } finally {
+      process.exitCode = before;
+    }
+  });
+
   test("cannot be caught: the program ends with it", async () => {
     const report = await simulate({ seed: 1, nodes: 1 }, async () => {
       try {

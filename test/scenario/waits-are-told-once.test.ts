@@ -1,6 +1,6 @@
 /**
- * A task on another node that waits again and again told its owner so each time. While their link is
- * cut all of that was kept for the owner: as many frames as the task had waits, each the same.
+ * A task on another node that waits again and again told its owner so each time. While their link
+ * is cut all of that was kept for the owner: as many frames as the task had waits, each the same.
  */
 import { expect, test } from "vitest";
 import type { Fault } from "#sim/fault.ts";

@@ -222,6 +222,10 @@ export class WaitReasons {
       return;
     }
     const { task, isItself, text } = holder;
+    if (isItself && task.pull?.hasStarted === false) {
+      this.#end(question, `its arguments are on their way to worker ${this.#self}`, out);
+      return;
+    }
     this.#pass(task, goOn(question, text), isItself ? " and" : ", which", out);
   }
 

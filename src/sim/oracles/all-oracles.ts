@@ -12,6 +12,7 @@ import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
 import { type QueueBounds, QueueOracle } from "./queues.ts";
+import { ReasonOracle } from "./reasons.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
@@ -27,6 +28,7 @@ export interface RunFacts {
   processes(): readonly WatchedProcess[];
   /** When a fault has last made the machine stand still; null if none has. */
   lastPause(node: number): StandStill | null;
+  nowMs(): number;
   /** A rare state was reached. */
   mark(state: RareState): void;
   /** Of the engine. */
@@ -37,6 +39,7 @@ export function allOracles({
   fates,
   processes,
   lastPause,
+  nowMs,
   mark,
   bounds,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
@@ -44,6 +47,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
+    (violate) => new ReasonOracle(violate, { fates, processes, lastPause, nowMs }),
     (violate) => new FarPushOracle(violate),
     (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new HandleOracle(violate, { fates, processes, mark }),

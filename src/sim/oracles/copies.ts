@@ -73,7 +73,7 @@ export class CopyOracle extends Oracle {
       for (const copy of node.running.raylet.objects.objects.all()) {
         this.#checkCopy(copy, node, processes.get(copy.owner));
       }
-      if (!node.hasLostProcess) this.#checkArena(node, processes);
+      if (!node.hasEndedProcess) this.#checkArena(node, processes);
     }
     for (const process of processes.values()) this.#checkDirectory(process, cluster);
   }

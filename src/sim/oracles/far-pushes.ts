@@ -4,7 +4,7 @@
  */
 import { type Address, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { PushTask, TakenBack } from "#engine/protocol/task.ts";
+import type { TakenBack } from "#engine/protocol/task.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { Oracle } from "./oracle.ts";
 
@@ -43,8 +43,7 @@ export class FarPushOracle extends Oracle {
   }
 
   #lookBehind(frame: Frame, count: number): void {
-    const { serial } = messageOf(frame) as PushTask;
-    const entity = taskIdHex(frame.from as WorkerId, serial);
+    const entity = taskIdHex(frame.from as WorkerId, frame.serial);
     if (!this.#once.has(entity)) return;
     const behind = `behind ${count} others on a worker of another node`;
     this.violate({ entity, message: `a task that may not run again was pushed ${behind}` });

@@ -36,7 +36,7 @@ export class LossOracle extends Oracle {
   #hasThrown = false;
   /** Where no frames tell what was joined: of actors that were asked for, by namespace and name. */
   readonly #names: Recent<string>;
-  /** Names under which one was killed before it was made: whoever else has it may have been meant. */
+  /** Names of those that were killed before they were made: another of the name may be meant. */
   readonly #killedNames: Recent<true>;
   /** Of one that nobody was seen to ask for. */
   #hasKilledUnknown = false;

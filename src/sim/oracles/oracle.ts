@@ -33,7 +33,7 @@ export interface WatchedProcess extends Process {
 export interface Fates {
   /** Some node has died, or was taken for dead. */
   readonly hasLostNode: boolean;
-  /** Something has ended without being asked to. */
+  /** Something has ended with what it had: not one that was asked to when nobody needed it. */
   readonly hasLostProcess: boolean;
   readonly goneWorkerCount: number;
   /** It has ended, or its node was taken for dead. */
@@ -102,6 +102,8 @@ export abstract class Oracle {
   onTaken?(frame: Frame, link: Link): void;
   /** Its sender has had it back: it is never taken. */
   onRetracted?(frame: Frame, link: Link): void;
+  /** The program waits for ever: what is told of that. */
+  onStuck?(report: string): void;
   /** When nothing is left to happen but user code of tasks, just before the job is ended. */
   atJobEnd?(cluster: Cluster): void;
   /** When nothing is left to happen, after healing. */

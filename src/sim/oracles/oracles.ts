@@ -106,6 +106,10 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#all) oracle.onRetracted?.(frame, link);
   }
 
+  onStuck(report: string): void {
+    for (const oracle of this.#all) oracle.onStuck?.(report);
+  }
+
   atJobEnd(cluster: Cluster): void {
     for (const oracle of this.#all) oracle.atJobEnd?.(cluster);
   }

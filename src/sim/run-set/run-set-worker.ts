@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { importPrograms, type LoadedProgram } from "./program-module.ts";
 import { flagArgument } from "./shell-line.ts";
-import { runSeed, type SeedResult, type SeedRunSettings } from "./seed-run.ts";
+import { type BegunRun, runSeed, type SeedResult, type SeedRunSettings } from "./seed-run.ts";
 
 export interface RunSetWorkerData {
   readonly files: readonly string[];
@@ -26,6 +26,8 @@ export interface RunSetProgram {
 
 export type FromRunSetWorker =
   | { readonly type: "ready"; readonly programs: readonly RunSetProgram[] }
+  /** As text: what cannot be saved is for `simulate` to refuse. */
+  | { readonly type: "begun"; readonly path: string; readonly repro: string }
   | { readonly type: "done"; readonly result: SeedResult }
   /** No seed can run: a file without programs, options that `simulate` refuses. */
   | { readonly type: "broken"; readonly message: string };
@@ -38,6 +40,10 @@ interface Runnable {
 const data = workerData as RunSetWorkerData;
 const post = (message: FromRunSetWorker): void => parentPort?.postMessage(message);
 
+function tellBegun({ path, repro }: BegunRun): void {
+  post({ type: "begun", path, repro: JSON.stringify(repro) });
+}
+
 async function load(): Promise<Runnable[]> {
   const runnables: Runnable[] = [];
   for (const [i, file] of data.files.entries()) {
@@ -48,7 +54,8 @@ async function load(): Promise<Runnable[]> {
       const { checkDeterminism, reproFolder } = data;
       const check = checkDeterminism ? " --check-determinism" : "";
       const replayCommand = `${data.replayCommands[i]}${flag}${check}`;
-      runnables.push({ loaded, settings: { checkDeterminism, reproFolder, replayCommand } });
+      const settings = { checkDeterminism, reproFolder, replayCommand, onBegun: tellBegun };
+      runnables.push({ loaded, settings });
     }
   }
   return runnables;

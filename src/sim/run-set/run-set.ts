@@ -16,6 +16,7 @@ import type {
   RunSetWorkerData,
   SeedJob,
 } from "./run-set-worker.ts";
+import { type Repro, saveRepro } from "#sim/repro-file.ts";
 import { pathArgument } from "./shell-line.ts";
 import type { SeedResult } from "./seed-run.ts";
 import { type RunSetTally, TallyCounter } from "./tally.ts";
@@ -67,6 +68,8 @@ const exitMs = 5_000;
 interface Slot {
   readonly worker: Worker;
   job: SeedJob | null;
+  /** What is saved of the job if its thread is lost; null where nothing is to be. */
+  begun: Extract<FromRunSetWorker, { type: "begun" }> | null;
   timer: NodeJS.Timeout | undefined;
   /** Why it is being ended. */
   verdict: string | null;
@@ -125,15 +128,19 @@ class RunSet {
     // What programs print is not what the run set says: it goes where a person reads.
     const worker = new Worker(entry, { workerData: this.#workerData, stdout: true });
     worker.stdout.pipe(process.stderr, { end: false });
-    const slot: Slot = { worker, job: null, timer: undefined, verdict: null };
+    const slot: Slot = { worker, job: null, begun: null, timer: undefined, verdict: null };
     this.#slots.add(slot);
     worker.on("message", (message: FromRunSetWorker) => this.#onMessage(slot, message));
     worker.on("error", (error) => (slot.verdict ??= `the thread failed: ${textOf(error)}`));
-    worker.on("exit", (code) => this.#onExit(slot, code));
+    worker.on("exit", (code) => void this.#onExit(slot, code));
     this.#watch(slot, "the modules were not imported");
   }
 
   #onMessage(slot: Slot, message: FromRunSetWorker): void {
+    if (message.type === "begun") {
+      slot.begun = message;
+      return;
+    }
     clearTimeout(slot.timer);
     switch (message.type) {
       case "ready":
@@ -158,6 +165,7 @@ class RunSet {
       return;
     }
     slot.job = job;
+    slot.begun = null;
     slot.worker.postMessage(job);
     this.#watch(slot, "the seed did not end");
   }
@@ -189,12 +197,15 @@ class RunSet {
     }, seedTimeoutMs);
   }
 
-  #onExit(slot: Slot, code: number): void {
+  async #onExit(slot: Slot, code: number): Promise<void> {
     clearTimeout(slot.timer);
-    this.#slots.delete(slot);
     const verdict = slot.verdict ?? `the thread ended with code ${code}`;
-    if (slot.job !== null && this.#error === null) {
-      this.#add(this.#lostResult(slot.job, verdict));
+    const { job, begun } = slot;
+    const isLost = job !== null && this.#error === null;
+    const reproFile = isLost ? await this.#saveLost(begun, verdict) : null;
+    this.#slots.delete(slot);
+    if (isLost) {
+      this.#add({ ...this.#lostResult(job, verdict), reproFile });
       this.#start();
     } else if (this.#programs === null) {
       this.#error ??= new RunSetError(verdict);
@@ -206,6 +217,21 @@ class RunSet {
     this.#counter.add(result);
     if (result.failures.length > 0) this.#failures.push(result);
     this.#options.onResult?.(result, () => this.#counter.tally());
+  }
+
+  /** Null where nothing is to be saved, or it cannot be: the set says so and ends. */
+  async #saveLost(begun: Slot["begun"], message: string): Promise<string | null> {
+    if (begun === null) return null;
+    const { path } = begun;
+    const violation = { oracle: "thread", entity: "thread", message, atMs: 0 };
+    try {
+      const repro = JSON.parse(begun.repro) as Repro;
+      await saveRepro(path, { ...repro, violations: [violation] });
+      return path;
+    } catch (error) {
+      this.#error ??= new RunSetError(`cannot save ${path}: ${textOf(error)}`);
+      return null;
+    }
   }
 
   /** Of a seed that took its thread with it. */

@@ -1,10 +1,18 @@
 /** One program, one seed: run once or twice, judged, saved when it failed, told as plain data. */
 import { join } from "node:path";
+import { checkSimOptions } from "#sim/check-options.ts";
 import { compareRuns } from "#sim/determinism.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
 import { Report } from "#sim/report.ts";
-import type { ReproMismatch } from "#sim/repro-file.ts";
+import {
+  engineVersion,
+  type Repro,
+  reproFileName,
+  type ReproMismatch,
+  reproVersion,
+} from "#sim/repro-file.ts";
 import { simulate } from "#sim/simulate.ts";
+import { drawSwarm } from "#sim/swarm.ts";
 import type { LoadedProgram } from "./program-module.ts";
 
 export interface SeedFailure {
@@ -41,6 +49,14 @@ export interface SeedRunSettings {
   readonly reproFolder: string | null;
   /** What stands before `--seed` in a replay line. */
   readonly replayCommand: string;
+  /** Before each run: what is known of it should it never end. */
+  onBegun?(begun: BegunRun): void;
+}
+
+export interface BegunRun {
+  /** Where it would be saved. */
+  readonly path: string;
+  readonly repro: Repro;
 }
 
 const lastStepsMax = 40;
@@ -53,15 +69,19 @@ export async function runSeed(
 ): Promise<SeedResult> {
   const { file, name, program } = loaded;
   const options = loaded.optionsOf(seed);
-  const { checkDeterminism } = settings;
+  const { checkDeterminism, reproFolder, onBegun } = settings;
+  if (reproFolder !== null && onBegun !== undefined) {
+    const path = join(reproFolder, reproFileName(name, seed));
+    onBegun({ path, repro: reproOf(loaded, options) });
+  }
   const { reports, failures, mismatch } = await judge(options, program, checkDeterminism);
   const [report] = reports;
   const replay = `${settings.replayCommand} --seed ${seed}`;
   Report.cameFrom(report, { program: { file, name }, replay, mismatch });
   const hasFailed = failures.length > 0;
   let reproFile: string | null = null;
-  if (hasFailed && settings.reproFolder !== null) {
-    reproFile = join(settings.reproFolder, `${name.replace(/[^\w.-]+/g, "-")}-${seed}.json`);
+  if (hasFailed && reproFolder !== null) {
+    reproFile = join(reproFolder, reproFileName(name, seed));
     await report.save(reproFile);
   }
   return {
@@ -79,6 +99,15 @@ export async function runSeed(
     reproFile,
     lastSteps: hasFailed ? Report.lastSteps(report, lastStepsMax) : "",
   };
+}
+
+/** Of a run that has not begun, with all that its seed draws. */
+function reproOf({ file, name }: LoadedProgram, given: SimOptions): Repro {
+  checkSimOptions(given);
+  const { options, drawn } = drawSwarm(given);
+  const nothing = { violations: [], error: null, mismatch: null, traceHash: "" };
+  const versions = { version: reproVersion, engine: engineVersion };
+  return { ...versions, program: { file, name }, options, drawn, ...nothing };
 }
 
 export interface Judged {

@@ -18,12 +18,6 @@ export class Replacements {
     for (const undo of this.#undo.splice(0).reverse()) undo();
   }
 
-  /** The value is whoever's, but only until then: the property cannot be replaced. */
-  keep<T extends object>(target: T, name: keyof T): void {
-    const before = target[name];
-    this.#undo.push(() => void (target[name] = before));
-  }
-
   #define(target: object, name: string, descriptor: PropertyDescriptor): void {
     const before = Object.getOwnPropertyDescriptor(target, name);
     Object.defineProperty(target, name, { ...descriptor, enumerable: before?.enumerable ?? false });

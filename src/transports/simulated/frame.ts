@@ -32,6 +32,8 @@ export interface Frame {
   /** Of a push and of its reply; -1 otherwise. */
   readonly stream: number;
   readonly seq: number;
+  /** Of a push: that of its task; -1 otherwise. */
+  readonly serial: number;
   /** For the trace: two payloads that differ are two events. */
   readonly text: string;
 }
@@ -57,7 +59,8 @@ export function frameOf(to: Address, message: Message, arena: ArenaBytes | null)
   const [stream, seq] = isOfStream ? [message.stream, message.seq] : [-1, -1];
   const name = isOfStream ? `${type} ${stream}.${seq}` : type;
   const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
-  return { slab, start, sizeBytes, from, to, type, stream, seq, text };
+  const serial = type === "pushTask" ? message.serial : -1;
+  return { slab, start, sizeBytes, from, to, type, stream, seq, serial, text };
 }
 
 export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {
