@@ -10,7 +10,7 @@ import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingTask } from "#engine/core-worker/task-receiver.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { explainMs } from "#engine/core-worker/wait-reasons.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TakenBack } from "#engine/protocol/task.ts";
