@@ -31,6 +31,8 @@ export interface Frame {
   readonly type: MessageType;
   /** For the trace: two payloads that differ are two events. */
   readonly text: string;
+  /** What the network's watch knows of it: a table of all frames would have to be weak, and slow. */
+  watched: object | null;
 }
 
 const writer = new FrameWriter(new Uint8Array(0));
@@ -52,7 +54,7 @@ export function frameOf(to: Address, message: Message, arena: ArenaBytes | null)
   const { from, type } = message;
   const name = type === "pushTask" ? `${type} ${message.stream}.${message.seq}` : type;
   const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
-  return { slab, start, sizeBytes, from, to, type, text };
+  return { slab, start, sizeBytes, from, to, type, text, watched: null };
 }
 
 export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {
