@@ -124,7 +124,7 @@ class Run {
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
-      note: (entity) => this.#world.note(entity),
+      notes: this.#world,
     });
     this.#cluster = new Cluster(this.#world, plans, this.#oracles);
     this.#faults = new FaultDriver({

@@ -1,5 +1,5 @@
 /** Shows each oracle of a run what happens. */
-import { type ActorId, objectIdHex, objectKey, taskIdHex } from "#engine/common/ids.ts";
+import { type ActorId, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/task-receiver.ts";
@@ -11,8 +11,16 @@ import type { Digest, Oracle, Violate, Violated, WatchedProcess } from "./oracle
 
 export interface OracleOptions {
   violate(oracle: string, violated: Violated): void;
-  /** Something happened to the task, object or process; null if nobody asks. */
-  readonly note: ((entity: string) => void) | null;
+  /** Null if nobody asks what has happened to what. */
+  readonly notes: Notes | null;
+}
+
+/** Something happens to it now. */
+export interface Notes {
+  /** An actor or a process. */
+  note(id: string): void;
+  noteTask(owner: WorkerId, serial: number): void;
+  noteObject(owner: WorkerId, key: number): void;
 }
 
 /** What an oracle may be shown, each in a method of that name. */
@@ -31,10 +39,10 @@ const shownTo = new Map<unknown, readonly Shown[]>();
 
 export class Oracles implements NetworkWatch {
   readonly #for: Lookers;
-  readonly #note: ((entity: string) => void) | null;
+  readonly #notes: Notes | null;
 
-  constructor(makers: readonly ((violate: Violate) => Oracle)[], { violate, note }: OracleOptions) {
-    this.#note = note;
+  constructor(makers: readonly ((violate: Violate) => Oracle)[], { violate, notes }: OracleOptions) {
+    this.#notes = notes;
     const all = makers.map((make) => {
       const oracle: Oracle = make((violated) => violate(oracle.name, violated));
       return oracle;
@@ -66,7 +74,7 @@ export class Oracles implements NetworkWatch {
   }
 
   onKill(actorId: ActorId): void {
-    this.#note?.(actorId);
+    this.#notes?.note(actorId);
     for (const oracle of this.#for.onKill) oracle.onKill(actorId);
   }
 
@@ -99,7 +107,7 @@ export class Oracles implements NetworkWatch {
   }
 
   onConstructing(actor: IncomingActor, by: WatchedProcess, digest: Digest): void {
-    this.#note?.(actor.spec.actorId);
+    this.#notes?.note(actor.spec.actorId);
     for (const oracle of this.#for.onConstructing) oracle.onConstructing(actor, by, digest);
   }
 
@@ -108,7 +116,7 @@ export class Oracles implements NetworkWatch {
   }
 
   onTaken(frame: Frame): void {
-    this.#note?.(frame.to);
+    this.#notes?.note(frame.to);
     for (const oracle of this.#for.onTaken) oracle.onTaken(frame);
   }
 
@@ -132,15 +140,15 @@ export class Oracles implements NetworkWatch {
   }
 
   #noteTask({ owner, serial }: IncomingTask): void {
-    this.#note?.(taskIdHex(owner, serial));
+    this.#notes?.noteTask(owner, serial);
   }
 
   #noteEntries(entries: readonly ObjectEntry[]): void {
-    if (this.#note === null) return;
+    if (this.#notes === null) return;
     for (const { owner, serial, index } of entries) {
-      this.#note(objectIdHex(owner, objectKey(serial, index)));
+      this.#notes.noteObject(owner, objectKey(serial, index));
       // A task has the id that its returns begin with.
-      if (index > 0) this.#note(taskIdHex(owner, serial));
+      if (index > 0) this.#notes.noteTask(owner, serial);
     }
   }
 }
