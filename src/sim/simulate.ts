@@ -118,7 +118,7 @@ class Run {
     this.#plan = options.faults ?? [];
     const oracles = allOracles({
       fates: () => this.#cluster,
-      processes: () => [this.#cluster.driver, ...this.#cluster.workers],
+      processes: () => this.#cluster.processes,
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
     });
@@ -214,8 +214,7 @@ class Run {
   }
 
   #noteCounts(): void {
-    const { driver, workers } = this.#cluster;
-    for (const { client } of [driver, ...workers]) {
+    for (const { client } of this.#cluster.processes) {
       for (const [name, state] of rareCounts) {
         if (client.core.retries.counts[name] > 0) this.#world.mark(state);
       }
@@ -323,11 +322,11 @@ class Run {
 
   /** Null for what is not part of this run. */
   #processOf(context: UserContext): SimProcess | null {
-    const { driver, workers } = this.#cluster;
+    const { driver, processes } = this.#cluster;
     if (context instanceof ProgramContext) return context.world === this.#world ? driver : null;
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    return [driver, ...workers].find((process) => process.client === client) ?? null;
+    return processes.find((process) => process.client === client) ?? null;
   }
 
   #exit({ client }: SimProcess, code: number): void {
