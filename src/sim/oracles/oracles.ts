@@ -41,7 +41,10 @@ export class Oracles implements NetworkWatch {
   readonly #for: Lookers;
   readonly #notes: Notes | null;
 
-  constructor(makers: readonly ((violate: Violate) => Oracle)[], { violate, notes }: OracleOptions) {
+  constructor(
+    makers: readonly ((violate: Violate) => Oracle)[],
+    { violate, notes }: OracleOptions,
+  ) {
     this.#notes = notes;
     const all = makers.map((make) => {
       const oracle: Oracle = make((violated) => violate(oracle.name, violated));
@@ -155,9 +158,23 @@ export class Oracles implements NetworkWatch {
 
 function lookersOf(all: readonly Oracle[]): Lookers {
   const lookers: Lookers = {
-    ...{ onSubmitted: [], onCalled: [], onCancelling: [], onCancelTaken: [], onPut: [] },
-    ...{ onKill: [], onAwaited: [], onSettled: [], onGiven: [], onStarted: [], onEnded: [] },
-    ...{ onThrown: [], onConstructing: [], onSent: [], onTaken: [], atJobEnd: [], atQuiet: [] },
+    onSubmitted: [],
+    onCalled: [],
+    onCancelling: [],
+    onCancelTaken: [],
+    onPut: [],
+    onKill: [],
+    onAwaited: [],
+    onSettled: [],
+    onGiven: [],
+    onStarted: [],
+    onEnded: [],
+    onThrown: [],
+    onConstructing: [],
+    onSent: [],
+    onTaken: [],
+    atJobEnd: [],
+    atQuiet: [],
   };
   for (const oracle of all) {
     let names = shownTo.get(oracle.constructor);

@@ -31,7 +31,7 @@ export interface Frame {
   readonly type: MessageType;
   /** For the trace: two payloads that differ are two events. */
   readonly text: string;
-  /** What the network's watch knows of it: a table of all frames would have to be weak, and slow. */
+  /** Of the network's watch: what it knows of the frame. A weak table of them all is slow. */
   watched: object | null;
 }
 
