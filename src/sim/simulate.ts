@@ -194,12 +194,12 @@ class Run {
     }
     this.#noteCounts();
     return new Report<R>({
-      ...outcome,
       violations: this.#violations,
       world: this.#world,
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      ...outcome,
     });
   }
 

@@ -194,7 +194,7 @@ export class World implements NetworkWorld {
   /** The next step of all: nothing comes between it and the one that is happening. */
   next(life: Life, step: { kind: string; what: string; run: () => void }): void {
     const [atMs, causeId] = [this.#nowMs, this.#stepId];
-    this.#urgent.push({ ...step, where: life.name, atMs, causeId, isLive: () => life.isAlive });
+    this.#urgent.push({ where: life.name, atMs, causeId, isLive: () => life.isAlive, ...step });
   }
 
   /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
