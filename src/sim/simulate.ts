@@ -363,12 +363,14 @@ function textOf(error: unknown): string {
   return error instanceof Error ? String(error.stack) : String(error);
 }
 
+/** Without ids: those are drawn from the seed, for all nodes. */
 function planOf(node: NodeSpec, options: SimOptions): NodePlan {
-  return planNode({
+  const asked = {
     objectStoreMemory: defaults.objectStoreBytes,
     numCpus: 2,
     ...options.init,
     ...node,
     localMode: true,
-  });
+  };
+  return planNode(asked, () => "");
 }
