@@ -176,7 +176,7 @@ async function* iterateCompleted(call: Completing): AsyncIterableIterator<AnyObj
       timeoutMs === undefined ? Infinity : Math.max(0, timeoutMs - (host.nowMs - startMs));
     const limit = signal === undefined ? {} : { signal };
     const waitingFor = pending.map(({ entry }) => entry);
-    const ready = await untilReady(caller, waitingFor, 1, { ...limit, timeoutMs: leftMs });
+    const ready = await untilReady(caller, waitingFor, 1, { timeoutMs: leftMs, ...limit });
     // All that have become ready meanwhile, in one pass over the list.
     const { core } = caller.client;
     const isDone = waitingFor.map((one, i) => ready.isReady[i] || core.isReady(one, ready));

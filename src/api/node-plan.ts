@@ -78,7 +78,8 @@ const objectStoreBytesMax = 2 ** 44;
 const chunksPerStoreMin = 64;
 const chunkBytesMin = 16 << 10;
 
-export function planNode(options: InitOptions = {}): NodePlan {
+/** `drawId` gives the ids that nobody has given: 32 hex digits. */
+export function planNode(options: InitOptions = {}, drawId: () => string = randomId): NodePlan {
   checkNames(options);
   const { systemConfig = {} } = options;
   recordOf("init: systemConfig", systemConfig);
@@ -87,9 +88,9 @@ export function planNode(options: InitOptions = {}): NodePlan {
   const objectStoreBytes = objectStoreBytesOf(options.objectStoreMemory);
   return {
     mode,
-    nodeId: randomBytes(16).toString("hex") as NodeId,
-    clusterId: randomBytes(16).toString("hex"),
-    namespace: namespaceOf(options),
+    nodeId: drawId() as NodeId,
+    clusterId: drawId(),
+    namespace: namespaceOf(options, drawId),
     numCpus,
     totals: totalsOf({ ...options, numCpus }),
     labels: labelsOf(options.labels),
@@ -135,9 +136,13 @@ function totalsOf(options: InitOptions): ResourceRequest {
   return requestOf({ numCpus, numGpus, memory, resources }, 0);
 }
 
-function namespaceOf({ namespace }: InitOptions): string {
+function randomId(): string {
+  return randomBytes(16).toString("hex");
+}
+
+function namespaceOf({ namespace }: InitOptions, drawId: () => string): string {
   checkNamespace("init: namespace", namespace);
-  return namespace ?? randomBytes(16).toString("hex");
+  return namespace ?? drawId();
 }
 
 function labelsOf(labels: unknown = {}): ReadonlyMap<string, string> {

@@ -73,7 +73,7 @@ export interface Caller extends Process {
 }
 
 export function addProcess(process: Process, clusterId: string): void {
-  realmState().processes.set(process.client, { ...process, clusterId });
+  realmState().processes.set(process.client, { clusterId, ...process });
 }
 
 /** Whether two processes of this realm are of one runtime. */

@@ -29,6 +29,8 @@ export class Cluster implements Fates {
   readonly nodes: SimNode[] = [];
   /** Every worker that was ever started, in order. */
   readonly workers: SimProcess[] = [];
+  /** The driver, and behind it those. */
+  readonly processes: SimProcess[] = [];
   readonly network: Network;
   readonly moments: Moments;
   readonly #oracles: Oracles;
@@ -44,6 +46,7 @@ export class Cluster implements Fates {
     this.network = new Network(world, this.moments);
     for (const [number, plan] of plans.entries()) this.#addNode(number, plan);
     this.driver = this.head.makeProcess("driver", workerIdOf(this.head.nodeId, 0));
+    this.processes.push(this.driver);
   }
 
   get head(): SimNode {
@@ -77,7 +80,7 @@ export class Cluster implements Fates {
   }
 
   get hasLostProcess(): boolean {
-    return this.hasLostNode || [this.driver, ...this.workers].some(isLost);
+    return this.hasLostNode || this.processes.some(isLost);
   }
 
   get goneWorkerCount(): number {
@@ -103,8 +106,7 @@ export class Cluster implements Fates {
 
   isGone(workerId: WorkerId): boolean {
     if (this.hasBuried(nodeIdOf(workerId))) return true;
-    const processes = [this.driver, ...this.workers];
-    const process = processes.find(({ client }) => client.workerId === workerId);
+    const process = this.processes.find(({ client }) => client.workerId === workerId);
     return process === undefined || !process.life.isAlive;
   }
 
@@ -116,7 +118,7 @@ export class Cluster implements Fates {
   /** Nothing of the program looks at stored bytes any more, nor uses what it has given up. */
   collectViews(): void {
     const random = this.#world.random.split("collected at the end");
-    for (const { reclaimer, life } of [this.driver, ...this.workers]) {
+    for (const { reclaimer, life } of this.processes) {
       if (!life.isAlive) continue;
       reclaimer.collect("oldest", random);
       reclaimer.collectViews();
@@ -184,7 +186,11 @@ export class Cluster implements Fates {
       life: this.#ended.length,
       oracles: this.#oracles,
       // Under an old id, they have the ids of those that died: nobody is to look at them for those.
-      onWorker: (worker) => void (hasOldId || this.workers.push(worker)),
+      onWorker: (worker) => {
+        if (hasOldId) return;
+        this.workers.push(worker);
+        this.processes.push(worker);
+      },
     });
     this.nodes[number] = node;
     return node;

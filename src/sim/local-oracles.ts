@@ -43,7 +43,7 @@ export class LocalOracles {
     ] satisfies ConstructorParameters<typeof Oracles>[0];
     this.#oracles = new Oracles(makers, {
       violate: (oracle, violated) => this.#violate(new ViolationError(oracle, violated)),
-      note: null,
+      notes: null,
     });
   }
 

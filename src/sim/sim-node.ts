@@ -239,7 +239,7 @@ export class SimNode {
     const endpoint = network.join(life, [workerId], process.client.host);
     process.client.host.connect(endpoint);
     if (this.hasOldId) this.#standBy(endpoint);
-    const simulated: SimProcess = { ...process, life, reclaimer, endpoint };
+    const simulated: SimProcess = { life, reclaimer, endpoint, ...process };
     watchClient(process.client, {
       onSubmitted: (entries) => oracles.onSubmitted(entries, simulated),
       onCalled: (task, parent) => oracles.onCalled(task, parent),

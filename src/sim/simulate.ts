@@ -119,14 +119,14 @@ class Run implements Unhandled {
     const oracles = allOracles({
       bounds: config,
       fates: () => this.#cluster,
-      processes: () => [this.#cluster.driver, ...this.#cluster.workers],
+      processes: () => this.#cluster.processes,
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
       nowMs: () => this.#world.nowMs(),
     });
     this.#oracles = new Oracles(oracles, {
       violate: (oracle, { entity, message }) => this.#violate(oracle, entity, message),
-      note: (entity) => this.#world.note(entity),
+      notes: this.#world,
     });
     this.#cluster = new Cluster(this.#world, plans, this.#oracles);
     this.#faults = new FaultDriver({
@@ -196,12 +196,12 @@ class Run implements Unhandled {
     }
     this.#noteCounts();
     return new Report<R>({
-      ...outcome,
       violations: this.#violations,
       world: this.#world,
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      ...outcome,
     });
   }
 
@@ -224,8 +224,7 @@ class Run implements Unhandled {
   }
 
   #noteCounts(): void {
-    const { driver, workers } = this.#cluster;
-    for (const { client } of [driver, ...workers]) {
+    for (const { client } of this.#cluster.processes) {
       for (const [name, state] of rareCounts) {
         if (client.core.retries.counts[name] > 0) this.#world.mark(state);
       }
@@ -335,11 +334,11 @@ class Run implements Unhandled {
 
   /** Null for what is not part of this run. */
   #processOf(context: UserContext): SimProcess | null {
-    const { driver, workers } = this.#cluster;
+    const { driver, processes } = this.#cluster;
     if (context instanceof ProgramContext) return context.world === this.#world ? driver : null;
     if (!(context instanceof TaskContext)) return null;
     const { client } = context;
-    return [driver, ...workers].find((process) => process.client === client) ?? null;
+    return processes.find((process) => process.client === client) ?? null;
   }
 
   #exit({ client }: SimProcess, code: number): void {
@@ -376,12 +375,14 @@ function textOf(error: unknown): string {
   return error instanceof Error ? String(error.stack) : String(error);
 }
 
+/** Without ids: those are drawn from the seed, for all nodes. */
 function planOf(node: NodeSpec, options: SimOptions): NodePlan {
-  return planNode({
+  const asked = {
     objectStoreMemory: defaults.objectStoreBytes,
     numCpus: 2,
     ...options.init,
     ...node,
     localMode: true,
-  });
+  };
+  return planNode(asked, () => "");
 }

@@ -2,45 +2,84 @@
  * What led to what happened to a task, an object, an actor or a process: the steps that concerned
  * it, what caused each of them, and the faults that hit the machines on which all that took place.
  */
+import { type ActorId, makerOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import type { Trace, TraceLine } from "./trace.ts";
 
 const linesMax = 20;
 /** Of one step: what is further back is as a rule everybody's history. */
 const depthMax = 12;
 
-/** In hexadecimal digits: longer ids are of what lives in a process. */
-const processIdLength = 40;
+/** Hexadecimal digits of ids: of a task or an actor, of an object. */
+const taskIdLength = 52;
+const objectIdLength = 56;
+/** Of one entity: its first steps, and its last. */
+const firstKept = 4;
+const stepsKept = 24;
 
-/** The steps of each entity: its first ones, and its last; of a process, the last. */
+/** By whose it is, and its number there: an id in words would be made at every step. */
+type StepsByOwner = Map<string, Map<number, number[]>>;
+
+/** The steps of each entity: of a task, an actor or an object several, of all others the last. */
 export class EntitySteps {
-  static readonly #firstKept = 4;
-  static readonly #kept = 24;
-  readonly #steps = new Map<string, number[]>();
-  /** Nearly every step is about one of them. */
-  readonly #ofProcesses = new Map<string, number>();
+  readonly #ofTasks: StepsByOwner = new Map();
+  readonly #ofObjects: StepsByOwner = new Map();
+  /** Nearly every step is about a process. */
+  readonly #ofOthers = new Map<string, number>();
 
   note(entity: string, stepId: number): void {
-    if (entity.length <= processIdLength) {
-      this.#ofProcesses.set(entity, stepId);
-      return;
-    }
-    const steps = this.#steps.get(entity);
-    if (steps === undefined) {
-      this.#steps.set(entity, [stepId]);
-      return;
-    }
-    if (steps[steps.length - 1] === stepId) return;
-    steps.push(stepId);
-    // Seldom, and many at once.
-    if (steps.length >= 2 * EntitySteps.#kept) {
-      steps.splice(EntitySteps.#firstKept, EntitySteps.#kept);
-    }
+    const named = nameIn(entity);
+    if (named === null) this.#ofOthers.set(entity, stepId);
+    else if (named.index === null) this.noteTask(named.owner, named.serial, stepId);
+    else this.noteObject(named.owner, objectKey(named.serial, named.index), stepId);
+  }
+
+  /** Or an actor. */
+  noteTask(owner: WorkerId, serial: number, stepId: number): void {
+    add(this.#ofTasks, owner, serial, stepId);
+  }
+
+  noteObject(owner: WorkerId, key: number, stepId: number): void {
+    add(this.#ofObjects, owner, key, stepId);
   }
 
   of(entity: string): readonly number[] {
-    const ofProcess = this.#ofProcesses.get(entity);
-    return ofProcess === undefined ? (this.#steps.get(entity) ?? []) : [ofProcess];
+    const named = nameIn(entity);
+    if (named === null) {
+      const last = this.#ofOthers.get(entity);
+      return last === undefined ? [] : [last];
+    }
+    const { owner, serial, index } = named;
+    const steps =
+      index === null
+        ? this.#ofTasks.get(owner)?.get(serial)
+        : this.#ofObjects.get(owner)?.get(objectKey(serial, index));
+    return steps ?? [];
   }
+}
+
+// oxlint-disable-next-line max-params -- an entity by its two parts, and its step.
+function add(all: StepsByOwner, owner: string, number: number, stepId: number): void {
+  let ofOwner = all.get(owner);
+  if (ofOwner === undefined) all.set(owner, (ofOwner = new Map()));
+  const steps = ofOwner.get(number);
+  if (steps === undefined) {
+    ofOwner.set(number, [stepId]);
+    return;
+  }
+  if (steps[steps.length - 1] === stepId) return;
+  steps.push(stepId);
+  // Seldom, and many at once.
+  if (steps.length >= 2 * stepsKept) steps.splice(firstKept, stepsKept);
+}
+
+/** Null for what is neither a task or actor nor an object. */
+function nameIn(
+  entity: string,
+): { readonly owner: WorkerId; readonly serial: number; readonly index: number | null } | null {
+  if (entity.length !== taskIdLength && entity.length !== objectIdLength) return null;
+  const { maker: owner, serial } = makerOf(entity.slice(0, taskIdLength) as ActorId);
+  const index = entity.length === taskIdLength ? null : Number.parseInt(entity.slice(-4), 16);
+  return { owner, serial, index };
 }
 
 /** Oldest first; none when nothing in the trace has to do with it. */

@@ -7,7 +7,7 @@
 const { setImmediate: realSetImmediate, clearImmediate: realClearImmediate } = globalThis;
 
 /** Pieces of work a turn: a run of a few steps queues no more than it needs. */
-const batch = { least: 16, most: 256 };
+const batch = { least: 4, most: 256 };
 
 /** One turn: every microtask of user code has run when it is over. */
 export function turn(): Promise<void> {

@@ -10,6 +10,7 @@
  * Source: simulation.md; FoundationDB's and madsim's loops.
  */
 import { defaultConfig } from "#engine/common/config.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
 import { Prng } from "#engine/common/prng.ts";
 import type { HostClock } from "#engine/services/host.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
@@ -198,7 +199,7 @@ export class World implements NetworkWorld {
   /** The next step of all: nothing comes between it and the one that is happening. */
   next(life: Life, step: { kind: string; what: string; run: () => void }): void {
     const [atMs, causeId] = [this.#nowMs, this.#stepId];
-    this.#urgent.push({ ...step, where: life.name, atMs, causeId, isLive: () => life.isAlive });
+    this.#urgent.push({ where: life.name, atMs, causeId, isLive: () => life.isAlive, ...step });
   }
 
   /** `probes`: whether the process has nothing to wake up for but its look for deadlocks. */
@@ -222,6 +223,14 @@ export class World implements NetworkWorld {
   /** The step that is happening is about this task, object or process. */
   note(entity: string): void {
     this.#entitySteps.note(entity, this.#stepId);
+  }
+
+  noteTask(owner: WorkerId, serial: number): void {
+    this.#entitySteps.noteTask(owner, serial, this.#stepId);
+  }
+
+  noteObject(owner: WorkerId, key: number): void {
+    this.#entitySteps.noteObject(owner, key, this.#stepId);
   }
 
   /** Oldest first; none when nothing was noted of it. */

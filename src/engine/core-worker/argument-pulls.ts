@@ -139,7 +139,7 @@ export class ArgumentPulls {
       const special = args.specials[i];
       if (value instanceof FailedValue) pull.failed ??= value;
       if (special?.type !== "ref" || !(value instanceof StoredValue)) continue;
-      if (this.#isFar(special.owner, value)) this.#want(pull, i, { ...special, value }, out);
+      if (this.#isFar(special.owner, value)) this.#want(pull, i, { value, ...special }, out);
     }
   }
 

@@ -108,23 +108,30 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const streamNumbers = new SerialCounter();
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
-    const actors = new ActorSubmitter({ ...parts, handles });
+    const actors = new ActorSubmitter({ handles, ...parts });
     const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals });
-    this.drain = new ActorDrain({ ...parts, submitter, actors, receiver });
+    this.drain = new ActorDrain({ submitter, actors, receiver, ...parts });
     arrivals.receiver = receiver;
     this.submitter = submitter;
     this.actors = actors;
     this.receiver = receiver;
-    const cancellation = new Cancellation({ ...parts, submitter, actors, receiver, recovery });
+    const cancellation = new Cancellation({ submitter, actors, receiver, recovery, ...parts });
     this.#cancellation = cancellation;
     const { grants } = this;
-    const roles = { submitter, actors, receiver, cancellation };
-    this.#deaths = new PeerDeaths({ ...parts, ...roles, grants, arrivals });
+    this.#deaths = new PeerDeaths({
+      submitter,
+      actors,
+      receiver,
+      cancellation,
+      grants,
+      arrivals,
+      ...parts,
+    });
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const submitters = { actors, submitter, retries, recovery };
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
     this.reasons = new WaitReasons(seen);
-    this.#state = new StateReader({ ...seen, manager, reasons: this.reasons });
+    this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 

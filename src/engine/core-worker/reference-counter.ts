@@ -75,6 +75,11 @@ export class ReferenceCounter {
     return count;
   }
 
+  /** Whether objects of other processes are listed. */
+  get hasBorrowed(): boolean {
+    return this.#byOwner.size > (this.#byOwner.has(this.#context.self) ? 1 : 0);
+  }
+
   /** For status and tests. */
   *registered(): IterableIterator<ObjectEntry> {
     for (const entries of this.#byOwner.values()) yield* entries.values();

@@ -57,7 +57,7 @@ export class ObjectStore {
   /** Room for an object that comes from another node; null when there is none. */
   reserve(size: number, out: Outbox<never>): ArenaExtent | null {
     const placed = this.#allocate(size, out);
-    return placed === null ? null : { ...placed, size };
+    return placed === null ? null : { size, ...placed };
   }
 
   free({ segment, offset, size }: ArenaExtent): void {

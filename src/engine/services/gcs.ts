@@ -11,14 +11,13 @@ export class GcsService extends Context.Service<GcsService, { readonly machine: 
   "mobula/engine/Gcs",
 ) {
   static layer(config: Config): Layer.Layer<GcsService, never, NodeHost> {
-    return Layer.effect(
-      GcsService,
-      Effect.gen(function* () {
-        const host = yield* NodeHost;
-        const machine = new Gcs({ config });
-        host.attach(gcsAddress, machine, () => {});
-        return GcsService.of({ machine });
-      }),
-    );
+    return Layer.effect(GcsService, build(config));
   }
 }
+
+const build = Effect.fnUntraced(function* (config: Config) {
+  const host = yield* NodeHost;
+  const machine = new Gcs({ config });
+  host.attach(gcsAddress, machine, () => {});
+  return GcsService.of({ machine });
+});

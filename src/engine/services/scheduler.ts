@@ -21,26 +21,31 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
     driverId: WorkerId | null,
     onExit: (reason: string) => void,
   ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
-    return Layer.effect(
-      Scheduler,
-      Effect.gen(function* () {
-        const host = yield* NodeHost;
-        const launcher = yield* WorkerLauncher;
-        yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
-        const machine = new Raylet(options);
-        const { nodeId } = options;
-        host.attach(nodeId, machine, (instruction: RayletInstruction) => {
-          if (instruction.type === "startWorker") launcher.start(instruction.workerId);
-          else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
-          else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
-          else onExit(instruction.reason);
-        });
-        if (driverId !== null) {
-          host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });
-        }
-        host.dispatch(nodeId, { type: "start" });
-        return Scheduler.of({ machine });
-      }),
-    );
+    return Layer.effect(Scheduler, build(options, arena, driverId, onExit));
   }
 }
+
+// One generator for all nodes: V8 keeps what each one closes over for longer than the node lives.
+const build = Effect.fnUntraced(function* (
+  options: RayletOptions,
+  arena: ArenaBytes,
+  driverId: WorkerId | null,
+  onExit: (reason: string) => void,
+) {
+  const host = yield* NodeHost;
+  const launcher = yield* WorkerLauncher;
+  yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
+  const machine = new Raylet(options);
+  const { nodeId } = options;
+  host.attach(nodeId, machine, (instruction: RayletInstruction) => {
+    if (instruction.type === "startWorker") launcher.start(instruction.workerId);
+    else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
+    else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
+    else onExit(instruction.reason);
+  });
+  if (driverId !== null) {
+    host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });
+  }
+  host.dispatch(nodeId, { type: "start" });
+  return Scheduler.of({ machine });
+});

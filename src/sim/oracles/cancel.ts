@@ -12,6 +12,7 @@ import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { RareState } from "#sim/reached.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
+import { Recent } from "./recent.ts";
 import { idOf } from "./tasks.ts";
 
 export class CancelOracle extends Oracle {
@@ -25,8 +26,8 @@ export class CancelOracle extends Oracle {
   readonly #children = new Map<IncomingTask, TaskRecord[]>();
   /** Tasks that must not start any more, and why. */
   readonly #over = new Map<string, string>();
-  /** Executions by owner, stream and seq. */
-  readonly #started = new Set<string>();
+  /** Executions by owner and stream: their seqs. */
+  readonly #started = new Recent<Set<number>>(Infinity);
   readonly #overBySeq = new Set<string>();
   /** Of tasks that were cancelled on their way: the one execution that may still come. */
   readonly #lastStarts = new Map<string, string>();
@@ -79,10 +80,9 @@ export class CancelOracle extends Oracle {
     const { from, stream, seq, recursive } = message;
     const running = this.#runningAt(frame.to as WorkerId, message);
     if (running === undefined) {
-      const key = keyOf(from as WorkerId, stream, seq);
-      if (this.#started.has(key)) return;
+      if (this.#started.get(from, stream)?.has(seq) === true) return;
       this.#mark("cancelledOnItsWay");
-      this.#overBySeq.add(key);
+      this.#overBySeq.add(keyOf(from as WorkerId, stream, seq));
       return;
     }
     this.#mark("cancelledRunning");
@@ -95,10 +95,13 @@ export class CancelOracle extends Oracle {
   }
 
   override onStarted({ owner, serial, stream, seq, definition }: IncomingTask): void {
+    let started = this.#started.get(owner, stream);
+    if (started === undefined) this.#started.set(owner, stream, (started = new Set()));
+    started.add(seq);
+    // As a rule nothing has been cancelled: then nothing is looked for by name.
+    if (this.#overBySeq.size + this.#lastStarts.size + this.#over.size === 0) return;
     const entity = taskIdHex(owner, serial);
-    const key = keyOf(owner, stream, seq);
-    this.#started.add(key);
-    const why = this.#whyOver(entity, key);
+    const why = this.#whyOver(entity, keyOf(owner, stream, seq));
     if (why === "") return;
     this.violate({ entity, message: `task ${definition.taskName} was started, though ${why}` });
   }

@@ -4,7 +4,7 @@
  * worker of its owner's node that never began it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type ActorId, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { type ActorId, makerOf, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
@@ -26,9 +26,9 @@ export class LossOracle extends Oracle {
   /** How often, by id of the task or actor. */
   readonly #thrown: Recent<number>;
   /** Where workers can crash, and so in whole runs only, as the next. */
-  readonly #maxRetries = new Map<string, number>();
-  /** Task and worker. */
-  readonly #begun = new Set<string>();
+  readonly #maxRetries = new Recent<number>(Infinity);
+  /** By which workers, by task. */
+  readonly #begun = new Recent<WorkerId[]>(Infinity);
   readonly #killed: Recent<true>;
   readonly #hosts: Recent<WorkerId>;
   /** Requested → the actor that getIfExists found. */
@@ -65,7 +65,7 @@ export class LossOracle extends Oracle {
       if (!(entry instanceof TaskRecord)) continue;
       const { owner, serial, template, actor } = entry;
       const maxRetries = actor === null ? template.retry.maxRetries : 0;
-      this.#maxRetries.set(taskIdHex(owner, serial), maxRetries);
+      this.#maxRetries.set(owner, serial, maxRetries);
     }
   }
 
@@ -98,7 +98,10 @@ export class LossOracle extends Oracle {
   }
 
   override onStarted({ owner, serial }: IncomingTask, { client }: WatchedProcess): void {
-    if (this.#seesAll) this.#begun.add(`${taskIdHex(owner, serial)} ${client.workerId}`);
+    if (!this.#seesAll) return;
+    const workers = this.#begun.get(owner, serial);
+    if (workers === undefined) this.#begun.set(owner, serial, [client.workerId]);
+    else workers.push(client.workerId);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
@@ -135,17 +138,13 @@ export class LossOracle extends Oracle {
       case "TASK_ERROR":
         return this.#hasSeen(this.#thrown, subject) ? "" : "no execution of that task threw";
       case "WORKER_CRASHED": {
-        const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
-        if (workerId === undefined) return "no worker is named";
-        if (!fates.isGone(workerId as WorkerId)) return "that worker lives";
-        if (!this.#seesAll) return "";
-        if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
-          return "that worker never began it";
-        }
+        const untrue = this.#whyNotLostThere(message, subject);
+        if (untrue !== "" || !this.#seesAll) return untrue;
         return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
       }
       case "OUT_OF_MEMORY":
-        return this.#whyNotShort(message, subject);
+        // Retries for want of memory are counted apart.
+        return this.#whyNotLostThere(message, subject);
       case "NODE_DIED":
         if (!fates.hasLostNode) return "every node lives";
         return this.#hasRetryLeft(subject) ? "it had a retry left" : "";
@@ -167,14 +166,13 @@ export class LossOracle extends Oracle {
     }
   }
 
-  /** Of a thread that its node ended for want of memory. */
-  #whyNotShort(message: string, subject: string): string {
+  /** With the worker that is named. */
+  #whyNotLostThere(message: string, subject: string): string {
     const [, workerId] = /worker thread ([0-9a-f]{40})/.exec(message) ?? [];
     if (workerId === undefined) return "no worker is named";
-    const fates = this.#fates();
-    if (!fates.isGone(workerId as WorkerId)) return "that worker lives";
+    if (!this.#fates().isGone(workerId as WorkerId)) return "that worker lives";
     if (!this.#seesAll) return "";
-    if (isNear(subject, workerId) && !this.#begun.has(`${subject} ${workerId}`)) {
+    if (isNear(subject, workerId) && !this.#hasBegun(subject, workerId as WorkerId)) {
       return "that worker never began it";
     }
     return "";
@@ -185,14 +183,24 @@ export class LossOracle extends Oracle {
     if (reason === "MAX_ATTEMPTS_EXCEEDED") {
       return this.#hasRetryLeft(taskId) ? "it had a retry left" : "";
     }
-    const mayRetry = (this.#maxRetries.get(taskId) ?? 0) > 0;
+    const mayRetry = this.#maxRetriesOf(taskId) > 0;
     return reason === "RETRIES_DISABLED" && mayRetry ? "its task may run again" : "";
   }
 
   /** By the number of workers that died so far, each of which may have cost it an attempt. */
   #hasRetryLeft(taskId: string): boolean {
-    const most = (this.#maxRetries.get(taskId) ?? 0) - (this.#thrown.get(taskId, 0) ?? 0);
+    const most = this.#maxRetriesOf(taskId) - (this.#thrown.get(taskId, 0) ?? 0);
     return this.#fates().goneWorkerCount <= most;
+  }
+
+  #maxRetriesOf(taskId: string): number {
+    const { maker, serial } = makerOf(taskId as ActorId);
+    return this.#maxRetries.get(maker, serial) ?? 0;
+  }
+
+  #hasBegun(taskId: string, workerId: WorkerId): boolean {
+    const { maker, serial } = makerOf(taskId as ActorId);
+    return this.#begun.get(maker, serial)?.includes(workerId) === true;
   }
 
   #hasDied(actorId: ActorId): boolean {

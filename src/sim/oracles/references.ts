@@ -32,12 +32,12 @@ export class ReferenceOracle extends Oracle {
   }
 
   override onTaken({ type }: Frame): void {
-    if (ending.includes(type)) this.#checkNotEarly(livingOf(this.#processes()));
+    if (ending.includes(type)) this.#checkNotEarly();
   }
 
   override atQuiet(): void {
+    this.#checkNotEarly();
     const processes = livingOf(this.#processes());
-    this.#checkNotEarly(processes);
     for (const process of processes.values()) {
       for (const entry of process.client.core.references.registered()) {
         if (entry.owner === process.client.workerId) this.#checkOwned(entry, processes);
@@ -47,13 +47,17 @@ export class ReferenceOracle extends Oracle {
     }
   }
 
-  #checkNotEarly(processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
-    for (const process of processes.values()) {
+  #checkNotEarly(): void {
+    let living: ReadonlyMap<WorkerId, WatchedProcess> | null = null;
+    for (const process of this.#processes()) {
       const { client, life } = process;
+      // As a rule nobody borrows anything, and this is asked with every reply.
+      if (!life.isAlive || !client.core.references.hasBorrowed) continue;
       if (this.#fates().isDoomed(process)) continue;
+      living ??= livingOf(this.#processes());
       for (const entry of client.core.references.registered()) {
         if (!entry.held || entry.owner === client.workerId || !isUsed(entry)) continue;
-        const owner = processes.get(entry.owner)?.client.core.references;
+        const owner = living.get(entry.owner)?.client.core.references;
         // One that takes this process for dead holds nothing for it, and is never believed again.
         if (owner === undefined || owner.ended.has(client.workerId)) continue;
         if (owner.find(entry.owner, entry) !== undefined) continue;

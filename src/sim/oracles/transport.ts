@@ -25,28 +25,37 @@ interface Lane {
   missingCount: number;
 }
 
-interface Sent {
+/** What is known of a frame. */
+class Sent {
   readonly lane: Lane;
   readonly number: number;
-  taken: boolean;
+  taken = false;
+
+  constructor(lane: Lane, number: number) {
+    this.lane = lane;
+    this.number = number;
+  }
 }
+
+type End = Link["from"];
 
 export class TransportOracle extends Oracle {
   readonly name = "19 transport";
-  readonly #lanes = new Map<string, Lane>();
-  readonly #sent = new WeakMap<Frame, Sent>();
+  readonly #lanes: Lane[] = [];
+  readonly #lanesOfTasks = new Map<End, Map<End, Lane>>();
+  readonly #lanesOfOthers = new Map<End, Map<End, Lane>>();
 
   override onSent(frame: Frame, link: Link): void {
     const lane = this.#laneOf(frame, link);
     lane.sentCount += 1;
     if (!upkeep.includes(frame.type)) lane.missingCount += 1;
-    this.#sent.set(frame, { lane, number: lane.sentCount, taken: false });
+    frame.watched = new Sent(lane, lane.sentCount);
   }
 
   override onTaken(frame: Frame): void {
-    const sent = this.#sent.get(frame);
+    const sent = frame.watched;
     const entity = frame.to;
-    if (sent === undefined) {
+    if (!(sent instanceof Sent)) {
       this.violate({ entity, message: `${frame.text} arrived and was never sent` });
       return;
     }
@@ -61,7 +70,7 @@ export class TransportOracle extends Oracle {
   }
 
   override atQuiet(): void {
-    for (const { link, ofTasks, missingCount } of this.#lanes.values()) {
+    for (const { link, ofTasks, missingCount } of this.#lanes) {
       const { from, to } = link;
       if (missingCount === 0 || ofTasks || from.isClosed || to.isClosed) continue;
       const message = `${missingCount} frames from ${from.name} to ${to.name} did not arrive`;
@@ -70,12 +79,16 @@ export class TransportOracle extends Oracle {
   }
 
   #laneOf({ type }: Frame, link: Link): Lane {
+    const { from, to } = link;
     const ofTasks = type === "pushTask";
-    const key = `${link.from.name}>${link.to.name}${ofTasks ? " tasks" : ""}`;
-    let lane = this.#lanes.get(key);
+    const lanes = ofTasks ? this.#lanesOfTasks : this.#lanesOfOthers;
+    let lanesFrom = lanes.get(from);
+    if (lanesFrom === undefined) lanes.set(from, (lanesFrom = new Map()));
+    let lane = lanesFrom.get(to);
     if (lane === undefined) {
       lane = { link, ofTasks, sentCount: 0, takenThrough: 0, missingCount: 0 };
-      this.#lanes.set(key, lane);
+      lanesFrom.set(to, lane);
+      this.#lanes.push(lane);
     }
     return lane;
   }

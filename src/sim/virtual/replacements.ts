@@ -20,7 +20,8 @@ export class Replacements {
 
   #define(target: object, name: string, descriptor: PropertyDescriptor): void {
     const before = Object.getOwnPropertyDescriptor(target, name);
-    Object.defineProperty(target, name, { ...descriptor, enumerable: before?.enumerable ?? false });
+    // What is spread comes last, or V8 makes a hidden class anew each time.
+    Object.defineProperty(target, name, { enumerable: before?.enumerable ?? false, ...descriptor });
     this.#undo.push(() => {
       if (before === undefined) Reflect.deleteProperty(target, name);
       else Object.defineProperty(target, name, before);

@@ -36,6 +36,8 @@ export interface Frame {
   readonly serial: number;
   /** For the trace: two payloads that differ are two events. */
   readonly text: string;
+  /** Of the network's watch: what it knows of the frame. A weak table of them all is slow. */
+  watched: object | null;
 }
 
 const writer = new FrameWriter(new Uint8Array(0));
@@ -60,7 +62,8 @@ export function frameOf(to: Address, message: Message, arena: ArenaBytes | null)
   const name = isOfStream ? `${type} ${stream}.${seq}` : type;
   const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
   const serial = type === "pushTask" ? message.serial : -1;
-  return { slab, start, sizeBytes, from, to, type, stream, seq, serial, text };
+  const watched = null;
+  return { slab, start, sizeBytes, from, to, type, stream, seq, serial, text, watched };
 }
 
 export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {
