@@ -189,6 +189,9 @@ function lookersOf(all: readonly Oracle[]): Lookers {
     onTaken: [],
     atJobEnd: [],
     atQuiet: [],
+    onCreating: [],
+    onRetracted: [],
+    onStuck: [],
   };
   for (const oracle of all) {
     let names = shownTo.get(oracle.constructor);
