@@ -117,7 +117,7 @@ export class TaskSubmitter {
     if (infeasible) this.#infeasible.add(queue);
     else this.#infeasible.delete(queue);
     // What another key of ours holds without need may be what this one waits for.
-    this.#releaseIdle(out, queue);
+    this.releaseIdle(out, queue);
   }
 
   /** That node has room where the one that was asked has none: the next hop is a new request. */
@@ -171,7 +171,7 @@ export class TaskSubmitter {
     const { from, version, waiting } = message;
     if (version <= (this.#demands.get(from)?.version ?? -1)) return;
     this.#demands.set(from, message);
-    if (waiting) this.#releaseIdle(out, null);
+    if (waiting) this.releaseIdle(out, null);
   }
 
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
@@ -297,6 +297,13 @@ export class TaskSubmitter {
     return this.#leases.values();
   }
 
+  releaseIdle(out: Out, except: SchedulingQueue | null): void {
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.queue === except || lease.inFlightCount > 0) continue;
+      if (lease.queue.tasks.size === 0) this.#release(lease, out);
+    }
+  }
+
   checkInvariants(): void {
     for (const queue of this.#queues.values()) {
       assert(!queue.isUnused, "an unused queue is gone");
@@ -396,13 +403,6 @@ export class TaskSubmitter {
       if (other !== queue && other.pendingReason() !== "") return true;
     }
     return false;
-  }
-
-  #releaseIdle(out: Out, except: SchedulingQueue | null): void {
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.queue === except || lease.inFlightCount > 0) continue;
-      if (lease.queue.tasks.size === 0) this.#release(lease, out);
-    }
   }
 
   #noteDefinition(lease: LeaseStream): void {
