@@ -25,13 +25,22 @@ const rareStates = [
   ...["leaseRevoked", "takenBack", "workerCrashedWhileRunning", "crashedAfterMessage"],
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
   ...["retried", "retriedException", "maxRetriesExhausted", "attemptRefused"],
-  ...["actorOutOfScope", "actorAbandoned"],
+  ...["actorOutOfScope", "actorNeededAfterItsEnd", "actorAbandoned"],
+  ...["driverCrashed", "deadlockFound"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
   ...["cancelledByBorrower", "cancelledByForce", "cancelledOnItsWay"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
-  ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
+  ...[
+    "objectRecovered",
+    "pulled",
+    "pullRetried",
+    "secondaryCopy",
+    "copyRepinned",
+    "copyLost",
+    "copyEvicted",
+  ],
 ];
 const seedsForRareStates = 2_000;
 

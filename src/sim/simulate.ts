@@ -19,6 +19,7 @@ import { Aftermath } from "./aftermath.ts";
 import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
+import { DriverCrashed } from "./driver-crashed.ts";
 import type { Fault } from "./fault.ts";
 import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
@@ -268,7 +269,7 @@ class Run {
   #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
     if (end === "over") {
-      return this.#exited ?? new Error("the driver was crashed by a fault before it had ended");
+      return this.#exited ?? new DriverCrashed();
     }
     if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {

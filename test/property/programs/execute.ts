@@ -91,6 +91,11 @@ export async function execute(program: Program): Promise<Outcome[]> {
   const running = new Running({ caller: "driver", body, nested: [], actors, run }, null);
   const refs = await running.toLastStep();
   if (program.dropsActors === true) letGoOf(actors);
+  if ((program.restMs ?? null) !== null && refs.length > 0) {
+    const all = distinct(refs);
+    await wait(all, { numReturns: all.length, fetchLocal: false });
+    await sleep(program.restMs ?? 0);
+  }
   const outcomes = await Promise.all(refs.map(outcomeOf));
   dispose(refs);
   if (program.dropsActors !== true && program.killsActors)
@@ -170,7 +175,7 @@ class Running {
       case "call":
         return this.#call(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
       case "recall":
-        return this.#recall(step.actor, step.call);
+        return this.#recall(step);
       case "join": {
         const { run, actors } = this.#head;
         if (actors.length > 0) this.#add(pingJoined.remote(step.actor % actors.length, run) as Ref);
@@ -179,7 +184,7 @@ class Running {
       case "get":
         return this.#get(pickSome(refs, step.of), step.timeoutMs);
       case "wait":
-        return waitFor(distinct(pickSome(refs, step.of)), step.count, step.timeoutMs);
+        return waitFor(distinct(pickSome(refs, step.of)), step);
       case "drop": {
         const ref = pick(refs, step.of);
         if (ref === undefined) return;
@@ -228,13 +233,13 @@ class Running {
     this.#add(handle.call.remote({ caller, seq, nested, keep, ms, friends }, ...direct) as Ref);
   }
 
-  #recall(actor: number, at: number): void {
+  #recall({ actor, call: at, pauseMs = 0 }: Extract<Step, { op: "recall" }>): void {
     const { actors } = this.#head;
     const caller = this.#caller;
     const ofActor = this.#calls.filter((call) => call.actor === actor % actors.length);
     const call = pick(ofActor, at);
     if (call === undefined) return;
-    this.#add((actors[call.actor] as Handle).recall.remote(caller, call.seq) as Ref);
+    this.#add((actors[call.actor] as Handle).recall.remote(caller, call.seq, pauseMs) as Ref);
   }
 
   async #get(refs: Ref[], timeoutMs: number | null): Promise<void> {
@@ -279,27 +284,32 @@ async function cancelCall(ref: Ref, step: Extract<Step, { op: "cancel" }>): Prom
   }
 }
 
-async function waitFor(refs: Ref[], count: number, timeoutMs: number | null): Promise<void> {
+async function waitFor(
+  refs: Ref[],
+  { count, timeoutMs, staysAway = false }: Extract<Step, { op: "wait" }>,
+): Promise<void> {
   if (refs.length === 0) return;
   const numReturns = 1 + (count % refs.length);
   const startMs = performance.now();
-  const options = timeoutMs === null ? { numReturns } : { numReturns, timeoutMs };
-  const [ready, notReady] = await wait(refs, options);
+  const timeout = timeoutMs === null ? {} : { timeoutMs };
+  const [ready, notReady] = await wait(refs, { numReturns, fetchLocal: !staysAway, ...timeout });
   const isPartition = refs.every((ref) => ready.includes(ref) !== notReady.includes(ref));
   if (!isPartition) throw new Error("wait lost a ref");
   if (ready.length < numReturns) {
     if (timeoutMs === null) throw new Error(`wait gave ${ready.length} of ${numReturns}`);
     checkNotEarly(startMs, timeoutMs);
   }
-  for (const ref of ready) {
-    try {
-      const value = await get(ref, { timeoutMs: 0 });
-      dispose(refsIn(value));
-      letGo(value);
-    } catch (error) {
-      if (!(error instanceof MobulaError)) throw error;
-      if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
-    }
+  if (!staysAway) for (const ref of ready) await look(ref);
+}
+
+async function look(ref: Ref): Promise<void> {
+  try {
+    const value = await get(ref, { timeoutMs: 0 });
+    dispose(refsIn(value));
+    letGo(value);
+  } catch (error) {
+    if (!(error instanceof MobulaError)) throw error;
+    if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
   }
 }
 

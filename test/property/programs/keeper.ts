@@ -55,12 +55,12 @@ export class Keeper {
     return numberOfCall(direct.map(numberIn), nested.length);
   }
 
-  async recall(caller: string, seq: number): Promise<Value> {
+  async recall(caller: string, seq: number, pauseMs: number): Promise<Value> {
     const kept = this.#kept.get(`${caller}/${seq}`);
     if (kept === undefined) throw new Error(notKept);
     const { refs, friends } = kept;
     const self = getRuntimeContext().currentActor<Keeper>();
-    const pings = friends.map((friend) => pingAll.remote([friend, self]) as Ref);
+    const pings = friends.map((friend) => pingAll.remote([friend, self], pauseMs) as Ref);
     // Somebody may hold it when nobody has a handle to this actor any more.
     const own = [put(refs.length) as Ref, ...pings];
     // Once the result is encoded it names them itself.
@@ -74,13 +74,17 @@ export class Keeper {
 }
 
 /** Of two actors, in a task that goes on when the call has ended that gave it their handles. */
-const pingAll = remote({ numCpus: 0 }, async (actors: readonly Handle[]): Promise<number> => {
-  const pings = actors.map((actor) => actor.ping.remote());
-  letGoOf(actors);
-  const [n = 0] = await get(pings);
-  dispose(pings);
-  return n;
-});
+const pingAll = remote(
+  { numCpus: 0 },
+  async (actors: readonly Handle[], pauseMs: number): Promise<number> => {
+    if (pauseMs > 0) await sleep(pauseMs);
+    const pings = actors.map((actor) => actor.ping.remote());
+    letGoOf(actors);
+    const [n = 0] = await get(pings);
+    dispose(pings);
+    return n;
+  },
+);
 
 const KeeperActor = remote(Keeper);
 const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);

@@ -32,11 +32,13 @@ export function bytesIn({ n, pad }: Rich): number {
   return pad.every((byte) => byte === (n & 255)) ? pad.length : -1;
 }
 
-/** Its bytes are not looked at any more: a simulated collector may take them. */
+/** Its bytes are not looked at any more: a simulated collector takes them now, or with others. */
 export function letGo(value: Value): void {
   if (typeof value === "number") return;
   const reclaimer = requireClient("get")?.client.reclaimer;
-  if (reclaimer instanceof SimReclaimer) reclaimer.drop(value.pad.buffer);
+  if (!(reclaimer instanceof SimReclaimer)) return;
+  reclaimer.drop(value.pad.buffer);
+  if (Math.random() < 0.75) reclaimer.collect("oldest", new Prng(0));
 }
 
 /** Nobody here calls them any more: a simulated collector takes them now. */
