@@ -50,17 +50,6 @@ export const pulls: readonly Mutant[] = [
     ],
   },
   {
-    name: "pin of what is gone confirmed",
-    why: "a node that is to keep the last copy says that it does, and has none",
-    edits: [
-      {
-        file: `${raylet}/local-objects.ts`,
-        find: "const isHere = copy !== undefined;",
-        replace: "const isHere = true;",
-      },
-    ],
-  },
-  {
     name: "room not looked for again",
     why: "a pull that waits for room is not tried when room becomes free",
     edits: [

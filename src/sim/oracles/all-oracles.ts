@@ -6,6 +6,7 @@ import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
 import { FarPushOracle } from "./far-pushes.ts";
 import { HandleOracle } from "./handles.ts";
+import { LineageOracle } from "./lineage.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
@@ -45,6 +46,7 @@ export function allOracles({
     (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new HandleOracle(violate, { fates, processes, mark }),
     (violate) => new CopyOracle(violate, mark),
+    (violate) => new LineageOracle(violate),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new MembershipOracle(violate),

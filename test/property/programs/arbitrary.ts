@@ -36,6 +36,7 @@ export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
     killsActors: fc.boolean(),
     dropsActors: fc.boolean(),
     restMs: isFar ? fc.constantFrom(null, 10, 100, 150) : fc.constantFrom(null, null, 0, 10),
+    keepsRefs: fc.boolean(),
     body: isFar ? fc.tuple(ofFar(bytes), body).map(([first, rest]) => before(rest, first)) : body,
   });
 }

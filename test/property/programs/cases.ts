@@ -94,6 +94,9 @@ function startMs({ body }: Program): number {
   return first?.op === "sleep" && first.ms === acquaintedMs ? acquaintedMs : 0;
 }
 
+/** What ends with a node is made anew when the others know of that, long after the rest is over. */
+const afterVerdictsMs = 1_000;
+
 /** A node ends when what its processes have made is about to be read elsewhere. */
 const lossOfNode: fc.Arbitrary<Fault> = fc
   .record({
@@ -111,9 +114,10 @@ const lossOfNode: fc.Arbitrary<Fault> = fc
       ] as const),
     ),
     skip: fc.nat(3),
+    at: fc.constantFrom(0, 0, afterVerdictsMs),
   })
-  .map(({ moment: [method, who], skip }) => {
-    return { at: 0, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
+  .map(({ moment: [method, who], skip, at }) => {
+    return { at, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
   });
 
 /** A process ends when it has just sent refs on, borrowed ones too, or told of what it stored. */

@@ -117,6 +117,8 @@ export interface Program {
    * those lie, and so long again. Null: it looks at once.
    */
   readonly restMs?: number | null;
+  /** The driver never lets go of its refs: what is there in the end must be as owners know it. */
+  readonly keepsRefs?: boolean;
   readonly body: Body;
 }
 

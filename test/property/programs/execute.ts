@@ -97,7 +97,7 @@ export async function execute(program: Program): Promise<Outcome[]> {
     await sleep(program.restMs ?? 0);
   }
   const outcomes = await Promise.all(refs.map(outcomeOf));
-  dispose(refs);
+  if (program.keepsRefs !== true) dispose(refs);
   if (program.dropsActors !== true && program.killsActors)
     for (const actor of actors) await kill(actor);
   return outcomes;

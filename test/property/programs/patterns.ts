@@ -155,6 +155,10 @@ export function chains(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       }
       steps.push({ op: "sleep", ms: sleepMs });
       steps.push(...readers.map((one) => readerOf(one, last)));
+      // What was there may be so no more: then it is known why.
+      const read = readers.map((_, i) => last + 1 + i);
+      const rest = { count: read.length - 1, timeoutMs: null, staysAway: true };
+      steps.push({ op: "wait", of: read, ...rest }, { op: "wait", of: [last], ...rest });
       return taskOf({ steps, result: valueOf(9, returns, 0) }, { maxRetries: 1 });
     });
 }
