@@ -120,6 +120,7 @@ class Run {
     const oracles = allOracles({
       fates: () => this.#cluster,
       processes: () => [this.#cluster.driver, ...this.#cluster.workers],
+      nodes: () => this.#cluster.nodes,
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
     });

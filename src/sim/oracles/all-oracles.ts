@@ -1,4 +1,5 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
+import type { SimNode } from "#sim/sim-node.ts";
 import { AgreementOracle } from "./agreement.ts";
 import type { RareState } from "#sim/reached.ts";
 import { CancelOracle } from "./cancel.ts";
@@ -16,6 +17,7 @@ import { QueueOracle } from "./queues.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
+import { RoomOracle } from "./room.ts";
 import { type StandStill, TimeOracle } from "./time.ts";
 import { TransportOracle } from "./transport.ts";
 
@@ -26,6 +28,8 @@ export interface RunFacts {
   fates(): Fates;
   /** Every one that there ever was. */
   processes(): readonly WatchedProcess[];
+  /** By number: the newest life of each. */
+  nodes(): readonly SimNode[];
   /** When a fault has last made the machine stand still; null if none has. */
   lastPause(node: number): StandStill | null;
   /** A rare state was reached. */
@@ -35,6 +39,7 @@ export interface RunFacts {
 export function allOracles({
   fates,
   processes,
+  nodes,
   lastPause,
   mark,
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
@@ -42,6 +47,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
+    (violate) => new RoomOracle(violate, nodes),
     (violate) => new FarPushOracle(violate),
     (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new HandleOracle(violate, { fates, processes, mark }),
