@@ -24,9 +24,11 @@ interface Result extends Hunted {
   readonly wallSeconds: number;
 }
 
-const usage = `npm run mutants -- [--seeds N] [--seed S] [--only TEXT] [--json FILE]
-  --seeds  budget for each bug, ${seedsDefault} by default
-  --only   bugs with this in their names
+const usage = `npm run mutants -- [--seeds N] [--seed S] [--only TEXT]... [--bugs-only]
+                   [--json FILE]
+  --seeds      budget for each bug, ${seedsDefault} by default
+  --only       bugs with this, or one of these, in their names
+  --bugs-only  the sources as they are, which must pass, are not run
 `;
 
 async function main(): Promise<void> {
@@ -34,16 +36,19 @@ async function main(): Promise<void> {
     options: {
       seeds: { type: "string", default: String(seedsDefault) },
       seed: { type: "string", default: "0" },
-      only: { type: "string", default: "" },
+      only: { type: "string", multiple: true, default: [""] },
       json: { type: "string" },
+      "bugs-only": { type: "boolean", default: false },
     },
   });
   const [seeds, firstSeed] = [numberOf(values.seeds), numberOf(values.seed)];
-  const chosen = mutants.filter(({ name }) => name.includes(values.only));
+  const chosen = mutants.filter(({ name }) => {
+    return values.only.some((text) => name.includes(text));
+  });
   const results: Result[] = [];
   const tree = new MutatedTree();
   try {
-    for (const mutant of [none, ...chosen]) {
+    for (const mutant of values["bugs-only"] ? chosen : [none, ...chosen]) {
       const result = await hunt(tree, mutant, { seeds, firstSeed });
       print(lineOf(result));
       if (mutant !== none) results.push(result);

@@ -26,14 +26,15 @@ const rareStates = [
   ...["leaseReRequestedWhileGranting", "takeBackLost"],
   "endedForMemory",
   ...["retried", "retriedException", "maxRetriesExhausted", "attemptRefused"],
-  ...["actorOutOfScope", "actorAbandoned"],
+  ...["actorOutOfScope", "actorNeededAfterItsEnd", "actorAbandoned"],
+  ...["driverCrashed", "deadlockFound"],
   ...["cancelledQueued", "cancelledRunning", "cancelledRecursively"],
   ...["cancelledByBorrower", "cancelledByForce", "cancelledOnItsWay"],
   ...["leaseSpilled", "sessionResumed", "nodeCrashed", "nodeDied", "nodeRestarted"],
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
-  "waitedForRoom",
+  ...["copyEvicted", "waitedForRoom"],
 ];
 const seedsForRareStates = 2_000;
 

@@ -48,7 +48,9 @@ export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWo
 function clientIn(user: CoreWorkerClient, handle: HandleInternals): ActorClient {
   checkSameRuntime(handle, user);
   const { actor, owner, entry } = handle;
-  if (owner !== user && entry !== null && !handle.isCaptured) {
+  // Calls of one handle are in order: they go one way, though another may become known here.
+  if (owner === user) return actor;
+  if (entry !== null && !handle.isCaptured) {
     handle.isCaptured = true;
     owner.core.references.nameOutOfBand(entry);
   }

@@ -19,6 +19,7 @@ import { Aftermath } from "./aftermath.ts";
 import { quietMsOf, stuckMsOf } from "./bounds.ts";
 import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
+import { DriverCrashed } from "./driver-crashed.ts";
 import type { Fault } from "./fault.ts";
 import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
@@ -120,6 +121,7 @@ class Run implements Unhandled {
       bounds: config,
       fates: () => this.#cluster,
       processes: () => this.#cluster.processes,
+      nodes: () => this.#cluster.nodes,
       mark: (state) => this.#world.mark(state),
       lastPause: (node) => this.#world.lastPause(node),
       nowMs: () => this.#world.nowMs(),
@@ -277,7 +279,7 @@ class Run implements Unhandled {
   #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
     if (end === "over") {
-      return this.#exited ?? new Error("the driver was crashed by a fault before it had ended");
+      return this.#exited ?? new DriverCrashed();
     }
     if (end === "livelock") return new Error(`livelock: ${busy}`);
     if (end === "limit") {

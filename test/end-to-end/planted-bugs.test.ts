@@ -8,7 +8,7 @@ import type { Hunted, Shrunk } from "../mutants/hunt.ts";
 import { MutatedTree } from "../mutants/mutated-tree.ts";
 
 const seedsMax = 2_000;
-const limitMs = 120_000;
+const limitMs = 300_000;
 
 describe("a planted bug", () => {
   const tree = new MutatedTree();

@@ -78,7 +78,20 @@ describe("at the raylet", () => {
     h.deadline();
     expect(h.raylet.nextDeadlineMs()).toBeGreaterThan(h.nowMs);
     h.release(2);
-    h.nowMs = 1;
+    h.nowMs = 10;
+    h.deadline();
+    expect(h.stopped()).toEqual([worker(2)]);
+  });
+
+  it("without any grace a thread on which nothing runs has time to say so", () => {
+    const config = { forceGraceMs: 0 };
+    const h = new RayletHarness({ totals: { CPU: 2 }, prestartCount: 2, config }).withWorkers(2);
+    h.request(1);
+    h.request(1, { from: worker(1) });
+    h.exit(1);
+    h.deadline();
+    expect(h.stopped()).toEqual([]);
+    h.nowMs = 10;
     h.deadline();
     expect(h.stopped()).toEqual([worker(2)]);
   });

@@ -2,8 +2,10 @@
 import { cancels } from "./cancel-mutants.ts";
 import { actors, nodes } from "./cluster-mutants.ts";
 import { copies } from "./copy-mutants.ts";
+import { ends } from "./end-mutants.ts";
 import { handles } from "./handle-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
+import { pulls } from "./pull-mutants.ts";
 import { references } from "./reference-mutants.ts";
 import { retries, tasks } from "./task-mutants.ts";
 
@@ -146,4 +148,6 @@ export const mutants: readonly Mutant[] = [
   ...cancels,
   ...deadlocks,
   ...copies,
+  ...pulls,
+  ...ends,
 ];

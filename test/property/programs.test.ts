@@ -18,14 +18,15 @@ import {
 import { interpret } from "./programs/interpreter.ts";
 import { judge } from "./programs/judge.ts";
 
+const limitMs = 120_000;
 const reached = new Set<string>();
 
 describe("programs in simulated worlds", () => {
   test.each([
-    { nodes: 1, numRuns: 150 },
-    { nodes: 3, numRuns: 150 },
+    { nodes: 1, numRuns: 100 },
+    { nodes: 3, numRuns: 120 },
     { nodes: 4, numRuns: 30 },
-  ])("$nodes nodes", async ({ nodes, numRuns }) => {
+  ])("$nodes nodes", { timeout: limitMs }, async ({ nodes, numRuns }) => {
     const check = sameFailure();
     const property = fc.asyncProperty(cases(nodes), async ({ options, program }) => {
       const { report, failures } = await judge(options, program);
@@ -41,7 +42,7 @@ describe("programs in simulated worlds", () => {
     expect([...reached]).toEqual(expect.arrayContaining(states));
   });
 
-  test("without faults nothing is lost, whatever the seed", async () => {
+  test("without faults nothing is lost, whatever the seed", { timeout: limitMs }, async () => {
     const property = fc.asyncProperty(
       fc.nat(),
       programs({ cancels: false }),

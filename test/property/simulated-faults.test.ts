@@ -6,6 +6,7 @@ import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import type { Fault } from "#sim/fault.ts";
 import type { Simulation } from "#sim/options.ts";
 import { SimReclaimer } from "#sim/reclaimer.ts";
+import { judge } from "#sim/run-set/seed-run.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const double = remote((n: number) => 2 * n);
@@ -102,4 +103,13 @@ describe("a fault counts as fired", () => {
   ])("once however much it touches: %s", async (_, fault) => {
     expect(await firedOf(fault, 3)).toBe(1);
   });
+});
+
+test("in a run set a fault that ends the driver is no failure of its program", async () => {
+  const options = { seed: 3, faults: [{ at: 5, kind: "crashDriver" }] } as const;
+  const crashed = await judge(options, (sim) => sim.sleep(100), true);
+  expect(crashed.failures).toEqual([]);
+  expect(crashed.reports[0].reached).toContain("driverCrashed");
+  const left = await judge({ seed: 3 }, () => Promise.resolve(process.exit(1)), false);
+  expect(left.failures).toHaveLength(1);
 });

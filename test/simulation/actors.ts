@@ -20,10 +20,16 @@ const Counter = remote(
     }
   },
 );
+const fail = remote((): number => {
+  throw new RangeError("on purpose");
+});
 const through = remote(async (ref: number) => ref * 2);
 
 async function oneRound(): Promise<void> {
   const counters = [0, 100, 1_000].map((from) => ({ from, counter: Counter.remote(from) }));
+  // What its constructor needs cannot be had: it never is, and so its calls fail.
+  const unmade = Counter.remote(fail.remote());
+  if ((await valueOf(get(unmade.increment.remote(0)))) !== null) throw new Error("it was made");
   for (const { from, counter } of counters) {
     const calls = Array.from({ length: 5 }, (_, i) => counter.increment.remote(i % 2));
     const doubled = calls.map((call) => through.remote(call));

@@ -119,7 +119,7 @@ function options(seed: number): Partial<SimOptions> {
     pullBytesInFlightMax: [64 << 20, 20_000][(seed >> 4) % 2] as number,
     copyLingerMs: [1_000, 20][(seed >> 5) % 2] as number,
   };
-  const objectStoreMemory = [16 << 20, 1 << 20][(seed >> 6) % 2] as number;
+  const objectStoreMemory = [16 << 20, 1 << 20][(seed >> 1) % 2] as number;
   return { nodes: 2 + (seed % 3), init: { ...world.init, systemConfig, objectStoreMemory } };
 }
 

@@ -10,7 +10,10 @@ import { TaskQueue } from "./task-queue.ts";
 /** What the creator gives beyond the registration; args and values come from the creation task. */
 export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
 
-/** An actor as one process knows it; every handle of it here points to the same client. */
+/**
+ * An actor as one process knows it; every handle of it here points to the same client, but for
+ * those that getIfExists has made.
+ */
 export class ActorClient {
   /** May change once: getIfExists can find another actor. */
   actorId: ActorId;

@@ -4,7 +4,7 @@
  * be collected must not change what a program comes to.
  *
  * State:  the raylet's question, until it is answered.
- * In/out: drainActor → ActorDrained, after the first event that leaves nothing.
+ * In/out: drainActor → ReleaseLease, ActorDrained, after the first event that leaves nothing.
  * Bounds: looked at once an event while it drains.
  * Errors: a call of a dead caller may run on for ever; nobody waits for that.
  * Source: protocols §4 Lease, "not idle".
@@ -48,7 +48,10 @@ export class ActorDrain {
     if (this.#asked === null || this.whyNot() !== "") return;
     const { actorId, incarnation, from: raylet } = this.#asked;
     this.#asked = null;
-    const { self: from } = this.#parts.context;
+    const { context, submitter } = this.#parts;
+    const { self: from } = context;
+    // Idle ones: those of a process that has ended are doomed, and their threads with them.
+    submitter.releaseIdle(out, null);
     out.send(raylet, { type: "actorDrained", from, actorId, incarnation });
   }
 

@@ -66,6 +66,11 @@ export class TaskLineage {
     return this.#bytes;
   }
 
+  /** For status and tests. */
+  all(): IterableIterator<KeptSpec> {
+    return this.#kept.values();
+  }
+
   /** Of the task that made the object; undefined for what is not kept. */
   find({ owner, serial, index }: ObjectEntry): KeptSpec | undefined {
     if (owner !== this.#context.self || index === 0) return undefined;

@@ -142,7 +142,7 @@ export class TaskSubmitter {
     if (infeasible) this.#infeasible.add(queue);
     else this.#infeasible.delete(queue);
     // What another key of ours holds without need may be what this one waits for.
-    this.#releaseSpare(out, queue);
+    this.releaseIdle(out, queue);
   }
 
   /** That node has room where the one that was asked has none: the next hop is a new request. */
@@ -193,7 +193,7 @@ export class TaskSubmitter {
   }
 
   onLeaseDemand(message: LeaseDemand, out: Out): void {
-    if (this.#leases.onDemand(message)) this.#releaseSpare(out, null);
+    if (this.#leases.onDemand(message)) this.releaseIdle(out, null);
   }
 
   /** Its workers and its raylet: what ran there fails, what was asked of it is asked anew. */
@@ -308,6 +308,10 @@ export class TaskSubmitter {
     return this.#leases.all();
   }
 
+  releaseIdle(out: Out, except: SchedulingQueue | null): void {
+    for (const lease of this.#leases.spare(except)) this.#release(lease, out);
+  }
+
   checkInvariants(): void {
     const { pipelineDepthMax } = this.#context.config;
     for (const queue of this.#queues.values()) {
@@ -406,10 +410,6 @@ export class TaskSubmitter {
       if (other !== lease.queue && other.pendingReason() !== "") return true;
     }
     return false;
-  }
-
-  #releaseSpare(out: Out, except: SchedulingQueue | null): void {
-    for (const lease of this.#leases.spare(except)) this.#release(lease, out);
   }
 
   #noteDefinition(lease: LeaseStream): void {

@@ -54,6 +54,11 @@ export class ObjectStore {
     return this.#allocator.largestSegmentBytes();
   }
 
+  /** In one piece, without what could be given up; for tests. */
+  get largestFreeBytes(): number {
+    return this.#allocator.largestFreeBytes();
+  }
+
   /** Room for an object that comes from another node; null when there is none. */
   reserve(size: number, out: Outbox<never>): ArenaExtent | null {
     const placed = this.#allocate(size, out);

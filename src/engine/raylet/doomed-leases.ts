@@ -5,8 +5,8 @@
  * State:  the doomed leases, still in their places: nobody else gets a thread that is in use.
  * In/out: the death of an owner, doomedEnded, the end of a worker, time → doomLease, StopWorker.
  * Bounds: those of granted leases.
- * Errors: a task that does not end costs its thread after `forceGraceMs`, once no living owner has
- *         a lease there; until then it is looked at again after as long.
+ * Errors: a task that does not end costs its thread after `forceGraceMs` (10 at least), once no
+ *         living owner has a lease there; until then it is looked at again after as long.
  * Source: protocols §4 Lease, DOOMED.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -16,6 +16,9 @@ import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { Claim, RayletOut } from "./placement-queue.ts";
 import type { Placement } from "./placement.ts";
 import type { PooledWorker } from "./worker-pool.ts";
+
+/** A thread on which nothing of the owner runs needs a moment to say so. */
+const graceMsMin = 10;
 
 export interface DoomedLease extends Claim {
   readonly owner: WorkerId;
@@ -34,7 +37,7 @@ export class DoomedLeases {
   constructor(self: NodeId, placement: Placement, config: Config) {
     this.#self = self;
     this.#placement = placement;
-    this.#graceMs = config.forceGraceMs;
+    this.#graceMs = Math.max(graceMsMin, config.forceGraceMs);
   }
 
   get size(): number {
@@ -83,7 +86,7 @@ export class DoomedLeases {
       const worker = workerOf(lease);
       if (worker.phase === "stopping") continue;
       if (this.#isShared(worker)) {
-        this.#graces.add(nowMs + Math.max(1, this.#graceMs), lease);
+        this.#graces.add(nowMs + this.#graceMs, lease);
         continue;
       }
       worker.stopCause = { kind: "forced", text: `its owner has died: task ${lease.what}` };

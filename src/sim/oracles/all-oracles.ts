@@ -1,4 +1,5 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
+import type { SimNode } from "#sim/sim-node.ts";
 import { AgreementOracle } from "./agreement.ts";
 import type { RareState } from "#sim/reached.ts";
 import { CancelOracle } from "./cancel.ts";
@@ -6,6 +7,7 @@ import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";
 import { FarPushOracle } from "./far-pushes.ts";
 import { HandleOracle } from "./handles.ts";
+import { LineageOracle } from "./lineage.ts";
 import { LivenessOracle } from "./liveness.ts";
 import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
@@ -16,6 +18,7 @@ import { ReasonOracle } from "./reasons.ts";
 import { ReferenceOracle } from "./references.ts";
 import { ResourceOracle } from "./resources.ts";
 import { TaskOracle } from "./tasks.ts";
+import { RoomOracle } from "./room.ts";
 import { type StandStill, TimeOracle } from "./time.ts";
 import { TransportOracle } from "./transport.ts";
 
@@ -26,6 +29,8 @@ export interface RunFacts {
   fates(): Fates;
   /** Every one that there ever was. */
   processes(): readonly WatchedProcess[];
+  /** By number: the newest life of each. */
+  nodes(): readonly SimNode[];
   /** When a fault has last made the machine stand still; null if none has. */
   lastPause(node: number): StandStill | null;
   nowMs(): number;
@@ -38,6 +43,7 @@ export interface RunFacts {
 export function allOracles({
   fates,
   processes,
+  nodes,
   lastPause,
   nowMs,
   mark,
@@ -48,10 +54,12 @@ export function allOracles({
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
     (violate) => new ReasonOracle(violate, { fates, processes, lastPause, nowMs }),
+    (violate) => new RoomOracle(violate, nodes),
     (violate) => new FarPushOracle(violate),
     (violate) => new ReferenceOracle(violate, fates, processes),
     (violate) => new HandleOracle(violate, { fates, processes, mark }),
     (violate) => new CopyOracle(violate, mark),
+    (violate) => new LineageOracle(violate),
     (violate) => new ResourceOracle(violate),
     (violate) => new AgreementOracle(violate),
     (violate) => new MembershipOracle(violate),

@@ -149,7 +149,10 @@ export class ObjectOracle extends Oracle {
   #onArguments({ args, values }: Arguments, name: string, digest: Digest): void {
     for (const [i, special] of args.specials.entries()) {
       if (special.type !== "ref" || !special.topLevel) continue;
-      this.#look(special, values?.[i], { digest, viewer: name, attempt: null });
+      const value = values?.[i];
+      // What is stored tells which one it is.
+      const attempt = value instanceof StoredValue ? value.version : null;
+      this.#look(special, value, { digest, viewer: name, attempt });
     }
   }
 

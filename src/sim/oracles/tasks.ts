@@ -49,6 +49,8 @@ export class TaskOracle extends Oracle {
   readonly #newestKeys = new WeakMap<WatchedProcess, number>();
   /** To be looked at when all is quiet. */
   readonly #tasks = new Map<TaskRecord, WatchedProcess>();
+  /** Of these a process knows that they had a value, wherever that lay. */
+  readonly #wereMade = new WeakSet<ObjectEntry>();
   /** What a process was told first of an object, until it lets go of it. */
   readonly #told = new WeakMap<ObjectEntry, Told>();
 
@@ -109,6 +111,7 @@ export class TaskOracle extends Oracle {
 
   override onSettled({ entries }: GetRequest, by: WatchedProcess, digest: Digest): void {
     for (const entry of entries) {
+      this.#checkLoss(entry);
       const first = this.#told.get(entry);
       const read = readableIn(by, entry);
       if (read === null) {
@@ -182,6 +185,17 @@ export class TaskOracle extends Oracle {
   /** Bytes in an arena go with their node, and may be made anew. */
   #mayBeLost({ isStored }: Told): boolean {
     return isStored && this.#fates().hasLostNode;
+  }
+
+  /** What had a value can only be lost: that an argument cannot be had is why, not what failed. */
+  #checkLoss(entry: ObjectEntry): void {
+    const { outcome } = entry;
+    if (outcome instanceof StoredValue) this.#wereMade.add(entry);
+    if (!(outcome instanceof FailedValue) || !this.#wereMade.has(entry)) return;
+    const { type, subject } = outcome.error;
+    if (subject === "" || subject.startsWith(taskIdHex(entry.owner, entry.serial))) return;
+    const message = `it had a value, and now the failure of another: ${type} of ${subject}`;
+    this.violate({ entity: idOf(entry), message });
   }
 
   #contradicted(entry: ObjectEntry, first: Told, now: string): void {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { checkSimOptions } from "#sim/check-options.ts";
 import { compareRuns } from "#sim/determinism.ts";
+import { DriverCrashed } from "#sim/driver-crashed.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
 import { Report } from "#sim/report.ts";
 import {
@@ -143,6 +144,8 @@ function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   // A program may reject with nothing: that is a failure too.
   if (!("error" in report)) return failures;
   const { error } = report;
+  // The fault's doing: what is left behind the program is what is judged.
+  if (error instanceof DriverCrashed) return failures;
   const message = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   return [...failures, { oracle: "program", entity: "driver", message }];
 }

@@ -1,7 +1,7 @@
 /** Random programs that shrink: to fewer steps, smaller bodies, fewer operands. */
 import * as fc from "fast-check";
 import type { Body, Program, Result, Step } from "./description.ts";
-import { fanOuts, races, relays } from "./patterns.ts";
+import { chains, fanOuts, races, relays } from "./patterns.ts";
 
 export interface ProgramLimits {
   readonly stepsMax?: number;
@@ -29,13 +29,25 @@ export function programs(limits: ProgramLimits = {}): fc.Arbitrary<Program> {
     { weight: 2, arbitrary: fc.nat(200) },
     { weight: isFar ? 12 : 1, arbitrary: fc.constant(largeBytes) },
   );
+  const body = bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels, isFar });
   return fc.record({
     actorCount: fc.nat(actorsMax),
     namesActors: fc.boolean(),
     killsActors: fc.boolean(),
     dropsActors: fc.boolean(),
-    body: bodies({ depth: depthMax, stepsMax, bytes, isDriver: true, cancels, isFar }),
+    restMs: isFar ? fc.constantFrom(null, 10, 100, 150) : fc.constantFrom(null, null, 0, 10),
+    keepsRefs: fc.boolean(),
+    body: isFar ? fc.tuple(ofFar(bytes), body).map(([first, rest]) => before(rest, first)) : body,
   });
+}
+
+/** At least something that has to do with other nodes. */
+function ofFar(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step[]> {
+  return fc.array(fc.oneof(fanOuts(bytes), chains(bytes)), { maxLength: 2 });
+}
+
+function before({ steps, result }: Body, first: readonly Step[]): Body {
+  return { steps: [...first, ...steps], result };
 }
 
 interface Shape {
@@ -92,6 +104,7 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc
         of: fc.array(place, { maxLength: 4 }),
         count: fc.nat(3),
         timeoutMs: maybeTimeoutMs,
+        staysAway: fc.boolean(),
       }),
     },
     {
@@ -119,7 +132,10 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc
         awaited: places,
       }),
     },
-    { weight: 2, arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ op: of("recall"), actor, call: fc.nat(5), pauseMs: fc.nat(6) }),
+    },
     { weight: 2, arbitrary: fc.record({ op: of("join"), actor }) },
     ...(cancels ? [{ weight: 2, arbitrary: cancelStep }] : []),
   ];
@@ -151,7 +167,8 @@ function stepOf({ depth, stepsMax, bytes, isDriver, cancels, isFar }: Shape): fc
   });
   const patterns = [
     { weight: 4, arbitrary: relays(bytes) },
-    { weight: isFar ? 2 : 1, arbitrary: fanOuts(bytes) },
+    { weight: isFar ? 6 : 1, arbitrary: fanOuts(bytes) },
+    ...(isFar ? [{ weight: 6, arbitrary: chains(bytes) }] : []),
     ...(cancels ? [{ weight: isFar ? 2 : 1, arbitrary: races(bytes) }] : []),
   ];
   return fc.oneof({ weight: 8, arbitrary: task }, ...patterns, ...small);

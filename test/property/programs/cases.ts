@@ -3,6 +3,7 @@
  * settings of its world, faults, choices.
  */
 import * as fc from "fast-check";
+import type { Config } from "#engine/common/config.ts";
 import { choices, faults } from "#sim/fast-check.ts";
 import type { Fault } from "#sim/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
@@ -29,29 +30,50 @@ const settings = fc.record({
   copyLingerMs: fc.constantFrom(1_000, 5),
 });
 
+interface Drawn {
+  readonly systemConfig: Partial<Config>;
+  readonly plan: readonly Fault[];
+  readonly program: Program;
+}
+
 /** Most programs are over in so many virtual milliseconds. */
 const withinMs = 60;
 
+/** Where large values lie in stores, and copies are not kept for long. */
+const farSettings = fc.record({
+  inlineBytesMax: fc.constantFrom(1_024, 64),
+  copyLingerMs: fc.constantFrom(1_000, 5, 1, 1),
+});
+
 export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbitrary<Case> {
-  const plan = kinds === undefined ? plans(nodes) : plansOf(nodes, kinds, 5);
+  const given = kinds === undefined ? null : plansOf(nodes, kinds, 5);
+  const near: fc.Arbitrary<Drawn> = fc.record({
+    systemConfig: settings,
+    plan: given ?? plans(nodes),
+    program: programs(),
+  });
+  const far = (): fc.Arbitrary<Drawn> =>
+    fc.record({
+      systemConfig: fc.tuple(settings, farSettings).map(([all, some]) => ({ ...all, ...some })),
+      plan: given ?? farPlans(nodes),
+      program: programs({ isFar: true }).map(later),
+    });
   return fc
     .record({
       seed: fc.noShrink(fc.nat()),
       numCpus: fc.constantFrom(2, 1, 3, 4),
-      systemConfig: settings,
-      plan: fc.oneof(
-        { weight: 1, arbitrary: fc.constant<Fault[]>([]) },
-        { weight: 4, arbitrary: plan },
-      ),
+      // Shrinks to none.
+      hasFaults: fc.constantFrom(false, true, true, true, true),
       order: choices(),
-      program:
-        nodes === 1 ? programs() : fc.oneof(programs(), programs({ isFar: true }).map(later)),
+      kind: nodes === 1 ? near : fc.oneof(near, far()),
     })
-    .map(({ seed, numCpus, systemConfig, plan: drawn, order, program }) => ({
+    .map(({ seed, numCpus, hasFaults, order, kind: { systemConfig, plan, program } }) => ({
       options: {
         seed,
         nodes,
-        faults: drawn.map((fault) => ({ ...fault, at: fault.at + startMs(program) })),
+        faults: (hasFaults ? plan : []).map((fault) => {
+          return { ...fault, at: fault.at + startMs(program) };
+        }),
         choices: order,
         choicesOnly: true,
         init: { numCpus, systemConfig },
@@ -73,6 +95,9 @@ function startMs({ body }: Program): number {
   return first?.op === "sleep" && first.ms === acquaintedMs ? acquaintedMs : 0;
 }
 
+/** What ends with a node is made anew when the others know of that, long after the rest is over. */
+const afterVerdictsMs = 1_000;
+
 /** A node ends when what its processes have made is about to be read elsewhere. */
 const lossOfNode: fc.Arbitrary<Fault> = fc
   .record({
@@ -84,14 +109,16 @@ const lossOfNode: fc.Arbitrary<Fault> = fc
       ] as const),
       ...([
         ["taskReply", "sender"],
+        ["taskReply", "sender"],
         ["objectsKept", "receiver"],
         ["pinCopy", "receiver"],
       ] as const),
     ),
     skip: fc.nat(3),
+    at: fc.constantFrom(0, 0, afterVerdictsMs),
   })
-  .map(({ moment: [method, who], skip }) => {
-    return { at: 0, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
+  .map(({ moment: [method, who], skip, at }) => {
+    return { at, kind: "crashAfter", method, who, skip, count: 1, wholeNode: true };
   });
 
 /** A process ends when it has just sent refs on, borrowed ones too, or told of what it stored. */
@@ -105,16 +132,78 @@ const endOfSender: fc.Arbitrary<Fault> = fc
     return { at: 0, kind: "crashAfter", who: "sender", wholeNode: false, ...moment };
   });
 
+/** When values lie about: some have just been made, of others copies are idle. */
+const whileFarMs = fc.integer({ min: 3, max: 70 });
+
+/** A node ends while what was made there is still to be read. */
+function crashes(nodes: number): fc.Arbitrary<Fault[]> {
+  const crash = fc.record(
+    {
+      at: whileFarMs,
+      kind: fc.constant("crash" as const),
+      node: fc.integer({ min: 1, max: nodes - 1 }),
+      restartAfterMs: fc.integer({ min: 0, max: 20_000 }),
+    },
+    { requiredKeys: ["at", "kind", "node"] },
+  );
+  return fc.array(crash, { maxLength: 2 });
+}
+
+/** Room in the stores of some nodes is taken again and again: copies there go, and come again. */
+function squeezes(nodes: number): fc.Arbitrary<Fault[]> {
+  const squeeze = fc.record({
+    at: whileFarMs,
+    bytes: fc.constantFrom(1 << 25, 16 << 20, 12 << 20),
+    forMs: fc.constantFrom(1, 3, 10),
+  });
+  return fc
+    .record({
+      on: fc.array(fc.nat(nodes - 1), { minLength: 1, maxLength: 2 }),
+      times: fc.array(squeeze, { maxLength: 8, size: "max" }),
+    })
+    .map(({ on, times }) => {
+      return times.map((one, i): Fault => {
+        return { kind: "memoryPressure", node: on[i % on.length] ?? 0, ...one };
+      });
+    });
+}
+
+/** All that one machine says takes longer, or all that it hears. */
+function slowMachines(nodes: number): fc.Arbitrary<Fault[]> {
+  return fc
+    .record({
+      node: fc.nat(nodes - 1),
+      steps: fc.subarray(Array.from({ length: nodes - 1 }, (_, i) => i + 1)),
+      delayMs: fc.constantFrom(2, 10, 40),
+      isDeaf: fc.boolean(),
+    })
+    .map(({ node, steps, delayMs, isDeaf }) =>
+      steps.map((far): Fault => {
+        const [from, to] = isDeaf ? [(node + far) % nodes, node] : [node, (node + far) % nodes];
+        return { at: 0, kind: "slowLink", from, to, delayMs, forMs: 2_000 };
+      }),
+    );
+}
+
 /** Of every kind, or of few that go together: what one leaves half done others hear of late. */
 function plans(nodes: number): fc.Arbitrary<Fault[]> {
   const slow = plansOf(nodes, ["slowLink", "hold"], 2);
   const moments = together(notEmpty(plansOf(nodes, ["crashAfter"], 2)), slow);
-  const any = plansOf(nodes, undefined, 5);
   const lendings = together(fc.array(endOfSender, { minLength: 1, maxLength: 2 }), slow);
-  if (nodes === 1) return fc.oneof(any, moments, lendings);
-  const lost = fc.array(lossOfNode, { minLength: 1, maxLength: 2 });
-  const losses = together(together(plansOf(nodes, ["crash"], 1), lost), slow);
-  return fc.oneof(any, moments, lendings, losses);
+  return fc.oneof(plansOf(nodes, undefined, 5), moments, lendings);
+}
+
+/** … and of what lies on other nodes: lost with them, or given up there. */
+function farPlans(nodes: number): fc.Arbitrary<Fault[]> {
+  const slow = fc.oneof(plansOf(nodes, ["slowLink", "hold"], 2), slowMachines(nodes));
+  const lost = fc.array(lossOfNode, { maxLength: 2 });
+  const losses = together(notEmpty(together(crashes(nodes), lost)), slow);
+  const evictions = together(squeezes(nodes), slow);
+  return fc.oneof(
+    { weight: 3, arbitrary: plans(nodes) },
+    { weight: 2, arbitrary: losses },
+    { weight: 2, arbitrary: evictions },
+  );
 }
 
 function plansOf(

@@ -56,8 +56,16 @@ export type Step =
       /** An actor whose handle is given, too: it is kept, and called by a recall. */
       readonly friend?: number | null;
     }
-  /** A call that looks into what an earlier call of this body left with the actor. */
-  | { readonly op: "recall"; readonly actor: number; readonly call: number }
+  /**
+   * A call that looks into what an earlier call of this body left with the actor, and has the
+   * friends that it finds there called by tasks that pause so long before.
+   */
+  | {
+      readonly op: "recall";
+      readonly actor: number;
+      readonly call: number;
+      readonly pauseMs?: number;
+    }
   /**
    * A task that asks for an actor by the name of one of the driver's, with getIfExists, and calls
    * it through the handle that another task has sent on before it was told whose it is.
@@ -70,6 +78,8 @@ export type Step =
       readonly of: readonly number[];
       readonly count: number;
       readonly timeoutMs: number | null;
+      /** Only until there are values somewhere. */
+      readonly staysAway?: boolean;
     }
   /** Of the call that makes it, if that has not ended by then. */
   | {
@@ -102,6 +112,13 @@ export interface Program {
   readonly killsActors: boolean;
   /** The driver gives up its handles behind its last step, and every body those that it got. */
   readonly dropsActors?: boolean;
+  /**
+   * Before the driver looks at what its refs came to it waits until they have values, wherever
+   * those lie, and so long again. Null: it looks at once.
+   */
+  readonly restMs?: number | null;
+  /** The driver never lets go of its refs: what is there in the end must be as owners know it. */
+  readonly keepsRefs?: boolean;
   readonly body: Body;
 }
 

@@ -1,35 +1,28 @@
 /** Executes a program's description through the public API, wherever a runtime runs. */
-import { handleInternals } from "#api/actor-handle.ts";
 import { kill } from "#api/actors.ts";
 import { cancel } from "#api/cancel.ts";
 import { GetTimeoutError, MobulaError, TaskError } from "#api/errors.ts";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
-import { requireClient } from "#api/runtime.ts";
-import type { ActorHandle, ObjectRef } from "#api/types.ts";
-import { Prng } from "#engine/common/prng.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
+import type { Body, Outcome, Program, Step } from "./description.ts";
+import { tooEarly } from "./description.ts";
+import { type Handle, makeKeeper, pingJoined } from "./keeper.ts";
+import { numberOfBody, pick, pickSome } from "./numbers.ts";
 import {
-  type Body,
-  notKept,
-  pingNumber,
-  type Outcome,
-  type Program,
-  type Step,
-  tooEarly,
-} from "./description.ts";
-import { numberOfBody, numberOfCall, pick, pickSome } from "./numbers.ts";
+  bytesIn,
+  dispose,
+  letGo,
+  letGoOf,
+  numberIn,
+  type Ref,
+  refsIn,
+  sleep,
+  type Value,
+  valueOf,
+} from "./values.ts";
 
-interface Rich {
-  readonly n: number;
-  readonly refs: readonly Ref[];
-  readonly pad: Uint8Array;
-}
-type Value = number | Rich;
-type Ref = ObjectRef<Value>;
 type Slot = { readonly ref: Ref } | { readonly n: number };
-type Handle = ActorHandle<Keeper>;
 
 /** What a task or call gets beside values. */
 interface Head {
@@ -42,106 +35,8 @@ interface Head {
   readonly run: string;
 }
 
-interface CallHead {
-  readonly caller: string;
-  /** Rises with every call of the caller. */
-  readonly seq: number;
-  readonly nested: readonly Ref[];
-  readonly keep: boolean;
-  readonly ms: number;
-  readonly friends: readonly Handle[];
-}
-
-interface Kept {
-  readonly refs: readonly Ref[];
-  readonly friends: readonly Handle[];
-}
-
 /** Clocks of a simulation drift, and timers of this thread are a little early. */
 const earlyMax = { ms: 1.1, part: 0.003 };
-
-const nothing: Kept = { refs: [], friends: [] };
-
-class Keeper {
-  readonly #lastSeqs = new Map<string, number>();
-  readonly #kept = new Map<string, Kept>();
-
-  async call(head: CallHead, ...direct: Value[]): Promise<number> {
-    const { caller, seq, nested, keep, ms, friends } = head;
-    if (seq <= (this.#lastSeqs.get(caller) ?? -1)) throw new Error(`call ${seq} came too late`);
-    this.#lastSeqs.set(caller, seq);
-    this.#kept.set(`${caller}/${seq}`, keep ? { refs: nested, friends } : nothing);
-    if (!keep) dispose(nested);
-    if (!keep) letGoOf(friends);
-    for (const value of direct) {
-      dispose(refsIn(value));
-      letGo(value);
-    }
-    if (ms > 0) await sleep(ms);
-    return numberOfCall(direct.map(numberIn), nested.length);
-  }
-
-  async recall(caller: string, seq: number): Promise<Value> {
-    const kept = this.#kept.get(`${caller}/${seq}`);
-    if (kept === undefined) throw new Error(notKept);
-    const { refs, friends } = kept;
-    const self = getRuntimeContext().currentActor<Keeper>();
-    const pings = friends.map((friend) => pingAll.remote([friend, self]) as Ref);
-    // Somebody may hold it when nobody has a handle to this actor any more.
-    const own = [put(refs.length) as Ref, ...pings];
-    // Once the result is encoded it names them itself.
-    setTimeout(() => dispose(own), 1);
-    return valueOf(refs.length, [...refs, ...own], 0);
-  }
-
-  ping(): number {
-    return pingNumber;
-  }
-}
-
-/** Of two actors, in a task that goes on when the call has ended that gave it their handles. */
-const pingAll = remote({ numCpus: 0 }, async (actors: readonly Handle[]): Promise<number> => {
-  const pings = actors.map((actor) => actor.ping.remote());
-  letGoOf(actors);
-  const [n = 0] = await get(pings);
-  dispose(pings);
-  return n;
-});
-
-const KeeperActor = remote(Keeper);
-const OneCallKeeper = remote({ maxConcurrency: 1 }, Keeper);
-
-// Away from the driver's node, where there are others: their arguments and results travel.
-const far = { schedulingStrategy: "SPREAD" } as const;
-
-/** Every other one has calls that wait at the actor itself. */
-function makeKeeper(i: number, run: string | null): Handle {
-  const named = run === null ? {} : { name: `keeper ${i} of ${run}`, getIfExists: true };
-  return (i % 2 === 0 ? KeeperActor : OneCallKeeper).options({ ...far, ...named }).remote();
-}
-
-const joinKeeper = remote({ numCpus: 0 }, (i: number, run: string): { readonly handle: Handle } => {
-  const handle = makeKeeper(i, run);
-  // Once the result is encoded it names it itself.
-  setTimeout(() => letGoOf([handle]), 1);
-  return { handle };
-});
-
-const pingJoined = remote({ numCpus: 0 }, async (i: number, run: string): Promise<number> => {
-  const joined = joinKeeper.remote(i, run);
-  try {
-    const { handle } = await get(joined);
-    const ping = handle.ping.remote();
-    letGoOf([handle]);
-    try {
-      return await get(ping);
-    } finally {
-      dispose([ping]);
-    }
-  } finally {
-    dispose([joined]);
-  }
-});
 
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
@@ -196,8 +91,13 @@ export async function execute(program: Program): Promise<Outcome[]> {
   const running = new Running({ caller: "driver", body, nested: [], actors, run }, null);
   const refs = await running.toLastStep();
   if (program.dropsActors === true) letGoOf(actors);
+  if ((program.restMs ?? null) !== null && refs.length > 0) {
+    const all = distinct(refs);
+    await wait(all, { numReturns: all.length, fetchLocal: false });
+    await sleep(program.restMs ?? 0);
+  }
   const outcomes = await Promise.all(refs.map(outcomeOf));
-  dispose(refs);
+  if (program.keepsRefs !== true) dispose(refs);
   if (program.dropsActors !== true && program.killsActors)
     for (const actor of actors) await kill(actor);
   return outcomes;
@@ -275,7 +175,7 @@ class Running {
       case "call":
         return this.#call(step, pickSome(refs, step.direct), pickSome(refs, step.nested));
       case "recall":
-        return this.#recall(step.actor, step.call);
+        return this.#recall(step);
       case "join": {
         const { run, actors } = this.#head;
         if (actors.length > 0) this.#add(pingJoined.remote(step.actor % actors.length, run) as Ref);
@@ -284,7 +184,7 @@ class Running {
       case "get":
         return this.#get(pickSome(refs, step.of), step.timeoutMs);
       case "wait":
-        return waitFor(distinct(pickSome(refs, step.of)), step.count, step.timeoutMs);
+        return waitFor(distinct(pickSome(refs, step.of)), step);
       case "drop": {
         const ref = pick(refs, step.of);
         if (ref === undefined) return;
@@ -333,13 +233,13 @@ class Running {
     this.#add(handle.call.remote({ caller, seq, nested, keep, ms, friends }, ...direct) as Ref);
   }
 
-  #recall(actor: number, at: number): void {
+  #recall({ actor, call: at, pauseMs = 0 }: Extract<Step, { op: "recall" }>): void {
     const { actors } = this.#head;
     const caller = this.#caller;
     const ofActor = this.#calls.filter((call) => call.actor === actor % actors.length);
     const call = pick(ofActor, at);
     if (call === undefined) return;
-    this.#add((actors[call.actor] as Handle).recall.remote(caller, call.seq) as Ref);
+    this.#add((actors[call.actor] as Handle).recall.remote(caller, call.seq, pauseMs) as Ref);
   }
 
   async #get(refs: Ref[], timeoutMs: number | null): Promise<void> {
@@ -384,27 +284,32 @@ async function cancelCall(ref: Ref, step: Extract<Step, { op: "cancel" }>): Prom
   }
 }
 
-async function waitFor(refs: Ref[], count: number, timeoutMs: number | null): Promise<void> {
+async function waitFor(
+  refs: Ref[],
+  { count, timeoutMs, staysAway = false }: Extract<Step, { op: "wait" }>,
+): Promise<void> {
   if (refs.length === 0) return;
   const numReturns = 1 + (count % refs.length);
   const startMs = performance.now();
-  const options = timeoutMs === null ? { numReturns } : { numReturns, timeoutMs };
-  const [ready, notReady] = await wait(refs, options);
+  const timeout = timeoutMs === null ? {} : { timeoutMs };
+  const [ready, notReady] = await wait(refs, { numReturns, fetchLocal: !staysAway, ...timeout });
   const isPartition = refs.every((ref) => ready.includes(ref) !== notReady.includes(ref));
   if (!isPartition) throw new Error("wait lost a ref");
   if (ready.length < numReturns) {
     if (timeoutMs === null) throw new Error(`wait gave ${ready.length} of ${numReturns}`);
     checkNotEarly(startMs, timeoutMs);
   }
-  for (const ref of ready) {
-    try {
-      const value = await get(ref, { timeoutMs: 0 });
-      dispose(refsIn(value));
-      letGo(value);
-    } catch (error) {
-      if (!(error instanceof MobulaError)) throw error;
-      if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
-    }
+  if (!staysAway) for (const ref of ready) await look(ref);
+}
+
+async function look(ref: Ref): Promise<void> {
+  try {
+    const value = await get(ref, { timeoutMs: 0 });
+    dispose(refsIn(value));
+    letGo(value);
+  } catch (error) {
+    if (!(error instanceof MobulaError)) throw error;
+    if (error instanceof GetTimeoutError) throw new Error("wait said that it was ready");
   }
 }
 
@@ -437,55 +342,10 @@ function failureOf(error: unknown): Outcome {
   return { errors: [cause instanceof Error ? cause.message : String(cause)] };
 }
 
-/** A number alone where that says it all. */
-function valueOf(n: number, refs: readonly Ref[], bytes: number): Value {
-  if (refs.length === 0 && bytes === 0) return n;
-  return { n, refs, pad: new Uint8Array(bytes).fill(n) };
-}
-
-function numberIn(value: Value): number {
-  return typeof value === "number" ? value : value.n;
-}
-
-function refsIn(value: Value): readonly Ref[] {
-  return typeof value === "number" ? [] : value.refs;
-}
-
-/** -1 when they are not what they were. */
-function bytesIn({ n, pad }: Rich): number {
-  return pad.every((byte) => byte === (n & 255)) ? pad.length : -1;
-}
-
-/** Its bytes are not looked at any more: a simulated collector may take them. */
-function letGo(value: Value): void {
-  if (typeof value === "number") return;
-  const reclaimer = requireClient("get")?.client.reclaimer;
-  if (reclaimer instanceof SimReclaimer) reclaimer.drop(value.pad.buffer);
-}
-
-/** Nobody here calls them any more: a simulated collector takes them now. */
-function letGoOf(handles: readonly Handle[]): void {
-  const reclaimer = requireClient("get")?.client.reclaimer;
-  if (!(reclaimer instanceof SimReclaimer)) return;
-  for (const handle of handles) {
-    const inside = handleInternals(handle);
-    if (inside !== undefined) reclaimer.drop(inside);
-  }
-  reclaimer.collect("oldest", new Prng(0));
-}
-
-function dispose(refs: readonly ObjectRef<unknown>[]): void {
-  for (const ref of refs) ref[Symbol.dispose]();
-}
-
 function distinct(refs: readonly Ref[]): Ref[] {
   return [...new Map(refs.map((ref) => [ref.id, ref])).values()];
 }
 
 function attemptNumber(): number {
   return getRuntimeContext().attemptNumber;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms));
 }

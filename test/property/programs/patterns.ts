@@ -37,11 +37,12 @@ export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       sleepMs: shortMs,
       drops: fc.boolean(),
       recalls: fc.boolean(),
+      pauseMs: fc.nat(6),
       friend: fc.option(actor, { nil: null, freq: 2 }),
       returns: places,
     })
     .map(({ puts, lends, sleepMs, drops, recalls, returns, ...rest }): Step => {
-      const { keep, callMs, friend } = rest;
+      const { keep, callMs, friend, pauseMs } = rest;
       const made = {
         steps: puts.map(({ n, bytes: size }) => putOf(n, size)),
         result: valueOf(
@@ -64,7 +65,7 @@ export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
         steps.push(lends.onwards ? { ...lender, nested: given } : user);
       }
       steps.push({ op: "sleep", ms: sleepMs });
-      if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0 });
+      if (recalls) steps.push({ op: "recall", actor: rest.actor, call: 0, pauseMs });
       if (drops) steps.push({ op: "drop", of: 1 });
       return taskOf({ steps, result: valueOf(1, returns, 0) }, rest.relaying);
     });
@@ -72,35 +73,93 @@ export function relays(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
 
 /**
  * A task whose child makes a value that names refs of that child's own, which other tasks read on
- * other nodes, early and late: what is lost and made anew names other refs.
+ * other nodes, early and late: what is lost and made anew names other refs, and a copy that was
+ * given up comes again.
  */
 export function fanOuts(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
-  const reader = fc.record({ ms: shortMs, spread: fc.boolean() });
-  const readers = fc.array(reader, { minLength: 1, maxLength: 3 });
+  const reader = fc.record({ ms: shortMs, spread: fc.boolean(), looks: fc.boolean() });
+  const round = fc.record({
+    readers: fc.array(reader, { minLength: 1, maxLength: 3 }),
+    sleepMs: fc.oneof(shortMs, fc.nat(20)),
+    waits: fc.boolean(),
+  });
   return fc
     .record({
       putCount: fc.integer({ min: 0, max: 2 }),
       bytes,
       making: drawn,
       outer: drawn,
-      early: readers,
-      sleepMs: shortMs,
-      late: readers,
+      rounds: fc.array(round, { minLength: 1, maxLength: 5 }),
       returns: places,
     })
-    .map(({ putCount, bytes: size, making, outer, early, sleepMs, late, returns }): Step => {
+    .map(({ putCount, bytes: size, making, outer, rounds, returns }): Step => {
       const numbers = Array.from({ length: putCount }, (_, i) => i);
       const made = {
         steps: numbers.map((n) => putOf(n, 0)),
         result: valueOf(5, numbers, size),
       };
-      const steps: Step[] = [
-        taskOf(made, making),
-        ...early.map((one) => userOf(one, { direct: [0] })),
-        { op: "sleep", ms: sleepMs },
-        ...late.map((one) => userOf(one, { direct: [0] })),
-      ];
+      const steps: Step[] = [taskOf(made, making)];
+      let readerCount = 0;
+      for (const { readers, sleepMs, waits } of rounds) {
+        steps.push(...readers.map((one) => readerOf(one)));
+        readerCount += readers.length;
+        const of = Array.from({ length: readerCount }, (_, i) => i + 1);
+        const count = readerCount - 1;
+        if (waits) steps.push({ op: "wait", of, count, timeoutMs: null, staysAway: true });
+        steps.push({ op: "sleep", ms: sleepMs });
+      }
       return taskOf({ steps, result: valueOf(2, returns, 0) }, outer);
+    });
+}
+
+/**
+ * A task that makes values, each of the one before and of one that stays, wherever there is room;
+ * sees that they are there without looking, lets go of some, and reads what is left: what is lost
+ * is made anew from what may be lost too, or cannot be.
+ */
+export function chains(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
+  const link = fc.record({
+    making: drawn,
+    bytes,
+    usesFirst: fc.boolean(),
+    drops: fc.boolean(),
+    waits: fc.boolean(),
+  });
+  return fc
+    .record({
+      first: fc.record({ making: drawn, bytes }),
+      links: fc.array(link, { minLength: 1, maxLength: 4 }),
+      sleepMs: fc.oneof(shortMs, fc.nat(40)),
+      readers: fc.array(fc.record({ ms: shortMs, spread: fc.boolean(), looks: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 2,
+      }),
+      returns: places,
+    })
+    .map(({ first, links, sleepMs, readers, returns }): Step => {
+      const away = (making: Drawn): Drawn => ({ ...making, spread: true });
+      const steps: Step[] = [
+        taskOf({ steps: [], result: valueOf(7, [], first.bytes) }, away(first.making)),
+      ];
+      // Slots: what stays is the first, the newest link the last.
+      let last = 0;
+      for (const { making, bytes: size, usesFirst, drops, waits } of links) {
+        const made = taskOf({ steps: [], result: valueOf(8, [], size) }, away(making));
+        steps.push({ ...made, direct: usesFirst && last > 0 ? [0, last] : [last] });
+        const isOver = drops && last > 0;
+        if (isOver) steps.push({ op: "drop", of: last });
+        if (!isOver) last += 1;
+        if (waits) {
+          steps.push({ op: "wait", of: [last], count: 0, timeoutMs: null, staysAway: true });
+        }
+      }
+      steps.push({ op: "sleep", ms: sleepMs });
+      steps.push(...readers.map((one) => readerOf(one, last)));
+      // What was there may be so no more: then it is known why.
+      const read = readers.map((_, i) => last + 1 + i);
+      const rest = { count: read.length - 1, timeoutMs: null, staysAway: true };
+      steps.push({ op: "wait", of: read, ...rest }, { op: "wait", of: [last], ...rest });
+      return taskOf({ steps, result: valueOf(9, returns, 0) }, { maxRetries: 1 });
     });
 }
 
@@ -125,6 +184,24 @@ export function races(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
       }
       return taskOf({ steps, result: valueOf(3, returns, 0) }, outer);
     });
+}
+
+interface Reader {
+  readonly ms: number;
+  readonly spread: boolean;
+  /** Else it only has the value brought to its node. */
+  readonly looks: boolean;
+}
+
+function readerOf({ looks, ...how }: Reader, of = 0): Step {
+  if (looks) return userOf(how, { direct: [of] });
+  const { ms, spread } = how;
+  const steps: Step[] = [
+    { op: "sleep", ms },
+    { op: "wait", of: [0], count: 0, timeoutMs: null },
+  ];
+  const task = taskOf({ steps, result: valueOf(4, [], 0) }, { spread, maxRetries: 1 });
+  return { ...task, nested: [of] };
 }
 
 /** A task that waits a while and gets what refs it was given. */
