@@ -113,8 +113,8 @@ export const nodes: readonly Mutant[] = [
     edits: [
       {
         file: "src/transports/session/session.ts",
-        find: "    this.#drop(peerTakenThrough);\n    this.#link = link;",
-        replace: "    this.#drop(this.#sentThrough);\n    this.#link = link;",
+        find: "    this.#drop(told.ack);\n    let number = told.ack;",
+        replace: "    this.#drop(this.#sentThrough);\n    let number = this.#sentThrough;",
       },
     ],
   },

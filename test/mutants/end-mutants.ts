@@ -11,9 +11,9 @@ export const ends: readonly Mutant[] = [
     why: "a lease that was busy when it was looked at, and idle since, is never given back",
     edits: [
       {
-        file: `${coreWorker}/task-submitter.ts`,
-        find: "else this.#checkWhenIdle(lease, releaseAtMs);",
-        replace: "else void releaseAtMs;",
+        file: `${coreWorker}/held-leases.ts`,
+        find: "      this.#checkAt(releaseAtMs, lease);\n",
+        replace: "",
       },
     ],
   },

@@ -1,13 +1,13 @@
 /**
  * 4 No loss: while its owner lives, every get of an object ends, with its outcome or with an error
  * whose reason is true; a task does not fail with the system while it has a retry left, nor for a
- * worker of its owner's node that never began it.
+ * worker of its owner's node that never took it.
  */
 import type { EngineError } from "#engine/common/error-type.ts";
 import { type ActorId, makerOf, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistered, ActorRegistration } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Cluster } from "#sim/cluster.ts";
@@ -97,11 +97,12 @@ export class LossOracle extends Oracle {
     if (this.#killed.get(requested, 0) !== undefined) this.#killed.set(actorId, 0, true);
   }
 
-  override onStarted({ owner, serial }: IncomingTask, { client }: WatchedProcess): void {
-    if (!this.#seesAll) return;
-    const workers = this.#begun.get(owner, serial);
-    if (workers === undefined) this.#begun.set(owner, serial, [client.workerId]);
-    else workers.push(client.workerId);
+  /** From here on its owner cannot know whether it runs, or waits there for its arguments. */
+  override onTaken({ type, from, to, serial }: Frame): void {
+    if (type !== "pushTask") return;
+    const workers = this.#begun.get(from, serial);
+    if (workers === undefined) this.#begun.set(from, serial, [to as WorkerId]);
+    else workers.push(to as WorkerId);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
@@ -173,7 +174,7 @@ export class LossOracle extends Oracle {
     if (!this.#fates().isGone(workerId as WorkerId)) return "that worker lives";
     if (!this.#seesAll) return "";
     if (isNear(subject, workerId) && !this.#hasBegun(subject, workerId as WorkerId)) {
-      return "that worker never began it";
+      return "that worker never took it";
     }
     return "";
   }
