@@ -87,9 +87,9 @@ export const layers: readonly Layer[] = [
     node: true,
     packages: true,
   },
-  // Where a local runtime is put together: with oracles, which are the simulator's.
+  // Where runtimes and threads are put together: with oracles, which are the simulator's.
   {
-    files: ["src/api/driver-local.ts"],
+    files: ["src/api/driver-local.ts", "src/api/driver-threads.ts", "src/api/worker-main.ts"],
     engine: engineFolders,
     others: ["transports", "api", "sim"],
     node: true,

@@ -32,6 +32,8 @@ export interface LocalDriverParts {
   readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
   stop(): void;
+  /** Nothing to do: its launcher loads the oracles. */
+  watch(): Promise<void>;
   /** When all has ended: throws what the oracles saw and no call has told. */
   verify(): void;
 }
@@ -92,7 +94,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   };
   const verify = (): void => oracles?.verify();
   const segmentBytes = segments.map((s) => s.byteLength);
-  return { process, launcher, arena, segmentBytes, stop, verify };
+  const watch = (): Promise<void> => Promise.resolve();
+  return { process, launcher, arena, segmentBytes, stop, watch, verify };
 }
 
 function launcherOf(parts: {

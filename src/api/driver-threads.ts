@@ -5,6 +5,7 @@ import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
+import type { LocalOracles } from "#sim/local-oracles.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
@@ -34,8 +35,10 @@ export interface DriverParts {
   readonly segmentBytes: readonly number[];
   /** Nothing is read or sent any more. */
   stop(): void;
-  /** Oracles watch in local mode only. */
-  readonly verify?: undefined;
+  /** Before the first worker starts: loads the oracles, if there are to be any. */
+  watch(): Promise<void>;
+  /** When all has ended: throws what was seen of the driver's objects and no call has told. */
+  verify(): void;
 }
 
 export function buildThreadsDriver(plan: NodePlan): DriverParts {
@@ -105,7 +108,26 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     host.close();
   };
   poller.kick();
-  return { process, launcher, arena, segmentBytes: segments.map((s) => s.byteLength), stop };
+  const segmentBytes = segments.map((s) => s.byteLength);
+  return { process, launcher, arena, segmentBytes, stop, ...checksOf(plan, process, arena) };
+}
+
+/** What the driver's objects hold is watched, as far as it can be from its thread. */
+function checksOf(
+  { checkInvariants }: NodePlan,
+  process: Process,
+  arena: SharedArena,
+): Pick<DriverParts, "watch" | "verify"> {
+  let oracles: LocalOracles | null = null;
+  return {
+    async watch() {
+      if (!checkInvariants) return;
+      const { LocalOracles } = await import("#sim/local-oracles.ts");
+      oracles = new LocalOracles(arena, "thread");
+      oracles.watch(process, "driver");
+    },
+    verify: () => oracles?.verify(),
+  };
 }
 
 /** The raylet hears of its threads. */

@@ -21,6 +21,6 @@ const { mobulaBoot } = (workerData ?? {}) as { mobulaBoot?: BootData };
 if (mobulaBoot !== undefined) {
   // The program is one bundle, and this thread's entry is that bundle.
   markSelfBooted();
-  workerMain(mobulaBoot);
+  void workerMain(mobulaBoot); // what it rejects with ends this thread
 }
 installAutoInit();

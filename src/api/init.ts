@@ -101,6 +101,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     launcher,
     arena,
     driverId: process.client.workerId,
+    watch: parts.watch,
   });
   let ending: Promise<void> | undefined;
   const runtime: Runtime = {
@@ -128,7 +129,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
       new NotInitializedError("the runtime was shut down while this call was waiting"),
     );
     await (await node).close();
-    parts.verify?.();
+    parts.verify();
   };
   realmState().driver = driver;
   return driver;
@@ -152,10 +153,12 @@ async function startNode(
     launcher: ColdLauncher;
     arena: ArenaBytes;
     driverId: WorkerId;
+    watch(): Promise<void>;
   },
 ): Promise<{ close(): Promise<void> }> {
   // Workers import this module with the user's: what loads Effect waits until a driver needs it.
   const { startNode } = await import("#engine/services/node.ts");
+  await parts.watch();
   await parts.launcher.prepare();
   const { nodeId, config, totals, labels, mode, hostname, numCpus } = plan;
   const prestartCount = Math.min(Math.ceil(numCpus), config.taskWorkersMax);

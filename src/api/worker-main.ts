@@ -15,8 +15,9 @@ import { GarbageCollection } from "./garbage-collection.ts";
 import { ModuleLoader } from "./identity/module-loader.ts";
 import type { ClusterId } from "./ids.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
-import { realmState } from "./runtime.ts";
+import { type Process, realmState } from "./runtime.ts";
 import { importOutside } from "./task-context.ts";
+import type { ResolveRemote } from "./user-code.ts";
 
 /**
  * Looks at the rings before a turn counts as idle (some 20 µs), and idle turns before the thread
@@ -25,7 +26,7 @@ import { importOutside } from "./task-context.ts";
 const spinLooksMax = 1024;
 const idleTurnsMax = 2;
 
-export default function workerMain(boot: BootData): void {
+export default async function workerMain(boot: BootData): Promise<void> {
   const { workerId, nodeId, driverId, port, config, checkInvariants } = boot;
   const app = boot.app as WorkerApp;
   const words = new Int32Array(boot.parkedWords);
@@ -70,13 +71,7 @@ export default function workerMain(boot: BootData): void {
   const hostBell = new Bell(words, hostThreadIndex, port);
   transport.openLink([driverId, nodeId, gcsAddress], openLinkMemory(boot.memory, 1), hostBell);
 
-  const loader = new ModuleLoader({
-    importModule: (url) => importOutside(() => import(url)),
-    // Every task that needs the module gets this error as its own.
-    onImportFailed: () => {},
-    loaderArgs: app.loaderArgs,
-  });
-  addExecutor(process, (descriptor) => loader.resolveRemote(descriptor));
+  await addUserCode(process, arena, { app, checkInvariants });
   // A task that ended outside the pump made room for the next frame.
   host.onIdleWork(() => {
     if (host.wantsTask() && transport.hasTask()) poller.kick();
@@ -97,6 +92,30 @@ export default function workerMain(boot: BootData): void {
   process.client.arena.warmUp();
   post({ type: "ready" });
   poller.kick();
+}
+
+/** Loads modules of the user as tasks need them; what its objects hold is watched if asked for. */
+async function addUserCode(
+  process: Process,
+  arena: SharedArena,
+  { app, checkInvariants }: { app: WorkerApp; checkInvariants: boolean },
+): Promise<void> {
+  const loader = new ModuleLoader({
+    importModule: (url) => importOutside(() => import(url)),
+    // Every task that needs the module gets this error as its own.
+    onImportFailed: () => {},
+    loaderArgs: app.loaderArgs,
+  });
+  const resolve: ResolveRemote = (descriptor) => loader.resolveRemote(descriptor);
+  if (!checkInvariants) {
+    addExecutor(process, resolve);
+    return;
+  }
+  const { LocalOracles } = await import("#sim/local-oracles.ts");
+  const oracles = new LocalOracles(arena, "thread");
+  const name = "this thread";
+  oracles.watch(process, name);
+  addExecutor(process, resolve, (code) => oracles.watchUserCode(process, name, code));
 }
 
 function listen(

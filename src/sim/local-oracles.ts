@@ -1,15 +1,23 @@
 /**
- * The oracles of local mode: those that make sense with a real clock and one node. A call that
- * shows a violation rejects with it; what no call can tell is a warning, and thrown at the end.
+ * The oracles of local mode: those that make sense with a real clock and one node. Of a runtime on
+ * threads each thread has its own, which sees what that thread sees: there only what objects hold
+ * is looked at. A call that shows a violation rejects with it; what no call can tell is a warning,
+ * and thrown at the end.
  */
 import type { WorkerId } from "#engine/common/ids.ts";
-import type { Outcome } from "#engine/protocol/outcome.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Process } from "#api/runtime.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { LossOracle } from "./oracles/loss.ts";
 import { ObjectOracle } from "./oracles/objects.ts";
-import type { Digest, Fates, Scope, WatchedProcess } from "./oracles/oracle.ts";
+import {
+  type Digest,
+  type Fates,
+  type Scope,
+  unreadable,
+  type WatchedProcess,
+} from "./oracles/oracle.ts";
 import { Oracles } from "./oracles/oracles.ts";
 import { TaskOracle } from "./oracles/tasks.ts";
 import { TimeOracle } from "./oracles/time.ts";
@@ -20,7 +28,10 @@ import { watchValues } from "./watch-values.ts";
 import { WatchedUserCode } from "./watch-user-code.ts";
 
 /** What a long program remembers is bounded; it may have begun before it was watched. */
-const scope: Scope = { seesAll: false, rememberedMax: 65_536 };
+const ofRuntime: Scope = { seesAll: false, rememberedMax: 65_536 };
+const ofThread: Scope = { ...ofRuntime, isOneThread: true };
+
+type Makers = ConstructorParameters<typeof Oracles>[0];
 
 export class LocalOracles {
   readonly #oracles: Oracles;
@@ -31,16 +42,20 @@ export class LocalOracles {
   #told: ViolationError[] | null = null;
   readonly #untold: ViolationError[] = [];
 
-  constructor(arena: SharedArena) {
-    this.#digest = digestIn((segment) => arena.bytes(segment));
+  constructor(arena: SharedArena, of: "runtime" | "thread" = "runtime") {
+    const digest = digestIn((segment) => arena.bytes(segment));
+    // A segment that another thread has made may not be mapped here yet.
+    this.#digest = (outcome) => (isMapped(outcome, arena) ? digest(outcome) : unreadable);
     const fates = (): Fates => this.#fates();
-    const makers = [
-      (violate) => new TaskOracle(violate, fates, scope),
-      (violate) => new ObjectOracle(violate, scope),
-      (violate) => new LossOracle(violate, fates, scope),
+    const all: Makers = [
+      (violate) => new TaskOracle(violate, fates, ofRuntime),
+      (violate) => new ObjectOracle(violate, ofRuntime),
+      (violate) => new LossOracle(violate, fates, ofRuntime),
       // A busy thread is late as a matter of course: only too early is wrong.
       (violate) => new TimeOracle(violate, () => ({ fromMs: -Infinity, untilMs: Infinity })),
-    ] satisfies ConstructorParameters<typeof Oracles>[0];
+    ];
+    const makers =
+      of === "runtime" ? all : ([(v) => new ObjectOracle(v, ofThread)] satisfies Makers);
     this.#oracles = new Oracles(makers, {
       violate: (oracle, violated) => this.#violate(new ViolationError(oracle, violated)),
       notes: null,
@@ -128,6 +143,10 @@ export class LocalOracles {
     const error = this.#seen(look);
     if (error !== null) throw error;
   }
+}
+
+function isMapped(outcome: Outcome, arena: SharedArena): boolean {
+  return !(outcome instanceof StoredValue) || arena.has(outcome.segment);
 }
 
 function errorOf(violations: readonly ViolationError[]): Error | null {

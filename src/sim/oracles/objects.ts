@@ -19,6 +19,7 @@ import {
   Oracle,
   readableIn,
   type Scope,
+  unreadable,
   type Violate,
   type WatchedProcess,
 } from "./oracle.ts";
@@ -59,13 +60,28 @@ interface Arguments {
 export class ObjectOracle extends Oracle {
   readonly name = "3 immutability";
   readonly #seesAll: boolean;
+  readonly #isOneThread: boolean;
   readonly #made: Recent<Made>;
   readonly #given = new WeakSet<object>();
 
-  constructor(violate: Violate, { seesAll, rememberedMax }: Scope) {
+  constructor(violate: Violate, { seesAll, rememberedMax, isOneThread = false }: Scope) {
     super(violate);
     this.#seesAll = seesAll;
+    this.#isOneThread = isOneThread;
     this.#made = new Recent(rememberedMax);
+  }
+
+  /** Where it runs nobody looks on our behalf: all that can be told is who was given what. */
+  override onSubmitted(entries: readonly ObjectEntry[]): void {
+    const [task] = entries;
+    if (!this.#isOneThread || !(task instanceof TaskRecord)) return;
+    for (const [i, ref] of (task.refs ?? []).entries()) {
+      const special = task.args.specials[i];
+      if (ref === null || special?.type !== "ref" || !special.topLevel) continue;
+      const made = this.#made.get(ref.owner, objectKey(ref.serial, ref.index));
+      if (made === undefined || !(ref.outcome instanceof StoredValue)) continue;
+      suspect(made, `task ${task.template.definition.taskName}, which it was an argument of`);
+    }
   }
 
   override onPut(entry: ObjectEntry, digest: string): void {
@@ -163,6 +179,7 @@ export class ObjectOracle extends Oracle {
     // What fails before it runs, or cannot even be told, has no outcome of its own.
     if (digests.length === 0 && outcome instanceof FailedValue) return;
     const got = digest(withoutText(outcome));
+    if (got === unreadable) return;
     if (digests.length === 0 && !this.#seesAll) {
       made = this.#seal(object, attempt ?? 0, got);
       digests = [got];

@@ -23,6 +23,8 @@ export type Violate = (violated: Violated) => void;
 
 /** Digest of an outcome as this process sees it: equal for equal values. */
 export type Digest = (outcome: Outcome) => string;
+/** The digest of what cannot be read here at present. */
+export const unreadable = "";
 
 /** A process whose every step the oracles see: simulated, or in local mode. */
 export interface WatchedProcess extends Process {
@@ -51,6 +53,8 @@ export interface Scope {
   readonly seesAll: boolean;
   /** Ids that an oracle remembers something of, the latest used ones: a bound on its memory. */
   readonly rememberedMax: number;
+  /** Of several threads that run tasks it sees this one. */
+  readonly isOneThread?: boolean;
 }
 
 /** The object as the process may read it now; null while it has no value, or none within reach. */
