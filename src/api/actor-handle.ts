@@ -48,8 +48,7 @@ export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWo
 function clientIn(user: CoreWorkerClient, handle: HandleInternals): ActorClient {
   checkSameRuntime(handle, user);
   const { actor, owner, entry } = handle;
-  // Calls of one handle are in order: they go one way, though another may become known here.
-  if (owner === user) return actor;
+  if (owner === user) return actor.standsFor ?? actor;
   if (entry !== null && !handle.isCaptured) {
     handle.isCaptured = true;
     owner.core.references.nameOutOfBand(entry);

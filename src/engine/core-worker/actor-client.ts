@@ -10,10 +10,7 @@ import { TaskQueue } from "./task-queue.ts";
 /** What the creator gives beyond the registration; args and values come from the creation task. */
 export type CreationSpec = Omit<ActorSpec, "actorId" | "args" | "values">;
 
-/**
- * An actor as one process knows it; every handle of it here points to the same client, but for
- * those that getIfExists has made.
- */
+/** An actor as one process knows it; the calls of all its handles here go through one. */
 export class ActorClient {
   /** May change once: getIfExists can find another actor. */
   actorId: ActorId;
@@ -31,8 +28,8 @@ export class ActorClient {
   pendingReason = "";
   version = -1;
   subscribed = false;
-  /** Another client of the same actor: getIfExists found one that was known here. */
-  next: ActorClient | null = null;
+  /** getIfExists found an actor that was known here: all goes through that one's client. */
+  standsFor: ActorClient | null = null;
   /** Nobody counts its handles. May change: till getIfExists is answered they count in any case. */
   isDetached: boolean;
   /** What its handles in this process are refs to; null until one is counted. See ActorHandles. */

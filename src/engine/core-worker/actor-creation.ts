@@ -30,6 +30,7 @@ interface KnownActors {
   onDead(client: ActorClient, cause: FailedValue, out: Out): void;
   endCreation(client: ActorClient, out: Out): void;
   tellOutOfScope(actorId: ActorId, out: Out): void;
+  moveCalls(from: ActorClient, to: ActorClient, out: Out): void;
 }
 
 export class ActorCreation {
@@ -175,11 +176,17 @@ export class ActorCreation {
     this.#known.clients.delete(requested);
     this.#handles.join(client, entry, client.className);
     client.actorId = actorId;
+    this.#known.endCreation(client, out);
+    const known = this.#known.clients.get(actorId);
+    if (known !== undefined) {
+      assert(client.stream === null, "nothing was sent to an actor that was not made");
+      client.standsFor = known;
+      this.#known.moveCalls(client, known, out);
+      return;
+    }
     client.subscribed = false;
     client.version = -1;
-    client.next = this.#known.clients.get(actorId) ?? null;
     this.#known.clients.set(actorId, client);
-    this.#known.endCreation(client, out);
     this.#known.subscribe(client, out);
   }
 

@@ -171,6 +171,14 @@ export class ActorHandles {
     if (isBusy && before !== null) this.#references.dropUse(before);
   }
 
+  /** So many calls that have not ended are counted there from now on. */
+  moveCalls(from: ActorClient, to: ActorClient, count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.onCallSubmitted(to);
+      this.onCallEnded(from);
+    }
+  }
+
   /** It is detached: its handles counted only till it was known that no other stands for it. */
   uncount(client: ActorClient): void {
     const { entry } = client;

@@ -98,13 +98,10 @@ export class ActorSubmitter {
 
   /** Calls that have no outcome, and creations. */
   *unfinished(): IterableIterator<TaskRecord> {
-    for (let client of this.clients.values()) {
-      for (let next: ActorClient | null = client; next !== null; next = next.next) {
-        client = next;
-        if (client.creation?.task.state === "PENDING") yield client.creation.task;
-        yield* client.calls;
-        for (const { task } of client.stream?.inFlight() ?? []) yield task;
-      }
+    for (const client of this.clients.values()) {
+      if (client.creation?.task.state === "PENDING") yield client.creation.task;
+      yield* client.calls;
+      for (const { task } of client.stream?.inFlight() ?? []) yield task;
     }
   }
 
@@ -183,14 +180,27 @@ export class ActorSubmitter {
     out.send(this.#context.gcs, { type: "actorOutOfScope", from: this.#context.self, actorId });
   }
 
+  /** The calls of a client that stands for another go with that one's, as they were made. */
+  moveCalls(from: ActorClient, to: ActorClient, out: Out): void {
+    const moved = from.calls.takeAll();
+    for (const task of moved) task.actor = to;
+    this.#handles.moveCalls(from, to, moved.length);
+    const both = [...to.calls.takeAll(), ...moved].sort((a, b) => a.serial - b.serial);
+    for (const task of both) to.calls.push(task);
+    for (const task of moved) {
+      if (task.refs !== null && task.unresolvedCount === 0) this.#holds.askAhead(to, task);
+    }
+    this.dispatch(to, out);
+  }
+
   /** A call that is over before it was submitted: it is counted like the others. */
   onUnsubmitted(task: TaskRecord): void {
     this.#handles.onCallSubmitted(this.clientOfTask(task));
   }
 
   onActorState(message: ActorState, out: Out): void {
-    let client = this.clients.get(message.actorId) ?? null;
-    for (; client !== null; client = client.next) this.#apply(client, message, out);
+    const client = this.clients.get(message.actorId);
+    if (client !== undefined) this.#apply(client, message, out);
   }
 
   /** True when the reply belonged to an actor's stream. */

@@ -39,6 +39,15 @@ export class TaskQueue {
     return task;
   }
 
+  /** Empties it, oldest first. */
+  takeAll(): TaskRecord[] {
+    const tasks = [...this];
+    for (const task of tasks) task.seq = 0;
+    this.#tasks.retain(() => false);
+    this.#removedCount = 0;
+    return tasks;
+  }
+
   /** The task is in it, and was marked as cancelled just now. */
   onCancelled(task: TaskRecord): void {
     assert(task.isCancelled && task.isQueued, "a cancelled task leaves the middle of a queue");
