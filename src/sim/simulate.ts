@@ -27,7 +27,7 @@ import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
 import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
-import { Report } from "./report.ts";
+import { programEntity, Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
 import { type Unhandled, withUnhandled } from "./unhandled.ts";
@@ -86,6 +86,9 @@ class Run implements Unhandled {
   /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
+  /** The step that showed the first violation, and the one in which the program threw. */
+  #violatedAtStep: number | null = null;
+  #threwAtStep: number | null = null;
   /** The program has ended its own process. */
   #exited: ProcessExited | null = null;
   readonly #plan: readonly Fault[];
@@ -162,6 +165,10 @@ class Run implements Unhandled {
       if (isStuck || !this.#cluster.driver.life.isAlive) return;
       outcome = ended;
       isOver = true;
+      if (!("error" in ended)) return;
+      // What has led to what it throws are the causes of this step.
+      this.#world.note(programEntity);
+      this.#threwAtStep = this.#world.stepId;
     };
     try {
       this.#cluster.start();
@@ -201,6 +208,7 @@ class Run implements Unhandled {
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      failedAtStep: this.#violatedAtStep ?? this.#threwAtStep ?? Infinity,
       ...outcome,
     });
   }
@@ -277,16 +285,16 @@ class Run implements Unhandled {
   #stuck(end: RunEnd): Error {
     const limitMs = this.#options.maxVirtualMs ?? defaults.maxVirtualMs;
     if (end === "over") {
-      return this.#exited ?? new Error("the driver was crashed by a fault before it had ended");
+      return this.#exited ?? told("the driver was crashed by a fault before it had ended");
     }
-    if (end === "livelock") return new Error(`livelock: ${busy}`);
+    if (end === "livelock") return told(`livelock: ${busy}`);
     if (end === "limit") {
-      return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
+      return told(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
     const { driver, workers } = this.#cluster;
     const report = new WaitFor(driver, workers, this.#io).explain();
     this.#oracles.onStuck(report);
-    return new Error(report);
+    return told(report);
   }
 
   #onUncaught(what: string, error: unknown, context: UserContext): void {
@@ -300,6 +308,7 @@ class Run implements Unhandled {
   #violate(oracle: string, entity: string, message: string): void {
     // The story of what no step has named yet is that of the step which shows it.
     if (this.#world.stepsOf(entity).length === 0) this.#world.note(entity);
+    this.#violatedAtStep ??= this.#world.stepId;
     this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
   }
 
@@ -369,6 +378,13 @@ function copyOf(options: SimOptions): SimOptions {
   } catch (error) {
     throw new TypeError(`simulate takes options of plain data: ${String(error)}`, { cause: error });
   }
+}
+
+/** Where the simulator made it says nothing to whoever reads it. */
+function told(message: string): Error {
+  const error = new Error(message);
+  error.stack = String(error);
+  return error;
 }
 
 function textOf(error: unknown): string {

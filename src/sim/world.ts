@@ -432,8 +432,10 @@ export class World implements NetworkWorld {
       return;
     }
     const { kind, where, what, causeId } = step;
-    if (!isUpkeep(step)) this.#foregroundMs = this.#nowMs;
-    this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
+    const atMs = this.#nowMs;
+    const isQuiet = isUpkeep(step);
+    if (!isQuiet) this.#foregroundMs = atMs;
+    this.#stepId = this.trace.add({ atMs, kind, where, what, causeId, isUpkeep: isQuiet });
     this.#userCodeMayRun = life?.hasUserCode ?? true;
     step.run();
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { checkSimOptions } from "#sim/check-options.ts";
 import { compareRuns } from "#sim/determinism.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
-import { Report } from "#sim/report.ts";
+import { programEntity, Report } from "#sim/report.ts";
 import {
   engineVersion,
   type Repro,
@@ -39,8 +39,8 @@ export interface SeedResult {
   readonly replay: string;
   /** null when the seed passed, or nothing is to be saved. */
   readonly reproFile: string | null;
-  /** The last steps of a failed run, else "". */
-  readonly lastSteps: string;
+  /** Of a failed run: its story and its last steps; else "". */
+  readonly explanation: string;
 }
 
 export interface SeedRunSettings {
@@ -59,7 +59,8 @@ export interface BegunRun {
   readonly repro: Repro;
 }
 
-const lastStepsMax = 40;
+/** Of an error: its causes, and theirs. */
+const causesMax = 5;
 
 /** Throws what `simulate` throws for options that no seed can run with. */
 export async function runSeed(
@@ -97,7 +98,7 @@ export async function runSeed(
     isMismatch: mismatch !== null,
     replay,
     reproFile,
-    lastSteps: hasFailed ? Report.lastSteps(report, lastStepsMax) : "",
+    explanation: hasFailed ? Report.explain(report) : "",
   };
 }
 
@@ -136,13 +137,23 @@ export async function judge(
   return { reports, failures, mismatch: { eventId, text } };
 }
 
-function failuresOf(report: SimReport<unknown>): SeedFailure[] {
+export function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const failures: SeedFailure[] = report.violations.map(({ oracle, entity, message }) => {
     return { oracle, entity, message };
   });
   // A program may reject with nothing: that is a failure too.
   if (!("error" in report)) return failures;
   const { error } = report;
-  const message = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  return [...failures, { oracle: "program", entity: "driver", message }];
+  return [...failures, { oracle: "program", entity: programEntity, message: textOf(error) }];
+}
+
+/** With its causes: what a task threw, and where, is the cause of what `get` throws. */
+function textOf(error: unknown): string {
+  const texts: string[] = [];
+  let each: unknown = error;
+  do {
+    texts.push(each instanceof Error ? (each.stack ?? String(each)) : String(each));
+    each = each instanceof Error ? each.cause : undefined;
+  } while (each !== undefined && texts.length <= causesMax);
+  return texts.join("\n  caused by: ");
 }
