@@ -107,11 +107,12 @@ export class Report<R> implements SimReport<R> {
     return [...this.#fields.drawn, ...lines].join("\n");
   }
 
-  #storyOf(id: string): string[] {
+  #storyOf(id: string, untilId = Infinity): string[] {
     const { world } = this.#fields;
     // What a task returns is known by its id, and more: the story of the one is that of the other.
     const ofTask = id.length > taskIdLength ? world.stepsOf(id.slice(0, taskIdLength)) : [];
-    const steps = [...new Set([...ofTask, ...world.stepsOf(id)])].sort((a, b) => a - b);
+    const all = [...new Set([...ofTask, ...world.stepsOf(id)])].sort((a, b) => a - b);
+    const steps = all.filter((step) => step <= untilId);
     return storyOf(id, steps, world.trace).map(formatLine);
   }
 
@@ -145,7 +146,7 @@ export class Report<R> implements SimReport<R> {
   /** Of the steps those before it failed: a world that comes to rest takes many more. */
   #explain(): string {
     const { drawn, world, failedAtStep } = this.#fields;
-    const story = this.#storyOf(this.#whatFailed());
+    const story = this.#storyOf(this.#whatFailed(), failedAtStep);
     const { lines, leftOut } = world.trace.tail(tailLines, failedAtStep);
     const upkeep = leftOut === 0 ? [] : [`(without ${leftOut} steps of upkeep: trace() has all)`];
     const told = story.length === 0 ? [] : ["story:", ...story, ""];

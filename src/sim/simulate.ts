@@ -86,7 +86,7 @@ class Run implements Unhandled {
   /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
-  /** The step that showed the first violation, and the one in which the program threw. */
+  /** The step that showed the first violation, and the one in which the program threw or was found stuck. */
   #violatedAtStep: number | null = null;
   #threwAtStep: number | null = null;
   /** The program has ended its own process. */
@@ -184,7 +184,10 @@ class Run implements Unhandled {
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
       const why = await this.#world.run(over, limitMs, this.#stuckMs);
       isStuck = !isOver;
-      if (isStuck) outcome = { error: this.#stuck(why) };
+      if (isStuck) {
+        this.#threwAtStep = this.#world.stepId;
+        outcome = { error: this.#stuck(why) };
+      }
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
       if (why === "livelock") this.#violate("16 liveness", "world", busy);
       else await this.#quiet(isOver || why === "over");

@@ -71,6 +71,22 @@ describe("a failed check", () => {
   });
 });
 
+test("a program that is stuck: the story ends where it was found", async () => {
+  const never = remote(function never() {
+    return new Promise(() => {});
+  });
+  const elsewhere = { at: 1, kind: "memoryPressure", node: 2, bytes: 10, forMs: 5 } as const;
+  const faults = [elsewhere];
+  const report = await simulate({ seed: 1, faults }, () => get(never.remote()));
+  const message = messageOf(report);
+  const story = partOf(message, "story:").join("\n");
+  expect(story).toMatch(/pushTask/);
+  expect(story).not.toMatch(/memoryPressure|the job ends/);
+  expect(message).not.toContain("the job ends");
+  expect(report.trace()).toContain("the job ends");
+  expect(report.trace()).toContain("end of memoryPressure");
+});
+
 describe("what a run set tells of a failure", () => {
   test("has the place in the task that threw", async () => {
     const report = await simulate({ seed: 1 }, () => get(refuse.remote()));
