@@ -6,6 +6,7 @@ import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import { keepOrdinals } from "#api/identity/remote-registry.ts";
+import { kindError } from "#api/option-checks.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
   currentContext,
@@ -46,22 +47,35 @@ const busy =
   "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
   "processes keep each other busy";
 
+/** One world has the globals of a thread at a time. */
+let isRunning = false;
+
 export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
   checkSimOptions(options);
+  if (typeof program !== "function") {
+    throw kindError("simulate takes a program: it", "an async function", program);
+  }
   // Whoever gave them may change them: the report tells what the run was made of.
   const swarm = drawSwarm(copyOf(options));
   const state = realmState();
+  if (isRunning) {
+    throw new TypeError(
+      "simulate: another simulation is running in this thread: await its report first",
+    );
+  }
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
+  isRunning = true;
   try {
     return await withUnhandled(run, () => run.execute(program));
   } finally {
+    isRunning = false;
     putBackOrdinals();
     state.driver = null;
     useStorageAlways(false);

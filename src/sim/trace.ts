@@ -70,7 +70,10 @@ export class Trace {
   }
 
   /** The last lines up to a step that are no upkeep, and how many of that are left out between. */
-  tail(count: number, untilId: number): { readonly lines: readonly string[]; readonly leftOut: number } {
+  tail(
+    count: number,
+    untilId: number,
+  ): { readonly lines: readonly string[]; readonly leftOut: number } {
     const lines: string[] = [];
     let leftOut = 0;
     for (let i = this.#lines.length - 1; i >= 0 && lines.length < count; i--) {
