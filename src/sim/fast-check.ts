@@ -7,7 +7,6 @@ import { checkAmount, checkInteger, checkOptions, kindError } from "#api/option-
 import { checkKind } from "./check-faults.ts";
 import {
   type BuiltKind,
-  builtKinds,
   collectOrders,
   type Fault,
   type FaultKind,
