@@ -1,5 +1,6 @@
 /** `mobula sim replay`: a saved run once more; says whether what was wrong with it still is. */
 import { readRepro, type Repro, ReproFileError } from "#sim/repro-file.ts";
+import { Report } from "#sim/report.ts";
 import {
   importPrograms,
   type LoadedProgram,
@@ -71,8 +72,8 @@ function verdictOf(repro: Repro, judged: Judged): string {
   const traces = comparedWith(repro, judged);
   if (failures.length === 0) return `passes now; ${traces}`;
   const head = isSame ? "fails again in the same way" : `fails in another way (was: ${before})`;
-  const steps = ["last steps:", reports[0].trace()];
-  return [`${head}; ${traces}`, ...failures.map(lineOf), ...steps].join("\n");
+  const explained = Report.explain(reports[0]);
+  return [`${head}; ${traces}`, ...failures.map(lineOf), explained].join("\n");
 }
 
 /** A run that no seed fixes need not be the saved one: there two new ones are compared. */

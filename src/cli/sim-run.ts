@@ -56,16 +56,16 @@ export async function runSeeds(options: RunSeedsOptions): Promise<number> {
   return report.ok ? 0 : 1;
 }
 
-/** What was wrong, and how to see it again; the last steps where there is only this one run. */
-export function describeFailure(result: SeedResult, withLastSteps: boolean): string {
-  const { program, seed, failures, replay, reproFile, lastSteps } = result;
+/** What was wrong, and how to see it again; what led to it where there is only this one run. */
+export function describeFailure(result: SeedResult, withExplanation: boolean): string {
+  const { program, seed, failures, replay, reproFile, explanation } = result;
   const lines = [
     `FAILED ${program}, seed ${seed}`,
     ...failures.map(({ oracle, entity, message }) => `  ${oracle} (${entity}): ${message}`),
     `  replay: ${replay}`,
   ];
   if (reproFile !== null) lines.push(`  saved:  ${reproFile}`);
-  if (withLastSteps && lastSteps !== "") lines.push("  last steps:", lastSteps);
+  if (withExplanation && explanation !== "") lines.push(explanation);
   return lines.join("\n");
 }
 

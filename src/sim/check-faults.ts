@@ -83,14 +83,23 @@ const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
 export function checkFaults(faults: readonly Fault[], nodeCount: number, isHostile: boolean): void {
   if (!Array.isArray(faults)) throw new TypeError(`faults must be a list, got ${String(faults)}`);
   for (const [i, fault] of (faults as readonly Fault[]).entries()) {
-    const where = `faults[${i}]`;
-    if (typeof fault !== "object" || fault === null) {
-      throw new TypeError(`${where} must be an object, got ${String(fault)}`);
-    }
-    checkKind(fault.kind, where, isHostile);
-    checkFields(fault, where, nodeCount);
-    checkMeaning(fault, where, nodeCount);
+    checkFault(fault, `faults[${i}]`, { nodeCount, isHostile });
   }
+}
+
+/** `where`: what the message begins with. */
+export function checkFault(
+  fault: Fault,
+  where: string,
+  world: { readonly nodeCount: number; readonly isHostile: boolean },
+): void {
+  if (typeof fault !== "object" || fault === null) {
+    throw new TypeError(`${where} must be an object, got ${String(fault)}`);
+  }
+  const { nodeCount, isHostile } = world;
+  checkKind(fault.kind, where, isHostile);
+  checkFields(fault, where, nodeCount);
+  checkMeaning(fault, where, nodeCount);
 }
 
 export function checkChaos(chaos: SimOptions["chaos"], isHostile: boolean): void {
@@ -111,7 +120,7 @@ export function checkChaos(chaos: SimOptions["chaos"], isHostile: boolean): void
   throw new RangeError(`chaos.intensity must be a number of at least 0, got ${String(intensity)}`);
 }
 
-function checkKind(kind: FaultKind, where: string, isHostile: boolean): void {
+export function checkKind(kind: FaultKind, where: string, isHostile: boolean): void {
   const why = Object.hasOwn(laterKinds, kind) ? laterKinds[kind] : undefined;
   if (why !== undefined) {
     throw new TypeError(`${where}: the fault ${kind} is specified but not built yet: ${why}`);

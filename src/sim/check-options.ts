@@ -17,6 +17,8 @@ const optionNames = [
   "init",
 ];
 
+const nodeFields = ["numCpus", "numGpus", "resources", "labels", "objectStoreMemory"];
+
 /** Three unless told otherwise. */
 export function nodesOf({ nodes = defaultNodeCount }: SimOptions): readonly NodeSpec[] {
   if (Array.isArray(nodes) && nodes.length > 0) return nodes;
@@ -26,15 +28,21 @@ export function nodesOf({ nodes = defaultNodeCount }: SimOptions): readonly Node
   return Array.from({ length: nodes }, () => ({}));
 }
 
+/** What the fields say is for the plan of the node to check. */
+function checkNode(name: string, node: NodeSpec): void {
+  recordOf(name, node);
+  checkOptions(name, node, nodeFields);
+}
+
 /** Throws TypeError or RangeError for what no run can be made of. */
 export function checkSimOptions(options: SimOptions): void {
   checkOptions("simulate", options, optionNames);
   const nodeList = nodesOf(options);
-  for (const [i, node] of nodeList.entries()) recordOf(`nodes[${i}]`, node);
+  for (const [i, node] of nodeList.entries()) checkNode(`nodes[${i}]`, node);
   const nodeCount = nodeList.length;
   const { seed, faults = [], hostile, healAtMs, maxVirtualMs } = options;
   if (!Number.isSafeInteger(seed)) {
-    throw new TypeError(`seed must be an integer, got ${String(seed)}`);
+    throw new TypeError(`seed must be a safe integer, got ${String(seed)}`);
   }
   for (const [name, value] of Object.entries({ healAtMs, maxVirtualMs })) {
     // Replay lines and repro files are JSON, which has no Infinity.

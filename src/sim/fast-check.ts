@@ -3,9 +3,10 @@
  * replays.
  */
 import * as fc from "fast-check";
+import { checkAmount, checkInteger, checkOptions, kindError } from "#api/option-checks.ts";
+import { checkKind } from "./check-faults.ts";
 import {
   type BuiltKind,
-  builtKinds,
   collectOrders,
   type Fault,
   type FaultKind,
@@ -31,7 +32,11 @@ export interface FaultsOptions {
 
 /** A plan of faults; shrinks to fewer, earlier and milder ones. */
 export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
+  checkOptions("faults", options, ["nodes", "kinds", "maxFaults", "withinMs"]);
   const { nodes = 3, maxFaults = 6, withinMs = 2_000 } = options;
+  checkInteger("faults: nodes", nodes, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger("faults: maxFaults", maxFaults, 0, Number.MAX_SAFE_INTEGER);
+  checkAmount("faults: withinMs", withinMs);
   const kinds = checkKinds(options.kinds ?? kindsFor(nodes, false), nodes);
   const arbitraries = kinds.map((kind) => faultOf(kind, nodes, withinMs));
   return fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults });
@@ -42,6 +47,7 @@ export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
  * blocks, then single choices, then by dropping what comes after the last that matters.
  */
 export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<number[]> {
+  checkOptions("choices", options, ["maxLength"]);
   const { maxLength = 200 } = options;
   if (!Number.isSafeInteger(maxLength) || maxLength < 0) {
     throw new RangeError(`choices: maxLength must be an integer of at least 0, got ${maxLength}`);
@@ -53,7 +59,9 @@ export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<numb
 export function simOptions(
   options: { nodes?: number; kinds?: readonly FaultKind[] } = {},
 ): fc.Arbitrary<SimOptions> {
+  checkOptions("simOptions", options, ["nodes", "kinds"]);
   const { nodes = 3, kinds } = options;
+  checkInteger("simOptions: nodes", nodes, 1, Number.MAX_SAFE_INTEGER);
   const isHostile = hostileKinds.some((kind) => kinds?.includes(kind));
   return fc.record({
     seed: fc.noShrink(fc.integer({ min: 0 })),
@@ -84,16 +92,14 @@ export function sameFailure(): (failures: readonly Failure[]) => void {
 
 /** A hostile kind must be named, and its world be hostile. */
 function checkKinds(kinds: readonly FaultKind[], nodes: number): BuiltKind[] {
+  if (!Array.isArray(kinds)) throw kindError("faults: kinds", "a list", kinds);
   if (kinds.length === 0) throw new RangeError("faults: kinds must not be empty");
-  return kinds.map((kind) => {
-    const built = [...builtKinds, ...hostileKinds].find((known) => known === kind);
-    if (built === undefined) {
-      throw new TypeError(`faults: the kind ${JSON.stringify(kind)} is unknown or not built yet`);
+  return (kinds as readonly FaultKind[]).map((kind) => {
+    checkKind(kind, "faults: kinds", true);
+    if (nodes === 1 && farKinds.includes(kind)) {
+      throw new RangeError(`faults: ${kind} needs more than one node`);
     }
-    if (nodes === 1 && farKinds.includes(built)) {
-      throw new RangeError(`faults: ${built} needs more than one node`);
-    }
-    return built;
+    return kind as BuiltKind;
   });
 }
 

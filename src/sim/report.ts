@@ -15,6 +15,10 @@ import type { World } from "./world.ts";
 const tailLines = 40;
 /** In hexadecimal digits: its owner and its serial number. */
 const taskIdLength = 52;
+/** Of a task or one of its results, where a text names one. */
+const idPattern = /\b[0-9a-f]{52}(?:[0-9a-f]{4})?\b/;
+/** What is thrown by the program itself is about it. */
+export const programEntity = "driver";
 const noShellLine =
   "no shell line: the program is in no module that a command could run. Call this where the " +
   "program is, or save(FILE), export it from MODULE and npx mobula sim replay FILE MODULE";
@@ -29,6 +33,8 @@ interface Fields<R> {
   /** Those that chaos drew are among them. */
   readonly options: SimOptions;
   readonly drawn: readonly string[];
+  /** What comes after it has nothing to do with the failure. */
+  readonly failedAtStep: number;
 }
 
 /** Where a program lies, the shell line that runs it again, and how a second run was another. */
@@ -84,24 +90,30 @@ export class Report<R> implements SimReport<R> {
     return Object.fromEntries(report.#fields.fired);
   }
 
-  /** Of the trace, behind what was drawn. */
-  static lastSteps(report: SimReport<unknown>, count: number): string {
-    if (!(#fields in report)) throw new TypeError("lastSteps takes the report of simulate()");
-    return report.#lastSteps(count);
+  /** For a person: the story of what failed, and the last steps behind what was drawn. */
+  static explain(report: SimReport<unknown>): string {
+    if (!(#fields in report)) throw new TypeError("explain takes the report of simulate()");
+    return report.#explain();
   }
 
   trace(): string {
-    return this.#lastSteps(Infinity);
+    const { drawn, world } = this.#fields;
+    return [...drawn, world.trace.whole()].join("\n");
   }
 
   story(id: string): string {
-    const { drawn, world } = this.#fields;
+    const lines = this.#storyOf(id);
+    if (lines.length === 0) return `nothing in the trace names ${id}`;
+    return [...this.#fields.drawn, ...lines].join("\n");
+  }
+
+  #storyOf(id: string, untilId = Infinity): string[] {
+    const { world } = this.#fields;
     // What a task returns is known by its id, and more: the story of the one is that of the other.
     const ofTask = id.length > taskIdLength ? world.stepsOf(id.slice(0, taskIdLength)) : [];
-    const steps = [...new Set([...ofTask, ...world.stepsOf(id)])].sort((a, b) => a - b);
-    const lines = storyOf(id, steps, world.trace);
-    if (lines.length === 0) return `nothing in the trace names ${id}`;
-    return [...drawn, ...lines.map(formatLine)].join("\n");
+    const all = [...new Set([...ofTask, ...world.stepsOf(id)])].sort((a, b) => a - b);
+    const steps = all.filter((step) => step <= untilId);
+    return storyOf(id, steps, world.trace).map(formatLine);
   }
 
   async save(path: string): Promise<void> {
@@ -127,13 +139,27 @@ export class Report<R> implements SimReport<R> {
       ({ oracle, entity, message, atMs }) => `${oracle}: ${message} (${entity}, ${atMs} ms)`,
     );
     const head = what.length > 0 ? what.join("\n") : `the program failed: ${String(error)}`;
-    const last = this.#lastSteps(tailLines);
-    const message = `${head}\n\nreplay: ${this.replay}\n\nlast steps:\n${last}`;
+    const message = `${head}\n\nreplay: ${this.replay}\n\n${this.#explain()}`;
     throw new Error(message, hasFailed ? { cause: error } : {});
   }
 
-  #lastSteps(count: number): string {
-    const { drawn, world } = this.#fields;
-    return [...drawn, world.trace.tail(count)].join("\n");
+  /** Of the steps those before it failed: a world that comes to rest takes many more. */
+  #explain(): string {
+    const { drawn, world, failedAtStep } = this.#fields;
+    const story = this.#storyOf(this.#whatFailed(), failedAtStep);
+    const { lines, leftOut } = world.trace.tail(tailLines, failedAtStep);
+    const upkeep = leftOut === 0 ? [] : [`(without ${leftOut} steps of upkeep: trace() has all)`];
+    const told = story.length === 0 ? [] : ["story:", ...story, ""];
+    return [...told, "last steps:", ...drawn, ...lines, ...upkeep].join("\n");
+  }
+
+  /** What the first violation is about, the task that the error tells of, or the program. */
+  #whatFailed(): string {
+    const [violation] = this.violations;
+    if (violation !== undefined) return violation.entity;
+    const { error } = this;
+    const taskId: unknown = error instanceof Error && "taskId" in error ? error.taskId : undefined;
+    if (typeof taskId === "string" && taskId !== "") return taskId;
+    return idPattern.exec(String(error))?.[0] ?? programEntity;
   }
 }

@@ -26,6 +26,11 @@ export interface Step {
    * A function where it may change until then.
    */
   readonly isUpkeep?: boolean | (() => boolean);
+  /**
+   * The first frame of a link: those of other links may come before it. So may nothing else, which
+   * has a clock that tells when it is due.
+   */
+  readonly isArrival?: boolean;
   /** False when what it belongs to has ended meanwhile: then it does not happen at all. */
   isLive(): boolean;
   run(): void;
@@ -36,6 +41,9 @@ interface Later {
   readonly order: number;
   readonly step: Step;
 }
+
+/** More than a list of choices tells apart as a rule. */
+const arrivalsMax = 16;
 
 export class Schedule {
   readonly #later = new DeadlineQueue<Later>();
@@ -78,6 +86,27 @@ export class Schedule {
     return this.#due.length > 0 ? -Infinity : this.#later.nextMs();
   }
 
+  /**
+   * Frames of several links that come next, earliest first: each of them could be the first. None
+   * where something else comes before a second one does.
+   */
+  arrivals(untilMs: number): Step[] {
+    const next: Later[] = [];
+    while (next.length < arrivalsMax) {
+      const later = this.#later.takeDue(untilMs);
+      if (later === undefined) break;
+      next.push(later);
+    }
+    for (const later of next) this.#later.add(later.step.atMs, later);
+    const steps = next.sort(inOrder).map(({ step }) => step);
+    const end = steps.findIndex(({ isArrival }) => isArrival !== true);
+    return end < 0 ? steps : steps.slice(0, end);
+  }
+
+  indexOf(step: Step): number {
+    return this.#due.indexOf(step);
+  }
+
   /** Time has come to `nowMs`: what is due by then joins the others, earliest first. */
   advance(nowMs: number): void {
     const first = this.#later.takeDue(nowMs);
@@ -86,7 +115,7 @@ export class Schedule {
     for (let next = this.#later.takeDue(nowMs); next; next = this.#later.takeDue(nowMs)) {
       due.push(next);
     }
-    if (due.length > 1) due.sort((a, b) => a.step.atMs - b.step.atMs || a.order - b.order);
+    if (due.length > 1) due.sort(inOrder);
     for (const { step } of due) this.#due.push(step);
   }
 
@@ -95,6 +124,10 @@ export class Schedule {
     if (index === this.#due.length - 1) return this.#due.pop();
     return this.#due.splice(index, 1)[0];
   }
+}
+
+function inOrder(a: Later, b: Later): number {
+  return a.step.atMs - b.step.atMs || a.order - b.order;
 }
 
 export function isUpkeep({ isUpkeep: answer = false }: Step): boolean {

@@ -6,6 +6,7 @@ import { nodeIdOf } from "#engine/common/ids.ts";
 import { type NodePlan, planNode } from "#api/node-plan.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
 import { keepOrdinals } from "#api/identity/remote-registry.ts";
+import { kindError } from "#api/option-checks.ts";
 import type { ClusterId } from "#api/ids.ts";
 import {
   currentContext,
@@ -28,7 +29,7 @@ import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
 import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
-import { Report } from "./report.ts";
+import { programEntity, Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
 import { type Unhandled, withUnhandled } from "./unhandled.ts";
@@ -47,22 +48,35 @@ const busy =
   "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
   "processes keep each other busy";
 
+/** One world has the globals of a thread at a time. */
+let isRunning = false;
+
 export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
 ): Promise<SimReport<R>> {
   checkSimOptions(options);
+  if (typeof program !== "function") {
+    throw kindError("simulate takes a program: it", "an async function", program);
+  }
   // Whoever gave them may change them: the report tells what the run was made of.
   const swarm = drawSwarm(copyOf(options));
   const state = realmState();
+  if (isRunning) {
+    throw new TypeError(
+      "simulate: another simulation is running in this thread: await its report first",
+    );
+  }
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
   const run = new Run(swarm);
   const putBackOrdinals = keepOrdinals();
+  isRunning = true;
   try {
     return await withUnhandled(run, () => run.execute(program));
   } finally {
+    isRunning = false;
     putBackOrdinals();
     state.driver = null;
     useStorageAlways(false);
@@ -87,6 +101,9 @@ class Run implements Unhandled {
   /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
+  /** The step that showed the first violation, and the one in which the program threw or was found stuck. */
+  #violatedAtStep: number | null = null;
+  #threwAtStep: number | null = null;
   /** The program has ended its own process. */
   #exited: ProcessExited | null = null;
   readonly #plan: readonly Fault[];
@@ -164,6 +181,10 @@ class Run implements Unhandled {
       if (isStuck || !this.#cluster.driver.life.isAlive) return;
       outcome = ended;
       isOver = true;
+      if (!("error" in ended)) return;
+      // What has led to what it throws are the causes of this step.
+      this.#world.note(programEntity);
+      this.#threwAtStep = this.#world.stepId;
     };
     try {
       this.#cluster.start();
@@ -179,7 +200,10 @@ class Run implements Unhandled {
       const over = (): boolean => isOver || !this.#cluster.driver.life.isAlive;
       const why = await this.#world.run(over, limitMs, this.#stuckMs);
       isStuck = !isOver;
-      if (isStuck) outcome = { error: this.#stuck(why) };
+      if (isStuck) {
+        this.#threwAtStep = this.#world.stepId;
+        outcome = { error: this.#stuck(why) };
+      }
       // Of a program that is stuck nothing more is asked: what it waits for is left over.
       if (why === "livelock") this.#violate("16 liveness", "world", busy);
       else await this.#quiet(isOver || why === "over");
@@ -203,6 +227,7 @@ class Run implements Unhandled {
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      failedAtStep: this.#violatedAtStep ?? this.#threwAtStep ?? Infinity,
       ...outcome,
     });
   }
@@ -281,14 +306,14 @@ class Run implements Unhandled {
     if (end === "over") {
       return this.#exited ?? new DriverCrashed();
     }
-    if (end === "livelock") return new Error(`livelock: ${busy}`);
+    if (end === "livelock") return told(`livelock: ${busy}`);
     if (end === "limit") {
-      return new Error(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
+      return told(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
     const { driver, workers } = this.#cluster;
     const report = new WaitFor(driver, workers, this.#io).explain();
     this.#oracles.onStuck(report);
-    return new Error(report);
+    return told(report);
   }
 
   #onUncaught(what: string, error: unknown, context: UserContext): void {
@@ -302,6 +327,7 @@ class Run implements Unhandled {
   #violate(oracle: string, entity: string, message: string): void {
     // The story of what no step has named yet is that of the step which shows it.
     if (this.#world.stepsOf(entity).length === 0) this.#world.note(entity);
+    this.#violatedAtStep ??= this.#world.stepId;
     this.#violations.push({ oracle, entity, message, atMs: this.#world.nowMs() });
   }
 
@@ -371,6 +397,13 @@ function copyOf(options: SimOptions): SimOptions {
   } catch (error) {
     throw new TypeError(`simulate takes options of plain data: ${String(error)}`, { cause: error });
   }
+}
+
+/** Where the simulator made it says nothing to whoever reads it. */
+function told(message: string): Error {
+  const error = new Error(message);
+  error.stack = String(error);
+  return error;
 }
 
 function textOf(error: unknown): string {

@@ -1,5 +1,5 @@
 /** What a program is given to act on its world: time, faults, machines that come back. */
-import { checkFaults } from "./check-faults.ts";
+import { checkFault } from "./check-faults.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Fault } from "./fault.ts";
 import type { FaultDriver } from "./fault-driver.ts";
@@ -18,7 +18,7 @@ export interface SimulationParts {
 export function makeSimulation(parts: SimulationParts): Simulation {
   const { world, cluster, faults, isHostile } = parts;
   const act = (fault: Fault, carriedOut = fault): void => {
-    checkFaults([fault], cluster.nodes.length, isHostile);
+    checkFault(fault, `sim.${fault.kind}`, { nodeCount: cluster.nodes.length, isHostile });
     if (faults.hasHealed) {
       const when = "after the world has healed (sim.heal(), healAtMs)";
       throw new TypeError(`sim: ${fault.kind} ${when}: no fault acts then`);

@@ -102,7 +102,7 @@ export function storyOf(entity: string, steps: readonly number[], trace: Trace):
   const last = own.at(-1) ?? 0;
   for (const line of trace.lines()) {
     if (line.id > last) break;
-    if (line.kind === "fault" && hits(line, places)) rank(line.id, 1);
+    if (line.kind === "fault" && hits(line, places, trace)) rank(line.id, 1);
   }
   return [...ranks]
     .sort(([a, rankA], [b, rankB]) => rankA - rankB || b - a)
@@ -133,7 +133,11 @@ function nodesIn({ where, what }: TraceLine): number[] {
 }
 
 /** A fault that names no machine may have hit any. One that only waits for its moment has not. */
-function hits({ what }: TraceLine, places: ReadonlySet<number>): boolean {
+function hits(line: TraceLine, places: ReadonlySet<number>, trace: Trace): boolean {
+  const { what, causeId } = line;
+  // It hits what its beginning has hit, which names the machines.
+  const begin = what.startsWith("end of ") ? trace.lineOf(causeId) : undefined;
+  if (begin !== undefined) return begin.kind === "fault" && hits(begin, places, trace);
   if (what.startsWith("fault awaits")) return false;
   const named = [...what.matchAll(/"(?:node|from|to)":(\d+|\[[\d,]*\])/g)];
   const nodes = named.flatMap(([, list]) => (list?.match(/\d+/g) ?? []).map(Number));

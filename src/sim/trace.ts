@@ -15,6 +15,8 @@ export interface TraceLine {
   /** A frame's digest is part of it: two payloads that differ are two events. */
   readonly what: string;
   readonly causeId: number;
+  /** Heartbeats and the like: of no interest to who looks for what went wrong. */
+  readonly isUpkeep: boolean;
 }
 
 const timeWords = new Uint32Array(2);
@@ -42,7 +44,7 @@ export class Trace {
   }
 
   /** Returns the line's id. */
-  add({ atMs, kind, where, what, causeId }: Omit<TraceLine, "id">): number {
+  add({ atMs, kind, where, what, causeId, isUpkeep }: Omit<TraceLine, "id">): number {
     timeNumber[0] = atMs;
     this.#mixWord(timeWords[0] as number);
     this.#mixWord(timeWords[1] as number);
@@ -52,7 +54,7 @@ export class Trace {
     this.#hashes.push(this.#hashLow);
     this.#count += 1;
     const id = this.#count;
-    this.#lines.push({ id, atMs, kind, where, what, causeId });
+    this.#lines.push({ id, atMs, kind, where, what, causeId, isUpkeep });
     if (this.#lines.length >= 2 * linesKept) this.#lines = this.#lines.slice(linesKept);
     return id;
   }
@@ -62,10 +64,25 @@ export class Trace {
     return this.#hashes[id - 1] ?? 0;
   }
 
-  /** The last lines, oldest first. */
-  tail(count: number): string {
-    const lines = count === Infinity ? this.#lines : this.#lines.slice(-count);
-    return lines.map(formatLine).join("\n");
+  /** All that is kept, oldest first. */
+  whole(): string {
+    return this.#lines.map(formatLine).join("\n");
+  }
+
+  /** The last lines up to a step that are no upkeep, and how many of that are left out between. */
+  tail(
+    count: number,
+    untilId: number,
+  ): { readonly lines: readonly string[]; readonly leftOut: number } {
+    const lines: string[] = [];
+    let leftOut = 0;
+    for (let i = this.#lines.length - 1; i >= 0 && lines.length < count; i--) {
+      const line = this.#lines[i] as TraceLine;
+      if (line.id > untilId) continue;
+      if (line.isUpkeep) leftOut += 1;
+      else lines.push(formatLine(line));
+    }
+    return { lines: lines.reverse(), leftOut };
   }
 
   lineOf(id: number): TraceLine | undefined {

@@ -55,6 +55,8 @@ const slowLinkFactor = 40;
 const slowNodeOneIn = 6;
 const slowNodeFactor = 8;
 /** Sent for ever, whatever the program does, once there are several nodes. */
+/** By so much a frame may be later than others that a choice lets come before it. */
+const overtakenMs = 1;
 const upkeepTypes: readonly (MessageType | null)[] = ["heartbeat", "heartbeatAck", "resourceView"];
 /** Sent for as long as tasks wait, which may be for ever. */
 const probeTypes: readonly (MessageType | null)[] = ["probeObject", "probeTask"];
@@ -104,6 +106,8 @@ export class World implements NetworkWorld {
   #lookedAt = { stepId: 0, nowMs: 0 };
   /** The last step before time went on. */
   #movedAtStep = 0;
+  /** Which of the steps that are due comes next, if that was chosen as time came to it. */
+  #chosen: number | null = null;
   /** When anything but upkeep has last happened. */
   #foregroundMs = 0;
   readonly #schedule = new Schedule();
@@ -267,7 +271,8 @@ export class World implements NetworkWorld {
     // Only the first of a link has a step: what it holds up behind it is to come as well.
     const isUpkeep = this.#isUpkeep(flight) && ((): boolean => !flight.isFollowedBy(this.#isNews));
     const isLive = (): boolean => !flight.isDropped();
-    const step = { kind, where, what, atMs, dueMs, causeId, isUpkeep, isLive, run };
+    const isArrival = true;
+    const step = { kind, where, what, atMs, dueMs, causeId, isUpkeep, isArrival, isLive, run };
     this.#schedule.add(step, this.#nowMs);
   }
 
@@ -412,17 +417,35 @@ export class World implements NetworkWorld {
     if (nextMs === Infinity) return "idle";
     if (nextMs - this.#foregroundMs > settleMs && !this.#schedule.hasForeground()) return "idle";
     if (nextMs > limitMs) return "limit";
-    if (nextMs > this.#nowMs) {
-      this.#nowMs = nextMs;
+    const first = this.#firstArrival(nextMs, limitMs);
+    const atMs = first?.atMs ?? nextMs;
+    if (atMs > this.#nowMs) {
+      this.#nowMs = atMs;
       this.#movedAtStep = this.#stepId;
     }
     this.#schedule.advance(this.#nowMs);
+    if (first !== null) this.#chosen = this.#schedule.indexOf(first);
     return null;
+  }
+
+  /**
+   * Of the frames that are about to arrive that which a given choice has come first: the others
+   * take a little longer, as frames may. Null where there is nothing to choose, or no choice given.
+   */
+  #firstArrival(nextMs: number, limitMs: number): Step | null {
+    const given = this.#choices[this.#choiceCount];
+    if (given === undefined) return null;
+    const arrivals = this.#schedule.arrivals(Math.min(nextMs + overtakenMs, limitMs));
+    if (arrivals.length <= 1) return null;
+    this.#choiceCount += 1;
+    return arrivals[given % arrivals.length] as Step;
   }
 
   #step(): void {
     const urgent = this.#urgent.shift();
-    const step = urgent ?? this.#schedule.take(this.#choose(this.#schedule.dueCount()));
+    const chosen = this.#chosen;
+    this.#chosen = null;
+    const step = urgent ?? this.#schedule.take(chosen ?? this.#choose(this.#schedule.dueCount()));
     this.#userCodeMayRun = false;
     if (step === undefined || !step.isLive()) return;
     const life = this.#lives.get(step.where);
@@ -432,8 +455,10 @@ export class World implements NetworkWorld {
       return;
     }
     const { kind, where, what, causeId } = step;
-    if (!isUpkeep(step)) this.#foregroundMs = this.#nowMs;
-    this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
+    const atMs = this.#nowMs;
+    const isQuiet = isUpkeep(step);
+    if (!isQuiet) this.#foregroundMs = atMs;
+    this.#stepId = this.trace.add({ atMs, kind, where, what, causeId, isUpkeep: isQuiet });
     this.#userCodeMayRun = life?.hasUserCode ?? true;
     step.run();
   }

@@ -17,7 +17,7 @@ const result: SeedResult = {
   isMismatch: false,
   replay: "",
   reproFile: null,
-  lastSteps: "",
+  explanation: "",
 };
 
 function progressOf(isTTY: boolean) {

@@ -133,8 +133,56 @@ describe("bad input is told", () => {
       /faults\[0\]\.ppm must be above -1000000, at most 1000000/,
     ],
   ];
-  test.each(refused)("%s", async (_, options, message) => {
+  const alsoRefused: typeof refused = [
+    ["a seed that is no safe integer", { seed: 2 ** 60 }, /seed must be a safe integer/],
+    ["a misspelt field of a node", { nodes: [{}, { cpus: 1 }] }, /nodes\[1\] has no option "cpus"/],
+  ];
+  test.each([...refused, ...alsoRefused])("%s", async (_, options, message) => {
     await expect(simulate({ seed: 1, ...options } as SimOptions, nothing)).rejects.toThrow(message);
+  });
+
+  test("no program", async () => {
+    const run = simulate({ seed: 1 }, undefined as unknown as () => Promise<void>);
+    await expect(run).rejects.toThrow(
+      /simulate takes a program: it must be an async function, got undefined/,
+    );
+  });
+
+  test("a second world in one thread, beside the first or inside of it", async () => {
+    const message = /another simulation is running in this thread: await its report first/;
+    const first = simulate({ seed: 1 }, async () => {
+      await expect(simulate({ seed: 2 }, nothing)).rejects.toThrow(message);
+    });
+    await expect(simulate({ seed: 3 }, nothing)).rejects.toThrow(message);
+    (await first).check();
+    (await simulate({ seed: 3 }, nothing)).check();
+  });
+
+  test("faults by hand of what is not there, by the name of the call", async () => {
+    const report = await simulate({ seed: 1 }, async (sim) => {
+      expect(() => sim.crash(9)).toThrow(/^sim\.crash\.node must be a node, 0 to 2, got 9/);
+      expect(() => sim.crash(0)).toThrow(/^sim\.crash: node 0 hosts the GCS/);
+      expect(() => sim.partition([0], [7])).toThrow(/^sim\.partition\.to\[0\] must be a node/);
+    });
+    report.check();
+  });
+
+  test("arbitraries of what is not there, in words of their own", () => {
+    const unknown = { maxFault: 1, max: 1, hostile: true } as object;
+    expect(() => faults(unknown)).toThrow(/faults has no option "maxFault"; it has: nodes/);
+    expect(() => choices(unknown)).toThrow(/choices has no option "maxFault"; it has: maxLength/);
+    expect(() => simOptions(unknown)).toThrow(/simOptions has no option "maxFault"; it has: nodes/);
+    for (const nodes of [0, 1.5, [{}] as unknown as number]) {
+      expect(() => faults({ nodes })).toThrow(/faults: nodes must be an integer/);
+      expect(() => simOptions({ nodes })).toThrow(/simOptions: nodes must be an integer/);
+    }
+    expect(() => faults({ maxFaults: -1 })).toThrow(/faults: maxFaults must be an integer/);
+    expect(() => faults({ withinMs: Number.NaN })).toThrow(/faults: withinMs must be/);
+    expect(() => faults({ withinMs: -1 })).toThrow(RangeError);
+    expect(() => faults({ kinds: ["crashGcs"] })).toThrow(
+      /crashGcs is specified but not built yet/,
+    );
+    expect(() => faults({ kinds: "pause" as unknown as [] })).toThrow(/kinds must be a list/);
   });
 
   test("sleeps without end, and faults after the world has healed", async () => {

@@ -36,12 +36,15 @@ describe("the story", () => {
     }
   });
 
-  test("of what another machine did leaves the fault out", async () => {
-    const { report, ended } = await runUnder([{ at: 20, kind: "crash", node: 1 }]);
+  test.each<Fault>([
+    { at: 20, kind: "crash", node: 1 },
+    { at: 20, kind: "memoryPressure", node: 1, bytes: 10, forMs: 10 },
+  ])("of what another machine did leaves the fault out: $kind", async (fault) => {
+    const { report, ended } = await runUnder([fault]);
     const stories = ended.map(({ id }) => report.story(id));
     const elsewhere = stories.filter((story) => !story.includes("raylet1"));
     expect(elsewhere.length).toBeGreaterThan(0);
-    for (const story of elsewhere) expect(story).not.toContain('"crash"');
+    for (const story of elsewhere) expect(story).not.toContain(fault.kind);
     expect(report.story("nobody")).toBe("nothing in the trace names nobody");
   });
 });

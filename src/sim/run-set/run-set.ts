@@ -250,7 +250,7 @@ class RunSet {
       isMismatch: false,
       replay: `${replayCommand} --seed ${seed}`,
       reproFile: null,
-      lastSteps: "",
+      explanation: "",
     };
   }
 }

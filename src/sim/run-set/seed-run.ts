@@ -4,7 +4,7 @@ import { checkSimOptions } from "#sim/check-options.ts";
 import { compareRuns } from "#sim/determinism.ts";
 import { DriverCrashed } from "#sim/driver-crashed.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
-import { Report } from "#sim/report.ts";
+import { programEntity, Report } from "#sim/report.ts";
 import {
   engineVersion,
   type Repro,
@@ -40,8 +40,8 @@ export interface SeedResult {
   readonly replay: string;
   /** null when the seed passed, or nothing is to be saved. */
   readonly reproFile: string | null;
-  /** The last steps of a failed run, else "". */
-  readonly lastSteps: string;
+  /** Of a failed run: its story and its last steps; else "". */
+  readonly explanation: string;
 }
 
 export interface SeedRunSettings {
@@ -60,7 +60,8 @@ export interface BegunRun {
   readonly repro: Repro;
 }
 
-const lastStepsMax = 40;
+/** Of an error: its causes, and theirs. */
+const causesMax = 5;
 
 /** Throws what `simulate` throws for options that no seed can run with. */
 export async function runSeed(
@@ -98,7 +99,7 @@ export async function runSeed(
     isMismatch: mismatch !== null,
     replay,
     reproFile,
-    lastSteps: hasFailed ? Report.lastSteps(report, lastStepsMax) : "",
+    explanation: hasFailed ? Report.explain(report) : "",
   };
 }
 
@@ -137,7 +138,7 @@ export async function judge(
   return { reports, failures, mismatch: { eventId, text } };
 }
 
-function failuresOf(report: SimReport<unknown>): SeedFailure[] {
+export function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const failures: SeedFailure[] = report.violations.map(({ oracle, entity, message }) => {
     return { oracle, entity, message };
   });
@@ -146,6 +147,16 @@ function failuresOf(report: SimReport<unknown>): SeedFailure[] {
   const { error } = report;
   // The fault's doing: what is left behind the program is what is judged.
   if (error instanceof DriverCrashed) return failures;
-  const message = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  return [...failures, { oracle: "program", entity: "driver", message }];
+  return [...failures, { oracle: "program", entity: programEntity, message: textOf(error) }];
+}
+
+/** With its causes: what a task threw, and where, is the cause of what `get` throws. */
+function textOf(error: unknown): string {
+  const texts: string[] = [];
+  let each: unknown = error;
+  do {
+    texts.push(each instanceof Error ? (each.stack ?? String(each)) : String(each));
+    each = each instanceof Error ? each.cause : undefined;
+  } while (each !== undefined && texts.length <= causesMax);
+  return texts.join("\n  caused by: ");
 }
