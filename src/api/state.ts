@@ -100,7 +100,7 @@ async function fetchRows(
     : client.listState(kind, limit));
   const rows = pages.flatMap(rowsOf);
   const missing = pages.flatMap((page) => page.missing);
-  return { rows: kind === "tasks" ? newestOf(rows as TaskInfo[]) : rows, missing };
+  return { rows: kind === "tasks" ? liveFirst(newestOf(rows as TaskInfo[])) : rows, missing };
 }
 
 function rowsOf({ objects, tasks, workers, actors, nodes }: StatePage): AnyRow[] {
@@ -129,6 +129,16 @@ function knowledge({ state }: TaskInfo): number {
   if (state === "FINISHED") return 3;
   if (state.startsWith("RUNNING")) return 2;
   return state === "FAILED" ? 1 : 0;
+}
+
+/** What runs, what waits, then what has ended: no limit hides the living behind the dead. */
+function liveFirst(tasks: readonly TaskInfo[]): TaskInfo[] {
+  return tasks.toSorted((a, b) => rankOf(a) - rankOf(b));
+}
+
+function rankOf({ state }: TaskInfo): number {
+  if (state.startsWith("RUNNING")) return 0;
+  return state === "FINISHED" || state === "FAILED" ? 2 : 1;
 }
 
 function lastAttempt(attempts: readonly TaskInfo[]): TaskInfo | undefined {
