@@ -71,7 +71,7 @@ export async function get<K extends Kind>(kind: K, id: string): Promise<Rows[K] 
 /** Counts by name and state; of objects by the place they were made at, where that is recorded. */
 export async function summarize<K extends SummarizedKind>(kind: K): Promise<Summary<StateOf<K>>> {
   const known = checkKind("summarize", kind, ["tasks", "actors", "objects"]);
-  const { rows } = await fetchRows("summarize", known, stateRowsMax);
+  const { rows, missing } = await fetchRows("summarize", known, stateRowsMax);
   const byName = new Map<string, { counts: Record<string, number> }>();
   for (const row of rows) {
     const [name, state] = nameAndState(row);
@@ -79,7 +79,8 @@ export async function summarize<K extends SummarizedKind>(kind: K): Promise<Summ
     byName.set(name, { counts });
     counts[state] = (counts[state] ?? 0) + 1;
   }
-  return { total: rows.length, byName: Object.fromEntries(byName) } as Summary<StateOf<K>>;
+  const summary = { total: rows.length, byName: Object.fromEntries(byName) };
+  return Object.defineProperty(summary, "missing", { value: missing }) as Summary<StateOf<K>>;
 }
 
 // ---------------------------------------------------------------- rows
