@@ -1,5 +1,6 @@
 /** `cancel`: ends a task that nobody wants any more. */
 import { handleInternals } from "./actor-handle.ts";
+import { refIn } from "./captured-refs.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { checkBoolean, checkOptions, describe } from "./option-checks.ts";
 import type { CancelOptions } from "./options.ts";
@@ -12,13 +13,8 @@ export const cancel: CancelSignature = async (target, options = {}) => {
   const { force = false, recursive = true } = checkCancelOptions(options);
   const ref: unknown = target;
   if (!ObjectRef.is(ref)) throw notCancellable(ref);
-  if (ObjectRef.clientOf(ref) !== caller.client) {
-    throw new TypeError(`cancel: ref ${ref.id} belongs to another runtime or process`);
-  }
-  if (ObjectRef.isDisposed(ref)) {
-    throw new TypeError(`cancel: ref ${ref.id} was disposed and cannot be used any more`);
-  }
-  const refused = await caller.client.cancel(ObjectRef.entryOf(ref), { force, recursive });
+  const own = refIn(caller.client, ref, "cancel");
+  const refused = await caller.client.cancel(ObjectRef.entryOf(own), { force, recursive });
   if (!refused) return;
   throw new TypeError(
     `cancel: ${ref.id} is of a call of an actor, and force would end the actor with all its ` +

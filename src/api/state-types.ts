@@ -123,10 +123,12 @@ export interface ListOptions<R = any> {
   /** Accepted as in Ray: rows are always whole. */
   detail?: boolean;
 }
-/** Rows, and the processes that did not answer, each with the reason. */
+/** Rows, and the processes that did not answer or could not tell all, each with the reason. */
 export type Listing<R> = R[] & { readonly missing: readonly string[] };
 
 export interface Summary<S extends string> {
   total: number;
   byName: Record<string, { counts: Record<S, number> }>;
+  /** As that of a list: what was not counted, and why. */
+  readonly missing: readonly string[];
 }

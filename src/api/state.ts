@@ -71,7 +71,7 @@ export async function get<K extends Kind>(kind: K, id: string): Promise<Rows[K] 
 /** Counts by name and state; of objects by the place they were made at, where that is recorded. */
 export async function summarize<K extends SummarizedKind>(kind: K): Promise<Summary<StateOf<K>>> {
   const known = checkKind("summarize", kind, ["tasks", "actors", "objects"]);
-  const { rows } = await fetchRows("summarize", known, stateRowsMax);
+  const { rows, missing } = await fetchRows("summarize", known, stateRowsMax);
   const byName = new Map<string, { counts: Record<string, number> }>();
   for (const row of rows) {
     const [name, state] = nameAndState(row);
@@ -79,7 +79,8 @@ export async function summarize<K extends SummarizedKind>(kind: K): Promise<Summ
     byName.set(name, { counts });
     counts[state] = (counts[state] ?? 0) + 1;
   }
-  return { total: rows.length, byName: Object.fromEntries(byName) } as Summary<StateOf<K>>;
+  const summary = { total: rows.length, byName: Object.fromEntries(byName) };
+  return Object.defineProperty(summary, "missing", { value: missing }) as Summary<StateOf<K>>;
 }
 
 // ---------------------------------------------------------------- rows
@@ -100,7 +101,7 @@ async function fetchRows(
     : client.listState(kind, limit));
   const rows = pages.flatMap(rowsOf);
   const missing = pages.flatMap((page) => page.missing);
-  return { rows: kind === "tasks" ? newestOf(rows as TaskInfo[]) : rows, missing };
+  return { rows: kind === "tasks" ? liveFirst(newestOf(rows as TaskInfo[])) : rows, missing };
 }
 
 function rowsOf({ objects, tasks, workers, actors, nodes }: StatePage): AnyRow[] {
@@ -129,6 +130,16 @@ function knowledge({ state }: TaskInfo): number {
   if (state === "FINISHED") return 3;
   if (state.startsWith("RUNNING")) return 2;
   return state === "FAILED" ? 1 : 0;
+}
+
+/** What runs, what waits, then what has ended: no limit hides the living behind the dead. */
+function liveFirst(tasks: readonly TaskInfo[]): TaskInfo[] {
+  return tasks.toSorted((a, b) => rankOf(a) - rankOf(b));
+}
+
+function rankOf({ state }: TaskInfo): number {
+  if (state.startsWith("RUNNING")) return 0;
+  return state === "FINISHED" || state === "FAILED" ? 2 : 1;
 }
 
 function lastAttempt(attempts: readonly TaskInfo[]): TaskInfo | undefined {

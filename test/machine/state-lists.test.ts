@@ -67,11 +67,11 @@ describe("a raylet that is asked", () => {
     expect(h.raylet.nextDeadlineMs()).toBe(Infinity);
   });
 
-  it("passes on no more than was asked for", () => {
+  it("passes on what each tells: none hides the rest behind its own", () => {
     const h = new ListHarness({ prestartCount: 1 }).withWorkers(1);
-    h.ask(7, { limit: 3 });
-    h.tell(worker(1), [1, 2]);
-    h.tell(driver, [3, 4]);
+    h.ask(7, { limit: 2 });
+    h.tell(driver, [1, 2]);
+    h.tell(worker(1), [3]);
     expect(h.listed()).toEqual([[1, 2], [3], null]);
   });
 
@@ -216,6 +216,22 @@ describe("a process that is asked", () => {
     expect(objectsOf(h, { limit: 120 })).toHaveLength(120);
   });
 
+  it("says when there is more than it may tell", () => {
+    const h = new CoreWorkerHarness();
+    for (let i = 0; i < 10_000; i++) h.core.references.name(h.put(i));
+    expect(objectsOf(h, { limit: 10_000 })).toHaveLength(10_000);
+    expect(h.out.last("stateCollected").note).toBe("as found");
+    h.core.references.name(h.put(0));
+    expect(objectsOf(h, { limit: 10_000 })).toHaveLength(10_000);
+    const more = "has more than 10000, and told no more of them";
+    expect(h.out.last("stateCollected").note).toBe(`as found; ${more}`);
+    expect(objectsOf(h, { limit: 9_999 })).toHaveLength(9_999);
+    expect(h.out.last("stateCollected").note).toBe("as found");
+    for (let i = 0; i < 10_001; i++) h.submit();
+    expect(tasksOf(h, 10_000)).toHaveLength(10_000);
+    expect(h.out.last("stateCollected")).toMatchObject({ isLast: true, note: more });
+  });
+
   it("tells of tasks in every state", () => {
     const h = new CoreWorkerHarness();
     const sent = h.submit();
@@ -284,6 +300,10 @@ describe("a process that is asked", () => {
   it("says of a borrowed object whom it waits for", () => {
     const h = new CoreWorkerHarness();
     const entry = h.adopt(worker(3), { serial: 5, index: 1 });
+    // A ref that nobody looked behind, or the view that a task was given with its argument.
+    expect(objectsOf(h)).toMatchObject([
+      { pendingReason: `its owner, worker ${worker(3)}, was not asked for its value by this one` },
+    ]);
     h.get(entry);
     expect(objectsOf(h)).toMatchObject([
       {

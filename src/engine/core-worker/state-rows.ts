@@ -103,9 +103,11 @@ export class StateReader {
 
   onRefsListed({ request, entries, note }: RefsListed, out: Out): void {
     const limit = Math.min(request.limit, stateRowsMax);
-    const pages = statePages(this.#objects(entries, limit));
+    // One more than are told, so that it is known whether there are more.
+    const all = this.#objects(entries, limit + 1);
+    const pages = statePages(all.slice(0, limit));
     const rows = pages.map((objects) => ({ ...noStateRows, objects }));
-    this.#send(request, rows, out, note);
+    this.#send(request, rows, out, [note, noteOfMore(all)].filter(Boolean).join("; "));
   }
 
   onStateListed({ requestId, rows, isLast, missing }: StateListed, out: Out): void {
@@ -201,6 +203,10 @@ export class StateReader {
     if (state !== "PENDING") return "";
     const task = taskOf(entry);
     if (task !== null) return this.#whyPending(task);
+    // A handle stands for its actor and has no value; a ref that was not asked for waits for nothing.
+    if (entry.index === actorIndex) return "";
+    if (!entry.subscribed)
+      return `its owner, worker ${owner}, was not asked for its value by this one`;
     return `waits for its value from its owner, worker ${owner}`;
   }
 
@@ -209,13 +215,14 @@ export class StateReader {
   /** Once it is known why those that wait do: most of that only others know. */
   #tellTasks(request: CollectState, limit: number, nowMs: number, out: Out): void {
     const { receiver, reasons } = this.#parts;
-    const rows = this.#tasks(limit);
+    const all = this.#tasks(limit + 1);
+    const rows = all.slice(0, limit);
     let openCount = 1;
     const end = (to: Out): void => {
       openCount -= 1;
       if (openCount > 0) return;
       const pages = statePages(rows).map((tasks) => ({ ...noStateRows, tasks }));
-      this.#send(request, pages, to);
+      this.#send(request, pages, to, noteOfMore(all));
     };
     // Their rows are the first.
     for (const [i, task] of [...receiver.running].entries()) {
@@ -321,6 +328,11 @@ export class StateReader {
     }
     return tasks;
   }
+}
+
+/** Less was asked for on purpose. */
+function noteOfMore({ length }: readonly unknown[]): string {
+  return length > stateRowsMax ? `has more than ${stateRowsMax}, and told no more of them` : "";
 }
 
 function addDependents({ waiters }: ObjectEntry, tasks: Set<TaskRecord>): void {

@@ -4,7 +4,8 @@
  *
  * State:  open requests by their own number, oldest first.
  * In/out: ListState, StateCollected, ends of processes, deadlines → CollectState, StateListed.
- * Bounds: `requestsMax` requests, `stateTimeoutMs` each, the limit of rows of each.
+ * Bounds: `requestsMax` requests, `stateTimeoutMs` each; of each process as many rows as were asked
+ *         for. Not of all together: the first to answer, with a long queue, would hide the rest.
  * Errors: a process that has ended, or is in a synchronous task for too long, is left out by name.
  * Source: Ray node_manager GetObjectsInfo; dashboard state aggregator.
  */
@@ -27,7 +28,6 @@ interface Request {
   readonly waiting: Set<Address>;
   readonly missing: string[];
   readonly endsAtMs: number;
-  rowsLeft: number;
 }
 
 export interface CollectorParts {
@@ -68,7 +68,7 @@ export class StateCollector {
     const own = this.#nextRequestId++;
     const waiting = new Set<Address>(this.#parts.processes());
     const endsAtMs = nowMs + this.#parts.stateTimeoutMs;
-    const request = { asker, requestId, waiting, missing: [], endsAtMs, rowsLeft: limit };
+    const request = { asker, requestId, waiting, missing: [], endsAtMs };
     this.#requests.set(own, request);
     for (const process of waiting) {
       const from = this.#parts.nodeId;
@@ -80,10 +80,8 @@ export class StateCollector {
   onStateCollected(message: StateCollected, out: RayletOut): void {
     const request = this.#requests.get(message.requestId);
     if (request === undefined || !request.waiting.has(message.from)) return;
-    const rows = firstRows(message.rows, request.rowsLeft);
-    const count = rows.objects.length + rows.tasks.length;
-    request.rowsLeft -= count;
-    if (count > 0) this.#send(request, rows, out);
+    const { rows } = message;
+    if (rows.objects.length + rows.tasks.length > 0) this.#send(request, rows, out);
     if (!message.isLast) return;
     if (message.note !== "") request.missing.push(`worker ${message.from}: ${message.note}`);
     request.waiting.delete(message.from);
@@ -142,8 +140,4 @@ export class StateCollector {
   ): void {
     out.send(asker, { type: "stateListed", from: this.#parts.nodeId, requestId, ...page });
   }
-}
-
-function firstRows({ objects, tasks, workers }: StateRows, count: number): StateRows {
-  return { objects: objects.slice(0, count), tasks: tasks.slice(0, count), workers };
 }
