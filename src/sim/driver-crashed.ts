@@ -2,5 +2,7 @@
 export class DriverCrashed extends Error {
   constructor() {
     super("the driver was crashed by a fault before it had ended");
+    // Where in the simulator it was made says nothing.
+    this.stack = String(this);
   }
 }
