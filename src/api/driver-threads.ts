@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gcsAddress, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { SpillPort } from "#engine/services/spill-port.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
@@ -12,6 +13,7 @@ import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
+import { spillingInThreads } from "./spilling.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 
@@ -29,6 +31,7 @@ export interface DriverParts {
   readonly launcher: ThreadLauncher;
   readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
+  readonly spilling: SpillPort;
   /** Nothing is read or sent any more. */
   stop(): void;
   /** Oracles watch in local mode only. */
@@ -98,13 +101,20 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     argv: globalThis.process.argv.slice(2),
     onNudge: () => poller.onNudge(),
   });
-  const stop = (): void => {
-    poller.stop();
-    keepAlive.close();
-    host.close();
-  };
+  const stop = (): void => stopAll(poller, keepAlive, host);
   poller.kick();
-  return { process, launcher, arena, segmentBytes: segments.map((s) => s.byteLength), stop };
+  const memory = { arena, segmentBytes: sizesOf(segments) };
+  return { process, launcher, ...memory, spilling: spillingInThreads(plan, arena), stop };
+}
+
+function stopAll(poller: Poller, keepAlive: KeepAlive, host: { close(): void }): void {
+  poller.stop();
+  keepAlive.close();
+  host.close();
+}
+
+function sizesOf(segments: readonly SharedArrayBuffer[]): number[] {
+  return segments.map(({ byteLength }) => byteLength);
 }
 
 function appOf({ namespace, clusterId }: NodePlan): WorkerApp {

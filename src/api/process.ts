@@ -48,7 +48,8 @@ export function makeProcess(options: ProcessOptions): Process {
   let nextSegment = options.ownSegmentsFrom;
   const writer: ArenaWriter = new ArenaWriter({
     chunkBytes: config.arenaChunkBytes,
-    request: (requestId, size) => client.dispatch({ type: "allocateCall", requestId, size }),
+    request: (requestId, size, mayWait) =>
+      client.dispatch({ type: "allocateCall", requestId, size, mayWait }),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
     makeSegment: (size) => {
       const buffer = new SharedArrayBuffer(size);

@@ -7,6 +7,7 @@ import {
   type BuiltKind,
   builtKinds,
   collectOrders,
+  diskFaults,
   type Fault,
   type FaultKind,
   farKinds,
@@ -141,6 +142,10 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     case "collect": {
       const order = fc.constantFrom(...collectOrders);
       return fc.record({ at, kind: fc.constant(kind), node, order });
+    }
+    case "disk": {
+      const what = fc.constantFrom(...diskFaults);
+      return fc.record({ at, kind: fc.constant(kind), node, what, forMs });
     }
     default:
       return linkFaultOf(kind, nodes, at);

@@ -41,6 +41,10 @@ export class SimReclaimer implements Reclaimer {
     if (this.#watched.has(target)) this.#dropped.add(target);
   }
 
+  hurry(): void {
+    for (const target of [...this.#dropped]) this.#collect(target);
+  }
+
   /** Collects what was dropped. Returns how many. */
   collect(order: CollectOrder, random: Prng): number {
     const targets = [...this.#dropped];

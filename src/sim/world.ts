@@ -416,7 +416,8 @@ export class World implements NetworkWorld {
     const { kind, where, what, causeId } = step;
     if (!isUpkeep(step)) this.#foregroundMs = this.#nowMs;
     this.#stepId = this.trace.add({ atMs: this.#nowMs, kind, where, what, causeId });
-    this.#userCodeMayRun = life?.hasUserCode ?? true;
+    // What waits for a disk waits for a promise, also in the engine.
+    this.#userCodeMayRun = kind === "disk" || (life?.hasUserCode ?? true);
     step.run();
   }
 

@@ -99,6 +99,21 @@ export class ObjectDirectory {
     for (const raylet of waiting) this.#answer(entry, raylet, out);
   }
 
+  /** The raylet is told that they are its to move; returns what is to be done when it answers. */
+  offer(entries: readonly ObjectEntry[]): (out: Out) => void {
+    const asked: ObjectEntry[] = [];
+    for (const entry of entries) {
+      if (this.#locations.get(entry)?.registration === "done") continue;
+      const { version } = entry.outcome as StoredValue;
+      const locations = this.#locations.get(entry) ?? this.#addOwn(entry, version);
+      locations.registration = "asked";
+      asked.push(entry);
+    }
+    return (out) => {
+      for (const entry of asked) this.#onKept(entry, this.#locations.get(entry), out);
+    };
+  }
+
   /** False for what is not for it. */
   route(event: CoreWorkerEvent, out: Out): boolean {
     if (event.type === "locateObject") this.onLocateObject(event, out);
@@ -195,7 +210,7 @@ export class ObjectDirectory {
       this.#tell(entry, raylet, { nodes: [], outcome: told }, out);
       return;
     }
-    const locations = this.#locations.get(entry) ?? this.#addOwn(entry, outcome);
+    const locations = this.#locations.get(entry) ?? this.#addOwn(entry, outcome.version);
     if (locations.registration === "done") {
       const { segment, offset, size } = outcome;
       const { version, primary } = locations;
@@ -207,7 +222,7 @@ export class ObjectDirectory {
     if (locations.registration === "none") this.#register(entry, outcome, locations, out);
   }
 
-  #addOwn(entry: ObjectEntry, { version }: StoredValue): Locations {
+  #addOwn(entry: ObjectEntry, version: number): Locations {
     const locations = new Locations(version, this.#context.raylet, "none");
     this.#locations.set(entry, locations);
     return locations;
@@ -219,11 +234,14 @@ export class ObjectDirectory {
     const { owner, serial, index } = entry;
     const { segment, offset, size, version } = value;
     const extent = { segment, offset, size };
-    const onKept = (later: Out): void => {
-      locations.registration = "done";
-      for (const raylet of locations.waiting.splice(0)) this.#answer(entry, raylet, later);
-    };
+    const onKept = (later: Out): void => this.#onKept(entry, locations, later);
     this.#seals.seal([{ owner, serial, index, version, extent }], onKept, out);
+  }
+
+  #onKept(entry: ObjectEntry, locations: Locations | undefined, out: Out): void {
+    if (locations === undefined) return;
+    locations.registration = "done";
+    for (const raylet of locations.waiting.splice(0)) this.#answer(entry, raylet, out);
   }
 
   /** Those who ask one after another begin at one after another, a copy that is new first. */

@@ -386,7 +386,7 @@ export class CoreWorkerClient {
       case "settle":
         return (instruction as PendingCall).onSettled();
       case "releaseLater":
-        return this.dispatch({ type: "releaseViews", entries: instruction.entries });
+        return this.dispatch({ type: "releaseUses", entries: instruction.entries });
       case "runTask":
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
@@ -403,6 +403,8 @@ export class CoreWorkerClient {
         return this.#options.dropSegment(instruction.segment);
       case "watchRef":
         return this.#options.watchRef(instruction.ref, instruction.entry);
+      case "hurryCollection":
+        return this.reclaimer.hurry?.();
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "listed":

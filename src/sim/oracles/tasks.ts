@@ -181,7 +181,8 @@ export class TaskOracle extends Oracle {
 
   /** Bytes in an arena go with their node, and may be made anew. */
   #mayBeLost({ isStored }: Told): boolean {
-    return isStored && this.#fates().hasLostNode;
+    const { hasLostNode, hasLostSpilled } = this.#fates();
+    return isStored && (hasLostNode || hasLostSpilled);
   }
 
   #contradicted(entry: ObjectEntry, first: Told, now: string): void {
