@@ -130,7 +130,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.reasons = new WaitReasons(seen);
     this.#state = new StateReader({ ...seen, reasons: this.reasons });
     const { views } = this;
-    this.#offered = new OfferedObjects({ ...seen, copies, seals, views });
+    const offered = new OfferedObjects({ ...seen, copies, seals, views });
+    this.#offered = offered;
+    dependencies.beforePush = (refs) => offered.beforePush(refs);
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
@@ -174,6 +176,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
     this.holds.flush(out);
+    this.#offered.flush(out);
     this.references.flush(out);
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);

@@ -99,19 +99,17 @@ export class ObjectDirectory {
     for (const raylet of waiting) this.#answer(entry, raylet, out);
   }
 
-  /** The raylet is told that they are its to move; returns what is to be done when it answers. */
-  offer(entries: readonly ObjectEntry[]): (out: Out) => void {
-    const asked: ObjectEntry[] = [];
-    for (const entry of entries) {
-      if (this.#locations.get(entry)?.registration === "done") continue;
-      const { version } = entry.outcome as StoredValue;
-      const locations = this.#locations.get(entry) ?? this.#addOwn(entry, version);
-      locations.registration = "asked";
-      asked.push(entry);
-    }
-    return (out) => {
-      for (const entry of asked) this.#onKept(entry, this.#locations.get(entry), out);
-    };
+  /** The raylet is told that it is its to move. True when it did not know of it. */
+  offer(entry: ObjectEntry, version: number): boolean {
+    const known = this.#locations.get(entry);
+    if (known?.registration === "done") return false;
+    const locations = known ?? this.#addOwn(entry, version);
+    locations.registration = "asked";
+    return true;
+  }
+
+  onOffered(entries: readonly ObjectEntry[], out: Out): void {
+    for (const entry of entries) this.#onKept(entry, this.#locations.get(entry), out);
   }
 
   /** False for what is not for it. */

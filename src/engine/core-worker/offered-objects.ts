@@ -3,10 +3,10 @@
  * nobody reads in place at this moment, the oldest first. From then on they are *managed*: where
  * they lie is the raylet's business, and whoever needs their bytes, this process too, asks it.
  *
- * State:  none of its own. Who reads what is found in the tables when it is asked: so it costs
- *         nothing while there is room.
- * In/out: offerObjects → objectsOffered, the outcome of each without a place; copies of which this
- *         process has no use are let go of at once.
+ * State:  what one event offers. Who reads what is found in the tables when it is asked: so it
+ *         costs nothing while there is room.
+ * In/out: offerObjects, tasks that are pushed → objectsOffered, the outcome of each without a
+ *         place; copies of which this process has no use are let go of at once.
  * Bounds: `bytes` of the question, one object at least.
  * Errors: none; with nothing to offer the answer is empty.
  * Source: Ray local_object_manager (spills what has one reference, the owner's pin).
@@ -40,32 +40,72 @@ export interface OfferingParts {
 
 export class OfferedObjects {
   readonly #parts: OfferingParts;
+  /** Of this event, and of those the ones of which the raylet did not know. */
+  readonly #sealed: SealedObject[] = [];
+  readonly #offered: ObjectEntry[] = [];
+  #isAsked = false;
 
   constructor(parts: OfferingParts) {
     this.#parts = parts;
   }
 
   onOfferObjects({ bytes }: OfferObjects, nowMs: number, out: Out): void {
-    const { context, references, copies, seals } = this.#parts;
+    const { copies } = this.#parts;
     copies.hurry(nowMs);
-    const offered: ObjectEntry[] = [];
-    const sealed: SealedObject[] = [];
     let offeredBytes = 0;
     for (const [entry, value] of this.#candidates()) {
       if (offeredBytes >= bytes) break;
-      const { owner, serial, index } = entry;
-      const { segment, offset, size, specials, version } = value;
-      offered.push(entry);
-      sealed.push({ owner, serial, index, version, extent: { segment, offset, size } });
-      offeredBytes += size;
-      references.name(entry);
-      const { raylet } = context;
-      entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
+      offeredBytes += value.size;
+      this.#offer(entry, value);
     }
     // What is left has views, or is used otherwise: perhaps nobody looks at them any more.
     if (offeredBytes < bytes) out.instruct({ type: "hurryCollection" });
-    const onKept = references.directory.offer(offered);
-    seals.offer(sealed, onKept, out);
+    this.#isAsked = true;
+    this.flush(out);
+  }
+
+  /**
+   * A task goes to its executor, and some of its arguments are managed: so are all then, as far as
+   * nobody reads them in place. Else it would hold some in the store, out of the raylet's sight,
+   * while it stands in line for the others, and so would each of those it waits for.
+   */
+  beforePush(refs: readonly (ObjectEntry | null)[]): void {
+    const isManaged = (entry: ObjectEntry | null): boolean =>
+      entry?.outcome instanceof StoredValue && entry.outcome.segment === managedSegment;
+    if (!refs.some(isManaged)) return;
+    const { views } = this.#parts;
+    let inUse: Set<ObjectEntry> | null = null;
+    for (const entry of refs) {
+      const { outcome } = entry ?? {};
+      if (!entry || !(outcome instanceof StoredValue)) continue;
+      if (!this.#isMovable(entry, outcome) || views.has(entry)) continue;
+      inUse ??= this.#inUse();
+      if (!inUse.has(entry)) this.#offer(entry, outcome);
+    }
+  }
+
+  /** Ends an event that has offered something. */
+  flush(out: Out): void {
+    if (!this.#isAsked && this.#sealed.length === 0) return;
+    this.#isAsked = false;
+    const offered = this.#offered.splice(0);
+    const { directory } = this.#parts.references;
+    this.#parts.seals.offer(
+      this.#sealed.splice(0),
+      (later) => directory.onOffered(offered, later),
+      out,
+    );
+  }
+
+  #offer(entry: ObjectEntry, value: StoredValue): void {
+    const { context, references } = this.#parts;
+    const { owner, serial, index } = entry;
+    const { segment, offset, size, specials, version } = value;
+    this.#sealed.push({ owner, serial, index, version, extent: { segment, offset, size } });
+    references.name(entry);
+    const { raylet } = context;
+    entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
+    if (references.directory.offer(entry, version)) this.#offered.push(entry);
   }
 
   *#candidates(): IterableIterator<[ObjectEntry, StoredValue]> {

@@ -94,6 +94,11 @@ export class LocalObjects {
     this.#files = files;
   }
 
+  /** Nobody uses it, so that its room can be had: a pin would take that. */
+  isIdle(copy: Copy): boolean {
+    return this.#queueOf(copy) !== null;
+  }
+
   /** What can be had without writing anything. */
   get evictableBytes(): number {
     return this.#clean.bytes + this.#secondaries.bytes;

@@ -19,18 +19,15 @@ import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { subjectOf } from "#engine/common/lost-object.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
 import {
   type Chunk,
-  type CopyGone,
-  everyArrival,
   type NotHere,
   type ObjectLocations,
   type PullObject,
   type UnpinObjects,
 } from "#engine/protocol/copy.ts";
-import { FailedValue, noSpecials, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
 import { ChunkRequests } from "./chunk-requests.ts";
@@ -38,12 +35,10 @@ import { CopyRequests } from "./copy-requests.ts";
 import { type Copy, type LocalObjects, nameOf } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
+import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
 import { Restores } from "./restores.ts";
 import type { ObjectRestored } from "./spill-io.ts";
 import type { SpillCounts } from "./spill-manager.ts";
-
-/** Where there is no copy any more, and why. */
-type Lost = Pick<CopyGone, "nodeId" | "lastArrival" | "cause">;
 
 export class PullManager {
   readonly #self: NodeId;
@@ -115,7 +110,7 @@ export class PullManager {
     }
     this.#requests.add(request);
     const copy = this.#objects.find(owner, object);
-    if (copy !== undefined && copy.extent !== null) {
+    if (copy !== undefined && this.#mayPinNow(copy, priority)) {
       this.#deliver(request, copy, out);
       return;
     }
@@ -258,10 +253,12 @@ export class PullManager {
     this.#isDue = false;
     // Those behind one that waits for room do not take it away from it.
     let isFull = false;
+    let aheadBytes = 0;
     for (const pull of [...this.#inOrder]) {
-      if (pull.copy === null && !this.#chunks.mayAsk(1)) continue;
-      if (pull.copy !== null && !this.#restores.mayStart(pull.copy)) continue;
-      if (pull.state === "waiting" && !isFull) isFull = !this.#reserve(pull, nowMs, out);
+      if (pull.state === "waiting" && !isFull && this.#isItsTurn(pull)) {
+        isFull = !this.#fits(pull.size, aheadBytes) || !this.#reserve(pull, nowMs, out);
+      }
+      if (pull.state === "waiting") aheadBytes += pull.size;
       if (pull.state === "fetching" && pull.copy === null) this.#chunks.askFor(pull, out);
     }
     this.#roomBytesSeen = this.#roomBytes();
@@ -278,7 +275,7 @@ export class PullManager {
       if (pull.roomDeadlineMs > nowMs) continue;
       const { pullRoomTimeoutMs } = this.#config;
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
-      this.#end(pull, new FailedValue(this.#fullError(pull, waited), null), out);
+      this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
     }
   }
 
@@ -428,11 +425,46 @@ export class PullManager {
 
   // ------------------------------------------------------------ room and chunks
 
+  /**
+   * A task that has some of its arguments keeps them until it has all. So nobody takes room, nor a
+   * pin on what could be evicted, that those ahead in line need: each could wait for the other.
+   */
+  #mayPinNow(copy: Copy, priority: CopyRequest["priority"]): boolean {
+    if (copy.extent === null) return false;
+    if (this.#inOrder.length === 0 || !this.#objects.isIdle(copy)) return true;
+    let aheadBytes = 0;
+    for (const { state, size, priority: other } of this.#inOrder) {
+      if (state === "waiting" && other <= priority) aheadBytes += size;
+    }
+    return this.#fits(copy.size, aheadBytes);
+  }
+
+  /** Beside what is needed by those ahead; the first of all may try in any case. */
+  #fits(size: number, aheadBytes: number): boolean {
+    if (aheadBytes === 0) return true;
+    return this.#roomBytes() + this.#objects.spillable.bytes >= aheadBytes + size;
+  }
+
+  #isItsTurn({ copy }: Pull): boolean {
+    if (copy === null) return this.#chunks.mayAsk(1);
+    return copy.extent !== null || this.#restores.mayStart(copy);
+  }
+
   /** False when there is no room now. */
   #reserve(pull: Pull, nowMs: number, out: RayletOut): boolean {
+    const { copy } = pull;
+    if (copy !== null && this.#objects.find(pull.owner, pull, pull.version) !== copy) {
+      // It was evicted while it stood in line.
+      this.#locate(pull, out);
+      return true;
+    }
+    if (copy !== null && copy.extent !== null) {
+      this.#complete(pull, copy, out);
+      return true;
+    }
     if (pull.size > this.#store.largestBytes) {
       const why = "no segment of the store is as large";
-      this.#end(pull, new FailedValue(this.#fullError(pull, why), null), out);
+      this.#end(pull, new FailedValue(fullError(this.#store, pull, why), null), out);
       return true;
     }
     const extent = this.#store.reserve(pull.size, out);
@@ -459,25 +491,4 @@ export class PullManager {
   #roomBytes(): number {
     return this.#store.freeBytes + this.#objects.evictableBytes;
   }
-
-  #fullError(pull: Pull, why: string): EngineError {
-    const object = subjectOf(pull);
-    const where = pull.copy === null ? "lies on another node" : "was spilled to the disk";
-    const text =
-      `object ${object} of ${pull.size} bytes ${where}, and there is no room for it ` +
-      `in the object store of this one: ${why}`;
-    const advice =
-      "let go of large values that are no longer needed, or give the node more objectStoreMemory";
-    return this.#store.shortage(text, advice, object);
-  }
-}
-
-function died(nodeId: NodeId, reason = ""): Lost {
-  return { nodeId, lastArrival: everyArrival, cause: `the node died: ${reason}` };
-}
-
-function localValue({ extent, version }: Copy, self: NodeId): StoredValue {
-  assert(extent !== null, "what is read is in memory");
-  const { segment, offset, size } = extent;
-  return new StoredValue(segment, offset, size, noSpecials, self, version);
 }

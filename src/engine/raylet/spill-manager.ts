@@ -60,6 +60,8 @@ export class SpillManager {
   readonly #batches = new Map<number, Batch>();
   #bytesInFlight = 0;
   #nextRequestId = 1;
+  /** What the store held when a process had nothing to offer. */
+  #inVainBytes = 0;
   /** Of the last try. */
   #failure: SpillFailure | null = null;
   #retryAtMs = 0;
@@ -105,6 +107,10 @@ export class SpillManager {
       wantedBytes -= bytes;
     }
     const missingBytes = wantedBytes - this.#objects.spillable.bytes;
+    const heldBytes = this.#heldBytes();
+    this.#inVainBytes = Math.min(this.#inVainBytes, heldBytes);
+    // What nobody could offer then nobody can now, as far as the store knows.
+    if (neededBytes === 0 && heldBytes <= this.#inVainBytes) return;
     if (missingBytes > 0)
       this.#offers.ask(Math.ceil(Math.max(missingBytes, stepBytes)), nowMs, out);
     if (neededBytes === 0 || wantedBytes <= 0) return;
@@ -118,6 +124,7 @@ export class SpillManager {
 
   onOffered({ from, objects }: ObjectsOffered, nowMs: number): void {
     this.#offers.onAnswer(from as WorkerId, objects.length === 0, nowMs);
+    this.#inVainBytes = objects.length === 0 ? this.#heldBytes() : 0;
   }
 
   onObjectsSpilled(event: ObjectsSpilled, nowMs: number, out: RayletOut): void {
@@ -152,10 +159,14 @@ export class SpillManager {
 
   /** Beyond what is being written. */
   #wantedBytes(neededBytes: number): number {
-    const { capacityBytes, freeBytes } = this.#store;
-    const heldBytes = capacityBytes - freeBytes - this.#objects.evictableBytes;
-    const aboveBytes = heldBytes - capacityBytes * this.#config.spillThreshold;
+    const { capacityBytes } = this.#store;
+    const aboveBytes = this.#heldBytes() - capacityBytes * this.#config.spillThreshold;
     return Math.max(aboveBytes, neededBytes) - this.#bytesInFlight;
+  }
+
+  #heldBytes(): number {
+    const { capacityBytes, freeBytes } = this.#store;
+    return capacityBytes - freeBytes - this.#objects.evictableBytes;
   }
 
   /** Returns the bytes of one more file, 0 when there is nothing to write. */
