@@ -7,6 +7,7 @@ import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/comm
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
+import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
@@ -16,6 +17,7 @@ import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
+import { spillingHere } from "./spilling.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 import { outsideTasks, useStorageAlways } from "./task-context.ts";
@@ -31,6 +33,7 @@ export interface LocalDriverParts {
   readonly launcher: ColdLauncher;
   readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
+  readonly spilling: SpillPort;
   stop(): void;
   /** Nothing to do: its launcher loads the oracles. */
   watch(): Promise<void>;
@@ -94,8 +97,9 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   };
   const verify = (): void => oracles?.verify();
   const segmentBytes = segments.map((s) => s.byteLength);
+  const spilling = spillingHere(plan, arena);
   const watch = (): Promise<void> => Promise.resolve();
-  return { process, launcher, arena, segmentBytes, stop, watch, verify };
+  return { process, launcher, arena, segmentBytes, spilling, stop, watch, verify };
 }
 
 function launcherOf(parts: {

@@ -5,6 +5,7 @@ import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
+import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
@@ -16,6 +17,7 @@ import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { MemorySampler } from "./memory-sampler.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
+import { spillingInThreads } from "./spilling.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 
@@ -33,6 +35,7 @@ export interface DriverParts {
   readonly launcher: ThreadLauncher;
   readonly arena: SharedArena;
   readonly segmentBytes: readonly number[];
+  readonly spilling: SpillPort;
   /** Nothing is read or sent any more. */
   stop(): void;
   /** Before the first worker starts: loads the oracles, if there are to be any. */
@@ -101,15 +104,20 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     onNudge: () => poller.onNudge(),
   });
   const memory = new MemorySampler(config, launcher, (sample) => host.dispatch(nodeId, sample));
-  const stop = (): void => {
-    memory.stop();
-    poller.stop();
-    keepAlive.close();
-    host.close();
-  };
+  const stop = (): void => stopAll(memory, poller, keepAlive, host);
   poller.kick();
-  const segmentBytes = segments.map((s) => s.byteLength);
-  return { process, launcher, arena, segmentBytes, stop, ...checksOf(plan, process, arena) };
+  const segmentBytes = segments.map(({ byteLength }) => byteLength);
+  const spilling = spillingInThreads(plan, arena);
+  const checks = checksOf(plan, process, arena);
+  return { process, launcher, arena, segmentBytes, spilling, stop, ...checks };
+}
+
+// oxlint-disable-next-line max-params -- all that runs, in the order in which it ends.
+function stopAll(memory: MemorySampler, poller: Poller, keepAlive: KeepAlive, host: Host): void {
+  memory.stop();
+  poller.stop();
+  keepAlive.close();
+  host.close();
 }
 
 /** What the driver's objects hold is watched, as far as it can be from its thread. */

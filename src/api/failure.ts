@@ -13,6 +13,7 @@ import {
   ObjectLostError,
   ObjectReconstructionFailedError,
   ObjectStoreFullError,
+  OutOfDiskError,
   OutOfMemoryError,
   OwnerDiedError,
   PendingCallsLimitExceededError,
@@ -76,6 +77,8 @@ export function toClass(error: EngineError, fields: { cause?: unknown } = {}): M
     }
     case "OBJECT_STORE_FULL":
       return new ObjectStoreFullError(message, fields);
+    case "OUT_OF_DISK":
+      return new OutOfDiskError(message, fields);
     case "SERIALIZATION":
       return new SerializationError(message, { path: detail, ...fields });
     case "TASK_CANCELLED":

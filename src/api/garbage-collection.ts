@@ -15,6 +15,8 @@ const stepShare = 1 / 16;
 const stepBytesMin = 16 * 1024 * 1024;
 /** Of a small store. */
 const stepShareMax = 1 / 4;
+/** Least time between two collections for a store that is short of room. */
+const hurryMs = 200;
 /** Between two collections for handles: so many times the first wait. */
 const waitGrowthMax = 64;
 /** … and so many times what the last one took, so that it stays a small part of all time, … */
@@ -38,6 +40,7 @@ export class GarbageCollection implements Reclaimer {
   #heldBytes = 0;
   #collectAtBytes: number;
   #isAsked = false;
+  #hurriedAtMs = -Infinity;
   #waitMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #tookMs = 0;
@@ -78,7 +81,18 @@ export class GarbageCollection implements Reclaimer {
     this.#weights.set(target, bytes);
     this.#registry.register(target, () => this.#letGo(bytes), target);
     this.#heldBytes += bytes;
-    if (this.#heldBytes < this.#collectAtBytes || this.#isAsked) return;
+    if (this.#heldBytes >= this.#collectAtBytes) this.#collectSoon();
+  }
+
+  hurry(): void {
+    const nowMs = performance.now();
+    if (this.#heldBytes === 0 || nowMs < this.#hurriedAtMs + hurryMs) return;
+    this.#hurriedAtMs = nowMs;
+    this.#collectSoon();
+  }
+
+  #collectSoon(): void {
+    if (this.#isAsked) return;
     this.#isAsked = true;
     setImmediate(() => {
       this.#isAsked = false;

@@ -4,6 +4,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import { AlreadyInitializedError, NotInitializedError } from "./errors.ts";
@@ -100,6 +101,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     host: process.client.host,
     launcher,
     arena,
+    spilling: parts.spilling,
     driverId: process.client.workerId,
     watch: parts.watch,
   });
@@ -152,6 +154,7 @@ async function startNode(
     host: DriverRuntime["client"]["host"];
     launcher: ColdLauncher;
     arena: ArenaBytes;
+    spilling: SpillPort;
     driverId: WorkerId;
     watch(): Promise<void>;
   },

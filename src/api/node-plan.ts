@@ -1,6 +1,7 @@
 /** The options of `init`, checked, with every default filled in: what a node is built from. */
 import { randomBytes } from "node:crypto";
-import { availableParallelism, hostname, totalmem } from "node:os";
+import { availableParallelism, hostname, tmpdir, totalmem } from "node:os";
+import { join, resolve } from "node:path";
 import type { Config } from "#engine/common/config.ts";
 import { withOverrides } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
@@ -27,6 +28,8 @@ export interface NodePlan {
   readonly totals: ResourceRequest;
   readonly labels: ReadonlyMap<string, string>;
   readonly objectStoreBytes: number;
+  /** Made when the first object is spilled, and removed with the node. */
+  readonly spillDirectory: string;
   readonly hostname: string;
   readonly config: Config;
   readonly checkInvariants: boolean;
@@ -56,10 +59,9 @@ const known = [
   "systemConfig",
 ];
 
-/** Of the contract, for clusters, spilling and dashboards to come: refused rather than ignored. */
+/** Of the contract, for clusters and dashboards to come: refused rather than ignored. */
 const notYet: Readonly<Record<string, unknown>> = {
   address: undefined,
-  spillDirectory: undefined,
   includeDashboard: false,
   dashboardHost: undefined,
   dashboardPort: undefined,
@@ -70,6 +72,8 @@ const notYet: Readonly<Record<string, unknown>> = {
   storage: "memory",
 };
 
+/** Behind it the id of the process. */
+export const spillNamePrefix = "mobula-spill-";
 const objectStoreShare = 0.3;
 const objectStoreBytesMin = 1 << 20;
 /** Address space is no limit that is found out in time: it takes minutes to run into it. */
@@ -86,9 +90,11 @@ export function planNode(options: InitOptions = {}, drawId: () => string = rando
   const mode = options.localMode === true ? "local" : "threads";
   const numCpus = options.numCpus ?? availableParallelism();
   const objectStoreBytes = objectStoreBytesOf(options.objectStoreMemory);
+  const nodeId = drawId() as NodeId;
   return {
     mode,
-    nodeId: drawId() as NodeId,
+    nodeId,
+    spillDirectory: spillDirectoryOf(options.spillDirectory, nodeId),
     clusterId: drawId(),
     namespace: namespaceOf(options, drawId),
     numCpus,
@@ -163,6 +169,14 @@ function objectStoreBytesOf(asked: number | undefined): number {
 export function usableMemoryBytes(): number {
   const limit = process.constrainedMemory?.() ?? 0;
   return limit > 0 && limit < totalmem() ? limit : totalmem();
+}
+
+/** A directory of its own: nodes on one machine may share where they spill. */
+function spillDirectoryOf(asked: string | undefined, nodeId: NodeId): string {
+  if (asked !== undefined && (typeof asked !== "string" || asked === "")) {
+    throw kindError("init: spillDirectory", "the path of a directory", asked);
+  }
+  return join(resolve(asked ?? tmpdir()), `${spillNamePrefix}${process.pid}-${nodeId}`);
 }
 
 /** The memory of the node's object store: reserved now, touched by use. */

@@ -148,6 +148,7 @@ export function wrapperFor(
   const wrapper = structuredClone(buffer);
   reclaimer.remember(copy ?? entry, wrapper);
   entry.uses += 1;
+  client.core.views.add(entry);
   const user = {};
   copy?.users.set(user, 1);
   reclaimer.watch(wrapper, () => {

@@ -48,7 +48,7 @@ export function makeProcess(options: ProcessOptions): Process {
   let nextSegment = options.ownSegmentsFrom;
   const writer: ArenaWriter = new ArenaWriter({
     chunkBytes: config.arenaChunkBytes,
-    request: (requestId, size) => client.requestRoom(requestId, size),
+    request: (requestId, size, mayWait) => client.requestRoom(requestId, size, mayWait),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
     makeSegment: (size) => {
       const buffer = new SharedArrayBuffer(size);

@@ -22,12 +22,13 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { actorSpecial, handleEntry, handleInternals, newHandle } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
-import { ObjectStoreFullError, SerializationError } from "./errors.ts";
+import { SerializationError } from "./errors.ts";
+import { toClass } from "./failure.ts";
 import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
 import { remoteInternals, reviveRemote } from "./remote-internals.ts";
 import { portableOptions } from "./retry-exceptions.ts";
 import { reasonOf } from "./serialization/unserializable.ts";
-import { decodeValue } from "./serialization/value-decoder.ts";
+import { decodeValue, hasBuffers } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
 
 /**
@@ -221,8 +222,9 @@ export class Values {
       return decodeValue(bytes, start, length, { specials, zeroCopy: false });
     }
     const { segment, offset, size } = encoded;
-    if (entry === null) {
-      const bytes = this.#arena.bytes(segment);
+    const bytes = this.#arena.bytes(segment);
+    // Without a view on them the bytes are free to go as soon as they are read.
+    if (entry === null || !hasBuffers(bytes, offset)) {
       return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
     }
     const wrapper = wrapperFor({ buffer: this.#arena.buffer(segment), size }, entry, this.#client);
@@ -358,6 +360,5 @@ export function isPrimitive(value: unknown): value is undefined | null | boolean
 }
 
 function storeError(error: unknown): unknown {
-  if (!(error instanceof ArenaFullError)) return error;
-  return new ObjectStoreFullError(error.engineError.message);
+  return error instanceof ArenaFullError ? toClass(error.engineError) : error;
 }

@@ -4,6 +4,7 @@ import {
   type BuiltKind,
   builtKinds,
   collectOrders,
+  diskFaults,
   type Fault,
   farKinds,
   farMethods,
@@ -97,6 +98,8 @@ class Draw {
         return { at, kind, node, byMs: random.below(20_000) - 10_000 };
       case "collect":
         return { at, kind, node, order: oneOf(collectOrders, random) };
+      case "disk":
+        return { at, kind, node, what: oneOf(diskFaults, random), forMs };
       case "rpc": {
         const [method, instant] = [oneOf(farMethods, random), oneOf(rpcInstants, random)];
         return { at, kind, method, instant, count: 1 + random.below(4) };

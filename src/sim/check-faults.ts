@@ -3,6 +3,7 @@ import { messageNumbers } from "#engine/protocol/codec/codec.ts";
 import {
   builtKinds,
   collectOrders,
+  diskFaults,
   type Fault,
   type FaultKind,
   hostileKinds,
@@ -14,7 +15,6 @@ import type { SimOptions } from "./options.ts";
 /** In the specification, and why they have to wait. */
 const laterKinds: Partial<Record<FaultKind, string>> = {
   crashGcs: "it comes with the durability of the GCS",
-  disk: "nothing of the engine writes to a disk yet",
 };
 
 interface Rule {
@@ -77,6 +77,7 @@ const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
   reorder: harm,
   rpc: { method, instant: oneOf(rpcInstants), count },
   collect: { node, order: oneOf(collectOrders) },
+  disk: { node, what: oneOf(diskFaults), forMs },
 };
 
 /** Throws TypeError or RangeError naming the fault by its position. */

@@ -14,6 +14,7 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
+import { PlainVolume, SimDisk } from "./disk.ts";
 import { Moments } from "./moments.ts";
 import type { Fates, WatchedProcess } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
@@ -21,6 +22,9 @@ import { isLost, type SimProcess, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 export type { SimProcess } from "./sim-node.ts";
+
+/** More than a run writes, unless a fault says that it is full. */
+const diskBytes = 2 ** 30;
 
 export class Cluster implements Fates {
   /** A process of its own on node 0's machine. */
@@ -37,11 +41,22 @@ export class Cluster implements Fates {
   readonly #world: World;
   readonly #plans: readonly NodePlan[];
   readonly #ended: SimNode[] = [];
+  /** By number of the machine. */
+  readonly disks: readonly SimDisk[];
 
   constructor(world: World, plans: readonly NodePlan[], oracles: Oracles) {
     this.#world = world;
     this.#oracles = oracles;
     this.#plans = plans;
+    this.disks = plans.map((_, number) => {
+      return new SimDisk({
+        world,
+        random: world.random.split(`disk ${number}`),
+        capacityBytes: diskBytes,
+        cache: new PlainVolume(),
+        platter: new PlainVolume(),
+      });
+    });
     this.moments = new Moments(oracles);
     this.network = new Network(world, this.moments);
     for (const [number, plan] of plans.entries()) this.#addNode(number, plan);
@@ -77,6 +92,10 @@ export class Cluster implements Fates {
   /** A node has died, or was taken for dead. */
   get hasLostNode(): boolean {
     return this.#ended.length > 0 || this.nodes.some(({ nodeId }) => this.gcs.hasBuried(nodeId));
+  }
+
+  get hasLostSpilled(): boolean {
+    return this.#world.reached.has("spillCorrupt");
   }
 
   get hasLostProcess(): boolean {
@@ -156,6 +175,7 @@ export class Cluster implements Fates {
     if (node === undefined || !node.life.isAlive) return false;
     assert(number > 0, "the head is not crashed before the GCS is durable");
     node.end();
+    this.disks[number]?.crash();
     this.#ended.push(node);
     this.#world.mark("nodeCrashed");
     return true;
@@ -175,7 +195,10 @@ export class Cluster implements Fates {
   }
 
   #addNode(number: number, plan: NodePlan, hasOldId = false): SimNode {
+    const disk = this.disks[number];
+    assert(disk !== undefined, "a machine has a disk");
     const node = new SimNode({
+      disk,
       hasOldId,
       hasBuried: (nodeId) => this.hasBuried(nodeId),
       isOutOfScope: (actorId) => this.isOutOfScope(actorId),

@@ -1,7 +1,7 @@
 /**
- * The disk of a simulated machine as two volumes of memfs: *cache*, what its processes see, and
- * *platter*, what a crash leaves. Files are inodes, so that a name and its bytes become durable
- * apart.
+ * The disk of a simulated machine as two volumes, of memfs or plain: *cache*, what its processes
+ * see, and *platter*, what a crash leaves. Files are inodes, so that a name and its bytes become
+ * durable apart.
  *
  * State:  both volumes, names as seen and as durable, what changed of them since they were synced,
  *         sectors written since the last sync.
@@ -11,7 +11,7 @@
  * Errors: ENOENT, ENOSPC, EIO as a real disk. A call of a process that has died never ends.
  * Source: simulation.md, Faults; protocols §10; what fsync means to applications (Rebello 2020).
  */
-import type { IFs } from "memfs";
+import { assert } from "#engine/common/assert.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
 import type { Life, World } from "./world.ts";
@@ -37,9 +37,33 @@ export interface SimDiskOptions {
   readonly capacityBytes: number;
   /** A sync under `lostFsync` says that all is well, instead of that it failed. */
   readonly isHostile?: boolean;
-  /** Volumes are made by the caller: memfs is an optional package, loaded when a disk is used. */
-  readonly cache: IFs;
-  readonly platter: IFs;
+  readonly cache: Volume;
+  readonly platter: Volume;
+}
+
+/** What is needed of a file system: memfs has it, too. */
+export interface Volume {
+  writeFileSync(file: string, bytes: Uint8Array): void;
+  readFileSync(file: string): unknown;
+  statSync(file: string): { readonly size: number };
+}
+
+export class PlainVolume implements Volume {
+  readonly #files = new Map<string, Uint8Array>();
+
+  writeFileSync(file: string, bytes: Uint8Array): void {
+    this.#files.set(file, bytes);
+  }
+
+  readFileSync(file: string): Uint8Array {
+    const bytes = this.#files.get(file);
+    assert(bytes !== undefined, `the volume has no file ${file}`);
+    return bytes;
+  }
+
+  statSync(file: string): { readonly size: number } {
+    return { size: this.readFileSync(file).length };
+  }
 }
 
 export class SimDisk {
@@ -51,6 +75,7 @@ export class SimDisk {
   readonly #faultUntilMs = new Map<DiskFault, number>();
   #nextInode = 1;
   #usedBytes = 0;
+  #hasFailed = false;
 
   constructor(options: SimDiskOptions) {
     this.#options = options;
@@ -65,6 +90,19 @@ export class SimDisk {
         const own = bytes.slice();
         return call("write", path, () => this.#write(path, offset, own));
       },
+      writeAll: (path, parts) => {
+        const own = joined(parts);
+        return call("write", path, () => {
+          if (this.#names.has(path)) this.#remove(path);
+          this.#write(path, 0, own);
+        });
+      },
+      readInto: (path, offset, target) =>
+        call("read", path, () => {
+          const bytes = this.#read(path, offset, target.length);
+          target.set(bytes);
+          return bytes.length;
+        }),
       read: (path, offset, length) => call("read", path, () => this.#read(path, offset, length)),
       size: (path) => call("size", path, () => this.#sizeOf(this.#find(path))),
       rename: (from, to) => call("rename", from, () => this.#rename(from, to)),
@@ -74,11 +112,25 @@ export class SimDisk {
           return [...this.#names.keys()].filter((path) => path.startsWith(prefix)).sort();
         }),
       sync: (path) => call("sync", path, () => this.#sync(path)),
+      usedShare: (path) =>
+        call("statfs", path, () => {
+          return this.#isFailing("full") ? 1 : this.#usedBytes / this.#options.capacityBytes;
+        }),
       syncNames: () => call("syncNames", "", () => void this.#syncNames()),
     };
   }
 
+  get fileCount(): number {
+    return this.#names.size;
+  }
+
+  /** Some fault has acted, or power was lost. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
   fail(fault: DiskFault, untilMs: number): void {
+    this.#hasFailed = true;
     this.#faultUntilMs.set(fault, Math.max(this.#faultUntilMs.get(fault) ?? 0, untilMs));
     if (fault === "bitRot") this.#rot();
   }
@@ -93,6 +145,7 @@ export class SimDisk {
    * of a journal do, whatever became of the bytes under them.
    */
   crash(): void {
+    this.#hasFailed = true;
     const { random } = this.#options;
     const survivorCount = random.below(this.#nameChanges.length + 1);
     for (const change of this.#nameChanges.slice(0, survivorCount))
@@ -278,6 +331,16 @@ export class SimDisk {
       volume.writeFileSync(inode.file, bytes);
     }
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 function apply(change: NameChange, names: Map<string, Inode>): void {

@@ -8,6 +8,7 @@ import { checkKind } from "./check-faults.ts";
 import {
   type BuiltKind,
   collectOrders,
+  diskFaults,
   type Fault,
   type FaultKind,
   farKinds,
@@ -147,6 +148,10 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
     case "collect": {
       const order = fc.constantFrom(...collectOrders);
       return fc.record({ at, kind: fc.constant(kind), node, order });
+    }
+    case "disk": {
+      const what = fc.constantFrom(...diskFaults);
+      return fc.record({ at, kind: fc.constant(kind), node, what, forMs });
     }
     default:
       return linkFaultOf(kind, nodes, at);

@@ -53,6 +53,7 @@ export class FaultDriver {
     const { world, cluster, isHostile } = this.#options;
     world.heal();
     for (const tenant of this.#tenants) tenant.giveBack();
+    for (const disk of cluster.disks) disk.heal();
     cluster.moments.clear();
     if (isHostile) cluster.network.cutAll();
   }
@@ -99,6 +100,12 @@ export class FaultDriver {
         return false;
       case "memoryPressure":
         return this.#takeMemory(fault);
+      case "disk":
+        this.#options.cluster.disks[fault.node]?.fail(
+          fault.what,
+          this.#options.world.nowMs() + fault.forMs,
+        );
+        return true;
       case "clockDrift":
       case "clockJump":
         return this.#turnClock(fault);

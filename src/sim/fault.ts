@@ -1,4 +1,5 @@
 /** Faults as plain values: when, what, whom. A plan is a list of them; it shrinks and replays. */
+import type { DiskFault } from "./disk.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
 
 /** `at` and `forMs` in virtual milliseconds, nodes and workers by number. */
@@ -78,7 +79,7 @@ export type Fault =
       at: number;
       kind: "disk";
       node: number;
-      what: "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
+      what: DiskFault;
       forMs: number;
     }
   /** Garbage collection of what the program has dropped. */
@@ -102,6 +103,7 @@ export const builtKinds = [
   "crashDriver",
   "memoryPressure",
   "crashAfter",
+  "disk",
 ] as const satisfies readonly FaultKind[];
 
 /** What the contract forbids: `hostile: true` only. */
@@ -161,9 +163,18 @@ export const momentMethods = [
   ...(["cancelTask", "cancelObject", "taskStarted", "doomLease"] as const),
   ...(["objectSealed", "objectsKept", "locateObject", "objectLocations"] as const),
   ...(["pullObject", "pullChunk", "chunk", "objectLocal"] as const),
+  ...(["offerObjects", "objectsOffered", "objectsKept"] as const),
   ...(["copyAdded", "copyGone", "pinCopy", "copyPinned", "freeObjects"] as const),
 ] as const satisfies readonly MessageType[];
 
 export const rpcInstants = ["beforeSend", "whileHandled", "replyLost"] as const;
 export const momentSides = ["sender", "receiver"] as const;
+export const diskFaults = [
+  "full",
+  "ioError",
+  "lostFsync",
+  "tornWrite",
+  "bitRot",
+  "slow",
+] as const satisfies readonly DiskFault[];
 export const collectOrders = ["oldest", "newest", "random"] as const;

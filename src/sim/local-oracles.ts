@@ -108,6 +108,7 @@ export class LocalOracles {
   #fates(): Fates {
     return {
       hasLostNode: false,
+      hasLostSpilled: false,
       hasLostProcess: this.#endedCount > 0,
       goneWorkerCount: this.#endedCount,
       isGone: (workerId) => !this.#living.has(workerId),

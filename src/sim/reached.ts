@@ -48,6 +48,11 @@ export type RareState =
   | "retried"
   | "retriedException"
   | "sessionResumed"
+  | "spilled"
+  | "spillCorrupt"
+  | "spillFailed"
+  | "spillRestored"
+  | "spillServed"
   | "takenBack"
   /** … which was lost with its link, and sent again. */
   | "takeBackLost"

@@ -43,6 +43,10 @@ export class SimReclaimer implements Reclaimer {
     else this.roster.delete(target);
   }
 
+  hurry(): void {
+    for (const target of [...this.#dropped]) this.#collect(target);
+  }
+
   /** Collects what was dropped. Returns how many. */
   collect(order: CollectOrder, random: Prng): number {
     const targets = [...this.#dropped];

@@ -6,6 +6,9 @@ import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
+import type { SpillEvent } from "#engine/raylet/spill-io.ts";
+import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
+import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
 import { findRemote } from "#api/identity/remote-registry.ts";
 import { notRegisteredError } from "#api/identity/remote-resolution-error.ts";
 import type { NodePlan } from "#api/node-plan.ts";
@@ -14,6 +17,7 @@ import type { Process } from "#api/runtime.ts";
 import type { ResolveRemote } from "#api/user-code.ts";
 import type { Endpoint, Network } from "#transports/simulated/network.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
+import type { SimDisk } from "./disk.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
 import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "./oracles/oracle.ts";
@@ -41,6 +45,8 @@ export interface SimNodeOptions {
   /** Rises with every life that ended in the cluster: a part of names, which are never reused. */
   readonly life: number;
   readonly oracles: Oracles;
+  /** Of the machine: it outlives the node. */
+  readonly disk: SimDisk;
   /** It goes by the id of the life before: nobody may take it for that one. */
   readonly hasOldId?: boolean;
   /** Whether the GCS has declared such a node dead. */
@@ -136,6 +142,7 @@ export class SimNode {
         close: () => Promise.resolve(),
       },
       arena: this.#arena,
+      spilling: this.#spilling(),
       driverId,
       isHead,
       onExit: onDeclaredDead,
@@ -258,6 +265,35 @@ export class SimNode {
     watchValues(process.values, (value, outcome) => oracles.onGiven(value, outcome));
     this.#processes.push(simulated);
     return simulated;
+  }
+
+  #spilling(): SpillPort {
+    const { plan, disk } = this.#options;
+    const diskUsedMax = plan.config.spillDiskUsedMax;
+    const port = new SpillOnThisThread(
+      new SpillFilesOnDisk({
+        disk: disk.portFor(this.life),
+        arena: this.#arena,
+        prefix: "spilled/",
+        diskUsedMax,
+      }),
+    );
+    return {
+      perform: (instruction, report) =>
+        port.perform(instruction, (event) => {
+          this.#noteSpilling(event);
+          report(event);
+        }),
+      // Its world has ended before it: nobody could wait for its disk.
+      close: () => Promise.resolve(),
+    };
+  }
+
+  #noteSpilling({ type, failure }: SpillEvent): void {
+    const { world } = this.#options;
+    if (failure !== null) world.mark(type === "objectsSpilled" ? "spillFailed" : "spillCorrupt");
+    else if (type === "objectsSpilled") world.mark("spilled");
+    else world.mark(type === "objectRestored" ? "spillRestored" : "spillServed");
   }
 
   /** The GCS alone has no session with a node that it has buried: there it may try. */

@@ -41,6 +41,11 @@ const variations = {
   pullBytesInFlightMax: [20_000, 1_000_000],
   pullRoomTimeoutMs: [500, 3_000],
   copyLingerMs: [5, 5_000],
+  // Whatever lies idle is spilled.
+  spillThreshold: [0, 0.2],
+  minSpillBytes: [1, 100_000],
+  ioWorkers: [1, 4],
+  spillRetryMs: [5, 1_000],
 } as const satisfies Partial<Record<keyof Config, readonly number[]>>;
 
 /** … of a stream of its own: what is drawn beside it stays what it was. */

@@ -99,7 +99,8 @@ export class Tenant implements TransportReceiver {
     this.#requestId += 1;
     this.#askedBytes = size;
     const [from, requestId] = [this.#address, this.#requestId];
-    this.#endpoint.send(this.#options.nodeId, { type: "allocateArena", from, requestId, size });
+    const request = { type: "allocateArena", from, requestId, size, mayWait: false } as const;
+    this.#endpoint.send(this.#options.nodeId, request);
   }
 
   #free(extents: readonly ArenaExtent[]): void {

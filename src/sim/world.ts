@@ -459,7 +459,8 @@ export class World implements NetworkWorld {
     const isQuiet = isUpkeep(step);
     if (!isQuiet) this.#foregroundMs = atMs;
     this.#stepId = this.trace.add({ atMs, kind, where, what, causeId, isUpkeep: isQuiet });
-    this.#userCodeMayRun = life?.hasUserCode ?? true;
+    // What waits for a disk waits for a promise, also in the engine.
+    this.#userCodeMayRun = kind === "disk" || (life?.hasUserCode ?? true);
     step.run();
   }
 

@@ -128,14 +128,14 @@ function freePart(
 
 describe("ObjectStore", () => {
   const ask = (requestId: number, size: number, from = driver) =>
-    ({ type: "allocateArena", from, requestId, size }) as const;
+    ({ type: "allocateArena", from, requestId, size, mayWait: false }) as const;
 
   it("repeats its answer to a repeated request", () => {
     const store = new ObjectStore(nodeId, [1024]);
     const out = new RecordingOutbox<never>();
-    store.onAllocateArena(ask(1, 100), out);
-    store.onAllocateArena(ask(1, 100), out);
-    store.onAllocateArena(ask(1, 100, worker(1)), out);
+    store.onAllocateArena(ask(1, 100), 0, out);
+    store.onAllocateArena(ask(1, 100), 0, out);
+    store.onAllocateArena(ask(1, 100, worker(1)), 0, out);
     const [first, again, other] = out.all("arenaAllocated");
     expect(again).toEqual(first);
     expect(other?.offset).toBe(128);
@@ -147,7 +147,7 @@ describe("ObjectStore", () => {
   it("remembers a bounded number of answers", () => {
     const store = new ObjectStore(nodeId, [64 * 200]);
     const out = new RecordingOutbox<never>();
-    for (let id = 1; id <= 100; id++) store.onAllocateArena(ask(id, 64), out);
+    for (let id = 1; id <= 100; id++) store.onAllocateArena(ask(id, 64), 0, out);
     store.checkInvariants();
     expect(store.freeBytes).toBe(64 * 100);
   });
@@ -155,7 +155,7 @@ describe("ObjectStore", () => {
   it("gets back what lies between the objects that were cut from a chunk", () => {
     const store = new ObjectStore(nodeId, [1024]);
     const out = new RecordingOutbox<never>();
-    store.onAllocateArena(ask(1, 200), out);
+    store.onAllocateArena(ask(1, 200), 0, out);
     for (const offset of [0, 64, 128]) {
       const extents = [{ segment: 0, offset, size: 10 }];
       store.onFreeArena({ type: "freeArena", from: driver, extents });
@@ -176,8 +176,8 @@ describe("ObjectStore", () => {
   it("says what is there when there is no room", () => {
     const store = new ObjectStore(nodeId, [1024, 512]);
     const out = new RecordingOutbox<never>();
-    store.onAllocateArena(ask(1, 1000), out);
-    store.onAllocateArena(ask(2, 600), out);
+    store.onAllocateArena(ask(1, 1000), 0, out);
+    store.onAllocateArena(ask(2, 600), 0, out);
     expect(out.last("arenaAllocated").error).toEqual({
       type: "OBJECT_STORE_FULL",
       message:
@@ -187,14 +187,14 @@ describe("ObjectStore", () => {
       subject: "",
       detail: "",
     });
-    store.onAllocateArena(ask(3, 2000), out);
+    store.onAllocateArena(ask(3, 2000), 0, out);
     expect(out.last("arenaAllocated").error?.message).toMatch(/one value may have 1024 bytes/);
     store.onFreeArena({
       type: "freeArena",
       from: driver,
       extents: [{ segment: 0, offset: 0, size: 1000 }],
     });
-    store.onAllocateArena(ask(4, 600), out);
+    store.onAllocateArena(ask(4, 600), 0, out);
     expect(out.last("arenaAllocated")).toMatchObject({ segment: 0, offset: 0, error: null });
   });
 });

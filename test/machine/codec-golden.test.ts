@@ -270,7 +270,7 @@ const examples: Examples = {
   abandonHolds: { type: "abandonHolds", from, holds: [3] },
   queryHolds: { type: "queryHolds", from, maker: otherId, error },
   holdsQueried: { type: "holdsQueried", from, maker: otherId },
-  allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096 },
+  allocateArena: { type: "allocateArena", from, requestId: 1, size: 4096, mayWait: true },
   arenaAllocated: {
     type: "arenaAllocated",
     from,
@@ -285,6 +285,21 @@ const examples: Examples = {
     from,
     requestId: 3,
     objects: [{ ...copy, owner: otherId, extent: { segment: 1, offset: 64, size: 4096 } }],
+  },
+  offerObjects: { type: "offerObjects", from: nodeId, bytes: 5000 },
+  objectsOffered: {
+    type: "objectsOffered",
+    from,
+    requestId: 3,
+    objects: [
+      {
+        owner: from,
+        serial: 5,
+        index: 1,
+        version: 0,
+        extent: { segment: 1, offset: 64, size: 4096 },
+      },
+    ],
   },
   objectsKept: { type: "objectsKept", from: nodeId, requestId: 3 },
   pullObject: {
@@ -446,7 +461,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(10);
+    expect(wireVersion).toBe(11);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

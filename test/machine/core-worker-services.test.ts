@@ -184,9 +184,10 @@ class ArenaBench {
     this.store = new ObjectStore(nodeId, [segmentBytes]);
     this.writer = new ArenaWriter({
       chunkBytes,
-      request: (requestId, size) => {
+      request: (requestId, size, mayWait) => {
         this.store.onAllocateArena(
-          { type: "allocateArena", from: driver, requestId, size },
+          { type: "allocateArena", from: driver, requestId, size, mayWait },
+          0,
           this.#out,
         );
         const answer = this.#out.last("arenaAllocated");

@@ -268,7 +268,7 @@ describe("copies on a node", () => {
     h.unpin(worker(1), id);
     h.handle({ type: "pinCopy", from: owner, copy });
     expect(h.out.last("copyPinned", owner).isHere).toBe(true);
-    h.handle({ type: "allocateArena", from: worker(1), requestId: 1, size: 300 });
+    h.handle({ type: "allocateArena", from: worker(1), requestId: 1, size: 300, mayWait: false });
     expect(h.out.last("arenaAllocated").error?.type).toBe("OBJECT_STORE_FULL");
     h.handle({ type: "pinCopy", from: owner, copy: { ...copy, version: 7 } });
     expect(h.out.last("copyPinned", owner).isHere).toBe(false);
@@ -287,7 +287,7 @@ describe("copies on a node", () => {
       ...{ copy: { ...copy, serial: 6 }, offset: 0, size: 100 },
     } as const);
     h.out.clear();
-    h.handle({ type: "allocateArena", from: worker(1), requestId: 1, size: 200 });
+    h.handle({ type: "allocateArena", from: worker(1), requestId: 1, size: 200, mayWait: false });
     expect(h.out.last("arenaAllocated").error).toBeNull();
     expect(h.out.all("copyGone").map((gone) => gone.copy.serial)).toEqual([7]);
   });

@@ -9,7 +9,7 @@ import { driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
 describe("Raylet", () => {
   it("routes arena requests to the object store", () => {
     const h = new RayletHarness({ segments: [4096] });
-    h.handle({ type: "allocateArena", from: driver, requestId: 1, size: 1000 });
+    h.handle({ type: "allocateArena", from: driver, requestId: 1, size: 1000, mayWait: false });
     expect(h.out.last("arenaAllocated", driver)).toEqual({
       type: "arenaAllocated",
       from: nodeId,

@@ -63,6 +63,9 @@ function counted(port: Disk, onEnded: () => void): Disk {
       call(...args).finally(onEnded);
   return {
     write: wrap(port.write),
+    writeAll: wrap(port.writeAll),
+    readInto: wrap(port.readInto),
+    usedShare: wrap(port.usedShare),
     read: wrap(port.read),
     size: wrap(port.size),
     rename: wrap(port.rename),

@@ -238,7 +238,7 @@ export class EngineProcess {
   /** Asks for room for one stored value; the answer comes when the world delivers it. */
   requestExtent(): void {
     const requestId = this.#nextRequestId++;
-    this.client.dispatch({ type: "allocateCall", requestId, size: valueBytes });
+    this.client.dispatch({ type: "allocateCall", requestId, size: valueBytes, mayWait: true });
   }
 
   /** Where code of a call to come finds its specials, and what the model must remember of it. */

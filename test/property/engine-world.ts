@@ -318,8 +318,10 @@ export class EngineWorld {
   }
 
   #launch(instruction: RayletInstruction): void {
-    check(instruction.type !== "exitNode", "the only node stays");
-    check(instruction.type !== "storeChunk", "there is no other node to bring anything from");
+    check(
+      instruction.type === "startWorker" || instruction.type === "stopWorker",
+      "there is no other node to bring anything from, and too little to be spilled",
+    );
     const { type, workerId } = instruction;
     if (type === "startWorker") this.#starting.push(workerId);
     else if (this.processes.has(workerId)) this.#crash(workerId, { type: "stopped" });

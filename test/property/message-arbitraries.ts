@@ -364,7 +364,7 @@ function fieldsFrom(from: Address): AllFields {
     abandonHolds: { holds: few(u48) },
     queryHolds: { maker: workerId, error },
     holdsQueried: { maker: workerId },
-    allocateArena: { requestId: count, size: count },
+    allocateArena: { requestId: count, size: count, mayWait: fc.boolean() },
     arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
     freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },
     registerNode: {
@@ -376,6 +376,8 @@ function fieldsFrom(from: Address): AllFields {
       labels,
     },
     objectSealed: { requestId: u48, objects: few(sealed) },
+    offerObjects: { bytes: u48 },
+    objectsOffered: { requestId: u48, objects: few(sealed) },
     objectsKept: { requestId: u48 },
     pullObject: {
       requestId: u48,

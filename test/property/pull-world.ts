@@ -27,12 +27,15 @@ import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { Raylet, type RayletEvent, type RayletInstruction } from "#engine/raylet/raylet.ts";
 import { storeChunk } from "#engine/services/store-chunk.ts";
+import { doIo, failureOf, type IoInstruction } from "./pull-disk.ts";
 
 export interface PullWorldOptions {
   readonly nodes: number;
   readonly storeBytes: number;
   readonly config: Partial<Config>;
   readonly deaths: boolean;
+  /** Disks are full at times, fail, and forget. */
+  readonly diskFaults: boolean;
   readonly draws: readonly number[];
 }
 
@@ -59,6 +62,8 @@ class Node {
   readonly memory: Uint8Array;
   readonly raylet: Raylet;
   readonly processes: Machine[] = [];
+  /** Its disk. */
+  readonly files = new Map<number, Uint8Array>();
   isDead = false;
 
   constructor(id: NodeId, raylet: Raylet, storeBytes: number) {
@@ -73,6 +78,11 @@ interface Made {
   readonly entry: ObjectEntry;
   readonly size: number;
   readonly seed: number;
+}
+
+interface Io {
+  readonly machine: Machine;
+  readonly instruction: IoInstruction;
 }
 
 /** A JS ref in another process. */
@@ -95,6 +105,8 @@ export class PullWorld {
   readonly #requests = new Set<GetRequest>();
   /** Replies of tasks under way to their owners. */
   readonly #results: (() => void)[] = [];
+  /** What disks are asked for: done in any order. */
+  readonly #io: Io[] = [];
   #drawAt = 0;
   #seeds = 0;
 
@@ -121,12 +133,13 @@ export class PullWorld {
       if (!owner.node.isDead) this.#tell(owner, { type: "removeRefs", entries: [entry] });
     }
     this.#calm();
-    for (const { isDead, raylet, processes, id } of this.nodes) {
+    for (const { isDead, raylet, processes, id, files } of this.nodes) {
       if (isDead) continue;
       const { objects, pulls, pushes } = raylet.objects;
       const left = [...objects.all()].map((copy) => `${copy.owner}.${copy.serial}`);
       check(left.length === 0, `node ${id} keeps ${left.join()}`);
       check([...pulls.pulls()].length === 0, `node ${id} still pulls`);
+      check(files.size === 0, `node ${id} keeps ${files.size} spill files`);
       check(pulls.chunksInFlight === 0 && pushes.waitingCount === 0, "chunks are on their way");
       const free = raylet.counts.arenaFreeBytes;
       check(free === this.#options.storeBytes, `${free} bytes are free on node ${id}`);
@@ -139,7 +152,7 @@ export class PullWorld {
 
   #step(): void {
     const links = this.#liveLinks();
-    const kind = this.#pick(14);
+    const kind = this.#pick(16);
     if (kind < 6 && links.length > 0) this.#deliver(links[this.#pick(links.length)] as string);
     else if (kind === 6) this.#put();
     else if (kind === 7) this.#share();
@@ -148,7 +161,10 @@ export class PullWorld {
     else if (kind === 11) this.#compute();
     else if (kind === 12 && this.#results.length > 0) this.#results.shift()?.();
     else if (kind === 10) this.#passTime(this.#pick(50));
-    else if (this.#options.deaths && this.#pick(12) === 0) this.#kill();
+    else if (kind > 13 && this.#io.length > 0) {
+      const [io] = this.#io.splice(this.#pick(this.#io.length), 1);
+      if (io !== undefined) this.#doIo(io, this.#options.diskFaults && this.#pick(4) === 0);
+    } else if (this.#options.deaths && this.#pick(12) === 0) this.#kill();
   }
 
   /** All that can happen without anybody's doing. */
@@ -156,6 +172,8 @@ export class PullWorld {
     for (let steps = 0; ; steps++) {
       check(steps < 100_000, "the world does not come to rest");
       for (const settle of this.#results.splice(0)) settle();
+      for (let io = this.#io.shift(); io !== undefined; io = this.#io.shift())
+        this.#doIo(io, false);
       const [link] = this.#liveLinks();
       if (link !== undefined) {
         this.#deliver(link);
@@ -327,12 +345,31 @@ export class PullWorld {
 
   #perform(machine: Machine, instruction: CoreWorkerInstruction | RayletInstruction): void {
     if (instruction instanceof GetRequest) return this.#read(machine, instruction);
-    if (instruction.type === "releaseLater") {
-      return this.#tell(machine, { type: "releaseViews", entries: instruction.entries });
+    switch (instruction.type) {
+      case "releaseLater":
+        return this.#tell(machine, { type: "releaseUses", entries: instruction.entries });
+      case "spillObjects":
+      case "restoreObject":
+      case "readSpilled":
+        return void this.#io.push({ machine, instruction });
+      case "deleteSpillFile":
+        check(machine.node.files.delete(instruction.file), "a file is deleted once");
+        this.reached.add("a file deleted");
+        return;
+      default:
     }
     if (instruction.type !== "storeChunk") return;
     this.reached.add("a chunk");
     storeChunk({ bytes: () => machine.node.memory }, instruction);
+  }
+
+  #doIo({ machine, instruction }: Io, fails: boolean): void {
+    const { memory, files, isDead } = machine.node;
+    if (isDead) return;
+    const failure = fails ? failureOf(instruction, this.#pick(2)) : null;
+    const event = doIo(instruction, { memory, files }, failure);
+    this.reached.add(failure === null ? event.type : `${instruction.type} failed`);
+    this.#tell(machine, event);
   }
 
   /** Every byte is what its maker wrote. */
@@ -346,7 +383,8 @@ export class PullWorld {
     }
     const failed = request.entries.find(({ outcome }) => outcome instanceof FailedValue);
     if (failed !== undefined) {
-      check(this.#options.deaths, `lost without a death: ${JSON.stringify(failed.outcome)}`);
+      const mayBeLost = this.#options.deaths || this.#options.diskFaults;
+      check(mayBeLost, `lost without a death: ${JSON.stringify(failed.outcome)}`);
       this.reached.add("a lost object");
       return;
     }

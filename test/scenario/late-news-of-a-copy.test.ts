@@ -21,7 +21,14 @@ const fill = remote(on("holder"), () => new Uint8Array(100_000));
 
 test("late news that a copy is gone says nothing of the one that came there since", async () => {
   const nodes = ["driver", "holder", "asker", "maker"].map((name) => on(name));
-  const systemConfig = { inlineBytesMax: 64, pullChunkBytes: 1_000, copyLingerMs: 5 };
+  const systemConfig = {
+    inlineBytesMax: 64,
+    pullChunkBytes: 1_000,
+    copyLingerMs: 5,
+    // What is spilled makes room as well.
+    spillDiskUsedMax: 0,
+    pullRoomTimeoutMs: 5,
+  };
   const faults = [
     { at: 390, kind: "hold", from: 2, to: 1, forMs: 610 },
     { at: 800, kind: "hold", from: 2, to: 0, forMs: 1_000 },

@@ -52,6 +52,11 @@ export function decodeValue(
   }
 }
 
+/** Whether a value has parts that could be views on its bytes. */
+export function hasBuffers(source: Uint8Array, offset: number): boolean {
+  return ((source[offset] ?? 0) & wire.flagBuffers) !== 0;
+}
+
 class ValueDecoder extends ByteReader {
   #specials: readonly unknown[] = [];
   #buffers: BufferTable | undefined;

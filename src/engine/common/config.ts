@@ -73,8 +73,18 @@ export interface Config {
   readonly pullChunkBytes: number;
   /** Of all pulls of a node: asked of others and not yet here; one chunk alone may be more. */
   readonly pullBytesInFlightMax: number;
-  /** A pull that finds no room in the store for so long fails. */
+  /** A pull, or a result, that finds no room in the store for so long fails. */
   readonly pullRoomTimeoutMs: number;
+  /** A store that holds more than this share of itself writes objects to the disk. */
+  readonly spillThreshold: number;
+  /** Objects are written together until a file has about so many bytes. */
+  readonly minSpillBytes: number;
+  /** Files of spilled objects that are written, and that are read, at once. */
+  readonly ioWorkers: number;
+  /** A disk that is as full as this gets nothing more; 0: nothing is ever spilled. */
+  readonly spillDiskUsedMax: number;
+  /** Before the first retry of a disk that could not be written; each next one waits longer. */
+  readonly spillRetryMs: number;
   /** A process keeps a pulled copy for so long after its last use. */
   readonly copyLingerMs: number;
   /**
@@ -118,6 +128,11 @@ export const defaultConfig: Config = {
   pullChunkBytes: 5 * 1024 * 1024,
   pullBytesInFlightMax: 64 * 1024 * 1024,
   pullRoomTimeoutMs: 10_000,
+  spillThreshold: 0.8,
+  minSpillBytes: 100 * 1024 * 1024,
+  ioWorkers: 2,
+  spillDiskUsedMax: 0.95,
+  spillRetryMs: 100,
   copyLingerMs: 1000,
   handleCollectMs: 1000,
 };

@@ -16,6 +16,7 @@ export type ErrorType =
   | "OWNER_DIED"
   | "OBJECT_LOST"
   | "OBJECT_STORE_FULL"
+  | "OUT_OF_DISK"
   | "SERIALIZATION"
   | "GET_TIMEOUT"
   | "NODE_DIED"

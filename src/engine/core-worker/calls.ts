@@ -87,7 +87,7 @@ export interface RemoveRefs {
 
 /** Views on stored bytes that were collected, one use each. */
 export interface ReleaseViews {
-  readonly type: "releaseViews";
+  readonly type: "releaseUses" | "releaseViews";
   readonly entries: readonly ObjectEntry[];
 }
 
@@ -130,6 +130,7 @@ export interface AllocateCall {
   readonly type: "allocateCall";
   readonly requestId: number;
   readonly size: number;
+  readonly mayWait: boolean;
 }
 
 /** Room in the arena that was granted and will not be used. */
@@ -317,7 +318,12 @@ export interface WatchRef {
   readonly entry: ObjectEntry;
 }
 
-/** Once this event's instructions are carried out: let go of these, one use each (releaseViews). */
+/** The store is short of room, and what was dropped but not collected may be what fills it. */
+export interface HurryCollection {
+  readonly type: "hurryCollection";
+}
+
+/** Once this event's instructions are carried out: let go of these, one use each (releaseUses). */
 export interface ReleaseLater {
   readonly type: "releaseLater";
   readonly entries: readonly ObjectEntry[];
@@ -331,6 +337,7 @@ export interface ForgetPeer {
 
 export type CoreWorkerInstruction =
   | GetRequest
+  | HurryCollection
   | ReleaseLater
   | RunTask
   | RunConstructor

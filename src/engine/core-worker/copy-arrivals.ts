@@ -21,6 +21,11 @@ import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
 
+/** The object is well; only this node has no room for it. */
+function isNoRoom({ error }: FailedValue): boolean {
+  return error.type === "OBJECT_STORE_FULL" || error.type === "OUT_OF_DISK";
+}
+
 export class CopyArrivals {
   readonly #context: ProcessContext;
   readonly #references: ReferenceCounter;
@@ -64,7 +69,7 @@ export class CopyArrivals {
   #fail(copy: LocalCopy, failed: FailedValue, out: Out): void {
     this.#copies.end(copy, false);
     const entry = this.#references.find(copy.owner, copy);
-    const noRoom = failed.error.type === "OBJECT_STORE_FULL";
+    const noRoom = isNoRoom(failed);
     if (entry?.outcome instanceof StoredValue && entry.state === "AVAILABLE" && !noRoom) {
       this.#references.fail(entry, failed);
     }
@@ -111,7 +116,7 @@ export class CopyArrivals {
 
   #tell(copy: LocalCopy, outcome: Outcome, out: Out): void {
     const entry = this.#references.find(copy.owner, copy);
-    const isFull = outcome instanceof FailedValue && outcome.error.type === "OBJECT_STORE_FULL";
+    const isFull = outcome instanceof FailedValue && isNoRoom(outcome);
     for (const [user, count] of [...copy.users]) {
       if (user instanceof ArgumentPull) {
         assert(this.receiver !== null, "arguments are for tasks");

@@ -34,6 +34,7 @@ import { ObjectRecovery } from "./object-recovery.ts";
 import { ObjectSeals } from "./object-seals.ts";
 import { ObjectTable } from "./object-table.ts";
 import { PeerDeaths } from "./peer-deaths.ts";
+import { OfferedObjects } from "./offered-objects.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
@@ -44,6 +45,7 @@ import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
+import { ViewCounts } from "./view-counts.ts";
 import { WaitReasons } from "./wait-reasons.ts";
 
 export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstruction> {
@@ -66,12 +68,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly deadlocks: DeadlockDetector;
   readonly reasons: WaitReasons;
   readonly objects = new ObjectTable();
+  readonly views = new ViewCounts();
   /** What is read through the raylet. */
   readonly copies: LocalCopies;
   readonly seals: ObjectSeals;
   readonly arrivals: CopyArrivals;
   readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
+  readonly #offered: OfferedObjects;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
@@ -132,6 +136,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
     this.reasons = new WaitReasons(seen);
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
+    const { views } = this;
+    const offered = new OfferedObjects({ copies, seals, views, ...seen });
+    this.#offered = offered;
+    dependencies.beforePush = (refs) => offered.beforePush(refs);
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
@@ -175,6 +183,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
     this.holds.flush(out);
+    this.#offered.flush(out);
     this.references.flush(out);
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
@@ -222,6 +231,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         for (const entry of event.entries) this.references.dropLocalRef(entry);
         return;
       case "releaseViews":
+        for (const entry of event.entries) this.views.drop(entry);
+        for (const entry of event.entries) this.references.dropUse(entry);
+        return;
+      case "releaseUses":
         for (const entry of event.entries) this.references.dropUse(entry);
         return;
       case "taskWaiting":
@@ -255,7 +268,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return this.actors.onWritable(out);
       default:
         if (this.submitter.route(event, nowMs, out) || this.#routeHolds(event, out)) return;
-        if (this.#routeCopies(event, out)) return;
+        if (this.#routeCopies(event, nowMs, out)) return;
         if (this.#cancellation.route(event, nowMs, out)) return;
         if (this.#deaths.route(event, nowMs, out)) return;
         return this.#routeActors(event, nowMs, out);
@@ -268,10 +281,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return true;
   }
 
-  #routeCopies(event: CoreWorkerEvent, out: Out): boolean {
+  #routeCopies(event: CoreWorkerEvent, nowMs: number, out: Out): boolean {
     switch (event.type) {
       case "objectLocal":
         this.arrivals.onObjectLocal(event, out);
+        return true;
+      case "offerObjects":
+        this.#offered.onOfferObjects(event, nowMs, out);
         return true;
       case "objectsKept":
         this.seals.onObjectsKept(event, out);

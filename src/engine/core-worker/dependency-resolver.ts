@@ -22,6 +22,8 @@ import { nameArguments } from "./stored-arguments.ts";
 export class DependencyResolver {
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  /** Its top-level arguments are about to be told. */
+  beforePush: (refs: readonly (ObjectEntry | null)[]) => void = () => {};
 
   constructor(references: ReferenceCounter, holds: HoldMaker) {
     this.#references = references;
@@ -75,6 +77,7 @@ export class DependencyResolver {
       if (!isNear) nameArguments(task, this.#references);
     }
     if (refs === null) return null;
+    if (executor !== null) this.#beforePush(task, refs);
     return refs.map((entry, i) => {
       if (entry === null) return undefined;
       const topLevel = isTopLevel(task.args.specials[i]);
@@ -83,6 +86,12 @@ export class DependencyResolver {
       if (topLevel && outcome instanceof StoredValue) this.#references.name(entry);
       return topLevel ? outcome : undefined;
     });
+  }
+
+  /** With one argument there is nothing to hold while it stands in line. */
+  #beforePush({ args }: TaskRecord, refs: readonly (ObjectEntry | null)[]): void {
+    if (refs.length < 2) return;
+    this.beforePush(refs.filter((_, i) => isTopLevel(args.specials[i])));
   }
 
   /** Holds for an executor that may outlive us, on what the arguments name of third processes. */

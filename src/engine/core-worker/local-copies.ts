@@ -12,11 +12,16 @@
 import { assert } from "#engine/common/assert.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { managedSegment } from "#engine/protocol/arena.ts";
 import type { ObjectLocal, PullPriority } from "#engine/protocol/copy.ts";
 import { type Outcome, type Special, StoredValue } from "#engine/protocol/outcome.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
+
+/** How long a store that was too full is taken for one. */
+const hurryMs = 1_000;
+const hurriedLingerMs = 1;
 
 /** A call of get or wait, a task that needs arguments, a view: whatever is counted once. */
 export type CopyUser = object;
@@ -71,6 +76,7 @@ export class LocalCopies {
   readonly #newlyIdle: LocalCopy[] = [];
   readonly #unpinned: number[] = [];
   #nextRequestId = 1;
+  #hurriesUntilMs = -Infinity;
 
   constructor(context: ProcessContext) {
     this.#context = context;
@@ -85,11 +91,19 @@ export class LocalCopies {
     return this.#byRequest.values();
   }
 
-  /** Whether this process may read the bytes where they are: its own node's, of its own owners. */
-  isNear(owner: WorkerId, { node }: StoredValue): boolean {
+  /**
+   * Whether this process may read the bytes where they are: its own node's, of its own owners,
+   * unless the raylet may move them.
+   */
+  isNear(owner: WorkerId, { node, segment }: StoredValue): boolean {
     const { self, raylet } = this.#context;
-    if (node !== null && node !== raylet) return false;
+    if ((node !== null && node !== raylet) || segment === managedSegment) return false;
     return owner === self || owner.startsWith(raylet);
+  }
+
+  /** It is this node's raylet that knows where it lies. */
+  isManagedHere({ segment, node }: StoredValue): boolean {
+    return segment === managedSegment && node === this.#context.raylet;
   }
 
   find(owner: WorkerId, { serial, index }: ObjectName): LocalCopy | undefined {
@@ -169,6 +183,16 @@ export class LocalCopies {
     this.#ask(copy, out);
   }
 
+  /** The store is too full: what is kept for a while only goes now, or very soon. */
+  hurry(nowMs: number): void {
+    this.#hurriesUntilMs = nowMs + hurryMs;
+    for (const copy of [...this.#byRequest.values()]) {
+      if (copy.users.size > 0) continue;
+      this.hasNews = true;
+      this.#drop(copy);
+    }
+  }
+
   nextDeadlineMs(): number {
     return this.#idle.nextMs();
   }
@@ -207,9 +231,12 @@ export class LocalCopies {
   }
 
   #keepForAWhile(nowMs: number): void {
-    const untilMs = nowMs + this.#context.config.copyLingerMs;
+    const { copyLingerMs } = this.#context.config;
+    const isHurried = nowMs < this.#hurriesUntilMs;
+    // Whoever was just told of it reads it when this event is over.
+    const untilMs = nowMs + (isHurried ? Math.min(hurriedLingerMs, copyLingerMs) : copyLingerMs);
     for (const copy of this.#newlyIdle.splice(0)) {
-      if (copy.users.size > 0) continue;
+      if (copy.users.size > 0 || this.#byRequest.get(copy.requestId) !== copy) continue;
       copy.idleUntilMs = untilMs;
       this.#idle.add(untilMs, copy);
     }

@@ -122,7 +122,9 @@ export class MemoryStore {
   isReady(entry: ObjectEntry, request: GetRequest): boolean {
     if (entry.state === "PENDING") return false;
     if (!(entry.outcome instanceof StoredValue)) return true;
-    return request.fetchPriority === null || this.#copies.isReadable(entry);
+    if (request.fetchPriority === null || this.#copies.isReadable(entry)) return true;
+    // On the disk or not, it is on this node: who only waits need not have it in memory.
+    return !request.failsEarly && this.#copies.isManagedHere(entry.outcome);
   }
 
   /** Called for each request that waits on an entry whose outcome, or copy, has just come. */

@@ -99,6 +99,19 @@ export class ObjectDirectory {
     for (const raylet of waiting) this.#answer(entry, raylet, out);
   }
 
+  /** The raylet is told that it is its to move. True when it did not know of it. */
+  offer(entry: ObjectEntry, version: number): boolean {
+    const known = this.#locations.get(entry);
+    if (known?.registration === "done") return false;
+    const locations = known ?? this.#addOwn(entry, version);
+    locations.registration = "asked";
+    return true;
+  }
+
+  onOffered(entries: readonly ObjectEntry[], out: Out): void {
+    for (const entry of entries) this.#onKept(entry, this.#locations.get(entry), out);
+  }
+
   /** False for what is not for it. */
   route(event: CoreWorkerEvent, out: Out): boolean {
     if (event.type === "locateObject") this.onLocateObject(event, out);
@@ -195,7 +208,7 @@ export class ObjectDirectory {
       this.#tell(entry, raylet, { nodes: [], outcome: told }, out);
       return;
     }
-    const locations = this.#locations.get(entry) ?? this.#addOwn(entry, outcome);
+    const locations = this.#locations.get(entry) ?? this.#addOwn(entry, outcome.version);
     if (locations.registration === "done") {
       const { segment, offset, size } = outcome;
       const { version, primary } = locations;
@@ -207,7 +220,7 @@ export class ObjectDirectory {
     if (locations.registration === "none") this.#register(entry, outcome, locations, out);
   }
 
-  #addOwn(entry: ObjectEntry, { version }: StoredValue): Locations {
+  #addOwn(entry: ObjectEntry, version: number): Locations {
     const locations = new Locations(version, this.#context.raylet, "none");
     this.#locations.set(entry, locations);
     return locations;
@@ -219,11 +232,14 @@ export class ObjectDirectory {
     const { owner, serial, index } = entry;
     const { segment, offset, size, version } = value;
     const extent = { segment, offset, size };
-    const onKept = (later: Out): void => {
-      locations.registration = "done";
-      for (const raylet of locations.waiting.splice(0)) this.#answer(entry, raylet, later);
-    };
+    const onKept = (later: Out): void => this.#onKept(entry, locations, later);
     this.#seals.seal([{ owner, serial, index, version, extent }], onKept, out);
+  }
+
+  #onKept(entry: ObjectEntry, locations: Locations | undefined, out: Out): void {
+    if (locations === undefined) return;
+    locations.registration = "done";
+    for (const raylet of locations.waiting.splice(0)) this.#answer(entry, raylet, out);
   }
 
   /** Those who ask one after another begin at one after another, a copy that is new first. */

@@ -19,7 +19,7 @@ import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { LastCopyLost } from "./calls.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
-import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import { type ObjectEntry, taskOf, type TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { KeptSpec, TaskLineage } from "./task-lineage.ts";
@@ -42,6 +42,12 @@ const words: Readonly<Record<Reason, string>> = {
   LINEAGE_EVICTED: "what its task was given has been forgotten; raise systemConfig.maxLineageBytes",
   DEPENDENCY_FAILED: "an argument of its task could not be made anew",
 };
+
+/** Then what was missing is what it was given: of what lies on the owner's node little is kept. */
+function mayRunAgain(entry: ObjectEntry): boolean {
+  const task = taskOf(entry);
+  return task !== undefined && task.actor === null && task.template.retry.maxRetries !== 0;
+}
 
 export class ObjectRecovery {
   readonly counts = { recovered: 0, failed: 0 };
@@ -111,7 +117,7 @@ export class ObjectRecovery {
   #whyNot(entry: ObjectEntry, spec: KeptSpec | undefined): Reason | null {
     if (entry.owner !== this.#context.self) return "BORROWED";
     if (entry.index === 0) return "PUT";
-    if (spec === undefined) return "RETRIES_DISABLED";
+    if (spec === undefined) return mayRunAgain(entry) ? "LINEAGE_EVICTED" : "RETRIES_DISABLED";
     if (spec.isEvicted) return "LINEAGE_EVICTED";
     return spec.isRunning || hasRetryLeft(spec.task) ? null : "MAX_ATTEMPTS_EXCEEDED";
   }

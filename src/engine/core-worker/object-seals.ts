@@ -3,7 +3,7 @@
  * whoever hears of them finds them there.
  *
  * State:  what is done once the raylet has answered, by request.
- * In/out: seal → objectSealed; objectsKept → what waited for it.
+ * In/out: seal, offer → objectSealed, objectsOffered; objectsKept → what waited for it.
  * Bounds: as many as have results, or requests of other nodes, under way.
  * Errors: none: the raylet answers while this process lives.
  */
@@ -28,6 +28,14 @@ export class ObjectSeals {
     this.#waiting.set(requestId, then);
     const { self, raylet } = this.#context;
     out.send(raylet, { type: "objectSealed", from: self, requestId, objects });
+  }
+
+  /** The answer to offerObjects: they are the raylet's to move. */
+  offer(objects: readonly SealedObject[], then: (out: Out) => void, out: Out): void {
+    const requestId = this.#nextRequestId++;
+    this.#waiting.set(requestId, then);
+    const { self, raylet } = this.#context;
+    out.send(raylet, { type: "objectsOffered", from: self, requestId, objects });
   }
 
   onObjectsKept({ requestId }: ObjectsKept, out: Out): void {

@@ -22,8 +22,8 @@ export function routeRequests(event: CoreWorkerEvent, context: ProcessContext, o
       return true;
     }
     case "allocateCall": {
-      const { requestId, size } = event;
-      out.send(raylet, { type: "allocateArena", from, requestId, size });
+      const { requestId, size, mayWait } = event;
+      out.send(raylet, { type: "allocateArena", from, requestId, size, mayWait });
       return true;
     }
     case "arenaAllocated":

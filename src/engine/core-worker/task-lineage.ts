@@ -143,12 +143,33 @@ export class TaskLineage {
   }
 
   /** Only stored bytes are ever lost, and only a task that may run again makes them anew. */
-  #canBeMadeAnew({ actor, template, outcome, moreReturns }: TaskRecord): boolean {
+  #canBeMadeAnew(task: TaskRecord): boolean {
+    const { actor, template, outcome, moreReturns } = task;
     if (!(outcome instanceof StoredValue) && moreReturns === null) return false;
     if (actor !== null || template.retry.maxRetries === 0) return false;
-    return (
-      this.#isLosable(outcome) || moreReturns?.some((one) => this.#isLosable(one.outcome)) === true
-    );
+    const outcomes = [outcome, ...(moreReturns ?? []).map((one) => one.outcome)];
+    if (outcomes.some((one) => this.#isLosable(one))) return true;
+    return outcomes.some((one) => one instanceof StoredValue) && this.#isCheap(task);
+  }
+
+  /**
+   * Bytes of this node are lost only if they were spilled and the disk has spoilt them: for that no
+   * object is kept that would have gone, nor any room in the store.
+   */
+  #isCheap({ args, refs }: TaskRecord): boolean {
+    if (args instanceof StoredValue) return false;
+    return (refs ?? []).every((entry, i) => {
+      if (entry === null) return true;
+      return (
+        isTopLevel(args.specials[i]) && entry.outcome instanceof StoredValue && this.#canGo(entry)
+      );
+    });
+  }
+
+  /** It could be made anew in its turn. */
+  #canGo(entry: ObjectEntry): boolean {
+    const made = this.find(entry);
+    return made !== undefined && !made.isEvicted;
   }
 
   #isLosable(outcome: Outcome): boolean {

@@ -3,10 +3,12 @@
  * → its owner frees it, whole or in parts.
  *
  * State:  the allocator; per process its last answers, so that a repeated request gets the same
- *         extent.
+ *         extent; requests that wait for room, first come first served.
  * In/out: allocateArena, freeArena, the end of a process → arenaAllocated; when it is full, evict.
- * Bounds: `answersMax` answers a process, none for processes that ended.
- * Errors: no room, and nothing to evict → OBJECT_STORE_FULL in the answer, at once.
+ * Bounds: `answersMax` answers a process, none for processes that ended; a result that waits is one
+ *         of a task that runs.
+ * Errors: no room, and nothing to evict → OBJECT_STORE_FULL or OUT_OF_DISK in the answer: at once,
+ *         or for who may wait after `waitMs`.
  * Limits: what a dead worker had stays allocated until shutdown, because views on it may live in
  *         other threads; giving it back needs the pins of the object-store protocol.
  * Source: Ray plasma's create request queue; decisions on memory, 1.
@@ -26,6 +28,14 @@ import { Allocator, extentAlignment, type Placed } from "./allocator.ts";
 
 const answersMax = 64;
 
+interface Waiting {
+  readonly message: AllocateArena;
+  readonly deadlineMs: number;
+}
+
+/** Why what lies here stays: null if nothing is wrong. */
+export type DiskTrouble = () => { readonly kind: string; readonly text: string } | null;
+
 export class ObjectStore {
   readonly #self: Address;
   readonly #allocator: Allocator;
@@ -34,15 +44,47 @@ export class ObjectStore {
 
   /** Gives up something that is here for convenience only; false when there is nothing. */
   readonly #evict: (out: Outbox<never>) => boolean;
+  readonly #diskTrouble: DiskTrouble;
+  readonly #waitMs: number;
+  #waiting: Waiting[] = [];
+  /** Of requests that were refused and do not wait, since this was last looked at. */
+  #refusedBytes = 0;
 
   constructor(
     self: Address,
     segmentSizes: readonly number[],
-    evict: (out: Outbox<never>) => boolean = () => false,
+    options: {
+      readonly evict?: (out: Outbox<never>) => boolean;
+      readonly diskTrouble?: DiskTrouble;
+      readonly waitMs?: number;
+    } = {},
   ) {
+    const { evict = () => false, diskTrouble = () => null, waitMs = 0 } = options;
     this.#evict = evict;
+    this.#diskTrouble = diskTrouble;
+    this.#waitMs = waitMs;
     this.#self = self;
     this.#allocator = new Allocator(segmentSizes);
+  }
+
+  get capacityBytes(): number {
+    return this.#allocator.capacityBytes;
+  }
+
+  /** What those wait for that wait. */
+  get waitingBytes(): number {
+    return this.#waiting.reduce((sum, { message }) => sum + message.size, 0);
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** What the next request of this kind would need, asked for once. */
+  takeRefusedBytes(): number {
+    const bytes = this.#refusedBytes;
+    this.#refusedBytes = 0;
+    return bytes;
   }
 
   get freeBytes(): number {
@@ -71,24 +113,54 @@ export class ObjectStore {
     this.#allocator.free(segment, offset, wholeUnits(size));
   }
 
-  onAllocateArena(message: AllocateArena, out: Outbox<never>): void {
-    const { from, requestId, size } = message;
+  onAllocateArena(message: AllocateArena, nowMs: number, out: Outbox<never>): void {
+    const { from, requestId, size, mayWait } = message;
     const known = this.#answers.get(from)?.get(requestId);
     if (known !== undefined) {
       out.send(from, known);
       return;
     }
-    const placed = this.#allocate(size, out);
-    const answer: ArenaAllocated = {
-      type: "arenaAllocated",
-      from: this.#self,
-      requestId,
-      segment: placed?.segment ?? 0,
-      offset: placed?.offset ?? 0,
-      error: placed === null ? this.#fullError(size) : null,
-    };
-    this.#remember(from, answer);
-    out.send(from, answer);
+    if (this.#waiting.some((one) => one.message.requestId === requestId && isOf(one, from))) return;
+    const canWait = mayWait && this.#waitMs > 0 && size <= this.largestBytes;
+    // Those who came first are served first.
+    const placed = canWait && this.#waiting.length > 0 ? null : this.#allocate(size, out);
+    if (placed === null && canWait) {
+      this.#waiting.push({ message, deadlineMs: nowMs + this.#waitMs });
+      return;
+    }
+    if (placed === null) this.#refusedBytes = Math.max(this.#refusedBytes, size);
+    this.#answer(message, placed, out);
+  }
+
+  /** Ends an event: what was freed goes to who waits. */
+  settle(out: Outbox<never>): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      const placed = this.#allocate(first.message.size, out);
+      if (placed === null) return;
+      this.#waiting.shift();
+      this.#answer(first.message, placed, out);
+    }
+  }
+
+  nextDeadlineMs(): number {
+    return this.#waiting[0]?.deadlineMs ?? Infinity;
+  }
+
+  onDeadline(nowMs: number, out: Outbox<never>): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (first.deadlineMs > nowMs) return;
+      this.#waiting.shift();
+      this.#answer(first.message, null, out);
+    }
+  }
+
+  /** Why there is no room: the disk, if that is what keeps the store full. */
+  shortage(asked: string, advice: string, subject = ""): EngineError {
+    const trouble = this.#diskTrouble();
+    if (trouble === null) return engineError("OBJECT_STORE_FULL", `${asked}; ${advice}`, subject);
+    const text = `${asked}, and nothing can be spilled to the disk (${trouble.text})`;
+    const type = trouble.kind === "full" ? "OUT_OF_DISK" : "OBJECT_STORE_FULL";
+    return engineError(type, `${text}; ${advice}`, subject);
   }
 
   onFreeArena(message: FreeArena): void {
@@ -98,6 +170,7 @@ export class ObjectStore {
   /** The process has ended and repeats nothing. */
   forget(process: Address): void {
     this.#answers.delete(process);
+    this.#waiting = this.#waiting.filter((one) => !isOf(one, process));
   }
 
   checkInvariants(): void {
@@ -112,6 +185,19 @@ export class ObjectStore {
       const placed = this.#allocator.allocate(wholeUnits(size));
       if (placed !== null || !this.#evict(out)) return placed;
     }
+  }
+
+  #answer({ from, requestId, size }: AllocateArena, placed: Placed | null, out: Outbox<never>) {
+    const answer: ArenaAllocated = {
+      type: "arenaAllocated",
+      from: this.#self,
+      requestId,
+      segment: placed?.segment ?? 0,
+      offset: placed?.offset ?? 0,
+      error: placed === null ? this.#fullError(size) : null,
+    };
+    this.#remember(from, answer);
+    out.send(from, answer);
   }
 
   #remember(process: Address, answer: ArenaAllocated): void {
@@ -142,8 +228,12 @@ export class ObjectStore {
           "or give init({ objectStoreMemory }) more"
         : "let go of refs to large values that are no longer needed (a ref is disposable), " +
           "or give init({ objectStoreMemory }) more";
-    return engineError("OBJECT_STORE_FULL", `${asked}: ${state}; ${advice}`);
+    return this.shortage(`${asked}: ${state}`, advice);
   }
+}
+
+function isOf({ message }: Waiting, process: Address): boolean {
+  return message.from === process;
 }
 
 /** Who cuts a chunk begins each object at a whole unit, so what lies between belongs to it. */

@@ -8,6 +8,12 @@ export const ownSegmentsFrom = 65_536;
 /** Numbers that one thread may use up. */
 export const ownSegmentsPerThread = 16_384;
 
+/**
+ * In the place of a value that its raylet moves: nobody knows where it lies, and who needs the
+ * bytes asks for them.
+ */
+export const managedSegment = 2 ** 32 - 1;
+
 export interface Arena {
   readonly segmentCount: number;
   segmentBytes(segment: number): number;

@@ -36,7 +36,29 @@ export interface ObjectSealed {
   readonly objects: readonly SealedObject[];
 }
 
-/** raylet → the sender of objectSealed: from now on others may be told. */
+/**
+ * raylet → processes of its node: the store is too full; which of your own values does nobody read
+ * where they lie? One at a time: asked again when it has been answered.
+ */
+export interface OfferObjects {
+  readonly type: "offerObjects";
+  readonly from: Address;
+  /** About as many are wanted. */
+  readonly bytes: number;
+}
+
+/**
+ * process → its raylet, the answer to offerObjects: these are yours to move from now on, also to
+ * the disk; who needs one asks for it. Empty when there are none. Key: requestId of the sender.
+ */
+export interface ObjectsOffered {
+  readonly type: "objectsOffered";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly objects: readonly SealedObject[];
+}
+
+/** raylet → the sender of objectSealed or objectsOffered: from now on others may be told. */
 export interface ObjectsKept {
   readonly type: "objectsKept";
   readonly from: Address;
@@ -178,6 +200,8 @@ export interface NotHere {
 
 export type CopyMessage =
   | ObjectSealed
+  | OfferObjects
+  | ObjectsOffered
   | ObjectsKept
   | PullObject
   | ObjectLocal

@@ -35,6 +35,8 @@ export interface AllocateArena {
   readonly from: Address;
   readonly requestId: number;
   readonly size: number;
+  /** Rather later than not at all. */
+  readonly mayWait: boolean;
 }
 
 /** object store → requester. */

@@ -12,6 +12,8 @@ export interface Reclaimer {
   watch(target: object, collected: () => void, isDear?: boolean): void;
   /** How many bytes of the store a watched target keeps: a hint of when collecting is worth it. */
   weigh?(target: object, bytes: number): void;
+  /** The store is short of room: what was dropped should be found before long. */
+  hurry?(): void;
   unwatch(target: object): void;
   /** Keeps `target` findable under `key` for as long as it lives, which this does not prolong. */
   remember(key: object, target: object): void;

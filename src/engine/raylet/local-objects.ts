@@ -2,11 +2,15 @@
  * The copies of objects on this node that other nodes may ask for, or came from there: kept for
  * their owner (primary), or until their room is needed (secondary).
  *
- * State:  copies by owner and object, newest version last; idle secondaries by last use; copies
- *         that were freed while a process here still reads them.
- * In/out: objectSealed, pinCopy, freeObjects, pins of the pulls, the end of an owner →
- *         objectsKept, copyPinned, copyGone, segmentFreed, room in the store.
- * Bounds: the room in the store.
+ * A copy is in memory, on the disk, or both. One whose owner may read it in place stays where it is
+ * until its owner offers it: from then on it is managed, and who reads it has a pin.
+ *
+ * State:  copies by owner and object, newest version last; those that nobody reads by last use:
+ *         secondaries, clean ones (on the disk too) and those that may be spilled; copies that were
+ *         freed while something still uses them.
+ * In/out: objectSealed, objectsOffered, pinCopy, freeObjects, pins, the end of an owner →
+ *         objectsKept, copyPinned, copyGone, segmentFreed, room in the store, spill files.
+ * Bounds: the room in the store and on the disk.
  * Errors: none; what is freed twice, or was never here, is not news.
  * Limits: what a process of this node put into its own arena is registered here once another node
  *         asks for it; when that process dies its bytes stay, as views on them may live here.
@@ -20,25 +24,37 @@ import type {
   CopyName,
   FreeObjects,
   ObjectSealed,
+  ObjectsOffered,
   PinCopy,
   SealedObject,
 } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
+import { CopyQueue } from "./copy-queue.ts";
 import type { RayletOut } from "./placement-queue.ts";
+import type { SpillFiles } from "./spill-files.ts";
+import type { SpilledPlace } from "./spill-io.ts";
 
 export class Copy implements CopyName {
   readonly owner: WorkerId;
   readonly serial: number;
   readonly index: number;
   readonly version: number;
-  readonly extent: ArenaExtent;
+  readonly size: number;
+  /** In memory, or null. */
+  extent: ArenaExtent | null;
+  /** On the disk, or null. */
+  spilled: SpilledPlace | null = null;
+  /** It is being read back from there. */
+  isRestoring = false;
+  /** Nobody reads it without a pin. */
+  isManaged: boolean;
   /** Its owner counts on it; others go when room is needed. */
   isPrimary: boolean;
   /** The owner itself wrote it, in this node's arena. */
   readonly isOwners: boolean;
-  /** Processes of this node that read it. */
+  /** Processes of this node that read it, and what is written or read of it. */
   pinCount = 0;
   /** When it was brought here, among all that were; 0 for what was made here. */
   arrival = 0;
@@ -49,8 +65,10 @@ export class Copy implements CopyName {
     this.index = index;
     this.version = version;
     this.extent = extent;
+    this.size = extent.size;
     this.isPrimary = kind !== "secondary";
     this.isOwners = kind === "owner's";
+    this.isManaged = kind !== "owner's";
   }
 }
 
@@ -59,16 +77,31 @@ export type CopyKind = "owner's" | "primary" | "secondary";
 export class LocalObjects {
   readonly #self: NodeId;
   readonly #store: ObjectStore;
+  readonly #files: SpillFiles;
   readonly #byOwner = new Map<WorkerId, Map<number, Copy[]>>();
-  /** Secondaries that nobody reads, the least recently used first. */
-  readonly #idle = new Set<Copy>();
-  /** Freed, and still read by a process. */
+  /** Primaries in memory alone that nobody reads, the least recently used first. */
+  readonly spillable = new CopyQueue();
+  /** On the disk too: to give up their memory costs nothing but reading them again. */
+  readonly #clean = new CopyQueue();
+  readonly #secondaries = new CopyQueue();
+  /** Freed, and still in use. */
   readonly #leaving = new Set<Copy>();
   #lastArrival = 0;
 
-  constructor(self: NodeId, store: ObjectStore) {
+  constructor(self: NodeId, store: ObjectStore, files: SpillFiles) {
     this.#self = self;
     this.#store = store;
+    this.#files = files;
+  }
+
+  /** Nobody uses it, so that its room can be had: a pin would take that. */
+  isIdle(copy: Copy): boolean {
+    return this.#queueOf(copy) !== null;
+  }
+
+  /** What can be had without writing anything. */
+  get evictableBytes(): number {
+    return this.#clean.bytes + this.#secondaries.bytes;
   }
 
   get lastArrival(): number {
@@ -97,7 +130,21 @@ export class LocalObjects {
     }
   }
 
-  kept({ from, requestId }: ObjectSealed, out: RayletOut): void {
+  /** Their owner reads them through us from now on. */
+  onObjectsOffered({ from, objects }: ObjectsOffered): void {
+    for (const offered of objects) {
+      assert(offered.owner === from, "a process offers what it owns");
+      let copy = this.find(offered.owner, offered, offered.version);
+      if (copy === undefined) {
+        copy = new Copy(offered, "owner's");
+        this.#add(copy);
+      }
+      copy.isManaged = true;
+      this.#sort(copy);
+    }
+  }
+
+  kept({ from, requestId }: ObjectSealed | ObjectsOffered, out: RayletOut): void {
     out.send(from, { type: "objectsKept", from: this.#self, requestId });
   }
 
@@ -105,7 +152,6 @@ export class LocalObjects {
     const copy = new Copy(sealed, "secondary");
     copy.arrival = this.#lastArrival += 1;
     this.#add(copy);
-    this.#idle.add(copy);
     return copy;
   }
 
@@ -113,7 +159,7 @@ export class LocalObjects {
     const copy = this.find(from as WorkerId, name, name.version);
     if (copy !== undefined) {
       copy.isPrimary = true;
-      this.#idle.delete(copy);
+      this.#sort(copy);
     }
     const isHere = copy !== undefined;
     out.send(from, { type: "copyPinned", from: this.#self, copy: name, isHere });
@@ -130,7 +176,7 @@ export class LocalObjects {
   onOwnerEnded(owner: WorkerId, out: RayletOut): void {
     for (const list of [...(this.#byOwner.get(owner)?.values() ?? [])]) {
       for (const copy of [...list]) {
-        if (copy.isOwners) this.#unlist(copy);
+        if (!copy.isManaged) this.#unlist(copy);
         else this.#leave(copy, out);
       }
     }
@@ -138,7 +184,7 @@ export class LocalObjects {
 
   pin(copy: Copy): void {
     copy.pinCount += 1;
-    this.#idle.delete(copy);
+    this.#sort(copy);
   }
 
   unpin(copy: Copy, out: RayletOut): void {
@@ -146,24 +192,48 @@ export class LocalObjects {
     copy.pinCount -= 1;
     if (copy.pinCount > 0) return;
     if (this.#leaving.delete(copy)) this.#giveBack(copy, out);
-    else if (!copy.isPrimary) this.#idle.add(copy);
+    else this.#sort(copy);
   }
 
   /** It was read for another node. */
   touch(copy: Copy): void {
-    if (this.#idle.delete(copy)) this.#idle.add(copy);
+    this.#sort(copy);
   }
 
-  /** Gives up the copy that was used the longest ago; false if there is none. */
+  /** It is in memory again. */
+  onRestored(copy: Copy, extent: ArenaExtent): void {
+    assert(copy.extent === null && copy.isRestoring, "what is restored was not in memory");
+    copy.isRestoring = false;
+    copy.extent = extent;
+  }
+
+  /** What is on the disk is not what was written there. */
+  lose(copy: Copy, cause: string, out: RayletOut): void {
+    if (this.#leaving.has(copy)) return;
+    this.#leave(copy, out);
+    this.tellGone(copy, { nodeId: this.#self, lastArrival: this.lastArrival, cause }, out);
+  }
+
+  /**
+   * Gives up the memory of the copy that was used the longest ago, first of one that is on the
+   * disk; false if there is none.
+   */
   evict(out: RayletOut): boolean {
-    for (const copy of this.#idle) {
-      this.#leave(copy, out);
-      const { lastArrival } = this;
-      const cause = "its room was needed";
-      this.tellGone(copy, { nodeId: this.#self, lastArrival, cause }, out);
+    const clean = this.#clean.first;
+    if (clean !== undefined) {
+      this.#clean.delete(clean);
+      assert(clean.extent !== null, "a clean copy is in memory");
+      this.#store.free(clean.extent);
+      clean.extent = null;
       return true;
     }
-    return false;
+    const secondary = this.#secondaries.first;
+    if (secondary === undefined) return false;
+    this.#leave(secondary, out);
+    const { lastArrival } = this;
+    const cause = "its room was needed";
+    this.tellGone(secondary, { nodeId: this.#self, lastArrival, cause }, out);
+    return true;
   }
 
   /** That node has no copy, this one or another. */
@@ -177,10 +247,9 @@ export class LocalObjects {
   }
 
   checkInvariants(): void {
-    for (const copy of this.#idle) {
-      assert(copy.pinCount === 0 && !copy.isPrimary, "an idle copy is a secondary without a pin");
-    }
     for (const copy of this.#leaving) assert(copy.pinCount > 0, "a copy leaves with its last pin");
+    const places = [...this.all()].flatMap(({ spilled }) => (spilled === null ? [] : [spilled]));
+    this.#files.checkInvariants(places);
     for (const [owner, copies] of this.#byOwner) {
       assert(copies.size > 0, "an owner without copies is not listed");
       for (const [key, list] of copies) {
@@ -188,8 +257,12 @@ export class LocalObjects {
         for (const copy of list) {
           assert(copy.owner === owner, "a copy is listed under its owner");
           assert(objectKey(copy.serial, copy.index) === key, "a copy is listed under its name");
-          const isIdle = copy.pinCount === 0 && !copy.isPrimary;
-          assert(this.#idle.has(copy) === isIdle, "an unused secondary may be evicted");
+          assert(copy.extent !== null || copy.spilled !== null, "a copy is somewhere");
+          assert(!copy.isRestoring || copy.pinCount > 0, "what is read back has a pin");
+          const queue = this.#queueOf(copy);
+          for (const one of [this.spillable, this.#clean, this.#secondaries]) {
+            assert(one.has(copy) === (one === queue), "an unused copy stands in its queue");
+          }
         }
       }
     }
@@ -210,6 +283,25 @@ export class LocalObjects {
     list.push(copy);
     list.sort((a, b) => a.version - b.version);
     copies.set(key, list);
+    this.#sort(copy);
+  }
+
+  /** Among those that nobody reads, or none of them: as the one that was used last. */
+  #sort(copy: Copy): void {
+    const queue = this.#queueOf(copy);
+    for (const other of [this.spillable, this.#clean, this.#secondaries]) {
+      if (other !== queue) other.delete(copy);
+    }
+    queue?.add(copy);
+  }
+
+  #queueOf(copy: Copy): CopyQueue | null {
+    if (copy.pinCount > 0 || copy.extent === null || this.#leaving.has(copy)) return null;
+    if (copy.spilled !== null) return this.#clean;
+    if (!copy.isPrimary) return this.#secondaries;
+    // Segments of a thread's own are no part of the store.
+    const isInStore = copy.extent.segment < ownSegmentsFrom;
+    return copy.isManaged && isInStore ? this.spillable : null;
   }
 
   #leave(copy: Copy, out: RayletOut): void {
@@ -219,7 +311,7 @@ export class LocalObjects {
   }
 
   #unlist(copy: Copy): void {
-    this.#idle.delete(copy);
+    for (const queue of [this.spillable, this.#clean, this.#secondaries]) queue.delete(copy);
     const copies = this.#byOwner.get(copy.owner);
     const key = objectKey(copy.serial, copy.index);
     const left = copies?.get(key)?.filter((other) => other !== copy) ?? [];
@@ -228,7 +320,11 @@ export class LocalObjects {
     if (copies?.size === 0) this.#byOwner.delete(copy.owner);
   }
 
-  #giveBack({ owner, extent, isOwners }: Copy, out: RayletOut): void {
+  #giveBack(copy: Copy, out: RayletOut): void {
+    const { owner, extent, spilled, isOwners } = copy;
+    if (spilled !== null) this.#files.release(spilled, out);
+    copy.spilled = null;
+    if (extent === null) return;
     if (extent.segment < ownSegmentsFrom) this.#store.free(extent);
     else if (isOwners) {
       const { segment } = extent;

@@ -12,6 +12,7 @@ import type {
   NotHere,
   ObjectLocations,
   ObjectSealed,
+  ObjectsOffered,
   PinCopy,
   PullChunk,
   PullObject,
@@ -24,10 +25,14 @@ import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
+import { SpillFiles } from "./spill-files.ts";
+import type { SpillEvent } from "./spill-io.ts";
+import { SpillManager } from "./spill-manager.ts";
 
 /** Messages of processes and other raylets that are for this part. */
 export type ObjectManagerMessage =
   | ObjectSealed
+  | ObjectsOffered
   | PullObject
   | UnpinObjects
   | ObjectLocations
@@ -35,13 +40,16 @@ export type ObjectManagerMessage =
   | FreeObjects
   | PullChunk
   | Chunk
-  | NotHere;
+  | NotHere
+  | SpillEvent;
 
 export class ObjectManager {
   readonly store: ObjectStore;
   readonly objects: LocalObjects;
   readonly pulls: PullManager;
   readonly pushes: PushManager;
+  readonly files = new SpillFiles();
+  readonly spilling: SpillManager;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -52,6 +60,8 @@ export class ObjectManager {
     config: Config;
     segments: readonly number[];
     peers: PeerWatch;
+    /** Of this node. */
+    processes: () => Iterable<WorkerId>;
     hasEnded: (process: Address) => boolean;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
@@ -60,20 +70,38 @@ export class ObjectManager {
     this.#peers = parts.peers;
     this.#hasEnded = parts.hasEnded;
     const evict = (out: Outbox<never>): boolean => this.objects.evict(out as RayletOut);
-    this.store = new ObjectStore(nodeId, segments, evict);
-    const { store } = this;
-    this.objects = new LocalObjects(nodeId, store);
+    const { processes } = parts;
+    this.store = new ObjectStore(nodeId, segments, {
+      evict,
+      waitMs: config.pullRoomTimeoutMs,
+      diskTrouble: () => this.spilling.failure,
+    });
+    const { store, files } = this;
+    this.objects = new LocalObjects(nodeId, store, files);
     const { objects } = this;
-    this.pulls = new PullManager({ nodeId, config, store, objects, deathOf });
-    this.pushes = new PushManager(nodeId, config, objects);
+    const kept = { nodeId, config, store, objects };
+    this.spilling = new SpillManager({ ...kept, files, processes });
+    const { counts } = this.spilling;
+    this.pulls = new PullManager({ ...kept, counts, deathOf });
+    this.pushes = new PushManager({ nodeId, config, objects, counts });
   }
 
-  handle(event: ObjectManagerMessage, out: RayletOut): void {
+  handle(event: ObjectManagerMessage, nowMs: number, out: RayletOut): void {
     switch (event.type) {
       case "objectSealed":
         for (const { owner } of event.objects) this.#watch(owner, out);
         this.objects.onObjectSealed(event, this.#hasEnded);
         return this.objects.kept(event, out);
+      case "objectsOffered":
+        this.objects.onObjectsOffered(event);
+        this.spilling.onOffered(event, nowMs);
+        return this.objects.kept(event, out);
+      case "objectsSpilled":
+        return this.spilling.onObjectsSpilled(event, nowMs, out);
+      case "spilledRead":
+        return this.pulls.onCopyLost(this.pushes.onSpilledRead(event, out), out);
+      case "objectRestored":
+        return this.pulls.onObjectRestored(event, out);
       case "pullObject":
         this.#watch(event.owner, out);
         return this.pulls.onPullObject(event, this.#endOf(event.owner, event), out);
@@ -97,17 +125,23 @@ export class ObjectManager {
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {
+    this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.pulls.nextDeadlineMs(), this.pushes.nextDeadlineMs());
+    const ofRoom = Math.min(this.store.nextDeadlineMs(), this.spilling.nextDeadlineMs());
+    return Math.min(this.pulls.nextDeadlineMs(), this.pushes.nextDeadlineMs(), ofRoom);
   }
 
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
+    this.store.settle(out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
+    const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
+    const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
+    this.spilling.settle(neededBytes, nowMs, out);
   }
 
   /** Of this node, or of another. */
@@ -115,6 +149,7 @@ export class ObjectManager {
     this.pulls.onProcessEnded(process, out);
     this.pulls.onOwnerEnded(process, (pull) => ownerDiedError(pull, why), out);
     this.objects.onOwnerEnded(process, out);
+    this.spilling.onProcessEnded(process);
     this.store.forget(process);
   }
 
@@ -132,6 +167,7 @@ export class ObjectManager {
   checkInvariants(): void {
     this.store.checkInvariants();
     this.objects.checkInvariants();
+    this.spilling.checkInvariants();
     this.pulls.checkInvariants();
     this.pushes.checkInvariants();
   }

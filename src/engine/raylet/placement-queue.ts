@@ -19,6 +19,7 @@ import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { Allocation } from "./local-resources.ts";
+import type { SpillInstruction } from "./spill-io.ts";
 import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
 
 /** The kind decides whether a change of reason is worth a notice; the text is a snapshot. */
@@ -34,7 +35,7 @@ export interface StoreChunk {
   readonly to: ArenaExtent;
 }
 
-export type RayletInstruction = WorkerInstruction | ExitNode | StoreChunk;
+export type RayletInstruction = WorkerInstruction | ExitNode | StoreChunk | SpillInstruction;
 export type RayletOut = Outbox<RayletInstruction>;
 
 /** Notices of a changed reason that one claim may cause. */

@@ -1,50 +1,44 @@
 /**
- * Brings objects to this node: a process asks → locate at the owner → room in the store → chunks
- * from the nodes that have a copy → the object is local, for all who asked.
+ * Brings objects into the memory of this node: a process asks → locate at the owner → room in the
+ * store → chunks from the nodes that have a copy → the object is local, for all who asked. One that
+ * was spilled here needs room as well, and is then read back: in one line with the others, so that
+ * who came first gets all it needs before who came later takes its room.
  *
- * State:  requests by process; pulls by object, those with a location in order of priority; chunks
- *         that were asked for.
- * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, deaths, deadlines →
- *         locateObject, pullChunk, objectLocal, copyAdded, copyGone, StoreChunk.
- * Bounds: `pullBytesInFlightMax` and `chunksInFlightMax` asked for at once, one chunk at least.
+ * State:  requests by process; pulls by object, those with a location in order of priority; copies
+ *         that are read back.
+ * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, objectRestored, deaths,
+ *         deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone, StoreChunk,
+ *         RestoreObject.
+ * Bounds: those of the chunks; `ioWorkers` copies read back at once.
  * Errors: what the owner says has no copy any more, OWNER_DIED, or OBJECT_STORE_FULL after
- *         `pullRoomTimeoutMs`, to each who waits. A lost source costs what it had not sent.
+ *         `pullRoomTimeoutMs`, to each who waits. A lost source costs what it had not sent; what
+ *         cannot be read back is a lost copy.
  * Source: Ray pull_manager; protocols §5.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
-import { type EngineError, engineError } from "#engine/common/error-type.ts";
+import type { EngineError } from "#engine/common/error-type.ts";
 import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { subjectOf } from "#engine/common/lost-object.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
 import {
   type Chunk,
-  type CopyGone,
-  everyArrival,
   type NotHere,
   type ObjectLocations,
   type PullObject,
   type UnpinObjects,
 } from "#engine/protocol/copy.ts";
-import { FailedValue, noSpecials, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownOutcome } from "#engine/protocol/own-value.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
+import { ChunkRequests } from "./chunk-requests.ts";
+import { CopyRequests } from "./copy-requests.ts";
 import { type Copy, type LocalObjects, nameOf } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
-
-const chunksInFlightMax = 64;
-
-/** Where there is no copy any more, and why. */
-type Lost = Pick<CopyGone, "nodeId" | "lastArrival" | "cause">;
-
-interface ChunkRequest {
-  /** Null once nobody waits for it: its answer only ends the account. */
-  pull: Pull | null;
-  readonly source: NodeId;
-  readonly offset: number;
-  readonly size: number;
-}
+import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
+import { Restores } from "./restores.ts";
+import type { ObjectRestored } from "./spill-io.ts";
+import type { SpillCounts } from "./spill-manager.ts";
 
 export class PullManager {
   readonly #self: NodeId;
@@ -53,26 +47,28 @@ export class PullManager {
   readonly #objects: LocalObjects;
   /** Null while it lives; asked of nodes and of owners. */
   readonly #deathOf: (nodeId: NodeId) => string | undefined;
-  readonly #requests = new Map<WorkerId, Map<number, CopyRequest>>();
+  readonly #requests = new CopyRequests();
   readonly #pulls = new Map<WorkerId, Map<number, Pull>>();
   /** Waiting or fetching, the most urgent first. */
   readonly #inOrder: Pull[] = [];
-  readonly #chunks = new Map<number, ChunkRequest>();
-  #chunkBytesInFlight = 0;
-  #nextRequestId = 1;
+  readonly #chunks: ChunkRequests;
+  readonly #restores: Restores;
   #nextOrder = 1;
   /** Something may be asked for that could not before. */
   #isDue = false;
-  #freeBytesSeen = 0;
+  #roomBytesSeen = 0;
 
   constructor(parts: {
     nodeId: NodeId;
     config: Config;
     store: ObjectStore;
     objects: LocalObjects;
+    counts: SpillCounts;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
     this.#self = parts.nodeId;
+    this.#chunks = new ChunkRequests(parts.nodeId, parts.config);
+    this.#restores = new Restores(parts);
     this.#config = parts.config;
     this.#store = parts.store;
     this.#objects = parts.objects;
@@ -88,11 +84,20 @@ export class PullManager {
     return this.#chunks.size;
   }
 
+  get restoresInFlight(): number {
+    return this.#restores.size;
+  }
+
+  /** What the first of those that wait for room lacks. */
+  get waitingBytes(): number {
+    return this.#inOrder.find(({ roomDeadlineMs }) => roomDeadlineMs < Infinity)?.size ?? 0;
+  }
+
   /** `ownerError`: why its owner is no more, else null. */
   onPullObject(message: PullObject, ownerError: EngineError | null, out: RayletOut): void {
     const process = message.from as WorkerId;
     const { requestId, priority, owner, object } = message;
-    const known = this.#requests.get(process)?.get(requestId);
+    const known = this.#requests.find(process, requestId);
     if (known !== undefined) {
       if (known.copy !== null) this.#answer(known, localValue(known.copy, this.#self), out);
       else this.#changePriority(known, priority);
@@ -103,22 +108,24 @@ export class PullManager {
       this.#answer(request, new FailedValue(ownerError, null), out);
       return;
     }
-    this.#addRequest(request);
+    this.#requests.add(request);
     const copy = this.#objects.find(owner, object);
-    if (copy !== undefined) {
+    if (copy !== undefined && this.#mayPinNow(copy, priority)) {
       this.#deliver(request, copy, out);
       return;
     }
-    const pull = this.#pullOf(owner, object) ?? this.#newPull(owner, object, out);
+    const pull = this.#pullOf(owner, object) ?? this.#newPull(owner, object);
     request.pull = pull;
     pull.requests.add(request);
-    this.#reorder(pull);
+    if (pull.state !== "new") this.#reorder(pull);
+    else if (copy === undefined) this.#locate(pull, out);
+    else this.#restore(pull, copy);
   }
 
   /** Each lets go of its own only: the pull ends with the last who waits for it. */
   onUnpinObjects({ from, requestIds }: UnpinObjects, out: RayletOut): void {
     for (const requestId of requestIds) {
-      const request = this.#requests.get(from as WorkerId)?.get(requestId);
+      const request = this.#requests.find(from as WorkerId, requestId);
       if (request !== undefined) this.#dropRequest(request, out);
     }
   }
@@ -138,7 +145,9 @@ export class PullManager {
     }
     const copy = this.#objects.find(pull.owner, pull, version);
     if (copy !== undefined) {
-      this.#complete(pull, copy, out);
+      this.#dropPartial(pull);
+      if (copy.extent !== null) this.#complete(pull, copy, out);
+      else this.#restore(pull, copy);
       return;
     }
     for (const node of nodes) {
@@ -184,9 +193,8 @@ export class PullManager {
 
   /** Sources there are lost, and who waits there waits no more. */
   onNodeDied(nodeId: NodeId, reason: string, out: RayletOut): void {
-    for (const [requestId, { pull, source, offset, size }] of this.#chunks) {
-      if (source !== nodeId) continue;
-      this.#takeChunk(requestId, source);
+    for (const { pull, offset, size } of this.#chunks.takeAllOf(nodeId)) {
+      this.#isDue = true;
       pull?.askAgain({ offset, size });
     }
     for (const pull of [...this.pulls()]) {
@@ -202,9 +210,7 @@ export class PullManager {
 
   /** A process of this node has ended: it waits for nothing and reads nothing. */
   onProcessEnded(process: WorkerId, out: RayletOut): void {
-    for (const request of [...(this.#requests.get(process)?.values() ?? [])]) {
-      this.#dropRequest(request, out);
-    }
+    for (const request of this.#requests.of(process)) this.#dropRequest(request, out);
   }
 
   /** The owner has freed it, so nobody should wait: whoever does hears that from the owner. */
@@ -220,21 +226,42 @@ export class PullManager {
     this.#locate(pull, out);
   }
 
+  /** What was read back is in memory, or lost. */
+  onObjectRestored(event: ObjectRestored, out: RayletOut): void {
+    this.#isDue = true;
+    const copy = this.#restores.onObjectRestored(event, out);
+    if (copy === undefined) return;
+    const pull = this.#pullOf(copy.owner, copy);
+    if (pull?.copy === copy && copy.extent !== null) this.#complete(pull, copy, out);
+    else if (pull?.copy === copy) this.#locate(pull, out);
+    this.#restores.end(copy, out);
+  }
+
+  /** Found out by another who read it: whoever waits for it here asks its owner. */
+  onCopyLost(copy: Copy | undefined, out: RayletOut): void {
+    if (copy === undefined || copy.isRestoring) return;
+    const pull = this.#pullOf(copy.owner, copy);
+    if (pull?.copy === copy) this.#locate(pull, out);
+  }
+
   /** Asks for as much as is allowed at once. */
   settle(nowMs: number, out: RayletOut): void {
-    const { freeBytes } = this.#store;
-    const hasRoom = freeBytes > this.#freeBytesSeen;
-    this.#freeBytesSeen = freeBytes;
+    const roomBytes = this.#roomBytes();
+    const hasRoom = roomBytes > this.#roomBytesSeen;
+    this.#roomBytesSeen = roomBytes;
     if (this.#inOrder.length === 0 || (!this.#isDue && !hasRoom)) return;
     this.#isDue = false;
     // Those behind one that waits for room do not take it away from it.
     let isFull = false;
+    let aheadBytes = 0;
     for (const pull of [...this.#inOrder]) {
-      if (!this.#mayAsk(1)) break;
-      if (pull.state === "waiting" && !isFull) isFull = !this.#reserve(pull, nowMs, out);
-      if (pull.state === "fetching") this.#askChunks(pull, out);
+      if (pull.state === "waiting" && !isFull && this.#isItsTurn(pull)) {
+        isFull = !this.#fits(pull.size, aheadBytes) || !this.#reserve(pull, nowMs, out);
+      }
+      if (pull.state === "waiting") aheadBytes += pull.size;
+      if (pull.state === "fetching" && pull.copy === null) this.#chunks.askFor(pull, out);
     }
-    this.#freeBytesSeen = this.#store.freeBytes;
+    this.#roomBytesSeen = this.#roomBytes();
   }
 
   nextDeadlineMs(): number {
@@ -248,50 +275,27 @@ export class PullManager {
       if (pull.roomDeadlineMs > nowMs) continue;
       const { pullRoomTimeoutMs } = this.#config;
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
-      this.#end(pull, new FailedValue(this.#fullError(pull, waited), null), out);
+      this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
     }
   }
 
   checkInvariants(): void {
-    let bytes = 0;
-    for (const { size } of this.#chunks.values()) bytes += size;
-    assert(bytes === this.#chunkBytesInFlight, "bytes in flight are counted");
-    for (const [process, requests] of this.#requests) {
-      assert(requests.size > 0, "a process without requests is not listed");
-      for (const request of requests.values()) {
-        assert(request.process === process, "a request is listed under its process");
-        assert((request.pull === null) !== (request.copy === null), "a request waits or reads");
-        assert(request.pull?.requests.has(request) !== false, "a pull knows who waits for it");
-      }
-    }
+    this.#chunks.checkInvariants();
+    this.#requests.checkInvariants();
     for (const pull of this.pulls()) {
       assert(pull.requests.size > 0, "a pull that nobody waits for is over");
       assert(pull.state === "locating" || this.#inOrder.includes(pull), "a located pull is listed");
-      assert(pull.state !== "fetching" || pull.extent !== null, "what is fetched has its room");
-      assert(pull.state === "locating" || pull.sources.length > 0, "a located pull has a source");
+      const { state, copy } = pull;
+      assert(state !== "fetching" || pull.extent !== null || copy !== null, "it has its room");
+      const isSomewhere = pull.sources.length > 0 || copy?.spilled !== undefined;
+      assert(state === "locating" || isSomewhere, "a located pull has a source");
     }
   }
 
   // ------------------------------------------------------------ requests
 
-  #addRequest(request: CopyRequest): void {
-    const { process, requestId } = request;
-    let requests = this.#requests.get(process);
-    if (requests === undefined) {
-      requests = new Map();
-      this.#requests.set(process, requests);
-    }
-    requests.set(requestId, request);
-  }
-
-  #forget({ process, requestId }: CopyRequest): void {
-    const requests = this.#requests.get(process);
-    requests?.delete(requestId);
-    if (requests?.size === 0) this.#requests.delete(process);
-  }
-
   #dropRequest(request: CopyRequest, out: RayletOut): void {
-    this.#forget(request);
+    this.#requests.delete(request);
     // What it read may now be evicted.
     this.#isDue = true;
     const { pull, copy } = request;
@@ -323,7 +327,7 @@ export class PullManager {
     return this.#pulls.get(owner)?.get(objectKey(serial, index));
   }
 
-  #newPull(owner: WorkerId, name: { serial: number; index: number }, out: RayletOut): Pull {
+  #newPull(owner: WorkerId, name: { serial: number; index: number }): Pull {
     const pull = new Pull(owner, name, this.#nextOrder++);
     let pulls = this.#pulls.get(owner);
     if (pulls === undefined) {
@@ -331,12 +335,21 @@ export class PullManager {
       this.#pulls.set(owner, pulls);
     }
     pulls.set(objectKey(name.serial, name.index), pull);
-    this.#locate(pull, out);
     return pull;
+  }
+
+  /** It is here, on the disk: it stands in line for room. */
+  #restore(pull: Pull, copy: Copy): void {
+    this.#unplace(pull);
+    pull.sources = [];
+    pull.begin(copy.version, copy.size);
+    pull.copy = copy;
+    this.#place(pull, copy.isRestoring ? "fetching" : "waiting");
   }
 
   #locate(pull: Pull, out: RayletOut): void {
     this.#unplace(pull);
+    pull.copy = null;
     pull.state = "locating";
     const { owner, serial, index } = pull;
     const object = { serial, index };
@@ -375,7 +388,7 @@ export class PullManager {
 
   #end(pull: Pull, outcome: Outcome, out: RayletOut): void {
     for (const request of pull.requests) {
-      this.#forget(request);
+      this.#requests.delete(request);
       this.#answer(request, outcome, out);
     }
     this.#remove(pull);
@@ -395,8 +408,7 @@ export class PullManager {
   #dropPartial(pull: Pull): void {
     if (pull.extent !== null) this.#store.free(pull.extent);
     pull.extent = null;
-    // What is under way of it is not for what comes in its place.
-    for (const chunk of this.#chunks.values()) if (chunk.pull === pull) chunk.pull = null;
+    this.#chunks.disown(pull);
   }
 
   #loseSource(pull: Pull, lost: Lost, out: RayletOut): void {
@@ -413,69 +425,70 @@ export class PullManager {
 
   // ------------------------------------------------------------ room and chunks
 
+  /**
+   * A task that has some of its arguments keeps them until it has all. So nobody takes room, nor a
+   * pin on what could be evicted, that those ahead in line need: each could wait for the other.
+   */
+  #mayPinNow(copy: Copy, priority: CopyRequest["priority"]): boolean {
+    if (copy.extent === null) return false;
+    if (this.#inOrder.length === 0 || !this.#objects.isIdle(copy)) return true;
+    let aheadBytes = 0;
+    for (const { state, size, priority: other } of this.#inOrder) {
+      if (state === "waiting" && other <= priority) aheadBytes += size;
+    }
+    return this.#fits(copy.size, aheadBytes);
+  }
+
+  /** Beside what is needed by those ahead; the first of all may try in any case. */
+  #fits(size: number, aheadBytes: number): boolean {
+    if (aheadBytes === 0) return true;
+    return this.#roomBytes() + this.#objects.spillable.bytes >= aheadBytes + size;
+  }
+
+  #isItsTurn({ copy }: Pull): boolean {
+    if (copy === null) return this.#chunks.mayAsk(1);
+    return copy.extent !== null || this.#restores.mayStart(copy);
+  }
+
   /** False when there is no room now. */
   #reserve(pull: Pull, nowMs: number, out: RayletOut): boolean {
-    if (pull.size > this.#store.largestBytes) {
-      const why = "no segment of the store is as large";
-      this.#end(pull, new FailedValue(this.#fullError(pull, why), null), out);
+    const { copy } = pull;
+    if (copy !== null && this.#objects.find(pull.owner, pull, pull.version) !== copy) {
+      // It was evicted while it stood in line.
+      this.#locate(pull, out);
       return true;
     }
-    pull.extent = this.#store.reserve(pull.size, out);
-    if (pull.extent !== null) {
-      pull.state = "fetching";
-      pull.roomDeadlineMs = Infinity;
-    } else if (pull.roomDeadlineMs === Infinity) {
-      pull.roomDeadlineMs = nowMs + this.#config.pullRoomTimeoutMs;
+    if (copy !== null && copy.extent !== null) {
+      this.#complete(pull, copy, out);
+      return true;
     }
-    return pull.extent !== null;
-  }
-
-  #askChunks(pull: Pull, out: RayletOut): void {
-    const { pullChunkBytes } = this.#config;
-    while (this.#mayAsk(Math.min(pullChunkBytes, pull.size))) {
-      const next = pull.takeNext(pullChunkBytes);
-      if (next === null) return;
-      const { source, offset, size } = next;
-      const requestId = this.#nextRequestId++;
-      this.#chunks.set(requestId, { pull, source, offset, size });
-      this.#chunkBytesInFlight += size;
-      const { owner } = pull;
-      const copy = nameOf(pull);
-      const from = this.#self;
-      out.send(source, { type: "pullChunk", from, requestId, owner, copy, offset, size });
+    if (pull.size > this.#store.largestBytes) {
+      const why = "no segment of the store is as large";
+      this.#end(pull, new FailedValue(fullError(this.#store, pull, why), null), out);
+      return true;
     }
+    const extent = this.#store.reserve(pull.size, out);
+    if (extent === null) {
+      if (pull.roomDeadlineMs === Infinity) {
+        pull.roomDeadlineMs = nowMs + this.#config.pullRoomTimeoutMs;
+      }
+      return false;
+    }
+    pull.state = "fetching";
+    pull.roomDeadlineMs = Infinity;
+    if (pull.copy === null) pull.extent = extent;
+    else this.#restores.start(pull.copy, extent, out);
+    return true;
   }
 
-  #mayAsk(size: number): boolean {
-    if (this.#chunks.size === 0) return true;
-    if (this.#chunks.size >= chunksInFlightMax) return false;
-    return this.#chunkBytesInFlight + size <= this.#config.pullBytesInFlightMax;
-  }
-
-  #takeChunk(requestId: number, from: NodeId): ChunkRequest | undefined {
-    const chunk = this.#chunks.get(requestId);
-    if (chunk === undefined || chunk.source !== from) return undefined;
-    this.#chunks.delete(requestId);
-    this.#chunkBytesInFlight -= chunk.size;
-    this.#isDue = true;
+  #takeChunk(requestId: number, from: NodeId) {
+    const chunk = this.#chunks.take(requestId, from);
+    if (chunk !== undefined) this.#isDue = true;
     return chunk;
   }
 
-  #fullError(pull: Pull, why: string): EngineError {
-    const object = subjectOf(pull);
-    const text =
-      `object ${object} of ${pull.size} bytes lies on another node, and there is no room for it ` +
-      `in the object store of this one: ${why}; let go of large values that are no longer ` +
-      "needed, or give the node more objectStoreMemory";
-    return engineError("OBJECT_STORE_FULL", text, object);
+  /** That it could have. */
+  #roomBytes(): number {
+    return this.#store.freeBytes + this.#objects.evictableBytes;
   }
-}
-
-function died(nodeId: NodeId, reason = ""): Lost {
-  return { nodeId, lastArrival: everyArrival, cause: `the node died: ${reason}` };
-}
-
-function localValue({ extent, version }: Copy, self: NodeId): StoredValue {
-  const { segment, offset, size } = extent;
-  return new StoredValue(segment, offset, size, noSpecials, self, version);
 }

@@ -1,7 +1,8 @@
 /**
  * Life of one pull: LOCATING at the owner → WAITING for room in the store → FETCHING chunks → over.
  * One serves all who wait for the object on this node, and goes on at the next node with a copy of
- * the same version when its source is lost.
+ * the same version when its source is lost. One of a copy that was spilled here waits for room, and
+ * its FETCHING is to read it back.
  */
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
@@ -26,7 +27,9 @@ export class Pull {
   /** Rises with every pull of the node: first come, first served. */
   readonly order: number;
   readonly requests = new Set<CopyRequest>();
-  state: "locating" | "waiting" | "fetching" | "over" = "locating";
+  state: "new" | "locating" | "waiting" | "fetching" | "over" = "new";
+  /** On the disk of this node: nothing is asked of others. */
+  copy: Copy | null = null;
   version = 0;
   size = 0;
   /** Nodes with a copy of the version. */

@@ -2,9 +2,11 @@
  * Chunks for other nodes: in turn by node, a few a turn of the host, and none on a link that is
  * full.
  *
- * State:  per node what it has asked for, oldest first; a queue in the map is never empty.
+ * State:  per node what it has asked for, oldest first; a queue in the map is never empty. Parts of
+ *         spilled copies that are read for it.
  * In/out: pullChunk, writable, deadlines → chunk, notHere.
- * Bounds: what pullers ask for at once, `pullBytesInFlightMax` each; `turnBytes` of chunks a turn.
+ * Bounds: what pullers ask for at once, `pullBytesInFlightMax` each; `turnBytes` of chunks a turn;
+ *         `ioWorkers` chunks that are read at once.
  * Errors: a copy that is not here (any more) is told so.
  * Source: Ray push_manager.
  */
@@ -13,7 +15,9 @@ import type { Config } from "#engine/common/config.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { PullChunk } from "#engine/protocol/copy.ts";
-import type { LocalObjects } from "./local-objects.ts";
+import type { SpilledRead } from "./spill-io.ts";
+import type { SpillCounts } from "./spill-manager.ts";
+import type { Copy, LocalObjects } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 
 export class PushManager {
@@ -23,18 +27,29 @@ export class PushManager {
   readonly #turnBytes: number;
   /** In the order in which they are served. */
   readonly #queues = new Map<NodeId, Deque<PullChunk>>();
+  readonly #reading = new Map<number, { readonly message: PullChunk; readonly copy: Copy }>();
+  readonly #readingMax: number;
+  readonly #counts: SpillCounts;
+  #nextRequestId = 1;
   #isOverTurn = false;
 
-  constructor(self: NodeId, config: Config, objects: LocalObjects) {
-    this.#self = self;
-    this.#turnBytes = config.pullChunkBytes * 2;
-    this.#objects = objects;
+  constructor(parts: {
+    nodeId: NodeId;
+    config: Config;
+    objects: LocalObjects;
+    counts: SpillCounts;
+  }) {
+    this.#self = parts.nodeId;
+    this.#turnBytes = parts.config.pullChunkBytes * 2;
+    this.#objects = parts.objects;
+    this.#readingMax = parts.config.ioWorkers;
+    this.#counts = parts.counts;
   }
 
   get waitingCount(): number {
     let count = 0;
     for (const queue of this.#queues.values()) count += queue.size;
-    return count;
+    return count + this.#reading.size;
   }
 
   onPullChunk(message: PullChunk): void {
@@ -53,19 +68,38 @@ export class PushManager {
     this.#queues.delete(nodeId);
   }
 
+  /** The copy, if it is lost. */
+  onSpilledRead({ requestId, bytes, failure }: SpilledRead, out: RayletOut): Copy | undefined {
+    const reading = this.#reading.get(requestId);
+    if (reading === undefined) return undefined;
+    this.#reading.delete(requestId);
+    const { message, copy } = reading;
+    const peer = message.from as NodeId;
+    if (bytes !== null) {
+      out.send(peer, { type: "chunk", from: this.#self, requestId: message.requestId, bytes });
+    } else {
+      this.#counts.lostObjects += 1;
+      this.#objects.lose(copy, `what was spilled cannot be read: ${failure?.text ?? ""}`, out);
+      this.#refuse(peer, message.requestId, out);
+    }
+    this.#objects.unpin(copy, out);
+    return bytes === null ? copy : undefined;
+  }
+
   /** Sends what is due. */
   settle(out: RayletOut): void {
     let sentBytes = 0;
     this.#isOverTurn = false;
     for (const peer of [...this.#queues.keys()]) {
-      if (out.isCongested(peer)) continue;
+      if (out.isCongested(peer) || this.#mustWait(peer)) continue;
       if (sentBytes >= this.#turnBytes) {
         this.#isOverTurn = true;
         return;
       }
       sentBytes += this.#sendNext(peer, out);
     }
-    if (sentBytes > 0 && this.#queues.size > 0) this.#isOverTurn = true;
+    const isStuck = [...this.#queues.keys()].every((peer) => this.#mustWait(peer));
+    if (sentBytes > 0 && this.#queues.size > 0 && !isStuck) this.#isOverTurn = true;
   }
 
   /** At once when there is more to send. */
@@ -89,15 +123,41 @@ export class PushManager {
     if (queue.size > 0) this.#queues.set(peer, queue);
     const { requestId, owner, copy: name, offset, size } = wanted;
     const copy = this.#objects.find(owner, name, name.version);
-    if (copy === undefined || offset + size > copy.extent.size) {
-      const { lastArrival } = this.#objects;
-      out.send(peer, { type: "notHere", from: this.#self, requestId, lastArrival });
+    if (copy === undefined || offset + size > copy.size) {
+      this.#refuse(peer, requestId, out);
       return 1;
     }
-    this.#objects.touch(copy);
     const { extent } = copy;
+    if (extent === null) {
+      this.#read(wanted, copy, out);
+      return size;
+    }
+    this.#objects.touch(copy);
     const bytes = { segment: extent.segment, offset: extent.offset + offset, size };
     out.send(peer, { type: "chunk", from: this.#self, requestId, bytes });
     return size;
+  }
+
+  /** From the disk and out: it takes no room in the store, which two nodes might wait for. */
+  #read(message: PullChunk, copy: Copy, out: RayletOut): void {
+    const { spilled: place } = copy;
+    assert(place !== null, "what is not in memory is on the disk");
+    this.#objects.pin(copy);
+    const requestId = this.#nextRequestId++;
+    this.#reading.set(requestId, { message, copy });
+    const { offset, size } = message;
+    out.instruct({ type: "readSpilled", requestId, place, offset, size });
+  }
+
+  #mustWait(peer: NodeId): boolean {
+    if (this.#reading.size < this.#readingMax) return false;
+    const next = this.#queues.get(peer)?.peek();
+    if (next === undefined) return false;
+    return this.#objects.find(next.owner, next.copy, next.copy.version)?.extent === null;
+  }
+
+  #refuse(peer: NodeId, requestId: number, out: RayletOut): void {
+    const { lastArrival } = this.#objects;
+    out.send(peer, { type: "notHere", from: this.#self, requestId, lastArrival });
   }
 }

@@ -136,18 +136,23 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     });
     this.#memory = new MemoryMonitor(config, pool);
     this.#actors = new LocalActors(nodeId, this.#placement, pool);
+    const processes = (): WorkerId[] => [
+      ...this.#drivers,
+      ...[...pool.ready()].map((worker) => worker.id),
+    ];
     this.#objects = new ObjectManager({
       nodeId,
       config,
       segments,
       peers: this.#peers,
+      processes,
       hasEnded: (process) => this.#hasEnded(process),
       deathOf: (id) => this.#membership.deathOf(id),
     });
     this.#state = new StateCollector({
       nodeId,
       stateTimeoutMs: config.stateTimeoutMs,
-      processes: () => [...this.#drivers, ...[...pool.ready()].map((worker) => worker.id)],
+      processes,
       workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
     });
   }
@@ -239,7 +244,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "actorDrained":
         return this.#actors.onActorDrained(event, out);
       case "allocateArena":
-        return this.#objects.store.onAllocateArena(event, out);
+        return this.#objects.store.onAllocateArena(event, nowMs, out);
       case "freeArena":
         return this.#objects.store.onFreeArena(event);
       case "listState":
@@ -269,7 +274,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "writable":
         return;
       default:
-        this.#objects.handle(event, out);
+        this.#objects.handle(event, nowMs, out);
     }
   }
 

@@ -30,7 +30,7 @@ export class ArenaFullError extends Error {
 export interface ArenaWriterOptions {
   readonly chunkBytes: number;
   /** Asks the object store; `onAllocated` follows, perhaps before this returns. */
-  request(requestId: number, size: number): void;
+  request(requestId: number, size: number, mayWait: boolean): void;
   /** Gives back room that was granted and not used. */
   release(extent: ArenaExtent): void;
   /** Makes a segment for one object and announces it to the other threads. */
@@ -70,7 +70,7 @@ export class ArenaWriter {
     const small = this.#placeInChunk(size);
     if (small !== undefined) return small;
     let answer: Allocation | undefined;
-    const requestId = this.#request(size, (allocation) => {
+    const requestId = this.#request(size, false, (allocation) => {
       answer = allocation;
     });
     if (answer !== undefined) return extentOf(answer, size);
@@ -87,7 +87,7 @@ export class ArenaWriter {
     const small = this.#placeInChunk(size);
     if (small !== undefined) return small;
     return new Promise((resolve, reject) => {
-      this.#request(size, (allocation) => {
+      this.#request(size, true, (allocation) => {
         if (allocation.error === null) resolve(extentOf(allocation, size));
         else reject(new ArenaFullError(allocation.error));
       });
@@ -101,11 +101,11 @@ export class ArenaWriter {
     waiting.settle(allocation);
   }
 
-  #request(size: number, settle: (allocation: Allocation) => void): number {
+  #request(size: number, mayWait: boolean, settle: (allocation: Allocation) => void): number {
     const requestId = this.#nextRequestId;
     this.#nextRequestId += 1;
     this.#waiting.set(requestId, { size, settle });
-    this.#options.request(requestId, size);
+    this.#options.request(requestId, size, mayWait);
     return requestId;
   }
 
@@ -139,7 +139,7 @@ export class ArenaWriter {
     if (this.#chunkIsRequested) return;
     this.#chunkIsRequested = true;
     const { chunkBytes } = this.#options;
-    this.#request(chunkBytes, (allocation) => {
+    this.#request(chunkBytes, false, (allocation) => {
       this.#chunkIsRequested = false;
       const { segment, offset, error } = allocation;
       if (error === null) this.#nextChunk = { segment, offset, size: chunkBytes };

@@ -299,9 +299,9 @@ export class CoreWorkerClient {
   }
 
   /** Asks for room in the arena: what was let go of in this turn may be just that room. */
-  requestRoom(requestId: number, size: number): void {
+  requestRoom(requestId: number, size: number, mayWait: boolean): void {
     this.#dropped.tell();
-    this.dispatch({ type: "allocateCall", requestId, size });
+    this.dispatch({ type: "allocateCall", requestId, size, mayWait });
   }
 
   taskWaiting(task: IncomingTask, waiting: boolean): void {
@@ -393,7 +393,7 @@ export class CoreWorkerClient {
       case "settle":
         return (instruction as PendingCall).onSettled();
       case "releaseLater":
-        return this.dispatch({ type: "releaseViews", entries: instruction.entries });
+        return this.dispatch({ type: "releaseUses", entries: instruction.entries });
       case "runTask":
         return this.#executor?.accept(instruction.task);
       case "runConstructor":
@@ -410,6 +410,8 @@ export class CoreWorkerClient {
         return this.#options.dropSegment(instruction.segment);
       case "watchRef":
         return this.#options.watchRef(instruction.ref, instruction.entry);
+      case "hurryCollection":
+        return this.reclaimer.hurry?.();
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "listed":

@@ -23,6 +23,10 @@ export class DiskError extends Error {
 export interface Disk {
   /** Writes at `offset`, at most the file's length; makes the file if there is none. */
   write(path: string, offset: number, bytes: Uint8Array): Promise<void>;
+  /** Makes the file, or makes it anew, of these bytes, one behind the other. */
+  writeAll(path: string, parts: readonly Uint8Array[]): Promise<void>;
+  /** How many bytes came: fewer where the file ends. */
+  readInto(path: string, offset: number, target: Uint8Array): Promise<number>;
   /** Fewer bytes where the file ends. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** In bytes. */
@@ -34,4 +38,6 @@ export interface Disk {
   list(prefix: string): Promise<string[]>;
   sync(path: string): Promise<void>;
   syncNames(): Promise<void>;
+  /** How full the disk is under this path, from 0 to 1. */
+  usedShare(path: string): Promise<number>;
 }

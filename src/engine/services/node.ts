@@ -17,6 +17,7 @@ import type { Raylet, RayletOptions } from "#engine/raylet/raylet.ts";
 import { GcsService } from "./gcs.ts";
 import type { Host } from "./host.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
+import type { SpillPort } from "./spill-port.ts";
 import { Scheduler } from "./scheduler.ts";
 
 export interface NodeOptions {
@@ -25,6 +26,8 @@ export interface NodeOptions {
   readonly raylet: RayletOptions;
   /** The node's memory: chunks of objects are copied into it. */
   readonly arena: ArenaBytes;
+  /** Its disk. */
+  readonly spilling: SpillPort;
   /** A driver that lives on this node, if any. */
   readonly driverId: WorkerId | null;
   /** The head hosts the GCS. */
@@ -59,9 +62,9 @@ export function startNode(options: NodeOptions): RunningNode {
 }
 
 function layerOf(options: NodeOptions): Layer.Layer<Scheduler> {
-  const { host, launcher, raylet, arena, driverId, isHead, onExit } = options;
+  const { host, launcher, raylet, driverId, isHead, onExit } = options;
   const ports = Layer.merge(Layer.succeed(NodeHost, host), Layer.succeed(WorkerLauncher, launcher));
-  const scheduler = Scheduler.layer(raylet, arena, driverId, onExit);
+  const scheduler = Scheduler.layer(raylet, options, driverId, onExit);
   // The head's raylet registers at the GCS as its first act: that is there before it.
   const gcs = GcsService.layer(raylet.config);
   const services = isHead ? scheduler.pipe(Layer.provideMerge(gcs)) : scheduler;

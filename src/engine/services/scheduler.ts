@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import type { SpillPort } from "./spill-port.ts";
 import { storeChunk } from "./store-chunk.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
 
@@ -17,23 +18,24 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
   /** Registers the node and its driver, starts the first workers; ends them all with the scope. */
   static layer(
     options: RayletOptions,
-    arena: ArenaBytes,
+    { arena, spilling }: { readonly arena: ArenaBytes; readonly spilling: SpillPort },
     driverId: WorkerId | null,
     onExit: (reason: string) => void,
   ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
-    return Layer.effect(Scheduler, build(options, arena, driverId, onExit));
+    return Layer.effect(Scheduler, build(options, { arena, spilling }, driverId, onExit));
   }
 }
 
 // One generator for all nodes: V8 keeps what each one closes over for longer than the node lives.
 const build = Effect.fnUntraced(function* (
   options: RayletOptions,
-  arena: ArenaBytes,
+  { arena, spilling }: { readonly arena: ArenaBytes; readonly spilling: SpillPort },
   driverId: WorkerId | null,
   onExit: (reason: string) => void,
 ) {
   const host = yield* NodeHost;
   const launcher = yield* WorkerLauncher;
+  yield* Effect.addFinalizer(() => Effect.promise(() => spilling.close()));
   yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
   const machine = new Raylet(options);
   const { nodeId } = options;
@@ -41,7 +43,8 @@ const build = Effect.fnUntraced(function* (
     if (instruction.type === "startWorker") launcher.start(instruction.workerId);
     else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
     else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
-    else onExit(instruction.reason);
+    else if (instruction.type === "exitNode") onExit(instruction.reason);
+    else spilling.perform(instruction, (event) => host.dispatch(nodeId, event));
   });
   if (driverId !== null) {
     host.dispatch(nodeId, { type: "attachDriver", workerId: driverId });

@@ -70,6 +70,7 @@ export class CopyOracle extends Oracle {
     }
     for (const node of cluster.liveNodes) {
       this.#checkIdle(node);
+      this.#checkDisk(node, cluster);
       for (const copy of node.running.raylet.objects.objects.all()) {
         this.#checkCopy(copy, node, processes.get(copy.owner));
       }
@@ -80,13 +81,24 @@ export class CopyOracle extends Oracle {
 
   /** Nothing is on its way to a node, or from it. */
   #checkIdle({ nodeId, running }: SimNode): void {
-    const { pulls, pushes } = running.raylet.objects;
+    const { pulls, pushes, store, spilling } = running.raylet.objects;
     const pullCount = [...pulls.pulls()].length;
     const { chunksInFlight } = pulls;
-    if (pullCount + chunksInFlight + pushes.waitingCount === 0) return;
+    const ioCount = spilling.batchesInFlight + pulls.restoresInFlight;
+    const waitingCount = pushes.waitingCount + store.waitingCount;
+    if (pullCount + chunksInFlight + waitingCount + ioCount === 0) return;
     const message =
       `${pullCount} pulls, ${chunksInFlight} chunks asked for and ${pushes.waitingCount} to be ` +
-      "sent are left";
+      `sent, ${ioCount} files in use and ${store.waitingCount} requests for room are left`;
+    this.violate({ entity: nodeId, message });
+  }
+
+  /** A file that cannot be removed is left; no fault acts any more, but some did. */
+  #checkDisk({ number, nodeId, running }: SimNode, { disks }: Cluster): void {
+    const { count } = running.raylet.objects.files;
+    const left = disks[number]?.fileCount ?? 0;
+    if (left === count || disks[number]?.hasFailed === true) return;
+    const message = `${left} spill files are on its disk, and ${count} are needed`;
     this.violate({ entity: nodeId, message });
   }
 
@@ -119,8 +131,8 @@ export class CopyOracle extends Oracle {
   #checkArena(node: SimNode, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     const { raylet } = node.running;
     let accounted = node.tenantBytes;
-    for (const { extent, isOwners } of raylet.objects.objects.all()) {
-      if (!isOwners) accounted += unitsOf(extent.size);
+    for (const { extent, isManaged } of raylet.objects.objects.all()) {
+      if (isManaged && extent !== null) accounted += unitsOf(extent.size);
     }
     for (const process of processes.values()) {
       if (nodeIdOf(process.client.workerId) !== node.nodeId) continue;

@@ -155,9 +155,10 @@ export class LossOracle extends Oracle {
       }
       case "OBJECT_LOST":
         // The owner of a task covers its arguments: when it dies they may be gone before the task.
-        return fates.hasLostProcess ? "" : "every process lives";
+        return fates.hasLostProcess || fates.hasLostSpilled ? "" : "every process lives";
       case "OBJECT_RECONSTRUCTION_FAILED":
-        if (!fates.hasLostNode) return "every node lives";
+        if (!fates.hasLostNode && !fates.hasLostSpilled) return "every node lives";
+        if (fates.hasLostSpilled) return "";
         if (detail === "PUT") return "what was put lies on its owner's node";
         return this.#mayRunAgain(detail, subject.slice(0, taskIdLength));
       case "ACTOR_DIED":
@@ -191,7 +192,9 @@ export class LossOracle extends Oracle {
   /** By the number of workers that died so far, each of which may have cost it an attempt. */
   #hasRetryLeft(taskId: string): boolean {
     const most = this.#maxRetriesOf(taskId) - (this.#thrown.get(taskId, 0) ?? 0);
-    return this.#fates().goneWorkerCount <= most;
+    // What was lost on a disk costs attempts, too.
+    const { goneWorkerCount, hasLostSpilled } = this.#fates();
+    return !hasLostSpilled && goneWorkerCount <= most;
   }
 
   #maxRetriesOf(taskId: string): number {

@@ -35,6 +35,8 @@ export interface WatchedProcess extends Process {
 export interface Fates {
   /** Some node has died, or was taken for dead. */
   readonly hasLostNode: boolean;
+  /** Some disk has not given back what was spilled to it. */
+  readonly hasLostSpilled: boolean;
   /** Something has ended with what it had: not one that was asked to when nobody needed it. */
   readonly hasLostProcess: boolean;
   readonly goneWorkerCount: number;

@@ -184,7 +184,8 @@ export class TaskOracle extends Oracle {
 
   /** Bytes in an arena go with their node, and may be made anew. */
   #mayBeLost({ isStored }: Told): boolean {
-    return isStored && this.#fates().hasLostNode;
+    const { hasLostNode, hasLostSpilled } = this.#fates();
+    return isStored && (hasLostNode || hasLostSpilled);
   }
 
   /** What had a value can only be lost: that an argument cannot be had is why, not what failed. */

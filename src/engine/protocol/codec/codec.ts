@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 10;
+export const wireVersion = 11;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -110,6 +110,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pullChunk: 109,
   chunk: 110,
   notHere: 111,
+  offerObjects: 112,
+  objectsOffered: 113,
 };
 
 const headBytes = 2;

@@ -231,7 +231,11 @@ export const coldMessages: MessageFields<ColdMessage> = {
     holds: nullable(heldRefsField),
   }),
   releaseHolds: messageOf("releaseHolds", { objects: list(objectName, 8) }),
-  allocateArena: messageOf("allocateArena", { requestId: anyNumber, size: anyNumber }),
+  allocateArena: messageOf("allocateArena", {
+    requestId: anyNumber,
+    size: anyNumber,
+    mayWait: bool,
+  }),
   arenaAllocated: messageOf("arenaAllocated", {
     requestId: anyNumber,
     segment: anyNumber,

@@ -55,6 +55,8 @@ const chunkBytes: Field<Chunk["bytes"]> = {
 
 export const copyMessages: MessageFields<CopyMessage> = {
   objectSealed: messageOf("objectSealed", { requestId, objects: list(sealed, 28) }),
+  offerObjects: messageOf("offerObjects", { bytes: u48 }),
+  objectsOffered: messageOf("objectsOffered", { requestId, objects: list(sealed, 28) }),
   objectsKept: messageOf("objectsKept", { requestId }),
   pullObject: messageOf("pullObject", { requestId, owner, object: objectName, priority }),
   objectLocal: messageOf("objectLocal", { requestId, outcome: outcomeField }),

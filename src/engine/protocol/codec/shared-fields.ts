@@ -33,6 +33,7 @@ const errorType = oneOf<ErrorType>({
   DEADLOCK: 16,
   TASK_CANCELLED: 17,
   TASK_TIMEOUT: 18,
+  OUT_OF_DISK: 19,
 });
 
 export const errorField: Field<EngineError> = record<EngineError>({

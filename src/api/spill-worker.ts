@@ -1,0 +1,29 @@
+/**
+ * A thread that spills or restores (WorkerMode SPILL_WORKER, RESTORE_WORKER): does with files what
+ * its port says, on the segments of the arena that it was given. It knows nothing else of the node.
+ */
+import { isMainThread, type MessagePort, workerData } from "node:worker_threads";
+import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
+import type { SpillEvent, SpillInstruction } from "#engine/raylet/spill-io.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
+import { nodeDisk } from "./node-disk.ts";
+
+export interface SpillWorkerData {
+  readonly port: MessagePort;
+  readonly segments: readonly (readonly [number, SharedArrayBuffer])[];
+  readonly prefix: string;
+  readonly diskUsedMax: number;
+}
+
+if (!isMainThread) {
+  const { port, segments, prefix, diskUsedMax } = workerData as SpillWorkerData;
+  const arena = new SharedArena(segments);
+  const files = new SpillFilesOnDisk({ disk: nodeDisk, arena, prefix, diskUsedMax });
+  const tell = (event: SpillEvent): void => port.postMessage(event);
+  port.on("message", (instruction: SpillInstruction) => {
+    if (instruction.type === "spillObjects") void files.spill(instruction).then(tell);
+    else if (instruction.type === "restoreObject") void files.restore(instruction).then(tell);
+    else if (instruction.type === "readSpilled") void files.readPart(instruction).then(tell);
+    else void files.delete(instruction.file);
+  });
+}

@@ -1,0 +1,173 @@
+/**
+ * Where a real node spills: files in a directory of its own, removed with it, written and read by
+ * threads that do nothing else.
+ */
+import { existsSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { type ArenaBytes, FrameBytes, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { SpillEvent, SpillFailure, SpillInstruction } from "#engine/raylet/spill-io.ts";
+import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
+import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
+import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { nodeDisk } from "./node-disk.ts";
+import type { NodePlan } from "./node-plan.ts";
+import type { SpillWorkerData } from "./spill-worker.ts";
+
+/** By the thread that the node lives in. */
+export function spillingHere(plan: NodePlan, arena: ArenaBytes): SpillPort {
+  const diskUsedMax = plan.config.spillDiskUsedMax;
+  const files = { disk: nodeDisk, arena, prefix: prefixOf(plan), diskUsedMax };
+  return inDirectory(plan, new SpillOnThisThread(new SpillFilesOnDisk(files)));
+}
+
+/** By threads of its own; in a bundle there is no module to start them with. */
+export function spillingInThreads(plan: NodePlan, arena: SharedArena): SpillPort {
+  const entry = new URL("./spill-worker.js", import.meta.url);
+  if (!existsSync(fileURLToPath(entry))) return spillingHere(plan, arena);
+  return inDirectory(plan, new SpillThreads(plan, arena, entry));
+}
+
+function prefixOf({ spillDirectory }: NodePlan): string {
+  return join(spillDirectory, "file-");
+}
+
+/** Nothing of it is left when the node has ended, or its process. */
+function inDirectory({ spillDirectory }: NodePlan, port: SpillPort): SpillPort {
+  const options = { recursive: true, force: true };
+  let onExit: (() => void) | null = null;
+  return {
+    perform: (instruction, report) => {
+      if (onExit === null) {
+        onExit = () => rmSync(spillDirectory, options);
+        process.once("exit", onExit);
+      }
+      port.perform(instruction, report);
+    },
+    close: async () => {
+      await port.close();
+      if (onExit === null) return;
+      process.off("exit", onExit);
+      await rm(spillDirectory, options);
+    },
+  };
+}
+
+type Report = (event: SpillEvent) => void;
+type Answered = Exclude<SpillInstruction, { type: "deleteSpillFile" }>;
+
+class SpillThreads implements SpillPort {
+  readonly #spill: IoThread;
+  readonly #restore: IoThread;
+
+  constructor(plan: NodePlan, arena: SharedArena, entry: URL) {
+    const data = {
+      segments: arena.segments().filter(([segment]) => segment < ownSegmentsFrom),
+      prefix: prefixOf(plan),
+      diskUsedMax: plan.config.spillDiskUsedMax,
+    };
+    this.#spill = new IoThread("mobula-spill", entry, data);
+    this.#restore = new IoThread("mobula-restore", entry, data);
+  }
+
+  perform(instruction: SpillInstruction, report: Report): void {
+    const reads = instruction.type === "restoreObject" || instruction.type === "readSpilled";
+    (reads ? this.#restore : this.#spill).perform(instruction, report);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#spill.close(), this.#restore.close()]);
+  }
+}
+
+/** Started with its first instruction, and again if it has died. */
+class IoThread {
+  readonly #name: string;
+  readonly #entry: URL;
+  readonly #data: Omit<SpillWorkerData, "port">;
+  readonly #open = new Map<number, { readonly instruction: Answered; readonly report: Report }>();
+  #worker: Worker | null = null;
+  #port: MessagePort | null = null;
+  #isClosed = false;
+
+  constructor(name: string, entry: URL, data: Omit<SpillWorkerData, "port">) {
+    this.#name = name;
+    this.#entry = entry;
+    this.#data = data;
+  }
+
+  perform(instruction: SpillInstruction, report: Report): void {
+    if (this.#isClosed) return;
+    const port = this.#port ?? this.#start();
+    if (instruction.type !== "deleteSpillFile") {
+      this.#open.set(keyOf(instruction.requestId, instruction.type), { instruction, report });
+    }
+    port.postMessage(instruction);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#open.clear();
+    await this.#worker?.terminate();
+  }
+
+  #start(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    const data: SpillWorkerData = { ...this.#data, port: port2 };
+    const worker = new Worker(this.#entry, {
+      name: this.#name,
+      workerData: data,
+      transferList: [port2],
+      execArgv: [],
+    });
+    worker.unref();
+    let why = "its thread has ended";
+    worker.once("error", (error) => {
+      why = `its thread has ended: ${String(error)}`;
+    });
+    worker.once("exit", () => this.#onExit(why));
+    port1.on("message", (event: SpillEvent) => this.#onEvent(event));
+    port1.unref();
+    this.#worker = worker;
+    this.#port = port1;
+    return port1;
+  }
+
+  #onEvent(event: SpillEvent): void {
+    const answers = { objectsSpilled: "spillObjects", objectRestored: "restoreObject" } as const;
+    const type = event.type === "spilledRead" ? "readSpilled" : answers[event.type];
+    const key = keyOf(event.requestId, type);
+    const open = this.#open.get(key);
+    this.#open.delete(key);
+    open?.report(event.type === "spilledRead" ? { ...event, bytes: revived(event.bytes) } : event);
+  }
+
+  /** Whatever it had in hand has failed, as far as anybody can tell. */
+  #onExit(text: string): void {
+    this.#worker = null;
+    this.#port?.close();
+    this.#port = null;
+    const failure: SpillFailure = { kind: "io", text };
+    for (const { instruction, report } of [...this.#open.values()].splice(0)) {
+      const { requestId } = instruction;
+      if (instruction.type === "spillObjects") {
+        report({ type: "objectsSpilled", requestId, checksums: [], failure });
+      } else if (instruction.type === "restoreObject") {
+        report({ type: "objectRestored", requestId, failure });
+      } else report({ type: "spilledRead", requestId, bytes: null, failure });
+    }
+    this.#open.clear();
+  }
+}
+
+/** Each kind of request has numbers of its own. */
+function keyOf(requestId: number, type: Answered["type"]): number {
+  return requestId * 2 + (type === "readSpilled" ? 1 : 0);
+}
+
+/** What went through a port has lost its class. */
+function revived(bytes: FrameBytes | null): FrameBytes | null {
+  return bytes === null ? null : new FrameBytes(bytes.bytes, bytes.start, bytes.size);
+}

@@ -1,0 +1,155 @@
+/**
+ * Values of this owner that its raylet may move: the store of the node is too full → those that
+ * nobody reads in place at this moment, the oldest first. From then on they are *managed*: where
+ * they lie is the raylet's business, and whoever needs their bytes, this process too, asks it.
+ *
+ * State:  what one event offers. Who reads what is found in the tables when it is asked: so it
+ *         costs nothing while there is room.
+ * In/out: offerObjects, tasks that are pushed → objectsOffered, the outcome of each without a
+ *         place; copies of which this process has no use are let go of at once.
+ * Bounds: `bytes` of the question, one object at least.
+ * Errors: none; with nothing to offer the answer is empty.
+ * Source: Ray local_object_manager (spills what has one reference, the owner's pin).
+ */
+import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import type { ActorSubmitter } from "./actor-submitter.ts";
+import { isTopLevel } from "./dependency-resolver.ts";
+import type { LocalCopies } from "./local-copies.ts";
+import type { MemoryStore } from "./memory-store.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { ObjectSeals } from "./object-seals.ts";
+import type { ObjectTable } from "./object-table.ts";
+import type { Out, ProcessContext } from "./process-context.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskSubmitter } from "./task-submitter.ts";
+import type { ViewCounts } from "./view-counts.ts";
+
+export interface OfferingParts {
+  readonly context: ProcessContext;
+  readonly references: ReferenceCounter;
+  readonly copies: LocalCopies;
+  readonly seals: ObjectSeals;
+  readonly objects: ObjectTable;
+  readonly views: ViewCounts;
+  readonly memoryStore: MemoryStore;
+  readonly submitter: TaskSubmitter;
+  readonly actors: ActorSubmitter;
+}
+
+export class OfferedObjects {
+  readonly #parts: OfferingParts;
+  /** Of this event, and of those the ones of which the raylet did not know. */
+  readonly #sealed: SealedObject[] = [];
+  readonly #offered: ObjectEntry[] = [];
+  #isAsked = false;
+
+  constructor(parts: OfferingParts) {
+    this.#parts = parts;
+  }
+
+  onOfferObjects({ bytes }: OfferObjects, nowMs: number, out: Out): void {
+    const { copies } = this.#parts;
+    copies.hurry(nowMs);
+    let offeredBytes = 0;
+    for (const [entry, value] of this.#candidates()) {
+      if (offeredBytes >= bytes) break;
+      offeredBytes += value.size;
+      this.#offer(entry, value);
+    }
+    // What is left has views, or is used otherwise: perhaps nobody looks at them any more.
+    if (offeredBytes < bytes) out.instruct({ type: "hurryCollection" });
+    this.#isAsked = true;
+    this.flush(out);
+  }
+
+  /**
+   * A task goes to its executor, and some of its arguments are managed: so are all then, as far as
+   * nobody reads them in place. Else it would hold some in the store, out of the raylet's sight,
+   * while it stands in line for the others, and so would each of those it waits for.
+   */
+  beforePush(refs: readonly (ObjectEntry | null)[]): void {
+    const isManaged = (entry: ObjectEntry | null): boolean =>
+      entry?.outcome instanceof StoredValue && entry.outcome.segment === managedSegment;
+    if (!refs.some(isManaged)) return;
+    const { views } = this.#parts;
+    let inUse: Set<ObjectEntry> | null = null;
+    for (const entry of refs) {
+      const { outcome } = entry ?? {};
+      if (!entry || !(outcome instanceof StoredValue)) continue;
+      if (!this.#isMovable(entry, outcome) || views.has(entry)) continue;
+      inUse ??= this.#inUse();
+      if (!inUse.has(entry)) this.#offer(entry, outcome);
+    }
+  }
+
+  /** Ends an event that has offered something. */
+  flush(out: Out): void {
+    if (!this.#isAsked && this.#sealed.length === 0) return;
+    this.#isAsked = false;
+    const offered = this.#offered.splice(0);
+    const { directory } = this.#parts.references;
+    this.#parts.seals.offer(
+      this.#sealed.splice(0),
+      (later) => directory.onOffered(offered, later),
+      out,
+    );
+  }
+
+  #offer(entry: ObjectEntry, value: StoredValue): void {
+    const { context, references } = this.#parts;
+    const { owner, serial, index } = entry;
+    const { segment, offset, size, specials, version } = value;
+    this.#sealed.push({ owner, serial, index, version, extent: { segment, offset, size } });
+    references.name(entry);
+    const { raylet } = context;
+    entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
+    if (references.directory.offer(entry, version)) this.#offered.push(entry);
+  }
+
+  *#candidates(): IterableIterator<[ObjectEntry, StoredValue]> {
+    const { objects, views } = this.#parts;
+    const inUse = this.#inUse();
+    for (const entry of objects.values()) {
+      const { outcome } = entry;
+      if (!(outcome instanceof StoredValue) || !this.#isMovable(entry, outcome)) continue;
+      if (!inUse.has(entry) && !views.has(entry)) yield [entry, outcome];
+    }
+  }
+
+  /** Ours, here, and nobody else of this node was told of the place. */
+  #isMovable(entry: ObjectEntry, value: StoredValue): boolean {
+    const { context, references, copies } = this.#parts;
+    const { owner, state, holders } = entry;
+    if (owner !== context.self || state !== "AVAILABLE") return false;
+    if (!copies.isNear(owner, value) || value.segment >= ownSegmentsFrom) return false;
+    for (const holder of holders?.keys() ?? []) if (references.isOfThisNode(holder)) return false;
+    // Its raylet is being told another thing of it.
+    return references.directory.locationsOf(entry)?.registration !== "asked";
+  }
+
+  /** What a call waits to read, and what was pushed with its place to who has not answered. */
+  #inUse(): Set<ObjectEntry> {
+    const { memoryStore, submitter, actors } = this.#parts;
+    const inUse = new Set<ObjectEntry>();
+    for (const { entries, failsEarly } of memoryStore.waiting()) {
+      // A wait reads nothing.
+      for (const entry of failsEarly ? entries : []) inUse.add(entry);
+    }
+    for (const task of submitter.unfinished()) if (task.stream !== null) addArguments(task, inUse);
+    for (const task of actors.unfinished()) {
+      // The arguments of a constructor are told once, before it is known who gets them.
+      const isCreation = actors.clientOfTask(task).creation?.task === task;
+      if (task.stream !== null || isCreation) addArguments(task, inUse);
+    }
+    return inUse;
+  }
+}
+
+/** Their values travel with the call; what other refs mean its executor asks for by name. */
+function addArguments({ args, refs }: TaskRecord, inUse: Set<ObjectEntry>): void {
+  for (const [i, entry] of (refs ?? []).entries()) {
+    if (entry !== null && isTopLevel(args.specials[i])) inUse.add(entry);
+  }
+}

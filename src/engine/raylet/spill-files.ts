@@ -1,0 +1,49 @@
+/**
+ * Files of spilled objects: each goes when the last object in it does.
+ *
+ * State:  by number, how many objects in it are still needed.
+ * In/out: files written, places given up → DeleteSpillFile.
+ * Bounds: one entry a file, as many as there are on the disk.
+ * Errors: none; what becomes of a deletion nobody needs to know.
+ */
+import { assert } from "#engine/common/assert.ts";
+import type { RayletOut } from "./placement-queue.ts";
+import type { SpilledPlace } from "./spill-io.ts";
+
+export class SpillFiles {
+  readonly #liveCounts = new Map<number, number>();
+  #nextFile = 1;
+
+  get count(): number {
+    return this.#liveCounts.size;
+  }
+
+  takeNumber(): number {
+    return this.#nextFile++;
+  }
+
+  onWritten(file: number, objectCount: number): void {
+    assert(objectCount > 0, "a spill file has objects");
+    this.#liveCounts.set(file, objectCount);
+  }
+
+  release({ file }: SpilledPlace, out: RayletOut): void {
+    const left = (this.#liveCounts.get(file) ?? 0) - 1;
+    assert(left >= 0, "a place on the disk is given up once");
+    if (left > 0) {
+      this.#liveCounts.set(file, left);
+      return;
+    }
+    this.#liveCounts.delete(file);
+    out.instruct({ type: "deleteSpillFile", file });
+  }
+
+  checkInvariants(places: Iterable<SpilledPlace>): void {
+    const counts = new Map<number, number>();
+    for (const { file } of places) counts.set(file, (counts.get(file) ?? 0) + 1);
+    assert(counts.size === this.#liveCounts.size, "a spill file without objects is gone");
+    for (const [file, count] of counts) {
+      assert(this.#liveCounts.get(file) === count, "objects of a spill file are counted");
+    }
+  }
+}

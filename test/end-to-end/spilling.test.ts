@@ -1,0 +1,56 @@
+/**
+ * Ray's `test_spill_objects_automatically` in small: ten times of what a store holds, random reads
+ * of it, and tasks that take it in parts. The files lie where they were told to, and go with the
+ * runtime.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { UserFolder } from "./user-folder.ts";
+
+const program = `
+import { existsSync, readdirSync } from "node:fs";
+import { get, init, remote, shutdown, wait } from "mobula";
+
+const words = 1 << 18;
+const count = 80;
+const make = remote((n, length) => new Float64Array(length).fill(n));
+const sum = remote((...parts) => parts.reduce((total, part) => total + part[part.length - 1], 0));
+
+const localMode = process.argv[2] === "local";
+const spillDirectory = "./spilled";
+await init({ localMode, numCpus: 2, objectStoreMemory: 16 << 20, spillDirectory });
+const refs = Array.from({ length: count }, (_, n) => make.remote(n, words));
+await wait(refs, { numReturns: count });
+const isSpilled = readdirSync(spillDirectory).length === 1;
+let at = 1;
+let wrong = 0;
+for (let i = 0; i < 200; i++) {
+  at = (at * 31 + 7) % count;
+  const value = await get(refs[at]);
+  if (value.length !== words || value[0] !== at || value[words - 1] !== at) wrong += 1;
+}
+const sums = [];
+for (let n = 0; n + 3 < count; n += 4) sums.push(sum.remote(...refs.slice(n, n + 4)));
+const total = (await get(sums)).reduce((a, b) => a + b, 0);
+await shutdown();
+const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0;
+console.log(JSON.stringify({ isSpilled, wrong, total, left }));
+`;
+
+let folder: UserFolder;
+beforeAll(() => {
+  folder = new UserFolder();
+  folder.write("spilling.mjs", program);
+});
+afterAll(() => folder.remove());
+
+test.each(["threads", "local"])(
+  "a store of 16 MiB carries 160 MiB, %s",
+  { timeout: 90_000 },
+  async (mode) => {
+    const args = [mode];
+    const { status, output } = await folder.run("spilling.mjs", { timeoutMs: 80_000, args });
+    expect(status, output).toBe(0);
+    const expected = { isSpilled: true, wrong: 0, total: 3_160, left: 0 };
+    expect(JSON.parse(output.trim())).toEqual(expected);
+  },
+);
