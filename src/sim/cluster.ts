@@ -102,6 +102,11 @@ export class Cluster implements Fates {
     return this.hasLostNode || this.processes.some(isLost);
   }
 
+  get endedForMemoryCount(): number {
+    const nodes = [...this.nodes, ...this.#ended];
+    return nodes.reduce((sum, node) => sum + node.endedForMemoryCount, 0);
+  }
+
   get goneWorkerCount(): number {
     return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
   }

@@ -208,7 +208,7 @@ export class FaultDriver {
     const look = (): void => {
       if (isOver || this.#healed) return;
       machine.sampleMemory(bytes);
-      this.#later(machine.memoryMonitorMs, "memory is sampled", look);
+      this.#later(machine.memoryMonitorMs, "look at memory", look);
     };
     // More than its whole store: other things of the machine are short of memory as well.
     if (bytes >= machine.arenaBytes && machine.memoryMonitorMs > 0) look();

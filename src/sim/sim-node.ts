@@ -75,6 +75,7 @@ export class SimNode {
   readonly #tenants: Tenant[] = [];
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
+  endedForMemoryCount = 0;
   #running: RunningNode | null = null;
 
   constructor(options: SimNodeOptions) {
@@ -219,7 +220,9 @@ export class SimNode {
     const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
     const threads = this.#livingCount;
     this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
-    if (this.#livingCount < threads) this.#options.world.mark("endedForMemory");
+    const ended = threads - this.#livingCount;
+    this.endedForMemoryCount += ended;
+    if (ended > 0) this.#options.world.mark("endedForMemory");
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {

@@ -182,6 +182,7 @@ export class ActorCreation {
       assert(client.stream === null, "nothing was sent to an actor that was not made");
       client.standsFor = known;
       this.#known.moveCalls(client, known, out);
+      this.#known.subscribe(known, out);
       return;
     }
     client.subscribed = false;

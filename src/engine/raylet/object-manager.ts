@@ -154,7 +154,7 @@ export class ObjectManager {
   }
 
   onNodeDied(nodeId: NodeId, reason: string, out: RayletOut): void {
-    this.pushes.onNodeDied(nodeId);
+    this.pushes.onNodeDied(nodeId, out);
     const owners = new Set<WorkerId>();
     for (const { owner } of this.pulls.pulls()) owners.add(owner);
     for (const { owner } of this.objects.all()) owners.add(owner);

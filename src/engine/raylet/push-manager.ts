@@ -14,11 +14,21 @@ import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { NodeId } from "#engine/common/ids.ts";
+import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { PullChunk } from "#engine/protocol/copy.ts";
 import type { SpilledRead } from "./spill-io.ts";
 import type { SpillCounts } from "./spill-manager.ts";
 import type { Copy, LocalObjects } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
+
+/** A part of a spilled copy, pinned until it is sent. */
+interface Reading {
+  /** Null when who has asked for it has died. */
+  message: PullChunk | null;
+  readonly copy: Copy;
+  /** Set once it is read: it waits for room on the link. */
+  bytes: FrameBytes | null;
+}
 
 export class PushManager {
   readonly #self: NodeId;
@@ -27,7 +37,7 @@ export class PushManager {
   readonly #turnBytes: number;
   /** In the order in which they are served. */
   readonly #queues = new Map<NodeId, Deque<PullChunk>>();
-  readonly #reading = new Map<number, { readonly message: PullChunk; readonly copy: Copy }>();
+  readonly #reading = new Map<number, Reading>();
   readonly #readingMax: number;
   readonly #counts: SpillCounts;
   #nextRequestId = 1;
@@ -64,32 +74,37 @@ export class PushManager {
     this.#queues.set(peer, first);
   }
 
-  onNodeDied(nodeId: NodeId): void {
+  onNodeDied(nodeId: NodeId, out: RayletOut): void {
     this.#queues.delete(nodeId);
+    for (const [id, reading] of this.#reading) {
+      if (reading.message?.from !== nodeId) continue;
+      reading.message = null;
+      if (reading.bytes !== null) this.#endReading(id, out);
+    }
   }
 
   /** The copy, if it is lost. */
   onSpilledRead({ requestId, bytes, failure }: SpilledRead, out: RayletOut): Copy | undefined {
     const reading = this.#reading.get(requestId);
     if (reading === undefined) return undefined;
-    this.#reading.delete(requestId);
     const { message, copy } = reading;
-    const peer = message.from as NodeId;
     if (bytes !== null) {
-      out.send(peer, { type: "chunk", from: this.#self, requestId: message.requestId, bytes });
-    } else {
-      this.#counts.lostObjects += 1;
-      this.#objects.lose(copy, `what was spilled cannot be read: ${failure?.text ?? ""}`, out);
-      this.#refuse(peer, message.requestId, out);
+      reading.bytes = bytes;
+      if (message === null) this.#endReading(requestId, out);
+      return undefined;
     }
-    this.#objects.unpin(copy, out);
-    return bytes === null ? copy : undefined;
+    this.#counts.lostObjects += 1;
+    this.#objects.lose(copy, `what was spilled cannot be read: ${failure?.text ?? ""}`, out);
+    if (message !== null) this.#refuse(message.from as NodeId, message.requestId, out);
+    this.#endReading(requestId, out);
+    return copy;
   }
 
   /** Sends what is due. */
   settle(out: RayletOut): void {
     let sentBytes = 0;
     this.#isOverTurn = false;
+    if (this.#reading.size > 0) this.#sendRead(out);
     for (const peer of [...this.#queues.keys()]) {
       if (out.isCongested(peer) || this.#mustWait(peer)) continue;
       if (sentBytes >= this.#turnBytes) {
@@ -144,9 +159,24 @@ export class PushManager {
     assert(place !== null, "what is not in memory is on the disk");
     this.#objects.pin(copy);
     const requestId = this.#nextRequestId++;
-    this.#reading.set(requestId, { message, copy });
+    this.#reading.set(requestId, { message, copy, bytes: null });
     const { offset, size } = message;
     out.instruct({ type: "readSpilled", requestId, place, offset, size });
+  }
+
+  #sendRead(out: RayletOut): void {
+    for (const [id, { message, bytes }] of this.#reading) {
+      if (message === null || bytes === null || out.isCongested(message.from)) continue;
+      const { from, requestId } = message;
+      out.send(from, { type: "chunk", from: this.#self, requestId, bytes });
+      this.#endReading(id, out);
+    }
+  }
+
+  #endReading(id: number, out: RayletOut): void {
+    const reading = this.#reading.get(id);
+    this.#reading.delete(id);
+    if (reading !== undefined) this.#objects.unpin(reading.copy, out);
   }
 
   #mustWait(peer: NodeId): boolean {

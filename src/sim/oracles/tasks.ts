@@ -96,6 +96,9 @@ export class TaskOracle extends Oracle {
     started.push({ number: attempt, workerId: client.workerId, task });
     // Who was beside a task that was cancelled by force runs again at no cost.
     if (attempt < startsMax || (this.#wasForced && startsMax > 1)) return;
+    // Retries for want of memory are counted apart: none without any others.
+    const { endedForMemoryCount } = this.#fates();
+    if (startsMax > 1 && attempt < startsMax + endedForMemoryCount) return;
     this.#wrong(task, `is one too many of ${startsMax}`);
   }
 
