@@ -32,7 +32,7 @@ export const pulls: readonly Mutant[] = [
     why: "a chunk of a version that was lost is counted for the one that is made anew",
     edits: [
       {
-        file: `${raylet}/pull-manager.ts`,
+        file: `${raylet}/chunk-requests.ts`,
         find: "if (chunk.pull === pull) chunk.pull = null;",
         replace: "void [chunk, pull];",
       },
@@ -44,8 +44,8 @@ export const pulls: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/local-objects.ts`,
-        find: "      this.tellGone(copy, { nodeId: this.#self, lastArrival, cause }, out);\n",
-        replace: "      void [lastArrival, cause];\n",
+        find: "    this.tellGone(secondary, { nodeId: this.#self, lastArrival, cause }, out);\n",
+        replace: "    void [lastArrival, cause];\n",
       },
     ],
   },
@@ -66,7 +66,7 @@ export const pulls: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/object-manager.ts`,
-        find: "    this.pushes.onNodeDied(nodeId);\n",
+        find: "    this.pushes.onNodeDied(nodeId, out);\n",
         replace: "",
       },
     ],
