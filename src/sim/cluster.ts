@@ -87,6 +87,11 @@ export class Cluster implements Fates {
     return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
   }
 
+  get endedForMemoryCount(): number {
+    const all = [...new Set([...this.nodes, ...this.#ended])];
+    return all.reduce((sum, node) => sum + node.endedForMemoryCount, 0);
+  }
+
   isDoomed({ client }: WatchedProcess): boolean {
     const { actor } = client.core.receiver;
     const actorId = actor?.spec.actorId ?? null;

@@ -95,6 +95,7 @@ export class LocalOracles {
       hasLostNode: false,
       hasLostProcess: this.#endedCount > 0,
       goneWorkerCount: this.#endedCount,
+      endedForMemoryCount: 0,
       isGone: (workerId) => !this.#living.has(workerId),
       isDoomed: () => false,
       isOutOfScope: () => false,

@@ -67,6 +67,7 @@ export class SimNode {
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
+  #endedForMemoryCount = 0;
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
   #running: RunningNode | null = null;
@@ -109,10 +110,6 @@ export class SimNode {
   /** One of its processes has ended while the node went on: what it had in the arena stays. */
   get hasEndedProcess(): boolean {
     return this.#processes.some(({ life }) => !life.isAlive);
-  }
-
-  get #livingCount(): number {
-    return this.#processes.filter(({ life }) => life.isAlive).length;
   }
 
   get totals(): ResourceRequest {
@@ -197,6 +194,10 @@ export class SimNode {
     return tenant;
   }
 
+  get endedForMemoryCount(): number {
+    return this.#endedForMemoryCount;
+  }
+
   get memoryMonitorMs(): number {
     return this.#options.plan.config.memoryMonitorMs;
   }
@@ -210,9 +211,11 @@ export class SimNode {
       workerBytes.set(client.workerId, Math.ceil((limitBytes * (i + 1)) / 64));
     }
     const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
-    const threads = this.#livingCount;
+    const living = this.#processes.filter(({ life }) => life.isAlive);
     this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
-    if (this.#livingCount < threads) this.#options.world.mark("endedForMemory");
+    const ended = living.filter(({ life }) => !life.isAlive).length;
+    this.#endedForMemoryCount += ended;
+    if (ended > 0) this.#options.world.mark("endedForMemory");
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {

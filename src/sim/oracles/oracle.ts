@@ -36,6 +36,8 @@ export interface Fates {
   /** Something has ended with what it had: not one that was asked to when nobody needed it. */
   readonly hasLostProcess: boolean;
   readonly goneWorkerCount: number;
+  /** Threads that a raylet has ended because its machine was short of memory. */
+  readonly endedForMemoryCount: number;
   /** It has ended, or its node was taken for dead. */
   isGone(workerId: WorkerId): boolean;
   /** What it runs is for nobody: the GCS has taken its node for dead, or the actor it hosts. */
