@@ -1,6 +1,6 @@
 /**
- * A thread that is ended for want of memory costs its task an attempt of a budget of its own, beside
- * those that exceptions and crashes cost. The oracle of tasks knew of one budget only.
+ * A thread that is ended for want of memory costs its task an attempt of a budget of its own,
+ * beside those that exceptions and crashes cost. The oracle of tasks knew of one budget only.
  */
 import { expect, test } from "vitest";
 import { get, getRuntimeContext, remote } from "#api/index.ts";
