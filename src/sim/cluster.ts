@@ -102,13 +102,13 @@ export class Cluster implements Fates {
     return this.hasLostNode || this.processes.some(isLost);
   }
 
-  get endedForMemoryCount(): number {
-    const nodes = [...this.nodes, ...this.#ended];
-    return nodes.reduce((sum, node) => sum + node.endedForMemoryCount, 0);
-  }
-
   get goneWorkerCount(): number {
     return this.workers.filter(({ client }) => this.isGone(client.workerId)).length;
+  }
+
+  get endedForMemoryCount(): number {
+    const all = [...new Set([...this.nodes, ...this.#ended])];
+    return all.reduce((sum, node) => sum + node.endedForMemoryCount, 0);
   }
 
   isDoomed({ client }: WatchedProcess): boolean {

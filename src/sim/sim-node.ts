@@ -73,9 +73,9 @@ export class SimNode {
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
+  #endedForMemoryCount = 0;
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
-  endedForMemoryCount = 0;
   #running: RunningNode | null = null;
 
   constructor(options: SimNodeOptions) {
@@ -116,10 +116,6 @@ export class SimNode {
   /** One of its processes has ended while the node went on: what it had in the arena stays. */
   get hasEndedProcess(): boolean {
     return this.#processes.some(({ life }) => !life.isAlive);
-  }
-
-  get #livingCount(): number {
-    return this.#processes.filter(({ life }) => life.isAlive).length;
   }
 
   get totals(): ResourceRequest {
@@ -205,6 +201,10 @@ export class SimNode {
     return tenant;
   }
 
+  get endedForMemoryCount(): number {
+    return this.#endedForMemoryCount;
+  }
+
   get memoryMonitorMs(): number {
     return this.#options.plan.config.memoryMonitorMs;
   }
@@ -218,10 +218,10 @@ export class SimNode {
       workerBytes.set(client.workerId, Math.ceil((limitBytes * (i + 1)) / 64));
     }
     const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
-    const threads = this.#livingCount;
+    const living = this.#processes.filter(({ life }) => life.isAlive);
     this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
-    const ended = threads - this.#livingCount;
-    this.endedForMemoryCount += ended;
+    const ended = living.filter(({ life }) => !life.isAlive).length;
+    this.#endedForMemoryCount += ended;
     if (ended > 0) this.#options.world.mark("endedForMemory");
   }
 

@@ -101,8 +101,9 @@ class Run implements Unhandled {
   /** What was thrown to nobody and has been told: a timer that fires again tells it once. */
   readonly #thrown = new Set<string>();
   readonly #violations: Violation[] = [];
-  /** The step that showed the first violation, and the one in which the program threw or was found stuck. */
+  /** The step that showed the first violation. */
   #violatedAtStep: number | null = null;
+  /** … and the one in which the program threw, or was found stuck. */
   #threwAtStep: number | null = null;
   /** The program has ended its own process. */
   #exited: ProcessExited | null = null;

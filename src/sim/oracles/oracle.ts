@@ -40,7 +40,7 @@ export interface Fates {
   /** Something has ended with what it had: not one that was asked to when nobody needed it. */
   readonly hasLostProcess: boolean;
   readonly goneWorkerCount: number;
-  /** Workers that were ended because their node was short of memory. */
+  /** Threads that a raylet has ended because its machine was short of memory. */
   readonly endedForMemoryCount: number;
   /** It has ended, or its node was taken for dead. */
   isGone(workerId: WorkerId): boolean;

@@ -229,6 +229,8 @@ export class ReasonOracle extends Oracle {
       case "names":
         return this.#arriveAt(claim, place);
       case "sent":
+        // What is pushed to a process that has ended goes over no link, and nobody sees it.
+        if (this.#facts.fates().isGone(claim.worker)) return "";
         return whyNotAt(claim.worker, place, window);
       case "runs":
         place.runs = within(place.task?.runs, claim.worker, window);

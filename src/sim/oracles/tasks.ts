@@ -67,7 +67,6 @@ export class TaskOracle extends Oracle {
     for (const entry of entries) {
       if (entry instanceof TaskRecord) {
         if (this.#seesAll) this.#tasks.set(entry, by);
-        // No simulated worker runs out of memory, which has a budget of its own.
         const startsMax = 1 + entry.template.retry.maxRetries;
         this.#attempts.set(entry.owner, entry.serial, { startsMax, started: [] });
       }
@@ -94,11 +93,10 @@ export class TaskOracle extends Oracle {
     const { attempt } = task;
     if (started.length > 0) this.#checkOthers(task, started);
     started.push({ number: attempt, workerId: client.workerId, task });
+    // Each thread that was ended for want of memory may have cost an attempt: of a budget apart.
+    const forMemory = startsMax > 1 ? this.#fates().endedForMemoryCount : 0;
     // Who was beside a task that was cancelled by force runs again at no cost.
-    if (attempt < startsMax || (this.#wasForced && startsMax > 1)) return;
-    // Retries for want of memory are counted apart: none without any others.
-    const { endedForMemoryCount } = this.#fates();
-    if (startsMax > 1 && attempt < startsMax + endedForMemoryCount) return;
+    if (attempt < startsMax + forMemory || (this.#wasForced && startsMax > 1)) return;
     this.#wrong(task, `is one too many of ${startsMax}`);
   }
 
