@@ -203,7 +203,7 @@ export class StateReader {
     if (state !== "PENDING") return "";
     const task = taskOf(entry);
     if (task !== null) return this.#whyPending(task);
-    // A handle stands for its actor and has no value; a ref that was not asked for waits for nothing.
+    // A handle stands for its actor and has no value; a ref that nobody got waits for nothing.
     if (entry.index === actorIndex) return "";
     if (!entry.subscribed)
       return `its owner, worker ${owner}, was not asked for its value by this one`;

@@ -8,7 +8,12 @@
  * alive.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type MessagePort, MessageChannel, Worker } from "node:worker_threads";
+import {
+  type MessagePort,
+  MessageChannel,
+  receiveMessageOnPort,
+  Worker,
+} from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
@@ -252,11 +257,24 @@ export class ThreadLauncher implements Launcher {
     const { transport, receiver } = this.#options;
     this.#slots.delete(slot.workerId);
     this.#freeIndices.push(slot.threadIndex);
+    this.#takeLast(slot);
     this.#output.onFlushed(slot.port);
     slot.port.close();
     void slot.pool?.destroy();
     transport.onPeerExit(slot.workerId);
     receiver.onWorkerExit(slot.workerId, exitOf(slot, code));
+  }
+
+  /**
+   * What it had posted and nobody has taken yet: closing the port would lose it. A segment may have
+   * been told to another thread, past this one, and would be waited for. Links it needs no more.
+   */
+  #takeLast(slot: Slot): void {
+    for (;;) {
+      const last = receiveMessageOnPort(slot.port) as { message: PortMessage } | undefined;
+      if (last === undefined) return;
+      if (last.message?.type !== "connect") this.#onPortMessage(slot, last.message);
+    }
   }
 
   #onPortMessage(slot: Slot, message: PortMessage): void {
