@@ -21,7 +21,7 @@ export function objectInfo(row: ObjectRow): ObjectInfo {
     ownerWorkerId: owner,
     workerId,
     nodeIds: row.hasValue ? [nodeIdOf(workerId)] : [],
-    spilled: false,
+    spilled: row.isSpilled,
     ...(row.callSite === "" ? {} : { callSite: row.callSite }),
     ...pending(row),
   };

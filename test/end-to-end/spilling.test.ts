@@ -9,6 +9,7 @@ import { UserFolder } from "./user-folder.ts";
 const program = `
 import { existsSync, readdirSync } from "node:fs";
 import { get, init, remote, shutdown, wait } from "mobula";
+import { list } from "mobula/state";
 
 const words = 1 << 18;
 const count = 80;
@@ -20,7 +21,8 @@ const spillDirectory = "./spilled";
 await init({ localMode, numCpus: 2, objectStoreMemory: 16 << 20, spillDirectory });
 const refs = Array.from({ length: count }, (_, n) => make.remote(n, words));
 await wait(refs, { numReturns: count });
-const isSpilled = readdirSync(spillDirectory).length === 1;
+const rows = await list("objects");
+const isSpilled = readdirSync(spillDirectory).length === 1 && rows.some((row) => row.spilled);
 let at = 1;
 let wrong = 0;
 for (let i = 0; i < 200; i++) {

@@ -85,6 +85,7 @@ const objectRow: ObjectRow = {
   sizeBytes: 99,
   referenceType: "USED_BY_PENDING_TASK",
   hasValue: true,
+  isSpilled: false,
   pendingReason: "",
   callSite: "a.ts:1",
 };

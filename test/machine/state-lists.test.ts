@@ -18,6 +18,7 @@ const rowOf = (serial: number, workerId: WorkerId): ObjectRow => ({
   sizeBytes: 8,
   referenceType: "LOCAL_REFERENCE",
   hasValue: true,
+  isSpilled: false,
   pendingReason: "",
   callSite: "",
 });

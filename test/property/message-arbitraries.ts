@@ -197,6 +197,7 @@ const objectRow = of<ObjectRow>({
   sizeBytes: count,
   referenceType: fc.constantFrom<ReferenceType>("LOCAL_REFERENCE", "ACTOR_HANDLE"),
   hasValue: fc.boolean(),
+  isSpilled: fc.boolean(),
   pendingReason: strings,
   callSite: strings,
 });

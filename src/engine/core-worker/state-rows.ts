@@ -192,6 +192,7 @@ export class StateReader {
       sizeBytes: hasValue ? sizeOf(outcome) : 0,
       referenceType,
       hasValue,
+      isSpilled: false,
       pendingReason: this.#whyMissing(entry),
       callSite: this.#parts.objects.siteOf(entry),
     };

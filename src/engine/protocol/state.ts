@@ -42,6 +42,8 @@ export interface ObjectRow {
   readonly sizeBytes: number;
   readonly referenceType: ReferenceType;
   readonly hasValue: boolean;
+  /** Its bytes are on the disk alone; told by the raylet. */
+  readonly isSpilled: boolean;
   /** "" when there is none. */
   readonly pendingReason: string;
   /** `file:line`, or "" when it was not recorded. */

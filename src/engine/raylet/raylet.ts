@@ -153,6 +153,8 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       nodeId,
       stateTimeoutMs: config.stateTimeoutMs,
       processes,
+      isSpilled: ({ owner, serial, index }) =>
+        this.#objects.objects.find(owner, { serial, index })?.extent === null,
       workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
     });
   }

@@ -15,6 +15,7 @@ import {
   noStateRows,
   type StateCollected,
   statePages,
+  type ObjectRow,
   type StateRows,
   type WorkerRow,
 } from "#engine/protocol/state.ts";
@@ -36,6 +37,8 @@ export interface CollectorParts {
   /** Drivers, and workers that are ready. */
   processes(): WorkerId[];
   workers(): WorkerRow[];
+  /** Whether its bytes are on this node's disk alone. */
+  isSpilled(object: ObjectRow): boolean;
 }
 
 export class StateCollector {
@@ -80,12 +83,18 @@ export class StateCollector {
   onStateCollected(message: StateCollected, out: RayletOut): void {
     const request = this.#requests.get(message.requestId);
     if (request === undefined || !request.waiting.has(message.from)) return;
-    const { rows } = message;
+    const rows = this.#told(message.rows);
     if (rows.objects.length + rows.tasks.length > 0) this.#send(request, rows, out);
     if (!message.isLast) return;
     if (message.note !== "") request.missing.push(`worker ${message.from}: ${message.note}`);
     request.waiting.delete(message.from);
     this.#endIfComplete(message.requestId, request, out);
+  }
+
+  /** Where the bytes of an object lie only the raylet knows. */
+  #told({ objects, ...others }: StateRows): StateRows {
+    const { isSpilled } = this.#parts;
+    return { ...others, objects: objects.map((row) => ({ ...row, isSpilled: isSpilled(row) })) };
   }
 
   onProcessEnded(process: WorkerId, out: RayletOut): void {

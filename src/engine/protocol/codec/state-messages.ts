@@ -61,6 +61,7 @@ const objectRow = record<ObjectRow>({
   sizeBytes: anyNumber,
   referenceType,
   hasValue: bool,
+  isSpilled: bool,
   pendingReason: text,
   callSite: text,
 });

@@ -1,0 +1,181 @@
+/** The store of a raylet above its threshold: what is offered, written, evicted and read back. */
+import { describe, expect, test } from "vitest";
+import type { Config } from "#engine/common/config.ts";
+import { StoredValue } from "#engine/protocol/outcome.ts";
+import type { SpillFailure } from "#engine/raylet/spill-io.ts";
+import { driver, nodeId, RayletHarness } from "./raylet-harness.ts";
+
+const size = 200;
+
+/** A store for four objects, of which three are below the threshold. */
+class Spilling extends RayletHarness {
+  #nextRequestId = 1;
+  #answeredCount = 0;
+
+  constructor(config: Partial<Config> = {}) {
+    super({ config: { minSpillBytes: size, ioWorkers: 1, ...config }, segments: [1024] });
+  }
+
+  /** Room for an object of the driver, and the object in it. */
+  store(count: number): void {
+    for (let i = 0; i < count; i++) this.ask(false);
+  }
+
+  ask(mayWait: boolean): number {
+    const requestId = this.#nextRequestId++;
+    this.handle({ type: "allocateArena", from: driver, requestId, size, mayWait });
+    return requestId;
+  }
+
+  offer(...serials: number[]): void {
+    const objects = serials.map((serial) => {
+      const extent = { segment: 0, offset: (serial - 1) * 256, size };
+      return { owner: driver, serial, index: 0, version: 0, extent };
+    });
+    const requestId = this.#nextRequestId++;
+    this.handle({ type: "objectsOffered", from: driver, requestId, objects });
+  }
+
+  pull(serial: number): number {
+    const requestId = this.#nextRequestId++;
+    const object = { serial, index: 0 };
+    this.handle({
+      type: "pullObject",
+      from: driver,
+      requestId,
+      owner: driver,
+      object,
+      priority: 0,
+    });
+    return requestId;
+  }
+
+  /** All that was asked for, and what is asked for then. */
+  written(): void {
+    while (this.#answeredCount < this.asked("spillObjects")) this.writtenOne(null);
+  }
+
+  writtenOne(failure: SpillFailure | null): void {
+    const asked = this.#all("spillObjects")[this.#answeredCount++];
+    expect(asked).toBeDefined();
+    if (asked === undefined) return;
+    const { requestId, parts } = asked;
+    const checksums = parts.map(() => [7]);
+    this.handle({ type: "objectsSpilled", requestId, checksums, failure });
+  }
+
+  restored(failure: SpillFailure | null = null): void {
+    const requestId = this.#all("restoreObject").at(-1)?.requestId ?? 0;
+    this.handle({ type: "objectRestored", requestId, failure });
+  }
+
+  asked(type: "spillObjects" | "restoreObject" | "deleteSpillFile"): number {
+    return this.out.instructions.filter((one) => one.type === type).length;
+  }
+
+  get freeBytes(): number {
+    return this.raylet.counts.arenaFreeBytes;
+  }
+
+  #all<T extends "spillObjects" | "restoreObject">(type: T) {
+    type Found = Extract<(typeof this.out.instructions)[number], { type: T }>;
+    return this.out.instructions.filter((one): one is Found => one.type === type);
+  }
+}
+
+describe("a store above its threshold", () => {
+  test("asks its processes, writes what they offer, and evicts it when there is need", () => {
+    const h = new Spilling();
+    h.store(3);
+    expect(h.out.all("offerObjects")).toEqual([]);
+    h.store(1);
+    expect(h.out.all("offerObjects", driver)).toHaveLength(1);
+    h.offer(1, 2);
+    expect(h.asked("spillObjects")).toBe(1);
+    h.written();
+    // It stays where it is until somebody needs the room.
+    expect(h.freeBytes).toBe(0);
+    h.ask(false);
+    expect(h.out.last("arenaAllocated").error).toBeNull();
+  });
+
+  test("reads back what is asked for, once for all, and tells who waits", () => {
+    const h = withFirstOnDisk();
+    const [first, second] = [h.pull(1), h.pull(1)];
+    expect(h.asked("restoreObject")).toBe(1);
+    h.restored();
+    const told = h.out.all("objectLocal", driver);
+    expect(told.map(({ requestId }) => requestId)).toEqual([first, second]);
+    for (const { outcome } of told) expect(outcome).toMatchObject({ size, node: nodeId });
+    expect(told[0]?.outcome).toBeInstanceOf(StoredValue);
+  });
+
+  test("takes what cannot be read back for a lost copy, and asks its owner", () => {
+    const h = withFirstOnDisk();
+    h.pull(1);
+    h.restored({ kind: "corrupt", text: "another checksum" });
+    expect(h.out.last("copyGone", driver).cause).toContain("another checksum");
+    expect(h.out.last("locateObject", driver).object).toEqual({ serial: 1, index: 0 });
+    expect(h.asked("deleteSpillFile")).toBe(1);
+  });
+
+  test("does not give up a file, nor room, before the disk is done with them", () => {
+    const h = withFirstOnDisk();
+    h.pull(1);
+    const objects = [{ serial: 1, index: 0, version: 0 }];
+    h.handle({ type: "freeObjects", from: driver, objects });
+    const before = h.freeBytes;
+    expect(h.asked("deleteSpillFile")).toBe(0);
+    h.restored();
+    expect(h.asked("deleteSpillFile")).toBe(1);
+    expect(h.freeBytes).toBe(before + 256);
+  });
+
+  test("keeps in memory what could not be written, and tries again later", () => {
+    const h = new Spilling({ spillRetryMs: 50 });
+    h.store(4);
+    h.offer(1, 2, 3, 4);
+    h.writtenOne({ kind: "full", text: "no space" });
+    const requestId = h.ask(true);
+    expect(h.out.all("arenaAllocated").some((one) => one.requestId === requestId)).toBe(false);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(50);
+    h.nowMs = 50;
+    h.handle({ type: "deadline" });
+    h.written();
+    expect(h.out.last("arenaAllocated")).toMatchObject({ requestId, error: null });
+  });
+
+  test("says after a while that the disk is full", () => {
+    const h = new Spilling({ pullRoomTimeoutMs: 1_000 });
+    h.store(4);
+    h.offer(1, 2, 3, 4);
+    h.writtenOne({ kind: "full", text: "no space" });
+    h.ask(true);
+    h.nowMs = 1_000;
+    h.handle({ type: "deadline" });
+    expect(h.out.last("arenaAllocated").error?.type).toBe("OUT_OF_DISK");
+  });
+
+  test("asks nobody again who had nothing, until there is more in it", () => {
+    const h = new Spilling();
+    h.store(4);
+    h.offer();
+    h.out.clear();
+    h.nowMs = 5_000;
+    h.handle({ type: "deadline" });
+    expect(h.out.all("offerObjects")).toEqual([]);
+    h.ask(false);
+    expect(h.out.all("offerObjects", driver)).toHaveLength(1);
+  });
+});
+
+/** Of four objects, the first; another has its room. */
+function withFirstOnDisk(): Spilling {
+  const h = new Spilling();
+  h.store(4);
+  h.offer(1, 2, 3, 4);
+  h.written();
+  h.ask(false);
+  h.written();
+  return h;
+}
