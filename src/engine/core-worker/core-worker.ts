@@ -182,8 +182,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
     if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
-    this.holds.flush(out);
     this.#offered.flush(out);
+    this.holds.flush(out);
     this.references.flush(out);
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
