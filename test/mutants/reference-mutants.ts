@@ -21,13 +21,8 @@ export const references: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/core-worker.ts`,
-        find: "    this.holds.flush(out);\n    this.#offered.flush(out);\n",
-        replace: "    this.#offered.flush(out);\n",
-      },
-      {
-        file: `${coreWorker}/core-worker.ts`,
-        find: "    this.actors.flush(out);\n    if (this.drain",
-        replace: "    this.holds.flush(out);\n    this.actors.flush(out);\n    if (this.drain",
+        find: "    this.holds.flush(out);\n    this.references.flush(out);\n",
+        replace: "    this.references.flush(out);\n    this.holds.flush(out);\n",
       },
       { file: `${coreWorker}/hold-maker.ts`, find: "    entry.uses += 1;\n", replace: "" },
       {
