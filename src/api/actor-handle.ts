@@ -48,7 +48,7 @@ export function checkSameRuntime({ actor, owner }: HandleInternals, user: CoreWo
 function clientIn(user: CoreWorkerClient, handle: HandleInternals): ActorClient {
   checkSameRuntime(handle, user);
   const { actor, owner, entry } = handle;
-  if (owner === user) return actor.standsFor ?? actor;
+  if (owner === user) return actor;
   if (entry !== null && !handle.isCaptured) {
     handle.isCaptured = true;
     owner.core.references.nameOutOfBand(entry);

@@ -122,7 +122,9 @@ export class ActorSubmitter {
     }
   }
 
-  submit(client: ActorClient, task: TaskRecord, out: Out): void {
+  submit(called: ActorClient, task: TaskRecord, out: Out): void {
+    const client = called.standsFor ?? called;
+    task.actor = client;
     this.#manager.onSubmitted();
     this.#handles.onCallSubmitted(client);
     const ready = this.#dependencies.resolve(task, out);
