@@ -10,11 +10,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 
-/** Of the store: what one thread lets grow between two collections. */
-const stepShare = 1 / 16;
-const stepBytesMin = 16 * 1024 * 1024;
-/** Of a small store. */
-const stepShareMax = 1 / 4;
+/**
+ * Of the store: what one thread lets grow between two collections. When the store is short of room
+ * before that, its raylet asks all threads to hurry.
+ */
+const stepShare = 1 / 4;
 /** Least time between two collections for a store that is short of room. */
 const hurryMs = 200;
 /** Between two collections for handles: so many times the first wait. */
@@ -55,8 +55,7 @@ export class GarbageCollection implements Reclaimer {
   ) {
     this.#collect = collect;
     this.#firstWaitMs = handleCollectMs;
-    const atLeast = Math.min(stepBytesMin, storeBytes * stepShareMax);
-    this.#stepBytes = Math.max(atLeast, storeBytes * stepShare);
+    this.#stepBytes = storeBytes * stepShare;
     this.#collectAtBytes = this.#stepBytes;
   }
 
