@@ -7,6 +7,7 @@ import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/comm
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
+import { makeMemoryWords } from "#engine/services/own-segments.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
@@ -17,7 +18,8 @@ import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
-import { spillingHere } from "./spilling.ts";
+import { nodeDiskNow } from "./node-disk-now.ts";
+import { prefixOf, spillingHere } from "./spilling.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 import { outsideTasks, useStorageAlways } from "./task-context.ts";
@@ -32,6 +34,7 @@ export interface LocalDriverParts {
   readonly process: Process;
   readonly launcher: ColdLauncher;
   readonly arena: SharedArena;
+  readonly memoryWords: Int32Array;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
   stop(): void;
@@ -53,7 +56,11 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     storeBytes: plan.objectStoreBytes,
     handleCollectMs: config.handleCollectMs,
   });
-  const common = { nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena };
+  const common = {
+    ...{ nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena },
+    memoryWords: makeMemoryWords(plan.objectStoreBytes),
+    spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
+  };
   let nextSegment = ownSegmentsFrom;
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
     const process = makeProcess({
@@ -99,7 +106,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const segmentBytes = segments.map((s) => s.byteLength);
   const spilling = spillingHere(plan, arena);
   const watch = (): Promise<void> => Promise.resolve();
-  return { process, launcher, arena, segmentBytes, spilling, stop, watch, verify };
+  const { memoryWords } = common;
+  return { process, launcher, arena, memoryWords, segmentBytes, spilling, stop, watch, verify };
 }
 
 function launcherOf(parts: {

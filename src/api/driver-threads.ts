@@ -5,6 +5,7 @@ import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
+import { makeMemoryWords } from "#engine/services/own-segments.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
@@ -17,12 +18,15 @@ import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { MemorySampler } from "./memory-sampler.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
-import { spillingInThreads } from "./spilling.ts";
+import { nodeDiskNow } from "./node-disk-now.ts";
+import { prefixOf, spillingInThreads } from "./spilling.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 
 /** What a worker's api needs to know beside its boot data. */
 export interface WorkerApp {
+  readonly memoryWords: Int32Array;
+  readonly spillPrefix: string;
   readonly namespace: string;
   readonly clusterId: string;
   readonly loaderArgs: readonly string[];
@@ -34,6 +38,7 @@ export interface DriverParts {
   readonly process: Process;
   readonly launcher: ThreadLauncher;
   readonly arena: SharedArena;
+  readonly memoryWords: Int32Array;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
   /** Nothing is read or sent any more. */
@@ -50,6 +55,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const parkedWords = makeParkedWords();
   const segments = reserveStore(plan);
   const arena = new SharedArena(segments.entries());
+  const memoryWords = makeMemoryWords(plan.objectStoreBytes);
   const keepAlive = new KeepAlive(() => launcher.flushOutput());
   const process = makeProcess({
     workerId: driverId,
@@ -64,6 +70,8 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     }),
     arena,
     ownSegmentsFrom,
+    memoryWords,
+    spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),
     announceDrop: (segment) => launcher.announceDrop(segment),
     forgetPeer: (peer) => transport.forget(peer),
@@ -97,7 +105,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     transport,
     receiver: receiverFor(host, nodeId),
     ...workerEntry(),
-    app: appOf(plan),
+    app: appOf(plan, memoryWords),
     heapMbMax: config.workerHeapMbMax,
     execArgv: workerExecArgv(),
     argv: globalThis.process.argv.slice(2),
@@ -109,7 +117,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const segmentBytes = segments.map(({ byteLength }) => byteLength);
   const spilling = spillingInThreads(plan, arena);
   const checks = checksOf(plan, process, arena);
-  return { process, launcher, arena, segmentBytes, spilling, stop, ...checks };
+  return { process, launcher, arena, memoryWords, segmentBytes, spilling, stop, ...checks };
 }
 
 // oxlint-disable-next-line max-params -- all that runs, in the order in which it ends.
@@ -147,8 +155,10 @@ function receiverFor(host: Host, nodeId: NodeId): LauncherReceiver {
   };
 }
 
-function appOf({ namespace, clusterId }: NodePlan): WorkerApp {
-  return { namespace, clusterId, loaderArgs: loaderArguments() };
+function appOf(plan: NodePlan, memoryWords: Int32Array): WorkerApp {
+  const { namespace, clusterId } = plan;
+  const spillPrefix = prefixOf(plan);
+  return { namespace, clusterId, loaderArgs: loaderArguments(), memoryWords, spillPrefix };
 }
 
 /**

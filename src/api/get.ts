@@ -217,7 +217,7 @@ export const put: PutSignature = function put(value: unknown): never {
     throw new TypeError("put() takes a value, got a function: make it remote and pass that");
   }
   const { client, values } = caller;
-  const ref = firstRef(client.putObject(values.encode(value, "value")), client);
+  const ref = firstRef(values.put(value), client);
   if (recordsSites(client)) recordSite(ObjectRef.entryOf(ref), client, put);
   return ref as never;
 };

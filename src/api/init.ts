@@ -101,6 +101,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     host: process.client.host,
     launcher,
     arena,
+    memoryWords: parts.memoryWords,
     spilling: parts.spilling,
     driverId: process.client.workerId,
     watch: parts.watch,
@@ -154,6 +155,7 @@ async function startNode(
     host: DriverRuntime["client"]["host"];
     launcher: ColdLauncher;
     arena: ArenaBytes;
+    memoryWords: Int32Array;
     spilling: SpillPort;
     driverId: WorkerId;
     watch(): Promise<void>;

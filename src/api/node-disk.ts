@@ -78,7 +78,7 @@ async function told<T>(path: string, call: () => Promise<T>): Promise<T> {
   }
 }
 
-function codeOf(code: string | undefined): DiskErrorCode {
+export function codeOf(code: string | undefined): DiskErrorCode {
   if (code === "ENOENT") return code;
   return code === "ENOSPC" || code === "EDQUOT" ? "ENOSPC" : "EIO";
 }

@@ -81,6 +81,8 @@ const objectStoreBytesMax = 2 ** 44;
 /** Every process keeps up to two chunks: together they must not be what fills a small store. */
 const chunksPerStoreMin = 64;
 const chunkBytesMin = 16 << 10;
+/** Of the store: so much more may lie beside it. */
+const fallbackShare = 0.1;
 
 /** `drawId` gives the ids that nobody has given: 32 hex digits. */
 export function planNode(options: InitOptions = {}, drawId: () => string = randomId): NodePlan {
@@ -108,7 +110,9 @@ export function planNode(options: InitOptions = {}, drawId: () => string = rando
 }
 
 function configOf(asked: NonNullable<InitOptions["systemConfig"]>, storeBytes: number): Config {
-  const config = withOverrides(asked);
+  const given = withOverrides(asked);
+  const fallbackBytesMax = Math.floor(storeBytes * fallbackShare);
+  const config = Object.hasOwn(asked, "fallbackBytesMax") ? given : { ...given, fallbackBytesMax };
   if (Object.hasOwn(asked, "arenaChunkBytes")) return config;
   const units = Math.floor(storeBytes / chunksPerStoreMin / chunkBytesMin);
   const arenaChunkBytes = Math.min(config.arenaChunkBytes, Math.max(1, units) * chunkBytesMin);

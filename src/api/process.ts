@@ -6,7 +6,9 @@ import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import { ArenaWriter } from "#engine/services/arena-writer.ts";
 import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { Executor, type UserCode } from "#engine/services/executor.ts";
+import { type DiskNow, FallbackFiles } from "#engine/services/fallback-files.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
+import { OwnSegments } from "#engine/services/own-segments.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ObjectRef, referredTo } from "./object-ref.ts";
 import { judgeException } from "./retry-exceptions.ts";
@@ -23,8 +25,12 @@ export interface ProcessOptions {
   readonly clock: HostClock;
   readonly reclaimer: Reclaimer;
   readonly arena: SharedArena;
-  /** Numbers for segments that this thread makes for itself. */
+  /** Numbers for segments that this thread makes for itself, and for files. */
   readonly ownSegmentsFrom: number;
+  /** Of the node: see OwnSegments. */
+  readonly memoryWords: Int32Array;
+  /** Where the node's spilled objects lie. */
+  readonly spilled: { readonly disk: DiskNow; readonly prefix: string };
   announceSegment(segment: number, buffer: SharedArrayBuffer): void;
   announceDrop(segment: number): void;
   forgetPeer(workerId: WorkerId): void;
@@ -45,14 +51,19 @@ export function makeProcess(options: ProcessOptions): Process {
   const { workerId, nodeId, config, checkInvariants, arena } = options;
   const host = new Host(options.clock, checkInvariants);
   const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
-  let nextSegment = options.ownSegmentsFrom;
+  const own = new OwnSegments({
+    words: options.memoryWords,
+    bytesMax: config.fallbackBytesMax,
+    from: options.ownSegmentsFrom,
+  });
   const writer: ArenaWriter = new ArenaWriter({
     chunkBytes: config.arenaChunkBytes,
     request: (requestId, size, mayWait) => client.requestRoom(requestId, size, mayWait),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
-    makeSegment: (size) => {
+    makeSegment: (size, isBounded) => {
+      const segment = own.take(size, isBounded);
+      if (segment === undefined) return undefined;
       const buffer = new SharedArrayBuffer(size);
-      const segment = nextSegment++;
       arena.add(segment, buffer);
       options.announceSegment(segment, buffer);
       return { segment, offset: 0, size };
@@ -68,6 +79,7 @@ export function makeProcess(options: ProcessOptions): Process {
     arena: writer,
     reclaimer: options.reclaimer,
     dropSegment: (segment) => {
+      own.giveBack(arena.segmentBytes(segment));
       arena.drop(segment);
       options.announceDrop(segment);
     },
@@ -77,7 +89,10 @@ export function makeProcess(options: ProcessOptions): Process {
     forgetPeer,
     keepAlive,
   });
-  const process: Process = { client, values: new Values(client, arena) };
+  const { spilled, ownSegmentsFrom } = options;
+  const { spillDiskUsedMax: diskUsedMax } = config;
+  const files = new FallbackFiles({ ...spilled, diskUsedMax, ownSegmentsFrom });
+  const process: Process = { client, values: new Values(client, arena, files) };
   addProcess(process, options.clusterId);
   return process;
 }

@@ -30,25 +30,22 @@ export function spillingInThreads(plan: NodePlan, arena: SharedArena): SpillPort
   return inDirectory(plan, new SpillThreads(plan, arena, entry));
 }
 
-function prefixOf({ spillDirectory }: NodePlan): string {
+export function prefixOf({ spillDirectory }: NodePlan): string {
   return join(spillDirectory, "file-");
 }
 
-/** Nothing of it is left when the node has ended, or its process. */
+/**
+ * Nothing of it is left when the node has ended, or its process. Any thread may have made it, for
+ * what it had put.
+ */
 function inDirectory({ spillDirectory }: NodePlan, port: SpillPort): SpillPort {
   const options = { recursive: true, force: true };
-  let onExit: (() => void) | null = null;
+  const onExit = (): void => rmSync(spillDirectory, options);
+  process.once("exit", onExit);
   return {
-    perform: (instruction, report) => {
-      if (onExit === null) {
-        onExit = () => rmSync(spillDirectory, options);
-        process.once("exit", onExit);
-      }
-      port.perform(instruction, report);
-    },
+    perform: (instruction, report) => port.perform(instruction, report),
     close: async () => {
       await port.close();
-      if (onExit === null) return;
       process.off("exit", onExit);
       await rm(spillDirectory, options);
     },

@@ -3,9 +3,11 @@
  * arena of the node, refs, handles and remote functions as specials that the engine sees.
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
+import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import {
   type Encoded,
@@ -19,6 +21,7 @@ import {
 } from "#engine/protocol/outcome.ts";
 import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
+import type { FallbackFiles } from "#engine/services/fallback-files.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { actorSpecial, handleEntry, handleInternals, newHandle } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
@@ -64,13 +67,19 @@ export function isSpecial(value: object): boolean {
 export class Values {
   readonly #client: CoreWorkerClient;
   readonly #arena: SharedArena;
+  readonly #files: FallbackFiles;
+  /** More the store cannot hold in one piece. */
+  readonly #storedBytesMax: number;
   readonly #inlineBytesMax: number;
   readonly #encoders: ValueEncoder[] = [];
   readonly #slab = new ByteSlab();
 
-  constructor(client: CoreWorkerClient, arena: SharedArena) {
+  constructor(client: CoreWorkerClient, arena: SharedArena, files: FallbackFiles) {
     this.#client = client;
     this.#arena = arena;
+    this.#files = files;
+    const inStore = arena.segments().filter(([segment]) => segment < ownSegmentsFrom);
+    this.#storedBytesMax = Math.max(0, ...inStore.map(([, { byteLength }]) => byteLength));
     this.#inlineBytesMax = client.core.context.config.inlineBytesMax;
   }
 
@@ -94,7 +103,29 @@ export class Values {
     }
   }
 
-  /** For `put` and for results that need no waiting; throws ObjectStoreFullError. */
+  /**
+   * The entry of a new object; one JS ref to it is being made. Throws ObjectStoreFullError when
+   * there is no room in memory nor on the disk.
+   */
+  put(value: unknown): ObjectEntry {
+    if (isPrimitive(value)) return this.#client.putObject(value);
+    const encoder = this.#takeEncoder();
+    try {
+      encoder.encode(value, "value");
+      const size = encoder.byteLength;
+      const specials = this.#specialsOf(encoder.specials);
+      if (size <= this.#inlineBytesMax)
+        return this.#client.putObject(this.#inline(encoder, size, specials));
+      const extent = this.#roomFor(size);
+      return extent instanceof ArenaFullError
+        ? this.#putInFile(encoder, specials, extent.engineError)
+        : this.#client.putObject(this.#write(encoder, extent, specials));
+    } finally {
+      this.#giveBack(encoder);
+    }
+  }
+
+  /** For what needs no waiting; throws ObjectStoreFullError. */
   encode(value: unknown, path: string): Outcome {
     if (isPrimitive(value)) return value;
     const encoder = this.#takeEncoder();
@@ -256,10 +287,41 @@ export class Values {
     const specials = this.#specialsOf(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
     try {
-      return this.#write(encoder, this.#client.arena.place(size), specials);
+      return this.#write(encoder, this.#client.arena.place(size, false), specials);
     } catch (error) {
       throw storeError(error);
     }
+  }
+
+  #roomFor(size: number): ArenaExtent | ArenaFullError {
+    try {
+      return this.#client.arena.place(size, true);
+    } catch (error) {
+      if (error instanceof ArenaFullError) return error;
+      throw error;
+    }
+  }
+
+  /** As if it had been spilled: who needs it has it read back, once there is room for it. */
+  #putInFile(
+    encoder: ValueEncoder,
+    specials: readonly Special[],
+    noRoom: EngineError,
+  ): ObjectEntry {
+    const size = encoder.byteLength;
+    if (size > this.#storedBytesMax) throw toClass(noRoom);
+    const bytes = new Uint8Array(size);
+    encoder.writeTo(bytes, 0);
+    const written = this.#files.write(bytes);
+    if ("kind" in written) {
+      const text = `${noRoom.message}; nor can it be written to the disk: ${written.text}`;
+      throw toClass(engineError("OBJECT_STORE_FULL", text, noRoom.subject));
+    }
+    const { raylet } = this.#client.core.context;
+    return this.#client.putObject(
+      new StoredValue(managedSegment, 0, size, specials, raylet),
+      written,
+    );
   }
 
   #placeLater(encoder: ValueEncoder): Encoded | Promise<Encoded> {

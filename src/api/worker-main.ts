@@ -14,6 +14,7 @@ import type { WorkerApp } from "./driver-threads.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { ModuleLoader } from "./identity/module-loader.ts";
 import type { ClusterId } from "./ids.ts";
+import { nodeDiskNow } from "./node-disk-now.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import { type Process, realmState } from "./runtime.ts";
 import { importOutside } from "./task-context.ts";
@@ -46,6 +47,8 @@ export default async function workerMain(boot: BootData): Promise<void> {
     }),
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
+    memoryWords: app.memoryWords,
+    spilled: { disk: nodeDiskNow, prefix: app.spillPrefix },
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),
     announceDrop: (segment) => post({ type: "dropSegment", segment }),
     forgetPeer: (peer) => transport.forget(peer),

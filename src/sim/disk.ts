@@ -14,6 +14,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
+import type { DiskNow } from "#engine/services/fallback-files.ts";
 import type { Life, World } from "./world.ts";
 
 export type DiskFault = "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
@@ -112,11 +113,21 @@ export class SimDisk {
           return [...this.#names.keys()].filter((path) => path.startsWith(prefix)).sort();
         }),
       sync: (path) => call("sync", path, () => this.#sync(path)),
-      usedShare: (path) =>
-        call("statfs", path, () => {
-          return this.#isFailing("full") ? 1 : this.#usedBytes / this.#options.capacityBytes;
-        }),
+      usedShare: (path) => call("statfs", path, () => this.#usedShare),
       syncNames: () => call("syncNames", "", () => void this.#syncNames()),
+    };
+  }
+
+  /** For a process that waits for the disk: its faults act at that instant. */
+  get now(): DiskNow {
+    const call = <T>(what: string, path: string, run: () => T): T => {
+      this.#failIfIll(`${what} ${path}`);
+      return run();
+    };
+    return {
+      writeAll: (path, bytes) => call("write", path, () => this.#write(path, 0, bytes)),
+      remove: (path) => call("remove", path, () => this.#remove(path)),
+      usedShare: (path) => call("statfs", path, () => this.#usedShare),
     };
   }
 
@@ -178,7 +189,7 @@ export class SimDisk {
     return new Promise((resolve, reject) => {
       const step = (): void => {
         try {
-          if (this.#isFailing("ioError")) throw diskError("EIO", what, "input/output error");
+          this.#failIfIll(what);
           resolve(run());
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)));
@@ -186,6 +197,14 @@ export class SimDisk {
       };
       world.after(life, delayMs, { kind: "disk", what, run: step });
     });
+  }
+
+  #failIfIll(what: string): void {
+    if (this.#isFailing("ioError")) throw diskError("EIO", what, "input/output error");
+  }
+
+  get #usedShare(): number {
+    return this.#isFailing("full") ? 1 : this.#usedBytes / this.#options.capacityBytes;
   }
 
   #write(path: string, offset: number, bytes: Uint8Array): void {

@@ -163,7 +163,7 @@ export const momentMethods = [
   ...(["cancelTask", "cancelObject", "taskStarted", "doomLease"] as const),
   ...(["objectSealed", "objectsKept", "locateObject", "objectLocations"] as const),
   ...(["pullObject", "pullChunk", "chunk", "objectLocal"] as const),
-  ...(["offerObjects", "objectsOffered", "objectsKept"] as const),
+  ...(["offerObjects", "objectsOffered", "objectsKept", "objectWritten"] as const),
   ...(["copyAdded", "copyGone", "pinCopy", "copyPinned", "freeObjects"] as const),
 ] as const satisfies readonly MessageType[];
 

@@ -21,7 +21,7 @@ import {
 import { Oracles } from "./oracles/oracles.ts";
 import { TaskOracle } from "./oracles/tasks.ts";
 import { TimeOracle } from "./oracles/time.ts";
-import { digestIn } from "./oracles/value-digest.ts";
+import { digestIn, digestOfPut } from "./oracles/value-digest.ts";
 import { ViolationError } from "./violation-error.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
@@ -71,7 +71,8 @@ export class LocalOracles {
       onCalled: (task, parent) => oracles.onCalled(task, parent),
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
-      onPut: (entry) => oracles.onPut(entry, this.#digest(entry.outcome), watched),
+      onPut: (entry, written) =>
+        oracles.onPut(entry, digestOfPut(entry, written, this.#digest), watched),
       onCreating: (registration) => oracles.onCreating(registration),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, watched),

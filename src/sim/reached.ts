@@ -48,6 +48,7 @@ export type RareState =
   | "retried"
   | "retriedException"
   | "sessionResumed"
+  | "fallback"
   | "spilled"
   | "spillCorrupt"
   | "spillFailed"

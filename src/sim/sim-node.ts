@@ -5,6 +5,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
+import { makeMemoryWords } from "#engine/services/own-segments.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
 import type { SpillEvent } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
@@ -22,7 +23,7 @@ import { giveSegments, takeSegments } from "./arena-pool.ts";
 import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
-import { digestIn } from "./oracles/value-digest.ts";
+import { digestIn, digestOfPut } from "./oracles/value-digest.ts";
 import { ProcessExited } from "./virtual/exit.ts";
 import { watchClient } from "./watch-client.ts";
 import { watchValues } from "./watch-values.ts";
@@ -56,6 +57,8 @@ export interface SimNodeOptions {
   onWorker(worker: SimProcess): void;
 }
 
+const spillArea = "spilled/";
+
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
   return !life.isAlive && life.hasEndedIdle !== true;
@@ -74,6 +77,7 @@ export class SimNode {
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
   #endedForMemoryCount = 0;
+  readonly #memoryWords: Int32Array;
   #nextOwnSegment = ownSegmentsFrom;
   #workerCount = 0;
   #running: RunningNode | null = null;
@@ -84,6 +88,7 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
+    this.#memoryWords = makeMemoryWords(plan.objectStoreBytes);
     this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
@@ -139,6 +144,7 @@ export class SimNode {
         close: () => Promise.resolve(),
       },
       arena: this.#arena,
+      memoryWords: this.#memoryWords,
       spilling: this.#spilling(),
       driverId,
       isHead,
@@ -241,6 +247,8 @@ export class SimNode {
       reclaimer,
       arena: this.#arena,
       ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
+      memoryWords: this.#memoryWords,
+      spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
       announceSegment: () => {},
       announceDrop: () => {},
       forgetPeer: () => {},
@@ -255,7 +263,10 @@ export class SimNode {
       onCalled: (task, parent) => oracles.onCalled(task, parent),
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
-      onPut: (entry) => oracles.onPut(entry, digest(entry.outcome), simulated),
+      onPut: (entry, written) => {
+        if (written !== null) world.mark("fallback");
+        oracles.onPut(entry, digestOfPut(entry, written, digest), simulated);
+      },
       onCreating: (registration) => oracles.onCreating(registration),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),
@@ -270,6 +281,11 @@ export class SimNode {
     return simulated;
   }
 
+  /** Processes number files for themselves, as they did in the life before. */
+  get #spillPrefix(): string {
+    return `${spillArea}${this.#options.life}-`;
+  }
+
   #spilling(): SpillPort {
     const { plan, disk } = this.#options;
     const diskUsedMax = plan.config.spillDiskUsedMax;
@@ -277,7 +293,8 @@ export class SimNode {
       new SpillFilesOnDisk({
         disk: disk.portFor(this.life),
         arena: this.#arena,
-        prefix: "spilled/",
+        prefix: this.#spillPrefix,
+        area: spillArea,
         diskUsedMax,
       }),
     );

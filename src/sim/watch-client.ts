@@ -8,13 +8,15 @@ import type {
   NewCall,
   PendingCall,
 } from "#engine/services/core-worker-client.ts";
+import type { WrittenFile } from "#engine/services/fallback-files.ts";
 
 export interface ClientWatch {
   onSubmitted(entries: readonly ObjectEntry[]): void;
   onCalled(task: TaskRecord, parent: IncomingTask | null): void;
   onCancelling(entry: ObjectEntry, force: boolean): void;
   onCancelTaken(entry: ObjectEntry, wasPending: boolean): void;
-  onPut(entry: ObjectEntry): void;
+  /** `written`: it is in no memory. */
+  onPut(entry: ObjectEntry, written: WrittenFile | null): void;
   onCreating(registration: ActorRegistration): void;
   onKill(actorId: ActorId): void;
   onAwaited(request: PendingCall): void;
@@ -44,9 +46,9 @@ export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void 
     watch.onKill(actorId);
     return killActor.call(client, actorId, reason);
   };
-  client.putObject = (outcome) => {
-    const entry = putObject.call(client, outcome);
-    watch.onPut(entry);
+  client.putObject = (outcome, written = null) => {
+    const entry = putObject.call(client, outcome, written);
+    watch.onPut(entry, written);
     return entry;
   };
   client.awaitObjects = (request) => {

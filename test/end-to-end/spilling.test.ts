@@ -1,7 +1,7 @@
 /**
  * Ray's `test_spill_objects_automatically` in small: ten times of what a store holds, random reads
  * of it, and tasks that take it in parts. The files lie where they were told to, and go with the
- * runtime.
+ * runtime. Also with a program that puts all of it without waiting for anything.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserFolder } from "./user-folder.ts";
@@ -38,10 +38,50 @@ const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0
 console.log(JSON.stringify({ isSpilled, wrong, total, left }));
 `;
 
+const putting = `
+import { existsSync, readdirSync } from "node:fs";
+import { get, init, put, remote, shutdown } from "mobula";
+
+const words = 1 << 17;
+const count = 160;
+const make = (n) => new Float64Array(words).fill(n);
+const isOf = (value, n) => value.length === words && value[0] === n && value[words - 1] === n;
+const putAll = (from) => Array.from({ length: count }, (_, n) => put(make(from + n)));
+const last = remote((value) => value[value.length - 1]);
+const readAll = async (refs, from) => {
+  let wrong = 0;
+  for (const [n, ref] of refs.entries()) if (!isOf(await get(ref), from + n)) wrong += 1;
+  return wrong;
+};
+/** Its worker puts as much, one after the other. */
+const putThere = remote(async () => {
+  const refs = putAll(1000);
+  const wrong = await readAll(refs, 1000);
+  for (const ref of refs) ref[Symbol.dispose]();
+  return wrong;
+});
+
+const localMode = process.argv[2] === "local";
+const spillDirectory = "./put";
+await init({ localMode, numCpus: 2, objectStoreMemory: 16 << 20, spillDirectory });
+const refs = putAll(0);
+const filesOf = (name) => readdirSync(spillDirectory + "/" + name).length;
+const files = readdirSync(spillDirectory).reduce((sum, name) => sum + filesOf(name), 0);
+const isWritten = files > count / 2;
+const wrong = await readAll(refs, 0);
+const sum = (await get(refs.map((ref) => last.remote(ref)))).reduce((a, b) => a + b, 0);
+for (const ref of refs) ref[Symbol.dispose]();
+const wrongThere = await get(putThere.remote());
+await shutdown();
+const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0;
+console.log(JSON.stringify({ isWritten, wrong, sum, wrongThere, left }));
+`;
+
 let folder: UserFolder;
 beforeAll(() => {
   folder = new UserFolder();
   folder.write("spilling.mjs", program);
+  folder.write("putting.mjs", putting);
 });
 afterAll(() => folder.remove());
 
@@ -53,6 +93,18 @@ test.each(["threads", "local"])(
     const { status, output } = await folder.run("spilling.mjs", { timeoutMs: 80_000, args });
     expect(status, output).toBe(0);
     const expected = { isSpilled: true, wrong: 0, total: 3_160, left: 0 };
+    expect(JSON.parse(output.trim())).toEqual(expected);
+  },
+);
+
+test.each(["threads", "local"])(
+  "160 MiB are put into a store of 16 MiB in one loop, %s",
+  { timeout: 90_000 },
+  async (mode) => {
+    const args = [mode];
+    const { status, output } = await folder.run("putting.mjs", { timeoutMs: 80_000, args });
+    expect(status, output).toBe(0);
+    const expected = { isWritten: true, wrong: 0, sum: 12_720, wrongThere: 0, left: 0 };
     expect(JSON.parse(output.trim())).toEqual(expected);
   },
 );

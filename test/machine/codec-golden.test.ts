@@ -302,6 +302,13 @@ const examples: Examples = {
       },
     ],
   },
+  objectWritten: {
+    type: "objectWritten",
+    from,
+    requestId: 3,
+    ...copy,
+    place: { file: 2 ** 31, offset: 0, size: 4096, checksums: [7, 2 ** 53 - 1] },
+  },
   objectsKept: { type: "objectsKept", from: nodeId, requestId: 3 },
   pullObject: {
     type: "pullObject",
@@ -462,7 +469,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(11);
+    expect(wireVersion).toBe(12);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

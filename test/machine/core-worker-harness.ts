@@ -132,7 +132,7 @@ export class CoreWorkerHarness {
     entry.outcome = outcome;
     entry.state = "AVAILABLE";
     entry.localRefs = 1;
-    this.handle({ type: "putObject", entry });
+    this.handle({ type: "putObject", entry, place: null });
     return entry;
   }
 

@@ -49,7 +49,7 @@ describe("owned objects", () => {
       next.outcome = h.naming(last);
       next.state = "AVAILABLE";
       next.localRefs = 1;
-      h.core.handle({ type: "putObject", entry: next }, 0, h.out);
+      h.core.handle({ type: "putObject", entry: next, place: null }, 0, h.out);
       last.localRefs -= 1;
       last = next;
     }

@@ -1,10 +1,12 @@
 /** Oracles of local mode: what they remember, how values are told apart, how violations show. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { GarbageCollection } from "#api/garbage-collection.ts";
+import { nodeDiskNow } from "#api/node-disk-now.ts";
 import { makeProcess, realClock } from "#api/process.ts";
 import { defaultConfig } from "#engine/common/config.ts";
 import { type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
+import { makeMemoryWords } from "#engine/services/own-segments.ts";
 import { LocalOracles } from "#sim/local-oracles.ts";
 import { Recent } from "#sim/oracles/recent.ts";
 import { digestIn } from "#sim/oracles/value-digest.ts";
@@ -82,6 +84,8 @@ describe("what no call can tell", () => {
       reclaimer: new GarbageCollection({ storeBytes: 1 << 20, handleCollectMs: 0 }),
       arena,
       ownSegmentsFrom: 1,
+      memoryWords: makeMemoryWords(0),
+      spilled: { disk: nodeDiskNow, prefix: "" },
       announceSegment: nothing,
       announceDrop: nothing,
       forgetPeer: nothing,

@@ -379,6 +379,16 @@ function fieldsFrom(from: Address): AllFields {
     objectSealed: { requestId: u48, objects: few(sealed) },
     offerObjects: { bytes: u48 },
     objectsOffered: { requestId: u48, objects: few(sealed) },
+    objectWritten: {
+      requestId: u48,
+      ...{ serial: u48, index: u16, version: u32 },
+      place: of({
+        file: u48,
+        offset: u48,
+        size: u48,
+        checksums: few(fc.maxSafeNat()),
+      }),
+    },
     objectsKept: { requestId: u48 },
     pullObject: {
       requestId: u48,

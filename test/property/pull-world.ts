@@ -201,7 +201,7 @@ export class PullWorld {
     entry.outcome = new StoredValue(0, extent.offset, size, noSpecials);
     entry.state = "AVAILABLE";
     entry.localRefs = 1;
-    this.#tell(owner, { type: "putObject", entry });
+    this.#tell(owner, { type: "putObject", entry, place: null });
     core.references.name(entry);
     this.#made.push({ owner, entry, size, seed });
   }

@@ -1,7 +1,8 @@
 /**
  * More values than a store holds: what is idle is spilled, and comes back as it was. Also Ray's
  * #14788 (map and reduce through a small store), and its tests `test_spill_objects_automatically`,
- * `test_spill_deadlock`, `test_unstable_spill_objects_automatically`.
+ * `test_spill_deadlock`, `test_unstable_spill_objects_automatically`. What is put without waiting
+ * goes to files at once when memory has no more room.
  */
 import { describe, expect, test } from "vitest";
 import { ObjectReconstructionFailedError, ObjectStoreFullError, TaskError } from "#api/errors.ts";
@@ -102,6 +103,53 @@ describe.each(seeds)("a store of a mebibyte, seed %d", (seed) => {
     for (const error of errors) {
       expect(error).toBeInstanceOf(TaskError);
       expect((error.cause as ObjectStoreFullError).name).toBe("OutOfDiskError");
+    }
+  });
+
+  test("is put more than it holds, while the caller waits for nothing", async () => {
+    const report = await simulate({ seed, nodes: 1, init }, async () => {
+      const refs = Array.from({ length: count }, (_, n) => put(textOf(n)));
+      await readAll(refs);
+      const joined = refs.slice(3).map((ref, i) => first.remote(ref, refs[i] as typeof ref));
+      return get(joined);
+    });
+    expect(report.check()).toEqual(Array.from({ length: count - 3 }, (_, i) => `${i + 3},${i}`));
+    expect(report.reached).toEqual(expect.arrayContaining(["fallback", "spillRestored"]));
+  });
+
+  test("is put no more when its disk is full too, and then again", async () => {
+    const faults: Fault[] = [{ at: 0, kind: "disk", node: 0, what: "full", forMs: 1_000 }];
+    const report = await simulate({ seed, nodes: 1, init, faults }, async (sim) => {
+      await sim.sleep(1);
+      const refs: ObjectRef<string>[] = [];
+      const errors: unknown[] = [];
+      const putAll = (): void => {
+        while (refs.length < count && errors.length < 3) {
+          try {
+            refs.push(put(textOf(refs.length)));
+          } catch (error) {
+            errors.push(error);
+          }
+        }
+      };
+      putAll();
+      const before = refs.length;
+      await sim.sleep(2_000);
+      const seen = errors.splice(0);
+      putAll();
+      await readAll(refs);
+      return { before, seen, after: refs.length, errors };
+    });
+    const { before, seen, after, errors } = report.check();
+    expect(before).toBeLessThan(15);
+    expect(after).toBe(count);
+    expect(errors).toEqual([]);
+    expect(seen).toHaveLength(3);
+    for (const error of seen) {
+      expect(error).toBeInstanceOf(ObjectStoreFullError);
+      expect((error as Error).message).toMatch(
+        /no room for .* nor can it be written to the disk: /,
+      );
     }
   });
 

@@ -1,8 +1,9 @@
 /**
  * More values than the stores hold at once: spilled, restored, served to other nodes from the disk,
- * lost where a disk spoils them. Whatever comes is what was made.
+ * lost where a disk spoils them; put where memory has no room, and written while the caller waits.
+ * Whatever comes is what was made.
  */
-import { get, type ObjectRef, put, remote, wait } from "mobula";
+import { get, type ObjectRef, ObjectStoreFullError, put, remote, wait } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
 import { settle, settleAll, valueOf } from "./outcome.ts";
@@ -10,6 +11,8 @@ import { settle, settleAll, valueOf } from "./outcome.ts";
 /** Of which a store of a mebibyte holds a third. */
 const count = 40;
 const length = 80_000;
+/** … and half as many again lie beside it. */
+const putCount = 12;
 
 /** Text, of which nothing is a view: what nobody needs may go at once. */
 const textOf = (n: number): string => `${n} `.repeat(length).slice(0, length);
@@ -24,10 +27,40 @@ const areOf = remote(spread, async (refs: readonly ObjectRef<string>[], from: nu
   const texts = await get(refs);
   return texts.every((text, i) => text === textOf(from + i));
 });
+/** As many as will not fit beside the store, without waiting for anything; some it keeps. */
+const putMany = remote(spread, (from: number) => {
+  const refs = Array.from({ length: putCount }, (_, n) => putText(from + n));
+  for (const ref of refs.splice(2)) ref?.[Symbol.dispose]();
+  return refs;
+});
+
+/** Null where memory and disk are both full. */
+function putText(n: number): ObjectRef<string> | null {
+  try {
+    return put(textOf(n));
+  } catch (error) {
+    if (error instanceof ObjectStoreFullError) return null;
+    throw error;
+  }
+}
+
+/** What is wrong with them, or null. */
+async function readPut(from: number): Promise<string | null> {
+  const refs = (await valueOf(get(putMany.remote(from)))) ?? [];
+  for (const [i, ref] of refs.entries()) {
+    if (ref === null) continue;
+    const settling = [settle(isOf.remote(ref, from + i), true), settle(ref, textOf(from + i))];
+    const wrong = (await Promise.all(settling)).find((one) => one !== null);
+    if (wrong !== undefined) return wrong;
+    ref[Symbol.dispose]();
+  }
+  return null;
+}
 
 async function oneRound(): Promise<void> {
+  const more = Array.from({ length: putCount }, (_, n) => putText(700 + n));
   const made = Array.from({ length: count }, (_, n) => make.remote(n, n % 3));
-  const own = [put(textOf(900)), put(textOf(901))];
+  const own = [900, 901].map(putText).filter((ref) => ref !== null);
   await valueOf(wait(made, { numReturns: count / 2, timeoutMs: 2_000 }));
   const some = Array.from({ length: 12 }, () => Math.floor(Math.random() * (count - 3)));
   const refAt = (n: number) => made[n] as ObjectRef<string>;
@@ -36,11 +69,18 @@ async function oneRound(): Promise<void> {
     settle(join.remote(refAt(n), refAt(n + 1), refAt(n + 2)), `${n},${n + 1},${n + 2}`),
   ]);
   checks.push(settle(areOf.remote([refAt(3), refAt(4)], 3), true));
-  checks.push(settle(areOf.remote(own, 900), true));
+  if (own.length === 2) checks.push(settle(areOf.remote(own, 900), true));
+  for (const [n, ref] of more.entries()) {
+    if (ref !== null && n % 3 === 0) checks.push(settle(isOf.remote(ref, 700 + n), true));
+  }
+  checks.push(readPut(800));
   await settleAll(checks);
   for (const n of some) await settleAll([settle(refAt(n), textOf(n))]);
-  await settleAll(own.map((ref, i) => settle(ref, textOf(900 + i))));
-  for (const ref of [...made, ...own]) ref[Symbol.dispose]();
+  if (own.length === 2) await settleAll(own.map((ref, i) => settle(ref, textOf(900 + i))));
+  for (const [n, ref] of more.entries()) {
+    if (ref !== null) await settleAll([settle(ref, textOf(700 + n))]);
+  }
+  for (const ref of [...made, ...own, ...more]) ref?.[Symbol.dispose]();
 }
 
 async function spilling(sim: Simulation): Promise<void> {

@@ -75,6 +75,12 @@ export interface Config {
   readonly pullBytesInFlightMax: number;
   /** A pull, or a result, that finds no room in the store for so long fails. */
   readonly pullRoomTimeoutMs: number;
+  /**
+   * Values of all threads of a node in segments of their own, beside the store, may be so much more
+   * than what is free in it. A `put` that finds no room beyond that writes a file. Unless given, a
+   * tenth of the store.
+   */
+  readonly fallbackBytesMax: number;
   /** A store that holds more than this share of itself writes objects to the disk. */
   readonly spillThreshold: number;
   /** Objects are written together until a file has about so many bytes. */
@@ -128,6 +134,7 @@ export const defaultConfig: Config = {
   pullChunkBytes: 5 * 1024 * 1024,
   pullBytesInFlightMax: 64 * 1024 * 1024,
   pullRoomTimeoutMs: 10_000,
+  fallbackBytesMax: 2 ** 40,
   spillThreshold: 0.8,
   minSpillBytes: 100 * 1024 * 1024,
   ioWorkers: 2,

@@ -20,6 +20,7 @@ import type {
   StateMessage,
   StateRows,
 } from "#engine/protocol/state.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { TaskMessage } from "#engine/protocol/task.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
@@ -70,6 +71,8 @@ export interface AbandonAwait {
 export interface PutObject {
   readonly type: "putObject";
   readonly entry: ObjectEntry;
+  /** The file that it lies in, if memory had no room for it. */
+  readonly place: SpilledPlace | null;
 }
 
 /** Whoever keeps the locations of an object of ours has none left. */

@@ -254,7 +254,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "exceptionJudged":
         return this.retries.onExceptionJudged(event, out);
       case "putObject":
-        return this.#onPutObject(event);
+        return this.#onPutObject(event, out);
       case "subscribeObject":
         return this.#onSubscribeObject(event, out);
       case "objectState":
@@ -389,9 +389,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#memoryStore.add(request, nowMs, out);
   }
 
-  #onPutObject({ entry }: PutObject): void {
+  #onPutObject({ entry, place }: PutObject, out: Out): void {
     const specials = specialsOf(entry.outcome);
     if (entry.outcome instanceof StoredValue) this.objects.add(entry);
+    if (place !== null) this.#offered.onWritten(entry, place, out);
     if (specials.length > 0) this.references.addContained(specials);
   }
 

@@ -3,11 +3,13 @@
  * whoever hears of them finds them there.
  *
  * State:  what is done once the raylet has answered, by request.
- * In/out: seal, offer → objectSealed, objectsOffered; objectsKept → what waited for it.
+ * In/out: seal, offer, written → objectSealed, objectsOffered, objectWritten; objectsKept → what
+ *         waited for it.
  * Bounds: as many as have results, or requests of other nodes, under way.
  * Errors: none: the raylet answers while this process lives.
  */
-import type { ObjectsKept, SealedObject } from "#engine/protocol/copy.ts";
+import type { CopyName, ObjectsKept, SealedObject } from "#engine/protocol/copy.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 
 export class ObjectSeals {
@@ -36,6 +38,16 @@ export class ObjectSeals {
     this.#waiting.set(requestId, then);
     const { self, raylet } = this.#context;
     out.send(raylet, { type: "objectsOffered", from: self, requestId, objects });
+  }
+
+  /** It lies in a file that this process has written. */
+  written(object: CopyName, place: SpilledPlace, then: (out: Out) => void, out: Out): void {
+    const requestId = this.#nextRequestId++;
+    this.#waiting.set(requestId, then);
+    const { self, raylet } = this.#context;
+    const { serial, index, version } = object;
+    const name = { serial, index, version };
+    out.send(raylet, { type: "objectWritten", from: self, requestId, ...name, place });
   }
 
   onObjectsKept({ requestId }: ObjectsKept, out: Out): void {

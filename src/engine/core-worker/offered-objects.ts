@@ -14,6 +14,7 @@
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
 import { isTopLevel } from "./dependency-resolver.ts";
 import type { LocalCopies } from "./local-copies.ts";
@@ -82,6 +83,16 @@ export class OfferedObjects {
       inUse ??= this.#inUse();
       if (!inUse.has(entry)) this.#offer(entry, outcome);
     }
+  }
+
+  /** A value that was put while memory had no room for it: managed from the start. */
+  onWritten(entry: ObjectEntry, place: SpilledPlace, out: Out): void {
+    const { references, seals } = this.#parts;
+    const { serial, index } = entry;
+    references.name(entry);
+    references.directory.offer(entry, 0);
+    const object = { serial, index, version: 0 };
+    seals.written(object, place, (later) => references.directory.onOffered([entry], later), out);
   }
 
   /** Ends an event that has offered something. */

@@ -8,6 +8,9 @@ export const ownSegmentsFrom = 65_536;
 /** Numbers that one thread may use up. */
 export const ownSegmentsPerThread = 16_384;
 
+/** Files of spilled objects that a process numbers itself: as many for each of its segments. */
+export const ownFilesPerSegment = 16_384;
+
 /**
  * In the place of a value that its raylet moves: nobody knows where it lies, and who needs the
  * bytes asks for them.

@@ -10,6 +10,7 @@ import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ArenaExtent } from "./object.ts";
 import type { FrameBytes } from "./arena.ts";
 import type { Outcome } from "./outcome.ts";
+import type { SpilledPlace } from "./spilled-place.ts";
 import type { ObjectName } from "./task.ts";
 
 /** Of a node that has died: whatever has come to it is gone. */
@@ -58,7 +59,21 @@ export interface ObjectsOffered {
   readonly objects: readonly SealedObject[];
 }
 
-/** raylet → the sender of objectSealed or objectsOffered: from now on others may be told. */
+/**
+ * process → its raylet: there was no room in memory for this value of mine, so it lies in a file of
+ * its own; from now on it is yours like any that was spilled. Key: requestId of the sender.
+ */
+export interface ObjectWritten extends CopyName {
+  readonly type: "objectWritten";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly place: SpilledPlace;
+}
+
+/**
+ * raylet → the sender of objectSealed, objectsOffered or objectWritten: from now on others may be
+ * told.
+ */
 export interface ObjectsKept {
   readonly type: "objectsKept";
   readonly from: Address;
@@ -202,6 +217,7 @@ export type CopyMessage =
   | ObjectSealed
   | OfferObjects
   | ObjectsOffered
+  | ObjectWritten
   | ObjectsKept
   | PullObject
   | ObjectLocal

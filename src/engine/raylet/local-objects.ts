@@ -8,8 +8,8 @@
  * State:  copies by owner and object, newest version last; those that nobody reads by last use:
  *         secondaries, clean ones (on the disk too) and those that may be spilled; copies that were
  *         freed while something still uses them.
- * In/out: objectSealed, objectsOffered, pinCopy, freeObjects, pins, the end of an owner →
- *         objectsKept, copyPinned, copyGone, segmentFreed, room in the store, spill files.
+ * In/out: objectSealed, objectsOffered, objectWritten, pinCopy, freeObjects, pins, the end of an
+ *         owner → objectsKept, copyPinned, copyGone, segmentFreed, room in the store, spill files.
  * Bounds: the room in the store and on the disk.
  * Errors: none; what is freed twice, or was never here, is not news.
  * Limits: what a process of this node put into its own arena is registered here once another node
@@ -18,23 +18,24 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type {
   CopyGone,
   CopyName,
   FreeObjects,
   ObjectSealed,
   ObjectsOffered,
+  ObjectWritten,
   PinCopy,
   SealedObject,
 } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
 import { CopyQueue } from "./copy-queue.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import type { SpillFiles } from "./spill-files.ts";
-import type { SpilledPlace } from "./spill-io.ts";
 
 export class Copy implements CopyName {
   readonly owner: WorkerId;
@@ -144,7 +145,19 @@ export class LocalObjects {
     }
   }
 
-  kept({ from, requestId }: ObjectSealed | ObjectsOffered, out: RayletOut): void {
+  /** It was never in memory; its file is one like ours from now on. */
+  onObjectWritten({ from, serial, index, version, place }: ObjectWritten): void {
+    this.#files.onWritten(place.file, 1);
+    const extent = { segment: managedSegment, offset: 0, size: place.size };
+    const owner = from as WorkerId;
+    const copy = new Copy({ owner, serial, index, version, extent }, "owner's");
+    copy.extent = null;
+    copy.spilled = place;
+    copy.isManaged = true;
+    this.#add(copy);
+  }
+
+  kept({ from, requestId }: ObjectSealed | ObjectsOffered | ObjectWritten, out: RayletOut): void {
     out.send(from, { type: "objectsKept", from: this.#self, requestId });
   }
 

@@ -13,6 +13,7 @@ import type {
   ObjectLocations,
   ObjectSealed,
   ObjectsOffered,
+  ObjectWritten,
   PinCopy,
   PullChunk,
   PullObject,
@@ -33,6 +34,7 @@ import { SpillManager } from "./spill-manager.ts";
 export type ObjectManagerMessage =
   | ObjectSealed
   | ObjectsOffered
+  | ObjectWritten
   | PullObject
   | UnpinObjects
   | ObjectLocations
@@ -95,6 +97,9 @@ export class ObjectManager {
       case "objectsOffered":
         this.objects.onObjectsOffered(event);
         this.spilling.onOffered(event, nowMs);
+        return this.objects.kept(event, out);
+      case "objectWritten":
+        this.objects.onObjectWritten(event);
         return this.objects.kept(event, out);
       case "objectsSpilled":
         return this.spilling.onObjectsSpilled(event, nowMs, out);

@@ -7,8 +7,8 @@
  * Errors: none; what becomes of a deletion nobody needs to know.
  */
 import { assert } from "#engine/common/assert.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { RayletOut } from "./placement-queue.ts";
-import type { SpilledPlace } from "./spill-io.ts";
 
 export class SpillFiles {
   readonly #liveCounts = new Map<number, number>();

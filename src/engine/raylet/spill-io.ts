@@ -4,15 +4,7 @@
  */
 import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
-
-/** Where the bytes of one object lie on this node's disk. */
-export interface SpilledPlace {
-  readonly file: number;
-  readonly offset: number;
-  readonly size: number;
-  /** Of each block of the bytes, made when they were written. */
-  readonly checksums: readonly number[];
-}
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 
 /** Parts of an object can be read, and looked at, block by block. */
 export const checksumBlockBytes: number = 1 << 20;

@@ -1,11 +1,12 @@
 /**
  * Room in the arena for one thread: small objects from a granted chunk, large ones by asking.
  *
- * On the node's own thread an answer comes within the call. Elsewhere a synchronous `place` that
- * misses gets a segment of its own, which is announced to the other threads: `put` never waits.
+ * On the node's own thread an answer comes within the call. Elsewhere it comes too late for a
+ * synchronous `place`. What has no room at hand gets a segment of its own, which is announced to
+ * the other threads, up to a bound: `put` never waits.
  */
 import { assert } from "#engine/common/assert.ts";
-import type { EngineError } from "#engine/common/error-type.ts";
+import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 
 const alignment = 64;
@@ -33,8 +34,11 @@ export interface ArenaWriterOptions {
   request(requestId: number, size: number, mayWait: boolean): void;
   /** Gives back room that was granted and not used. */
   release(extent: ArenaExtent): void;
-  /** Makes a segment for one object and announces it to the other threads. */
-  makeSegment(size: number): ArenaExtent;
+  /**
+   * Makes a segment for one object and announces it to the other threads; undefined when they have
+   * too many already, if that is to be looked at.
+   */
+  makeSegment(size: number, isBounded: boolean): ArenaExtent | undefined;
 }
 
 interface Waiting {
@@ -65,21 +69,27 @@ export class ArenaWriter {
     this.#requestChunk();
   }
 
-  /** Synchronous; throws ArenaFullError. */
-  place(size: number): ArenaExtent {
+  /**
+   * Synchronous; throws ArenaFullError. `hasOtherWay`: who calls can do without; else as long as
+   * nobody has said that the store is full, there is always room.
+   */
+  place(size: number, hasOtherWay: boolean): ArenaExtent {
     const small = this.#placeInChunk(size);
     if (small !== undefined) return small;
     let answer: Allocation | undefined;
     const requestId = this.#request(size, false, (allocation) => {
       answer = allocation;
     });
-    if (answer !== undefined) return extentOf(answer, size);
+    const { error } = answer ?? {};
+    if (answer !== undefined && error === null) return extentOf(answer, size);
     // The answer will come when nobody needs it: its room goes back then.
-    const settle = ({ segment, offset, error }: Allocation): void => {
-      if (error === null) this.#options.release({ segment, offset, size });
+    const settle = ({ segment, offset, error: refusal }: Allocation): void => {
+      if (refusal === null) this.#options.release({ segment, offset, size });
     };
-    this.#waiting.set(requestId, { size, settle });
-    return this.#options.makeSegment(size);
+    if (answer === undefined) this.#waiting.set(requestId, { size, settle });
+    const own = this.#options.makeSegment(size, hasOtherWay || answer !== undefined);
+    if (own === undefined) throw new ArenaFullError(error ?? nothingAtHand(size));
+    return own;
   }
 
   /** Waits for room where `place` would not. */
@@ -145,6 +155,13 @@ export class ArenaWriter {
       if (error === null) this.#nextChunk = { segment, offset, size: chunkBytes };
     });
   }
+}
+
+/** What the store would have said this thread cannot wait for. */
+function nothingAtHand(size: number): EngineError {
+  const text = `no room for ${size} bytes at hand in the object store, nor beside it`;
+  const advice = "let go of refs to large values that are no longer needed (a ref is disposable)";
+  return engineError("OBJECT_STORE_FULL", `${text}; ${advice}`);
 }
 
 function extentOf({ segment, offset, error }: Allocation, size: number): ArenaExtent {

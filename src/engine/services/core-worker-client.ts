@@ -32,6 +32,7 @@ import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import type { ArenaWriter } from "./arena-writer.ts";
 import { DroppedUses } from "./dropped-uses.ts";
 import type { Executor } from "./executor.ts";
+import type { WrittenFile } from "./fallback-files.ts";
 import type { Host } from "./host.ts";
 
 /** What the options of one remote function come to; one object per set of options. */
@@ -265,13 +266,16 @@ export class CoreWorkerClient {
 
   // ------------------------------------------------------------ objects
 
-  /** The entry of a value that lies where `outcome` says; one JS ref to it is being made. */
-  putObject(outcome: Outcome): ObjectEntry {
+  /**
+   * The entry of a value that lies where `outcome` says, or in a file; one JS ref to it is being
+   * made.
+   */
+  putObject(outcome: Outcome, written: WrittenFile | null = null): ObjectEntry {
     const entry = new ObjectEntry(this.workerId, this.core.serials.take(), 0);
     entry.outcome = outcome;
     entry.state = "AVAILABLE";
     entry.localRefs = 1;
-    this.dispatch({ type: "putObject", entry });
+    this.dispatch({ type: "putObject", entry, place: written?.place ?? null });
     return entry;
   }
 

@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly raylet: RayletOptions;
   /** The node's memory: chunks of objects are copied into it. */
   readonly arena: ArenaBytes;
+  /** Where its threads see what is free in it. */
+  readonly memoryWords: Int32Array;
   /** Its disk. */
   readonly spilling: SpillPort;
   /** A driver that lives on this node, if any. */

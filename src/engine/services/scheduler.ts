@@ -8,9 +8,16 @@ import * as Layer from "effect/Layer";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import { tellingFreeBytes } from "./own-segments.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { storeChunk } from "./store-chunk.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
+
+export interface SchedulerParts {
+  readonly arena: ArenaBytes;
+  readonly memoryWords: Int32Array;
+  readonly spilling: SpillPort;
+}
 
 export class Scheduler extends Context.Service<Scheduler, { readonly machine: Raylet }>()(
   "mobula/engine/Scheduler",
@@ -18,18 +25,18 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
   /** Registers the node and its driver, starts the first workers; ends them all with the scope. */
   static layer(
     options: RayletOptions,
-    { arena, spilling }: { readonly arena: ArenaBytes; readonly spilling: SpillPort },
+    parts: SchedulerParts,
     driverId: WorkerId | null,
     onExit: (reason: string) => void,
   ): Layer.Layer<Scheduler, never, NodeHost | WorkerLauncher> {
-    return Layer.effect(Scheduler, build(options, { arena, spilling }, driverId, onExit));
+    return Layer.effect(Scheduler, build(options, parts, driverId, onExit));
   }
 }
 
 // One generator for all nodes: V8 keeps what each one closes over for longer than the node lives.
 const build = Effect.fnUntraced(function* (
   options: RayletOptions,
-  { arena, spilling }: { readonly arena: ArenaBytes; readonly spilling: SpillPort },
+  { arena, memoryWords, spilling }: SchedulerParts,
   driverId: WorkerId | null,
   onExit: (reason: string) => void,
 ) {
@@ -39,7 +46,8 @@ const build = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
   const machine = new Raylet(options);
   const { nodeId } = options;
-  host.attach(nodeId, machine, (instruction: RayletInstruction) => {
+  const telling = tellingFreeBytes(machine, memoryWords, () => machine.objects.store.freeBytes);
+  host.attach(nodeId, telling, (instruction: RayletInstruction) => {
     if (instruction.type === "startWorker") launcher.start(instruction.workerId);
     else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
     else if (instruction.type === "storeChunk") storeChunk(arena, instruction);

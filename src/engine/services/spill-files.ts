@@ -4,13 +4,13 @@
  * changed; it need not survive a crash, so nothing is synced.
  */
 import { type ArenaBytes, FrameBytes } from "#engine/protocol/arena.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import {
   checksumBlockBytes,
   type ObjectRestored,
   type ObjectsSpilled,
   type ReadSpilled,
   type RestoreObject,
-  type SpilledPlace,
   type SpilledRead,
   type SpillFailure,
   type SpillObjects,
@@ -25,12 +25,21 @@ export class SpillFilesOnDisk {
   readonly #arena: ArenaBytes;
   /** What the name of every file begins with. */
   readonly #prefix: string;
+  /** … and those of other lives of this node. */
+  readonly #area: string;
   readonly #diskUsedMax: number;
 
-  constructor(parts: { disk: SpillDisk; arena: ArenaBytes; prefix: string; diskUsedMax: number }) {
+  constructor(parts: {
+    disk: SpillDisk;
+    arena: ArenaBytes;
+    prefix: string;
+    area?: string;
+    diskUsedMax: number;
+  }) {
     this.#disk = parts.disk;
     this.#arena = parts.arena;
     this.#prefix = parts.prefix;
+    this.#area = parts.area ?? parts.prefix;
     this.#diskUsedMax = parts.diskUsedMax;
   }
 
@@ -73,10 +82,18 @@ export class SpillFilesOnDisk {
     await this.#disk.remove(this.#pathOf(file)).catch(ignore);
   }
 
-  /** Of this node's last life, which has left without tidying up; or of this one. */
+  /** Of this node's last life, which has left without tidying up. */
+  async clearOthers(): Promise<void> {
+    await this.#removeAll(this.#area, (path) => !path.startsWith(this.#prefix));
+  }
+
   async clear(): Promise<void> {
-    const paths = await this.#disk.list(this.#prefix).catch((): string[] => []);
-    for (const path of paths) await this.#disk.remove(path).catch(ignore);
+    await this.#removeAll(this.#prefix, () => true);
+  }
+
+  async #removeAll(prefix: string, goes: (path: string) => boolean): Promise<void> {
+    const paths = await this.#disk.list(prefix).catch((): string[] => []);
+    for (const path of paths) if (goes(path)) await this.#disk.remove(path).catch(ignore);
   }
 
   async #read(
@@ -97,10 +114,7 @@ export class SpillFilesOnDisk {
   }
 
   async #whyNoRoom(): Promise<SpillFailure | null> {
-    const share = await this.#disk.usedShare(this.#prefix);
-    if (share < this.#diskUsedMax) return null;
-    const [used, most] = [share, this.#diskUsedMax].map((one) => `${Math.round(one * 100)} %`);
-    return { kind: "full", text: `the disk is ${used} full, ${most} is the most` };
+    return whyTooFull(await this.#disk.usedShare(this.#prefix), this.#diskUsedMax);
   }
 
   #bytesOf({ segment, offset, size }: SpillObjects["parts"][number]): Uint8Array {
@@ -120,13 +134,19 @@ function spilled(
   return { type: "objectsSpilled", requestId, checksums, failure };
 }
 
-function failureOf(error: unknown): SpillFailure {
+export function whyTooFull(share: number, most: number): SpillFailure | null {
+  if (share < most) return null;
+  const [used, allowed] = [share, most].map((one) => `${Math.round(one * 100)} %`);
+  return { kind: "full", text: `the disk is ${used} full, ${allowed} is the most` };
+}
+
+export function failureOf(error: unknown): SpillFailure {
   const text = error instanceof Error ? error.message : String(error);
   const isFull = error instanceof DiskError && error.code === "ENOSPC";
   return { kind: isFull ? "full" : "io", text };
 }
 
-function checksumsOf(bytes: Uint8Array): number[] {
+export function checksumsOf(bytes: Uint8Array): number[] {
   const checksums: number[] = [];
   for (let at = 0; at < bytes.length; at += checksumBlockBytes) {
     checksums.push(checksumOf(bytes.subarray(at, at + checksumBlockBytes)));

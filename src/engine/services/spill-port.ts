@@ -14,6 +14,8 @@ export class SpillOnThisThread implements SpillPort {
   readonly #files: SpillFilesOnDisk;
   /** What the last life of this node has left goes first. */
   #clearing: "due" | Promise<void> | "done" = "due";
+  /** What is written or read now: whatever it makes is there when it has ended. */
+  readonly #open = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(files: SpillFilesOnDisk) {
@@ -27,7 +29,7 @@ export class SpillOnThisThread implements SpillPort {
       return;
     }
     if (this.#clearing === "due") {
-      this.#clearing = this.#files.clear().then(() => {
+      this.#clearing = this.#files.clearOthers().then(() => {
         this.#clearing = "done";
       });
     }
@@ -36,16 +38,30 @@ export class SpillOnThisThread implements SpillPort {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    if (this.#clearing instanceof Promise) await this.#clearing;
+    await Promise.all(this.#open);
     if (this.#clearing !== "due") await this.#files.clear();
   }
 
   #start(instruction: SpillInstruction, report: (event: SpillEvent) => void): void {
-    const tell = (event: SpillEvent): void => {
-      if (!this.#isClosed) report(event);
-    };
-    if (instruction.type === "spillObjects") void this.#files.spill(instruction).then(tell);
-    else if (instruction.type === "restoreObject") void this.#files.restore(instruction).then(tell);
-    else if (instruction.type === "readSpilled") void this.#files.readPart(instruction).then(tell);
-    else void this.#files.delete(instruction.file);
+    if (this.#isClosed) return;
+    const done = this.#do(instruction).then((event) => {
+      this.#open.delete(done);
+      if (event !== undefined && !this.#isClosed) report(event);
+    });
+    this.#open.add(done);
+  }
+
+  #do(instruction: SpillInstruction): Promise<SpillEvent | void> {
+    switch (instruction.type) {
+      case "spillObjects":
+        return this.#files.spill(instruction);
+      case "restoreObject":
+        return this.#files.restore(instruction);
+      case "readSpilled":
+        return this.#files.readPart(instruction);
+      case "deleteSpillFile":
+        return this.#files.delete(instruction.file);
+    }
   }
 }

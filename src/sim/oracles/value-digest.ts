@@ -1,6 +1,8 @@
 /** Digests of outcomes, by which the oracles tell values apart without decoding them. */
 import { FailedValue, InlineValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Special } from "#engine/protocol/outcome.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { WrittenFile } from "#engine/services/fallback-files.ts";
 import type { Digest } from "./oracle.ts";
 
 /** `bytesOf` gives a segment of the arena in which stored values of the process lie. */
@@ -22,6 +24,16 @@ export function digestIn(bytesOf: (segment: number) => Uint8Array): Digest {
     return `${typeof outcome} ${Object.is(outcome, -0) ? "-0" : String(outcome)}`;
   };
   return digest;
+}
+
+/** Of a value that was put; one without a place in memory is looked at as it was written. */
+export function digestOfPut(
+  { outcome }: ObjectEntry,
+  written: WrittenFile | null,
+  digest: Digest,
+): string {
+  if (written === null || !(outcome instanceof StoredValue)) return digest(outcome);
+  return digest(new InlineValue(written.bytes, 0, outcome.size, outcome.specials));
 }
 
 // oxlint-disable-next-line max-params -- the fields of both kinds of encoded values.

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 11;
+export const wireVersion = 12;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -112,6 +112,7 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   notHere: 111,
   offerObjects: 112,
   objectsOffered: 113,
+  objectWritten: 114,
 };
 
 const headBytes = 2;

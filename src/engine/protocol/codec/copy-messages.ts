@@ -13,9 +13,10 @@ import type {
   SealedObject,
 } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Field, MessageFields } from "./field.ts";
-import { bool, id, list, messageOf, record, text, u16, u32, u48 } from "./field.ts";
+import { anyNumber, bool, id, list, messageOf, record, text, u16, u32, u48 } from "./field.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { varintBytesMax } from "./frame-writer.ts";
@@ -35,6 +36,14 @@ const sealed = record<SealedObject>({
   index: u16,
   version: u32,
   extent: extentField,
+});
+
+/** A checksum is a safe integer, of more bits than the other numbers. */
+const place = record<SpilledPlace>({
+  file: u48,
+  offset: u48,
+  size: u48,
+  checksums: list(anyNumber),
 });
 
 const priority: Field<PullPriority> = {
@@ -57,6 +66,13 @@ export const copyMessages: MessageFields<CopyMessage> = {
   objectSealed: messageOf("objectSealed", { requestId, objects: list(sealed, 28) }),
   offerObjects: messageOf("offerObjects", { bytes: u48 }),
   objectsOffered: messageOf("objectsOffered", { requestId, objects: list(sealed, 28) }),
+  objectWritten: messageOf("objectWritten", {
+    requestId,
+    serial: u48,
+    index: u16,
+    version: u32,
+    place,
+  }),
   objectsKept: messageOf("objectsKept", { requestId }),
   pullObject: messageOf("pullObject", { requestId, owner, object: objectName, priority }),
   objectLocal: messageOf("objectLocal", { requestId, outcome: outcomeField }),

@@ -1,0 +1,65 @@
+/**
+ * A value that `put` finds no room for in memory: the thread that calls writes it to a file of its
+ * own, at once, while the caller waits. From then on the file is one of the raylet's.
+ */
+import { ownFilesPerSegment } from "#engine/protocol/arena.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
+import type { SpillFailure } from "#engine/raylet/spill-io.ts";
+import { checksumsOf, failureOf, whyTooFull } from "./spill-files.ts";
+
+/** PORT: as Disk, but each call has ended when it returns. Throws DiskError. */
+export interface DiskNow {
+  /** Makes the file of these bytes. */
+  writeAll(path: string, bytes: Uint8Array): void;
+  remove(path: string): void;
+  usedShare(path: string): number;
+}
+
+export interface WrittenFile {
+  readonly place: SpilledPlace;
+  /** What was written. */
+  readonly bytes: Uint8Array;
+}
+
+export class FallbackFiles {
+  readonly #disk: DiskNow;
+  readonly #prefix: string;
+  readonly #diskUsedMax: number;
+  #nextFile: number;
+
+  /** `prefix`: as the node's spill files have it. `ownSegmentsFrom`: no other process has these. */
+  constructor(parts: {
+    disk: DiskNow;
+    prefix: string;
+    diskUsedMax: number;
+    ownSegmentsFrom: number;
+  }) {
+    this.#disk = parts.disk;
+    this.#prefix = parts.prefix;
+    this.#diskUsedMax = parts.diskUsedMax;
+    this.#nextFile = parts.ownSegmentsFrom * ownFilesPerSegment;
+  }
+
+  write(bytes: Uint8Array): WrittenFile | SpillFailure {
+    const file = this.#nextFile++;
+    const path = `${this.#prefix}${file}`;
+    try {
+      const failure = whyTooFull(this.#disk.usedShare(this.#prefix), this.#diskUsedMax);
+      if (failure !== null) return failure;
+      this.#disk.writeAll(path, bytes);
+    } catch (error) {
+      this.#remove(path);
+      return failureOf(error);
+    }
+    return { place: { file, offset: 0, size: bytes.length, checksums: checksumsOf(bytes) }, bytes };
+  }
+
+  /** What was written of it takes room that is short already; perhaps there is no such file. */
+  #remove(path: string): void {
+    try {
+      this.#disk.remove(path);
+    } catch {
+      // It goes with the node then.
+    }
+  }
+}
