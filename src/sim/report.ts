@@ -1,5 +1,5 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
-import type { FaultKind } from "./fault.ts";
+import type { Fault, FaultKind } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
 import {
   engineVersion,
@@ -88,6 +88,12 @@ export class Report<R> implements SimReport<R> {
   static firedOf(report: SimReport<unknown>): Record<string, number> {
     if (!(#fields in report)) throw new TypeError("firedOf takes the report of simulate()");
     return Object.fromEntries(report.#fields.fired);
+  }
+
+  /** Those that chaos drew are among them. */
+  static planOf(report: SimReport<unknown>): readonly Fault[] {
+    if (!(#fields in report)) throw new TypeError("planOf takes the report of simulate()");
+    return report.#fields.options.faults ?? [];
   }
 
   /** For a person: the story of what failed, and the last steps behind what was drawn. */
