@@ -22,6 +22,7 @@ import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import { DriverCrashed } from "./driver-crashed.ts";
 import type { Fault } from "./fault.ts";
+import { type FirstFailure, firstFailureOf } from "./first-failure.ts";
 import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
@@ -61,6 +62,7 @@ export async function simulate<R>(
   }
   // Whoever gave them may change them: the report tells what the run was made of.
   const swarm = drawSwarm(copyOf(options));
+  const firstFailure = firstFailureOf(options);
   const state = realmState();
   if (isRunning) {
     throw new TypeError(
@@ -70,7 +72,7 @@ export async function simulate<R>(
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
-  const run = new Run(swarm);
+  const run = new Run(swarm, firstFailure);
   const putBackOrdinals = keepOrdinals();
   isRunning = true;
   try {
@@ -88,6 +90,7 @@ class Run implements Unhandled {
   /** As if nothing had been drawn. */
   readonly #options: SimOptions;
   readonly #drawn: readonly string[];
+  readonly #firstFailure: FirstFailure | undefined;
   readonly #stuckMs: number;
   readonly #quietMs: number;
   readonly #world: World;
@@ -110,7 +113,8 @@ class Run implements Unhandled {
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
-  constructor({ options, drawn }: Swarm) {
+  constructor({ options, drawn }: Swarm, firstFailure: FirstFailure | undefined) {
+    this.#firstFailure = firstFailure;
     this.#options = options;
     this.#drawn = drawn;
     const nodes = nodesOf(options).map((node) => planOf(node, options));
@@ -228,6 +232,7 @@ class Run implements Unhandled {
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      firstFailure: this.#firstFailure,
       failedAtStep: this.#violatedAtStep ?? this.#threwAtStep ?? Infinity,
       ...outcome,
     });
