@@ -379,7 +379,7 @@ class Run implements Unhandled {
     const { workerId } = client;
     if (workerId === this.#cluster.driver.client.workerId) {
       if (this.#cluster.driver.life.isAlive) this.#exited = exitedBy(code);
-      this.#cluster.endDriver();
+      this.#cluster.endDriver({ type: "exited", code });
     } else this.#cluster.endWorker(workerId, { type: "exited", code });
   }
 

@@ -132,6 +132,24 @@ describe("bad input is told", () => {
       { faults: [{ at: 0, kind: "clockDrift", node: 0, ppm: 1e9, forMs: 1 }] },
       /faults\[0\]\.ppm must be above -1000000, at most 1000000/,
     ],
+    [
+      "a partition of a node from itself",
+      { faults: [{ at: 0, kind: "partition", from: [0, 2], to: [1, 2], forMs: 1 }] },
+      /faults\[0\]: a partition is between nodes, and node 2 is on both sides/,
+    ],
+    [
+      "a lossy link of a node to itself",
+      { faults: [{ at: 0, kind: "drop", from: 1, to: 1, probability: 1, forMs: 1 }] },
+      /faults\[0\]: drop acts between two nodes, and from and to are the same/,
+    ],
+    [
+      "a cut link where there is none",
+      {
+        nodes: 1,
+        faults: [{ at: 0, kind: "rpc", method: "pushTask", instant: "replyLost", count: 1 }],
+      },
+      /faults\[0\]: rpc cuts links between nodes, and the world has one node/,
+    ],
   ];
   const alsoRefused: typeof refused = [
     ["a seed that is no safe integer", { seed: 2 ** 60 }, /seed must be a safe integer/],
@@ -163,6 +181,9 @@ describe("bad input is told", () => {
       expect(() => sim.crash(9)).toThrow(/^sim\.crash\.node must be a node, 0 to 2, got 9/);
       expect(() => sim.crash(0)).toThrow(/^sim\.crash: node 0 hosts the GCS/);
       expect(() => sim.partition([0], [7])).toThrow(/^sim\.partition\.to\[0\] must be a node/);
+      expect(() => sim.partition([0], [0])).toThrow(
+        /^sim\.partition: a partition is between nodes, and node 0 is on both/,
+      );
     });
     report.check();
   });

@@ -159,7 +159,6 @@ describe("what goes wrong is told", () => {
     [{ at: 1, kind: "slowLink", from: 0, to: 1, delayMs: 1, bytesPerMs: 0, forMs: 1 }, /above 0/],
     [{ at: 1, kind: "drop", from: 1, to: 1, probability: 1, forMs: 1 }, /between two nodes/],
     [{ at: 1, kind: "rpc", method: "pushTask", instant: "replyLost", count: 0 }, /\.count must be/],
-    [{ at: 1, kind: "disk", node: 0, what: "full", forMs: 1 }, /specified but not built yet/],
     [{ at: 1, kind: "memoryPressure", node: 0, bytes: 0, forMs: 1 }, /\.bytes must be/],
     [{ at: 1, kind: "memoryPressure", node: 9, bytes: 1, forMs: 1 }, /\.node must be a node/],
   ])("the fault %j", async (fault, message) => {
