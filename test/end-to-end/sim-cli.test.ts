@@ -57,6 +57,8 @@ const programs: Readonly<Record<string, string>> = {
       { at: 20 - i, kind: "pause", node: 1, forMs: i + 1 }));
     export default { options: { chaos: false, faults },
       program: async (sim) => { await sim.sleep(30); throw new Error("after all of them"); } };`,
+  "imports.mjs": `export default { options: { chaos: false },
+    program: () => import("./good.mjs") };`,
   "empty.mjs": "export const number = 5; export class Thing {}",
   "broken.mjs": "export default async (sim) => { ;",
   "meteor.mjs": `export default {
@@ -271,6 +273,12 @@ describe("mobula sim", () => {
     expect(output).toMatch(/determinism \(event \d+\): not deterministic/);
     expect(output).toMatch(/ {4}both .*\n {3}first .*pushTask.*\n {2}second .*pushTask/);
     expect(output).toContain("1 mismatches");
+  });
+
+  test("an import in a run is real IO: it is told to belong before the run", async () => {
+    const { status, output } = await sim("run", "imports.mjs", "--seed", "1");
+    expect(status, output).toBe(1);
+    expect(output).toMatch(/real IO in the program: .* at import\(\) .*imported before the run: /);
   });
 
   test("a rare state that no seed reached fails the set", async () => {
