@@ -30,6 +30,7 @@ import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
 import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
+import { takeThread, threadFree } from "./one-world.ts";
 import { programEntity, Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
@@ -49,9 +50,6 @@ const busy =
   "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
   "processes keep each other busy";
 
-/** One world has the globals of a thread at a time. */
-let isRunning = false;
-
 export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
@@ -64,24 +62,20 @@ export async function simulate<R>(
   const swarm = drawSwarm(copyOf(options));
   const firstFailure = firstFailureOf(options);
   const state = realmState();
-  if (isRunning) {
-    throw new TypeError(
-      "simulate: another simulation is running in this thread: await its report first",
-    );
-  }
+  for (let free = threadFree(); free !== null; free = threadFree()) await free;
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
   const run = new Run(swarm, firstFailure);
   const putBackOrdinals = keepOrdinals();
-  isRunning = true;
+  const giveBack = takeThread();
   try {
     return await withUnhandled(run, () => run.execute(program));
   } finally {
-    isRunning = false;
     putBackOrdinals();
     state.driver = null;
     useStorageAlways(false);
+    giveBack();
   }
 }
 
