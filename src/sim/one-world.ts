@@ -32,8 +32,8 @@ export function threadFree(): Promise<void> | null {
     const giveUp = realSetTimeout(() => {
       const message =
         `${other}, and has not ended within ${waitMs / 1_000} s: await its report first. ` +
-        "One that fast-check has left under way (interruptAfterTimeLimit, timeout) ends by itself, " +
-        "at maxVirtualMs at the latest";
+        "One that fast-check has left under way (interruptAfterTimeLimit, timeout) ends by " +
+        "itself, at maxVirtualMs at the latest";
       reject(new TypeError(message));
     }, waitMs);
     void ended.then(() => {
