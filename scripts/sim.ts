@@ -9,7 +9,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { runSet } from "#sim/run-set/run-set.ts";
-import { describeFailure } from "../src/cli/sim-run.ts";
+import { FailureList } from "../src/cli/sim-failures.ts";
 import { SimProgress, summaryOf } from "../src/cli/sim-progress.ts";
 import { describeMachine, describeVersions } from "../src/cli/machine.ts";
 
@@ -102,6 +102,7 @@ async function main(options: ReturnType<typeof readOptions>): Promise<void> {
   const startedAt = new Date().toISOString();
   const machine = describeMachine();
   const progress = new SimProgress(process.stderr);
+  const failures = new FailureList({ withExplanation: false });
   const each = checkDeterminism ? ", each twice" : "";
   progress.print(`${files.length} modules, ${seeds} seeds in all, from ${firstSeed}${each}`);
   const report = await runSet({
@@ -114,11 +115,13 @@ async function main(options: ReturnType<typeof readOptions>): Promise<void> {
     ...(minutes === undefined ? {} : { limitMs: minutes * 60_000 }),
     ...(workers === undefined ? {} : { workers }),
     onResult: (result, tally) => {
-      if (result.failures.length > 0) progress.print(describeFailure(result, false));
+      const text = failures.add(result);
+      if (text !== null) progress.print(text);
       progress.update(tally);
     },
   });
   progress.end();
+  for (const line of failures.repeated()) progress.print(line);
   progress.print(summaryOf(report));
   if (json !== undefined) {
     const versions = describeVersions();

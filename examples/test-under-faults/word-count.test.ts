@@ -1,7 +1,7 @@
 /**
  * A property test under faults: whatever crashes, stalls or comes late, the count is right. When it
- * fails, fast-check shrinks the texts, the faults and the order of events, and the error says how
- * to run exactly that again.
+ * fails, fast-check shrinks the texts, the faults and the order of events to less of the failure
+ * that `check()` has found, not to another one. The error says how to run exactly that again.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";

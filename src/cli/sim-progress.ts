@@ -63,7 +63,7 @@ function progressLine(tally: RunSetTally): string {
 
 /** The end of a run set, in a few lines. */
 export function summaryOf(report: RunSetReport): string {
-  const { seeds, runs, events, elapsedMs, failed, mismatches, notReached } = report;
+  const { seeds, runs, events, elapsedMs, failed, mismatches, notReached, endedEarly } = report;
   const twice = runs > seeds ? `, ${runs} runs, ${mismatches} mismatches` : "";
   const { seedsPerSecond, eventsPerSecond, seedsPerCpuSecond, eventsPerCpuSecond } = report;
   const lines = [
@@ -75,7 +75,9 @@ export function summaryOf(report: RunSetReport): string {
     `faults: ${counts(report.faultsByKind)}`,
     `reached: ${counts(report.reached)}`,
   ];
-  if (notReached.length > 0) lines.push(`FAILED: never reached ${notReached.join(", ")}`);
+  if (endedEarly) lines.push(`ended early: ${failed} seeds have failed, the others did not begin`);
+  const before = endedEarly ? "before that " : "";
+  if (notReached.length > 0) lines.push(`FAILED: ${before}never reached ${notReached.join(", ")}`);
   return lines.join("\n");
 }
 

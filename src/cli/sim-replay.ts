@@ -7,6 +7,7 @@ import {
   ProgramFileError,
 } from "#sim/run-set/program-module.ts";
 import { judge, type Judged, type SeedFailure } from "#sim/run-set/seed-run.ts";
+import { planLines } from "./sim-failures.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ReplayOptions {
@@ -73,7 +74,8 @@ function verdictOf(repro: Repro, judged: Judged): string {
   if (failures.length === 0) return `passes now; ${traces}`;
   const head = isSame ? "fails again in the same way" : `fails in another way (was: ${before})`;
   const explained = Report.explain(reports[0]);
-  return [`${head}; ${traces}`, ...failures.map(lineOf), explained].join("\n");
+  const plan = planLines(repro.options.faults ?? []);
+  return [`${head}; ${traces}`, ...failures.map(lineOf), ...plan, explained].join("\n");
 }
 
 /** A run that no seed fixes need not be the saved one: there two new ones are compared. */

@@ -2,8 +2,8 @@
 import { randomInt } from "node:crypto";
 import { ProgramFileError } from "#sim/run-set/program-module.ts";
 import { RunSetError, type RunSetReport, runSet } from "#sim/run-set/run-set.ts";
-import type { SeedResult } from "#sim/run-set/seed-run.ts";
 import { describeMachine, describeVersions } from "./machine.ts";
+import { FailureList } from "./sim-failures.ts";
 import { SimProgress, summaryOf } from "./sim-progress.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -27,6 +27,7 @@ export async function runSeeds(options: RunSeedsOptions): Promise<number> {
   const firstSeed = options.seed ?? randomInt(2 ** 31);
   const startedAt = new Date().toISOString();
   const progress = new SimProgress(process.stderr);
+  const failures = new FailureList({ withExplanation: seedCount === 1 });
   const many = seedCount === Infinity ? "" : `${seedCount} of them, `;
   const twice = checkDeterminism ? ", each twice" : "";
   progress.print(`${file}: seeds from ${firstSeed}, ${many}with chaos unless it says no${twice}`);
@@ -41,12 +42,14 @@ export async function runSeeds(options: RunSeedsOptions): Promise<number> {
       ...given({ program: options.program, workers: options.workers }),
       ...given({ limitMs: options.limitMs, seedTimeoutMs: options.seedTimeoutMs }),
       onResult: (result, tally) => {
-        if (result.failures.length > 0) progress.print(describeFailure(result, seedCount === 1));
+        const text = failures.add(result);
+        if (text !== null) progress.print(text);
         progress.update(tally);
       },
     }),
   );
   progress.end();
+  for (const line of failures.repeated()) progress.print(line);
   progress.print(summaryOf(report));
   if (json) {
     const figures = { startedAt, machine: describeMachine(), versions: describeVersions() };
@@ -54,19 +57,6 @@ export async function runSeeds(options: RunSeedsOptions): Promise<number> {
     process.stdout.write(`${JSON.stringify(whole, null, 2)}\n`);
   }
   return report.ok ? 0 : 1;
-}
-
-/** What was wrong, and how to see it again; what led to it where there is only this one run. */
-export function describeFailure(result: SeedResult, withExplanation: boolean): string {
-  const { program, seed, failures, replay, reproFile, explanation } = result;
-  const lines = [
-    `FAILED ${program}, seed ${seed}`,
-    ...failures.map(({ oracle, entity, message }) => `  ${oracle} (${entity}): ${message}`),
-    `  replay: ${replay}`,
-  ];
-  if (reproFile !== null) lines.push(`  saved:  ${reproFile}`);
-  if (withExplanation && explanation !== "") lines.push(explanation);
-  return lines.join("\n");
 }
 
 /** A module that cannot run is the caller's business: no stack of ours. */

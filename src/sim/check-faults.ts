@@ -171,6 +171,12 @@ function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
           throw new RangeError(`${where}.${name}[${i}] must be ${range}`);
         }
       }
+      for (const number of fault.from) {
+        if (!fault.to.includes(number)) continue;
+        throw new RangeError(
+          `${where}: a partition is between nodes, and node ${number} is on both sides`,
+        );
+      }
       return;
     case "drop":
     case "duplicate":
@@ -182,6 +188,9 @@ function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
       );
     case "rpc":
     case "crashAfter":
+      if (fault.kind === "rpc" && nodeCount === 1) {
+        throw new RangeError(`${where}: rpc cuts links between nodes, and the world has one node`);
+      }
       if (Object.hasOwn(messageNumbers, fault.method)) return;
       throw new TypeError(
         `${where}.method: no message is called ${JSON.stringify(fault.method)}; they are: ` +

@@ -25,6 +25,7 @@ export type { SimProcess } from "./sim-node.ts";
 
 /** More than a run writes, unless a fault says that it is full. */
 const diskBytes = 2 ** 30;
+export const crashedByFault: WorkerExit = { type: "crashed", by: "a fault" };
 
 export class Cluster implements Fates {
   /** A process of its own on node 0's machine. */
@@ -164,8 +165,8 @@ export class Cluster implements Fates {
   }
 
   /** The driver's process ends; the raylet of its machine sees it. */
-  endDriver(): void {
-    this.head.endDriver({ type: "uncaught", message: "the driver was crashed by a fault" });
+  endDriver(exit: WorkerExit): void {
+    this.head.endDriver(exit);
     this.#world.mark("driverCrashed");
   }
 

@@ -17,12 +17,15 @@ const kinds: ReadonlyMap<number, string> = new Map([
   [56, "object"],
 ]);
 
+/** Numbers and ids in words change with the run. */
+const numbers = /[0-9a-f]*\d[0-9a-f.]*/g;
+
 export function signatureOf({ oracle, entity, message }: Failure): string {
   const isId = /^[0-9a-f]+$/.test(entity);
-  const kind = isId ? (kinds.get(entity.length) ?? "entity") : entity;
-  // An assertion of a machine is told by its words; numbers and ids in them change with the run.
-  const isInWords = oracle === "program" || entity === "engine";
+  const kind = isId ? (kinds.get(entity.length) ?? "entity") : entity.replace(numbers, "N");
+  // What was thrown and an assertion of a machine, real IO and a rejection are told by their words.
+  const isInWords = oracle === "program" || oracle === "17 hygiene";
   const [firstLine = ""] = message.split("\n");
-  const words = isInWords ? `: ${firstLine.replace(/[0-9a-f]*\d[0-9a-f.]*/g, "N")}` : "";
+  const words = isInWords ? `: ${firstLine.replace(numbers, "N")}` : "";
   return `${oracle} (${kind})${words}`;
 }

@@ -20,6 +20,7 @@ import {
   rpcInstants,
 } from "./fault.ts";
 import { type Failure, signatureOf } from "./failure-signature.ts";
+import { AboutOneFailure } from "./one-failure.ts";
 import type { SimOptions } from "./options.ts";
 
 export { type Failure, signatureOf } from "./failure-signature.ts";
@@ -40,7 +41,7 @@ export function faults(options: FaultsOptions = {}): fc.Arbitrary<Fault[]> {
   checkAmount("faults: withinMs", withinMs);
   const kinds = checkKinds(options.kinds ?? kindsFor(nodes, false), nodes);
   const arbitraries = kinds.map((kind) => faultOf(kind, nodes, withinMs));
-  return fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults });
+  return new AboutOneFailure(fc.array(fc.oneof(...arbitraries), { maxLength: maxFaults }));
 }
 
 /**
@@ -53,10 +54,13 @@ export function choices(options: { maxLength?: number } = {}): fc.Arbitrary<numb
   if (!Number.isSafeInteger(maxLength) || maxLength < 0) {
     throw new RangeError(`choices: maxLength must be an integer of at least 0, got ${maxLength}`);
   }
-  return new Choices(maxLength);
+  return new AboutOneFailure(new Choices(maxLength));
 }
 
-/** Everything a run depends on but the program. */
+/**
+ * Everything a run depends on but the program. What the first `check()` of a case throws for stays
+ * what it shrinks to: a smaller one that fails in another way is passed over.
+ */
 export function simOptions(
   options: { nodes?: number; kinds?: readonly FaultKind[] } = {},
 ): fc.Arbitrary<SimOptions> {
@@ -74,8 +78,8 @@ export function simOptions(
 }
 
 /**
- * For one property: throws for the first failures it sees, and from then on only for failures of
- * the same oracle on the same kind of entity. So what shrinks stays the failure that was found.
+ * For one property whose runs are judged by hand, not by `check()`: throws for the first failures
+ * it sees, and from then on only for failures of the same oracle on the same kind of entity.
  */
 export function sameFailure(): (failures: readonly Failure[]) => void {
   let found: string | null = null;

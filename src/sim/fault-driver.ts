@@ -2,7 +2,7 @@
 import type { Address } from "#engine/common/ids.ts";
 import type { Prng } from "#engine/common/prng.ts";
 import type { Fault, FaultKind } from "./fault.ts";
-import type { Cluster, SimProcess } from "./cluster.ts";
+import { type Cluster, crashedByFault, type SimProcess } from "./cluster.ts";
 import type { Tenant } from "./tenant.ts";
 import type { Life, World } from "./world.ts";
 
@@ -238,8 +238,7 @@ export class FaultDriver {
   #endWorker(worker: SimProcess): boolean {
     const { cluster, world } = this.#options;
     if (worker.client.core.receiver.runningCount > 0) world.mark("workerCrashedWhileRunning");
-    const exit = { type: "uncaught", message: "crashed by a fault" } as const;
-    cluster.endWorker(worker.client.workerId, exit);
+    cluster.endWorker(worker.client.workerId, crashedByFault);
     return true;
   }
 
@@ -280,7 +279,7 @@ export class FaultDriver {
   #crashDriver(): boolean {
     const { cluster } = this.#options;
     if (!cluster.driver.life.isAlive) return false;
-    cluster.endDriver();
+    cluster.endDriver(crashedByFault);
     return true;
   }
 

@@ -8,7 +8,14 @@
  */
 import { asyncWrapProviders, createHook } from "node:async_hooks";
 import { Replacements } from "./virtual/replacements.ts";
-import { type Call, callOf, errorHere, isStandardOutput } from "./real-io-place.ts";
+import {
+  type Call,
+  callOf,
+  errorHere,
+  importCall,
+  isStandardOutput,
+  placeOfAwaited,
+} from "./real-io-place.ts";
 
 /** Kept of one run, the oldest first: a program may begin any number. */
 const begunMax = 1_000;
@@ -190,11 +197,15 @@ function namesOf(own: readonly Begun[], isWanted: (begun: Begun) => boolean): st
     }
     // What follows from an earlier call may have no user code on its stack.
     const same = calls.findLast(({ name }) => name === call.name);
-    const place = call.place ?? same?.place ?? calls.at(-1)?.place;
-    if (place !== undefined) calls.push({ name: call.name, place });
+    const { frame } = call;
+    const place = frame?.awaits
+      ? placeOfAwaited(frame, calls)
+      : (call.place ?? same?.place ?? calls.at(-1)?.place);
+    if (place !== undefined) calls.push({ name: call.name, place, frame });
     if (!isWanted(begun) || isStandardOutput(begun.error)) continue;
     const first = calls.find((other) => other.place === place)?.name ?? call.name;
-    const named = `${first} (${place ?? "no frame of user code"})`;
+    const hint = first === importCall ? ", which is to be imported before the run" : "";
+    const named = `${first} (${place ?? "no frame of user code"})${hint}`;
     if (!kindByPlace.has(named)) kindByPlace.set(named, begun.kind);
   }
   return [...kindByPlace].map(([place, kind]) => `${kind} at ${place}`);

@@ -1,5 +1,5 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
-import type { FaultKind } from "./fault.ts";
+import type { Fault, FaultKind } from "./fault.ts";
 import type { SimOptions, SimReport, Violation } from "./options.ts";
 import {
   engineVersion,
@@ -8,6 +8,8 @@ import {
   reproVersion,
   saveRepro,
 } from "./repro-file.ts";
+import type { FirstFailure } from "./first-failure.ts";
+import { signatureOf } from "./failure-signature.ts";
 import { storyOf } from "./story.ts";
 import { formatLine, type Trace } from "./trace.ts";
 import type { World } from "./world.ts";
@@ -35,6 +37,8 @@ interface Fields<R> {
   readonly drawn: readonly string[];
   /** What comes after it has nothing to do with the failure. */
   readonly failedAtStep: number;
+  /** Of the case of a property that the run belongs to. */
+  readonly firstFailure: FirstFailure | undefined;
 }
 
 /** Where a program lies, the shell line that runs it again, and how a second run was another. */
@@ -90,6 +94,12 @@ export class Report<R> implements SimReport<R> {
     return Object.fromEntries(report.#fields.fired);
   }
 
+  /** Those that chaos drew are among them. */
+  static planOf(report: SimReport<unknown>): readonly Fault[] {
+    if (!(#fields in report)) throw new TypeError("planOf takes the report of simulate()");
+    return report.#fields.options.faults ?? [];
+  }
+
   /** For a person: the story of what failed, and the last steps behind what was drawn. */
   static explain(report: SimReport<unknown>): string {
     if (!(#fields in report)) throw new TypeError("explain takes the report of simulate()");
@@ -135,6 +145,9 @@ export class Report<R> implements SimReport<R> {
     const { violations, error } = this;
     const hasFailed = "error" in this;
     if (violations.length === 0 && !hasFailed) return this.result as R;
+    const thrown = { oracle: "program", entity: programEntity, message: String(error) };
+    const failures = hasFailed ? [...violations, thrown] : violations;
+    this.#fields.firstFailure?.see(failures.map(signatureOf));
     const what = violations.map(
       ({ oracle, entity, message, atMs }) => `${oracle}: ${message} (${entity}, ${atMs} ms)`,
     );

@@ -22,6 +22,7 @@ import { Cluster, type SimProcess } from "./cluster.ts";
 import { checkSimOptions, nodesOf } from "./check-options.ts";
 import { DriverCrashed } from "./driver-crashed.ts";
 import type { Fault } from "./fault.ts";
+import { type FirstFailure, firstFailureOf } from "./first-failure.ts";
 import { JobEnd } from "./job-end.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { allOracles } from "./oracles/all-oracles.ts";
@@ -29,6 +30,7 @@ import { Oracles } from "./oracles/oracles.ts";
 import type { NodeSpec, SimOptions, SimReport, Simulation, Violation } from "./options.ts";
 import { rareCounts } from "./reached.ts";
 import { RealIo } from "./real-io.ts";
+import { takeThread, threadFree } from "./one-world.ts";
 import { programEntity, Report } from "./report.ts";
 import { entityOf, nameOf, type UserContext } from "./user-context.ts";
 import { makeSimulation } from "./simulation.ts";
@@ -48,9 +50,6 @@ const busy =
   "a million steps were taken within 30 virtual seconds, or 200,000 at one moment: " +
   "processes keep each other busy";
 
-/** One world has the globals of a thread at a time. */
-let isRunning = false;
-
 export async function simulate<R>(
   options: SimOptions,
   program: (sim: Simulation) => Promise<R>,
@@ -61,25 +60,22 @@ export async function simulate<R>(
   }
   // Whoever gave them may change them: the report tells what the run was made of.
   const swarm = drawSwarm(copyOf(options));
+  const firstFailure = firstFailureOf(options);
   const state = realmState();
-  if (isRunning) {
-    throw new TypeError(
-      "simulate: another simulation is running in this thread: await its report first",
-    );
-  }
+  for (let free = threadFree(); free !== null; free = threadFree()) await free;
   if (state.driver !== null || state.worker !== null) {
     throw new TypeError("simulate: a runtime is running in this thread; call shutdown() first");
   }
-  const run = new Run(swarm);
+  const run = new Run(swarm, firstFailure);
   const putBackOrdinals = keepOrdinals();
-  isRunning = true;
+  const giveBack = takeThread();
   try {
     return await withUnhandled(run, () => run.execute(program));
   } finally {
-    isRunning = false;
     putBackOrdinals();
     state.driver = null;
     useStorageAlways(false);
+    giveBack();
   }
 }
 
@@ -88,6 +84,7 @@ class Run implements Unhandled {
   /** As if nothing had been drawn. */
   readonly #options: SimOptions;
   readonly #drawn: readonly string[];
+  readonly #firstFailure: FirstFailure | undefined;
   readonly #stuckMs: number;
   readonly #quietMs: number;
   readonly #world: World;
@@ -110,7 +107,8 @@ class Run implements Unhandled {
   readonly #plan: readonly Fault[];
   readonly #io = new RealIo(() => (this.#virtualProcess() === null ? null : currentContext()));
 
-  constructor({ options, drawn }: Swarm) {
+  constructor({ options, drawn }: Swarm, firstFailure: FirstFailure | undefined) {
+    this.#firstFailure = firstFailure;
     this.#options = options;
     this.#drawn = drawn;
     const nodes = nodesOf(options).map((node) => planOf(node, options));
@@ -228,6 +226,7 @@ class Run implements Unhandled {
       fired: this.#faults.fired,
       options: this.#options,
       drawn: this.#drawn,
+      firstFailure: this.#firstFailure,
       failedAtStep: this.#violatedAtStep ?? this.#threwAtStep ?? Infinity,
       ...outcome,
     });
@@ -374,7 +373,7 @@ class Run implements Unhandled {
     const { workerId } = client;
     if (workerId === this.#cluster.driver.client.workerId) {
       if (this.#cluster.driver.life.isAlive) this.#exited = exitedBy(code);
-      this.#cluster.endDriver();
+      this.#cluster.endDriver({ type: "exited", code });
     } else this.#cluster.endWorker(workerId, { type: "exited", code });
   }
 

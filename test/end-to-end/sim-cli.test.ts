@@ -46,6 +46,19 @@ const programs: Readonly<Record<string, string>> = {
   };`,
   "random.mjs": `const real = Math.random;
     export default { options: { chaos: false }, program: () => get(add.remote(real(), 1)) };`,
+  "always.mjs": `export default async () => {
+    throw new RangeError("planted, now and then with " + Math.random());
+  };`,
+  "two-bugs.mjs": `export default { options: { chaos: false }, program: async () => {
+    const drawn = Math.random();
+    throw drawn < 0.5 ? new RangeError("less " + drawn) : new TypeError("more " + drawn);
+  } };`,
+  "many-faults.mjs": `const faults = Array.from({ length: 11 }, (_, i) => (
+      { at: 20 - i, kind: "pause", node: 1, forMs: i + 1 }));
+    export default { options: { chaos: false, faults },
+      program: async (sim) => { await sim.sleep(30); throw new Error("after all of them"); } };`,
+  "imports.mjs": `export default { options: { chaos: false },
+    program: () => import("./good.mjs") };`,
   "empty.mjs": "export const number = 5; export class Thing {}",
   "broken.mjs": "export default async (sim) => { ;",
   "meteor.mjs": `export default {
@@ -126,6 +139,83 @@ describe("mobula sim", () => {
     expect(repaired.output).toContain("passes now; it is another run than the saved one");
   });
 
+  test("a failure that many seeds show is told once, with the seeds it came again in", async () => {
+    const args = ["--seeds", "300", "--seed", "50", "--workers", "1", "--must-reach", "never"];
+    const { status, output } = await sim("run", "always.mjs", ...args, "--json");
+    expect(status, output).toBe(1);
+    expect(output.match(/^FAILED always, seed \d+$/gm)).toEqual(["FAILED always, seed 50"]);
+    expect(output).toContain(
+      "always: the same as in seed 50 in 9 more seeds: 51, 52, 53, 54, 55, …",
+    );
+    expect(output).toContain("10 seeds, 10 failed");
+    expect(output).toContain("ended early: 10 seeds have failed, the others did not begin");
+    expect(output).toContain("FAILED: before that never reached never");
+    // Each of them is saved, and in the figures.
+    const report = JSON.parse(output.slice(output.indexOf("\n{\n"))) as {
+      failures: { seed: number; reproFile: string }[];
+    };
+    expect(report).toMatchObject({ ok: false, endedEarly: true, failed: 10 });
+    expect(report.failures.map(({ seed }) => seed)).toEqual(
+      Array.from(Array(10), (_, i) => 50 + i),
+    );
+    for (const { seed, reproFile } of report.failures) {
+      expect(reproFile).toBe(`mobula-repros/always-${seed}.json`);
+      expect(existsSync(join(folder.path, reproFile))).toBe(true);
+    }
+  });
+
+  test("each of two failures of one program is told", async () => {
+    const args = ["--seeds", "9", "--seed", "0", "--workers", "1"];
+    const { status, output } = await sim("run", "two-bugs.mjs", ...args);
+    expect(status, output).toBe(1);
+    expect(output.match(/^FAILED two-bugs/gm)).toHaveLength(2);
+    expect(output).toMatch(/RangeError: less 0\.\d+\n/);
+    expect(output).toMatch(/TypeError: more 0\.\d+\n/);
+    const counts = [...output.matchAll(/the same as in seed \d+ in (\d+) more seeds?: /g)];
+    expect(counts.reduce((sum, [, count]) => sum + Number(count), 2)).toBe(9);
+    expect(output).not.toContain("ended early");
+  });
+
+  test("a failed seed tells its plan: the faults that chaos drew, of many the first", async () => {
+    const drawn = await sim("run", "always.mjs", "--seed", "1");
+    const saved = readFileSync(join(folder.path, "mobula-repros/always-1.json"), "utf8");
+    const { faults } = (JSON.parse(saved) as { options: { faults: { at: number }[] } }).options;
+    expect(faults.length).toBeGreaterThan(1);
+    const plan = faults
+      .toSorted((a, b) => a.at - b.at)
+      .map((fault) => `    ${JSON.stringify(fault)}`);
+    expect(drawn.output).toContain(
+      `\n  plan of ${plan.length} faults:\n${plan.join("\n")}\n  replay:`,
+    );
+    const replayed = await sim("replay", "mobula-repros/always-1.json");
+    expect(replayed.output).toContain(`\n  plan of ${plan.length} faults:\n${plan.join("\n")}\n`);
+
+    const long = await sim("run", "many-faults.mjs", "--seed", "1");
+    const [, lines = ""] = /\n {2}plan of 11 faults:\n([^]*)\n {2}replay:/.exec(long.output) ?? [];
+    expect(lines.split("\n")).toHaveLength(9);
+    expect(lines).toMatch(/^ {4}\{"at":10,"kind":"pause","node":1,"forMs":11\}\n/);
+    expect(lines).toMatch(/\n {4}… and 3 more$/);
+  });
+
+  test("where nothing can be saved the failure is told, and why it is not saved", async () => {
+    folder.write("no-folder", "");
+    const args = ["--seeds", "2", "--seed", "0", "--repros", "no-folder"];
+    const { status, output } = await sim("run", "always.mjs", ...args);
+    expect(status, output).toBe(1);
+    expect(output).toMatch(/RangeError: planted[^]*not saved: EEXIST[^]*2 seeds, 2 failed/);
+    const lost = await sim(
+      "run",
+      "stuck.mjs",
+      "--seed",
+      "1",
+      "--seed-timeout",
+      "2",
+      ...args.slice(4),
+    );
+    expect(lost.status, lost.output).toBe(1);
+    expect(lost.output).toMatch(/did not end within 2 s[^]*not saved: EEXIST[^]*1 seeds, 1 failed/);
+  });
+
   test("of several programs one is chosen by name, a remote function is none", async () => {
     const both = await sim("run", "several.mjs", "--seeds", "1", "--seed", "1");
     expect(both.status, both.output).toBe(1);
@@ -183,6 +273,12 @@ describe("mobula sim", () => {
     expect(output).toMatch(/determinism \(event \d+\): not deterministic/);
     expect(output).toMatch(/ {4}both .*\n {3}first .*pushTask.*\n {2}second .*pushTask/);
     expect(output).toContain("1 mismatches");
+  });
+
+  test("an import in a run is real IO: it is told to belong before the run", async () => {
+    const { status, output } = await sim("run", "imports.mjs", "--seed", "1");
+    expect(status, output).toBe(1);
+    expect(output).toMatch(/real IO in the program: .* at import\(\) .*imported before the run: /);
   });
 
   test("a rare state that no seed reached fails the set", async () => {

@@ -59,9 +59,12 @@ export class CoreWorkerHarness {
     this.core = new CoreWorker({ self: this.self, raylet: nodeId, gcs: gcsAddress, config });
   }
 
+  /** Of many thousand objects each look takes long: who makes them may look at the end. */
+  looksAfterEach = true;
+
   handle(event: CoreWorkerEvent): void {
     this.core.handle(event, this.nowMs, this.out);
-    this.core.checkInvariants();
+    if (this.looksAfterEach) this.core.checkInvariants();
   }
 
   /** Forgets what was recorded before the event. */

@@ -117,7 +117,7 @@ describe("a pull", () => {
     h.out.clear();
     h.handle({ type: "nodeDied", from: gcsAddress, nodeId: third, reason: "gone" });
     const gone = h.out.last("copyGone", owner);
-    expect(gone).toMatchObject({ copy, nodeId: third, cause: "the node died: gone" });
+    expect(gone).toMatchObject({ copy, nodeId: third, cause: "gone" });
     const again = h.out.all("pullChunk", otherNodeId);
     expect(again).toMatchObject([{ offset: lost?.offset }]);
     h.answer([...near, ...again]);

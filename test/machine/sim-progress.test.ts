@@ -16,7 +16,9 @@ const result: SeedResult = {
   failures: [],
   isMismatch: false,
   replay: "",
+  faults: [],
   reproFile: null,
+  notSaved: null,
   explanation: "",
 };
 

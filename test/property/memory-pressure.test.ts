@@ -15,7 +15,10 @@ const sum = remote((bytes: Uint8Array) => bytes.reduce((a, b) => a + b, 0));
 const there = { resources: { there: 0.1 } };
 const here = { resources: { here: 0.1 } };
 const nodes = [{ resources: { here: 1 } }, { resources: { there: 1 } }];
-const init = { objectStoreMemory: 1 << 20, systemConfig: { inlineBytesMax: 64, memoryMonitorMs: 0 } };
+const init = {
+  objectStoreMemory: 1 << 20,
+  systemConfig: { inlineBytesMax: 64, memoryMonitorMs: 0 },
+};
 const seeds = [1, 2, 3, 4, 5];
 
 /** All that is free, from 100 virtual milliseconds on. */

@@ -65,6 +65,16 @@ test("one fault less does not change the order of a collection", async () => {
   expect(await orderWith([{ at: 1, kind: "clockJump", node: 1, byMs: 1 }])).toEqual(alone);
 });
 
+test("a worker that a fault ends says so, and nothing of an error", async () => {
+  const crash: Fault = { at: 5, kind: "crashWorker", node: 0 };
+  const waiting = remote({ maxRetries: 0 }, async function waiting() {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  const faults = [crash];
+  const { error } = await simulate({ seed: 3, nodes: 1, faults }, () => get(waiting.remote()));
+  expect(String(error)).toMatch(/worker thread [0-9a-f]{40} was crashed by a fault \(/);
+});
+
 describe("a fault counts as fired", () => {
   const during = { at: 0, forMs: 50 };
   const probability = 1;

@@ -108,6 +108,24 @@ describe("what ends while the run goes on is a violation with its place", () => 
   });
 });
 
+test("of a file that is awaited each call is told once, however far it has come", async () => {
+  async function readAll(): Promise<void> {
+    await readFile(here);
+    await Promise.all([
+      readFile(here), // in the same expression
+      readFile(here),
+    ]);
+  }
+  const violations = await violationsOf(
+    whileIt((done) => {
+      void readAll().then(done);
+    }),
+  );
+  const places = violations.map(({ message }) => /readFile \(.*:(\d+):\d+\)/.exec(message)?.[1]);
+  expect(new Set(places).size).toBe(3);
+  expect(violations).toHaveLength(3);
+});
+
 test("what nobody waits for is told as well: when it ends is chance", async () => {
   const violations = await violationsOf(async () => {
     stat(here, () => {});

@@ -132,6 +132,24 @@ describe("bad input is told", () => {
       { faults: [{ at: 0, kind: "clockDrift", node: 0, ppm: 1e9, forMs: 1 }] },
       /faults\[0\]\.ppm must be above -1000000, at most 1000000/,
     ],
+    [
+      "a partition of a node from itself",
+      { faults: [{ at: 0, kind: "partition", from: [0, 2], to: [1, 2], forMs: 1 }] },
+      /faults\[0\]: a partition is between nodes, and node 2 is on both sides/,
+    ],
+    [
+      "a lossy link of a node to itself",
+      { faults: [{ at: 0, kind: "drop", from: 1, to: 1, probability: 1, forMs: 1 }] },
+      /faults\[0\]: drop acts between two nodes, and from and to are the same/,
+    ],
+    [
+      "a cut link where there is none",
+      {
+        nodes: 1,
+        faults: [{ at: 0, kind: "rpc", method: "pushTask", instant: "replyLost", count: 1 }],
+      },
+      /faults\[0\]: rpc cuts links between nodes, and the world has one node/,
+    ],
   ];
   const alsoRefused: typeof refused = [
     ["a seed that is no safe integer", { seed: 2 ** 60 }, /seed must be a safe integer/],
@@ -148,12 +166,23 @@ describe("bad input is told", () => {
     );
   });
 
-  test("a second world in one thread, beside the first or inside of it", async () => {
-    const message = /another simulation is running in this thread: await its report first/;
-    const first = simulate({ seed: 1 }, async () => {
-      await expect(simulate({ seed: 2 }, nothing)).rejects.toThrow(message);
+  test("a second world inside of the first", async () => {
+    const report = await simulate({ seed: 1 }, async () => {
+      const inside = simulate({ seed: 2 }, nothing);
+      await expect(inside).rejects.toThrow(/another simulation is running in this thread: /);
     });
-    await expect(simulate({ seed: 3 }, nothing)).rejects.toThrow(message);
+    report.check();
+  });
+
+  test("a second world in one thread, beside one that does not end", async () => {
+    let isOver = false;
+    const first = simulate({ seed: 1, maxVirtualMs: 1e9 }, async (sim) => {
+      while (!isOver) await sim.sleep(1);
+    });
+    await expect(simulate({ seed: 3 }, nothing)).rejects.toThrow(
+      /has not ended within 2 s: await its report first.*interruptAfterTimeLimit.*maxVirtualMs/,
+    );
+    isOver = true;
     (await first).check();
     (await simulate({ seed: 3 }, nothing)).check();
   });
@@ -163,6 +192,9 @@ describe("bad input is told", () => {
       expect(() => sim.crash(9)).toThrow(/^sim\.crash\.node must be a node, 0 to 2, got 9/);
       expect(() => sim.crash(0)).toThrow(/^sim\.crash: node 0 hosts the GCS/);
       expect(() => sim.partition([0], [7])).toThrow(/^sim\.partition\.to\[0\] must be a node/);
+      expect(() => sim.partition([0], [0])).toThrow(
+        /^sim\.partition: a partition is between nodes, and node 0 is on both/,
+      );
     });
     report.check();
   });
@@ -208,6 +240,41 @@ describe("bad input is told", () => {
   test("lengths of lists of choices", () => {
     expect(() => choices({ maxLength: Number.NaN })).toThrow(RangeError);
     expect(() => choices({ maxLength: -1 })).toThrow(RangeError);
+  });
+});
+
+describe("a run that nobody awaits any more", () => {
+  const sleepy = async (sim: Simulation): Promise<void> => {
+    for (let i = 0; i < 200; i++) await sim.sleep(1);
+  };
+
+  test("is waited for by those that come next, one after another", async () => {
+    const ended: number[] = [];
+    const first = simulate({ seed: 1 }, sleepy).then(() => ended.push(1));
+    const others = [2, 3].map(async (seed) => {
+      (await simulate({ seed }, sleepy)).check();
+      ended.push(seed);
+    });
+    await Promise.all([first, ...others]);
+    expect(ended).toEqual([1, 2, 3]);
+  });
+
+  test("as fast-check leaves one when its time is up", async () => {
+    let isReleased = false;
+    let endedCount = 0;
+    const property = fc.asyncProperty(fc.nat(), async (seed) => {
+      const options = { seed, maxVirtualMs: 1e9 };
+      await simulate(options, async (sim) => {
+        while (!isReleased) await sim.sleep(1);
+      });
+      endedCount += 1;
+    });
+    await fc.check(property, { interruptAfterTimeLimit: 200 });
+    expect(endedCount).toBe(0);
+    const next = simulate({ seed: 1 }, nothing);
+    isReleased = true;
+    (await next).check();
+    expect(endedCount).toBe(1);
   });
 });
 

@@ -9,6 +9,7 @@
  * Errors: what the dead process owned fails with OWNER_DIED, for those who wait.
  * Source: protocols §5; §6 rules 5 and 7.
  */
+import { everyArrival } from "#engine/protocol/copy.ts";
 import { type EngineError, engineError } from "#engine/common/error-type.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { NodeDied } from "#engine/protocol/gcs.ts";
@@ -67,6 +68,12 @@ export class PeerDeaths {
       case "nodeDied":
         this.onNodeDied(event, nowMs, out);
         return true;
+      case "copyGone":
+        // Another node may hear of a death first: what is made anew must not go there.
+        if (event.lastArrival === everyArrival) {
+          this.onNodeDied({ nodeId: event.nodeId, reason: event.cause }, nowMs, out);
+        }
+        return false;
       case "queryHolds":
         this.onQueryHolds(event, nowMs, out);
         return true;
@@ -79,7 +86,11 @@ export class PeerDeaths {
     if (!this.#parts.references.ended.has(workerId)) this.#end(workerId, error, nowMs, out);
   }
 
-  onNodeDied({ nodeId, reason }: NodeDied, nowMs: number, out: Out): void {
+  onNodeDied(
+    { nodeId, reason }: Pick<NodeDied, "nodeId" | "reason">,
+    nowMs: number,
+    out: Out,
+  ): void {
     const { references, actors, submitter } = this.#parts;
     if (!references.ended.addNode(nodeId, reason)) return;
     const error = engineError("NODE_DIED", reason, nodeId);

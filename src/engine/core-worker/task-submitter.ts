@@ -395,6 +395,9 @@ export class TaskSubmitter {
   #hasRoom(lease: LeaseStream, task: TaskRecord, nowMs: number, out: Out): boolean {
     const { config } = this.#context;
     if (lease.blocked || lease.inFlightCount >= pipelineDepth(lease.queue, config)) return false;
+    // Its death is told before its leases have been ended.
+    const { ended } = this.#references;
+    if (ended.size > 0 && ended.has(lease.workerId)) return false;
     const isFar = lease.raylet !== this.#context.raylet;
     if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;

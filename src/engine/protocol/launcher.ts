@@ -8,6 +8,8 @@ export type WorkerExit =
   | { readonly type: "stopped" }
   | { readonly type: "exited"; readonly code: number }
   | { readonly type: "uncaught"; readonly message: string }
+  /** By what is outside of it, and not at the wish of its node. */
+  | { readonly type: "crashed"; readonly by: string }
   | { readonly type: "outOfMemory"; readonly message: string }
   | { readonly type: "failedToStart"; readonly message: string };
 

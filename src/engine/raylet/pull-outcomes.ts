@@ -13,7 +13,7 @@ import type { Pull } from "./pull.ts";
 export type Lost = Pick<CopyGone, "nodeId" | "lastArrival" | "cause">;
 
 export function died(nodeId: NodeId, reason = ""): Lost {
-  return { nodeId, lastArrival: everyArrival, cause: `the node died: ${reason}` };
+  return { nodeId, lastArrival: everyArrival, cause: reason };
 }
 
 export function localValue({ extent, version }: Copy, self: NodeId): StoredValue {

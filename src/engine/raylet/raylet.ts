@@ -361,9 +361,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
+    // First: what is made anew for want of a copy there goes to none of its workers.
+    this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
     this.#objects.onNodeDied(nodeId, reason, out);
     this.#leases.onNodeDied(nodeId, engineError("NODE_DIED", reason, nodeId), out);
-    this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
     this.#leases.tellDoomed(nowMs, out);
   }
 

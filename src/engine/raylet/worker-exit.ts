@@ -23,6 +23,8 @@ export function describeExit(
       return `${thread} called process.exit(${exit.code})`;
     case "uncaught":
       return `${thread} was ended by an uncaught error outside a task: ${exit.message}`;
+    case "crashed":
+      return `${thread} was crashed by ${exit.by}`;
     case "outOfMemory":
       return `${thread} ran out of heap memory: ${exit.message}`;
     case "failedToStart":

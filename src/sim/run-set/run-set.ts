@@ -18,7 +18,7 @@ import type {
 } from "./run-set-worker.ts";
 import { type Repro, saveRepro } from "#sim/repro-file.ts";
 import { pathArgument } from "./shell-line.ts";
-import type { SeedResult } from "./seed-run.ts";
+import { type SeedResult, whySaveFails } from "./seed-run.ts";
 import { type RunSetTally, TallyCounter } from "./tally.ts";
 
 export interface RunSetOptions {
@@ -52,6 +52,8 @@ export interface RunSetReport extends RunSetTally {
   readonly failures: readonly SeedResult[];
   /** Of `mustReach`, what no seed reached. */
   readonly notReached: readonly string[];
+  /** So many seeds had failed that others did not begin. */
+  readonly endedEarly: boolean;
 }
 
 /** The run set could not begin, or its options suit no seed. */
@@ -90,6 +92,7 @@ class RunSet {
   readonly #startedMs = performance.now();
   #programs: readonly RunSetProgram[] | null = null;
   #nextJob = 0;
+  #endedEarly = false;
   #error: RunSetError | null = null;
   #ended: () => void = () => {};
 
@@ -121,6 +124,7 @@ class RunSet {
       workers: this.#workerCount,
       failures: this.#failures,
       notReached,
+      endedEarly: this.#endedEarly,
     };
   }
 
@@ -176,12 +180,12 @@ class RunSet {
     const programCount = this.#programs?.length ?? 1;
     // A program that never ran has not passed.
     const isLate = this.#nextJob >= programCount && performance.now() - this.#startedMs >= limitMs;
-    const isOver =
-      isLate ||
-      this.#error !== null ||
-      this.#nextJob >= seedCount * programCount ||
-      this.#failures.length >= failuresMax;
-    if (isOver) return null;
+    const isOver = isLate || this.#nextJob >= seedCount * programCount;
+    if (isOver || this.#error !== null) return null;
+    if (this.#failures.length >= failuresMax) {
+      this.#endedEarly = true;
+      return null;
+    }
     const job = this.#nextJob++;
     return {
       programIndex: job % programCount,
@@ -202,10 +206,10 @@ class RunSet {
     const verdict = slot.verdict ?? `the thread ended with code ${code}`;
     const { job, begun } = slot;
     const isLost = job !== null && this.#error === null;
-    const reproFile = isLost ? await this.#saveLost(begun, verdict) : null;
+    const saved = isLost ? await saveLost(begun, verdict) : nothingSaved;
     this.#slots.delete(slot);
     if (isLost) {
-      this.#add({ ...this.#lostResult(job, verdict), reproFile });
+      this.#add({ ...this.#lostResult(job, verdict), ...saved });
       this.#start();
     } else if (this.#programs === null) {
       this.#error ??= new RunSetError(verdict);
@@ -217,21 +221,6 @@ class RunSet {
     this.#counter.add(result);
     if (result.failures.length > 0) this.#failures.push(result);
     this.#options.onResult?.(result, () => this.#counter.tally());
-  }
-
-  /** Null where nothing is to be saved, or it cannot be: the set says so and ends. */
-  async #saveLost(begun: Slot["begun"], message: string): Promise<string | null> {
-    if (begun === null) return null;
-    const { path } = begun;
-    const violation = { oracle: "thread", entity: "thread", message, atMs: 0 };
-    try {
-      const repro = JSON.parse(begun.repro) as Repro;
-      await saveRepro(path, { ...repro, violations: [violation] });
-      return path;
-    } catch (error) {
-      this.#error ??= new RunSetError(`cannot save ${path}: ${textOf(error)}`);
-      return null;
-    }
   }
 
   /** Of a seed that took its thread with it. */
@@ -249,10 +238,25 @@ class RunSet {
       failures: [{ oracle: "thread", entity: "thread", message }],
       isMismatch: false,
       replay: `${replayCommand} --seed ${seed}`,
-      reproFile: null,
+      ...nothingSaved,
       explanation: "",
     };
   }
+}
+
+const nothingSaved = { faults: [], reproFile: null, notSaved: null } as const;
+
+async function saveLost(
+  begun: Slot["begun"],
+  message: string,
+): Promise<Pick<SeedResult, "faults" | "reproFile" | "notSaved">> {
+  if (begun === null) return nothingSaved;
+  const { path } = begun;
+  const violation = { oracle: "thread", entity: "thread", message, atMs: 0 };
+  const repro = JSON.parse(begun.repro) as Repro;
+  const { faults = [] } = repro.options;
+  const notSaved = await whySaveFails(() => saveRepro(path, { ...repro, violations: [violation] }));
+  return { faults, reproFile: notSaved === null ? path : null, notSaved };
 }
 
 /** A set of no seeds would pass, one without threads would never begin. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { checkSimOptions } from "#sim/check-options.ts";
 import { compareRuns } from "#sim/determinism.ts";
 import { DriverCrashed } from "#sim/driver-crashed.ts";
+import type { Fault } from "#sim/fault.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
 import { programEntity, Report } from "#sim/report.ts";
 import {
@@ -38,8 +39,12 @@ export interface SeedResult {
   readonly isMismatch: boolean;
   /** Shell line. */
   readonly replay: string;
-  /** null when the seed passed, or nothing is to be saved. */
+  /** Of its plan, those that chaos drew among them; of a seed that passed none. */
+  readonly faults: readonly Fault[];
+  /** null when the seed passed, or nothing was saved. */
   readonly reproFile: string | null;
+  /** Why a seed that failed could not be saved. */
+  readonly notSaved: string | null;
   /** Of a failed run: its story and its last steps; else "". */
   readonly explanation: string;
 }
@@ -81,11 +86,9 @@ export async function runSeed(
   const replay = `${settings.replayCommand} --seed ${seed}`;
   Report.cameFrom(report, { program: { file, name }, replay, mismatch });
   const hasFailed = failures.length > 0;
-  let reproFile: string | null = null;
-  if (hasFailed && reproFolder !== null) {
-    reproFile = join(reproFolder, reproFileName(name, seed));
-    await report.save(reproFile);
-  }
+  const isSaved = hasFailed && reproFolder !== null;
+  const path = isSaved ? join(reproFolder, reproFileName(name, seed)) : null;
+  const notSaved = path === null ? null : await whySaveFails(() => report.save(path));
   return {
     program: name,
     seed,
@@ -98,9 +101,21 @@ export async function runSeed(
     failures,
     isMismatch: mismatch !== null,
     replay,
-    reproFile,
+    faults: hasFailed ? Report.planOf(report) : [],
+    reproFile: notSaved === null ? path : null,
+    notSaved,
     explanation: hasFailed ? Report.explain(report) : "",
   };
+}
+
+/** What was found is told all the same. */
+export async function whySaveFails(save: () => Promise<void>): Promise<string | null> {
+  try {
+    await save();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** Of a run that has not begun, with all that its seed draws. */
