@@ -381,8 +381,7 @@ describe("lineage", () => {
       const [doubledFirst, madeFirst] = before;
       expect(await states()).toEqual([
         doubledFirst,
-        // Pulls its argument there, for as long as that takes.
-        "double 1 SUBMITTED_TO_WORKER",
+        "double 1 PENDING_ARGS_AVAIL",
         madeFirst,
         "make 1 SUBMITTED_TO_WORKER",
       ]);
