@@ -3,17 +3,14 @@
  * call, whoever has a ref to what an actor owns gets its value, however early its handles went.
  */
 import { expect, test } from "vitest";
-import { handleInternals } from "#api/actor-handle.ts";
 import { MobulaError, TaskError } from "#api/errors.ts";
 import { get, put } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
-import { requireClient } from "#api/runtime.ts";
 import type { ActorHandle, ObjectRef } from "#api/types.ts";
-import { Prng } from "#engine/common/prng.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
 import { simulate } from "#sim/simulate.ts";
+import { letGoOf } from "./programs/values.ts";
 
 type Box = { readonly actor: ActorHandle<Source> };
 type Made = { readonly ref: ObjectRef<number> };
@@ -46,7 +43,7 @@ class Shelf {
     const [box] = this.#boxes.splice(0);
     if (box === undefined) return n;
     const call = box.actor.echo.remote(n);
-    giveUp(box.actor);
+    letGoOf([box.actor]);
     return get(call);
   }
 }
@@ -55,7 +52,7 @@ const ShelfActor = remote({ schedulingStrategy: "SPREAD" }, Shelf);
 const callLater = remote({ numCpus: 0 }, async ({ actor }: Box, n: number): Promise<number> => {
   await new Promise((resolve) => void setTimeout(resolve, 3));
   const call = actor.echo.remote(n);
-  giveUp(actor);
+  letGoOf([actor]);
   return get(call);
 });
 /** Borrows the handle, sends it on, and may be gone when it arrives. */
@@ -63,20 +60,10 @@ const forward = remote(
   { numCpus: 0, maxRetries: 3 },
   async (box: Box, to: { shelf: ActorHandle<Shelf> }): Promise<number> => {
     await get(to.shelf.keep.remote(box));
-    giveUp(box.actor, to.shelf);
+    letGoOf([box.actor, to.shelf]);
     return 0;
   },
 );
-
-function giveUp(...handles: object[]): void {
-  const reclaimer = requireClient("get")?.client.reclaimer;
-  if (!(reclaimer instanceof SimReclaimer)) return;
-  for (const handle of handles) {
-    const inside = handleInternals(handle);
-    if (inside !== undefined) reclaimer.drop(inside);
-  }
-  reclaimer.collect("oldest", new Prng(0));
-}
 
 async function program(): Promise<number[]> {
   const shelf = ShelfActor.remote();
@@ -84,10 +71,10 @@ async function program(): Promise<number[]> {
   const calls = [source.make.remote(1), source.later.remote(2)] as const;
   const [made, later] = await get(calls);
   const forwarded = forward.remote({ actor: source }, { shelf });
-  giveUp(source);
+  letGoOf([source]);
   await get(forwarded);
   const taken = shelf.take.remote(3);
-  giveUp(shelf);
+  letGoOf([shelf]);
   // By now nobody has a handle, and what the actor owned is still to be had.
   const third = await get(taken);
   const values = [await get(made.ref), await get(later.ref), third];

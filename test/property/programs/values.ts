@@ -1,7 +1,7 @@
 /** Values of programs: a number alone, or one with refs and bytes; and how they are let go of. */
 import { handleInternals } from "#api/actor-handle.ts";
 import { requireClient } from "#api/runtime.ts";
-import type { ActorHandle, ObjectRef } from "#api/types.ts";
+import type { ObjectRef } from "#api/types.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { SimReclaimer } from "#sim/reclaimer.ts";
 
@@ -42,7 +42,7 @@ export function letGo(value: Value): void {
 }
 
 /** Nobody here calls them any more: a simulated collector takes them now. */
-export function letGoOf(handles: readonly ActorHandle<object>[]): void {
+export function letGoOf(handles: readonly object[]): void {
   const reclaimer = requireClient("get")?.client.reclaimer;
   if (!(reclaimer instanceof SimReclaimer)) return;
   for (const handle of handles) {
