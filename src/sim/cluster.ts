@@ -108,8 +108,13 @@ export class Cluster implements Fates {
   }
 
   get endedForMemoryCount(): number {
-    const all = [...new Set([...this.nodes, ...this.#ended])];
-    return all.reduce((sum, node) => sum + node.endedForMemoryCount, 0);
+    let count = 0;
+    for (const node of this.nodes) count += node.endedForMemoryCount;
+    // One that crashed and did not come back is in both.
+    for (const node of this.#ended) {
+      if (this.nodes[node.number] !== node) count += node.endedForMemoryCount;
+    }
+    return count;
   }
 
   isDoomed({ client }: WatchedProcess): boolean {

@@ -6,14 +6,17 @@
  * Where several steps are due, the choice among them is the world's: 0 is first come, first served.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import type { Said } from "#transports/simulated/network-world.ts";
 
 export interface Step {
   /** For the trace: what kind of thing happens, where, and to what. */
   readonly kind: string;
   readonly where: string;
-  readonly what: string;
+  readonly what: string | Said;
+  /** Who has sent it; of a frame only. */
+  readonly from?: string;
   /** Virtual time before which it does not happen. */
-  readonly atMs: number;
+  atMs: number;
   /**
    * That time as things are now: for a step that waits for a clock whose rate may change, or that a
    * fault holds back.
@@ -61,8 +64,8 @@ export class Schedule {
     this.#later.retain(() => false);
     for (const { order, step } of later) {
       const { dueMs } = step;
-      const retimed = dueMs === undefined ? step : { ...step, atMs: dueMs() };
-      this.#later.add(retimed.atMs, { order, step: retimed });
+      if (dueMs !== undefined) step.atMs = dueMs();
+      this.#later.add(step.atMs, { order, step });
     }
     this.advance(nowMs);
   }

@@ -14,15 +14,14 @@ const taskIdLength = 52;
 const objectIdLength = 56;
 /** Of one entity: its first steps, and its last. */
 const firstKept = 4;
-const stepsKept = 24;
-
-/** By whose it is, and its number there: an id in words would be made at every step. */
-type StepsByOwner = Map<string, Map<number, number[]>>;
+const lastKept = 24;
+/** Of all entities the newest, at most twice as many. */
+const notesKept = 100_000;
 
 /** The steps of each entity: of a task, an actor or an object several, of all others the last. */
 export class EntitySteps {
-  readonly #ofTasks: StepsByOwner = new Map();
-  readonly #ofObjects: StepsByOwner = new Map();
+  readonly #ofTasks = new Notes();
+  readonly #ofObjects = new Notes();
   /** Nearly every step is about a process. */
   readonly #ofOthers = new Map<string, number>();
 
@@ -35,11 +34,11 @@ export class EntitySteps {
 
   /** Or an actor. */
   noteTask(owner: WorkerId, serial: number, stepId: number): void {
-    add(this.#ofTasks, owner, serial, stepId);
+    this.#ofTasks.add(owner, serial, stepId);
   }
 
   noteObject(owner: WorkerId, key: number, stepId: number): void {
-    add(this.#ofObjects, owner, key, stepId);
+    this.#ofObjects.add(owner, key, stepId);
   }
 
   of(entity: string): readonly number[] {
@@ -49,27 +48,41 @@ export class EntitySteps {
       return last === undefined ? [] : [last];
     }
     const { owner, serial, index } = named;
-    const steps =
-      index === null
-        ? this.#ofTasks.get(owner)?.get(serial)
-        : this.#ofObjects.get(owner)?.get(objectKey(serial, index));
-    return steps ?? [];
+    if (index === null) return this.#ofTasks.stepsOf(owner, serial);
+    return this.#ofObjects.stepsOf(owner, objectKey(serial, index));
   }
 }
 
-// oxlint-disable-next-line max-params -- an entity by its two parts, and its step.
-function add(all: StepsByOwner, owner: string, number: number, stepId: number): void {
-  let ofOwner = all.get(owner);
-  if (ofOwner === undefined) all.set(owner, (ofOwner = new Map()));
-  const steps = ofOwner.get(number);
-  if (steps === undefined) {
-    ofOwner.set(number, [stepId]);
-    return;
+/**
+ * What was noted, in order: a column each for whose it is, its number there, and the step. Written
+ * at nearly every step, looked through when something has gone wrong.
+ */
+class Notes {
+  #owners: WorkerId[] = [];
+  #numbers: number[] = [];
+  #steps: number[] = [];
+
+  add(owner: WorkerId, number: number, stepId: number): void {
+    this.#owners.push(owner);
+    this.#numbers.push(number);
+    this.#steps.push(stepId);
+    if (this.#steps.length < 2 * notesKept) return;
+    this.#owners = this.#owners.slice(notesKept);
+    this.#numbers = this.#numbers.slice(notesKept);
+    this.#steps = this.#steps.slice(notesKept);
   }
-  if (steps[steps.length - 1] === stepId) return;
-  steps.push(stepId);
-  // Seldom, and many at once.
-  if (steps.length >= 2 * stepsKept) steps.splice(firstKept, stepsKept);
+
+  /** Oldest first, each once. O(n). */
+  stepsOf(owner: WorkerId, number: number): number[] {
+    const steps = new Set<number>();
+    for (let i = 0; i < this.#steps.length; i++) {
+      const isIt = this.#numbers[i] === number && this.#owners[i] === owner;
+      if (isIt) steps.add(this.#steps[i] as number);
+    }
+    const all = [...steps];
+    if (all.length > firstKept + lastKept) all.splice(firstKept, all.length - firstKept - lastKept);
+    return all;
+  }
 }
 
 /** Null for what is neither a task or actor nor an object. */

@@ -1,22 +1,34 @@
 /**
  * What happened in a run: a rolling hash of every step, the last lines in words, and the causes of
  * each.
+ *
+ * A line is a row in columns: there are many, hardly one is ever read, and an object each would be
+ * moved by the collector again and again.
  */
+import type { Said } from "#transports/simulated/network-world.ts";
+
 const linesKept = 100_000;
 const fnvPrime = 0x01000193;
 const highPrime = 0x85ebca6b;
 
-export interface TraceLine {
-  /** From 1, in order. */
-  readonly id: number;
+export interface Happening {
   readonly atMs: number;
   readonly kind: string;
   readonly where: string;
   /** A frame's digest is part of it: two payloads that differ are two events. */
-  readonly what: string;
+  readonly what: string | Said;
+  /** Where it came from; "" for what has come from nowhere else. */
+  readonly from: string;
   readonly causeId: number;
   /** Heartbeats and the like: of no interest to who looks for what went wrong. */
   readonly isUpkeep: boolean;
+}
+
+export interface TraceLine extends Omit<Happening, "what" | "from"> {
+  /** From 1, in order. */
+  readonly id: number;
+  /** With where it came from. */
+  readonly what: string;
 }
 
 const timeWords = new Uint32Array(2);
@@ -30,8 +42,14 @@ export class Trace {
   readonly #hashes: number[] = [];
   /** Of texts that come again and again: kinds and places. */
   readonly #wordByText = new Map<string, number>();
-  /** The newest, at most twice `linesKept`. */
-  #lines: TraceLine[] = [];
+  /** Of the newest lines, at most twice `linesKept`: a column each. */
+  #times: number[] = [];
+  #kinds: string[] = [];
+  #places: string[] = [];
+  #whats: (string | Said)[] = [];
+  #sources: string[] = [];
+  #causes: number[] = [];
+  #upkeep: boolean[] = [];
 
   get count(): number {
     return this.#count;
@@ -44,19 +62,37 @@ export class Trace {
   }
 
   /** Returns the line's id. */
-  add({ atMs, kind, where, what, causeId, isUpkeep }: Omit<TraceLine, "id">): number {
+  add({ atMs, kind, where, what, from, causeId, isUpkeep }: Happening): number {
     timeNumber[0] = atMs;
     this.#mixWord(timeWords[0] as number);
     this.#mixWord(timeWords[1] as number);
     this.#mixWord(this.#wordOf(kind));
     this.#mixWord(this.#wordOf(where));
-    this.#mix(what);
+    if (typeof what === "string") this.#mix(what);
+    else this.#mixWord(what.digest);
+    if (from !== "") this.#mixWord(this.#wordOf(from));
     this.#hashes.push(this.#hashLow);
+    this.#times.push(atMs);
+    this.#kinds.push(kind);
+    this.#places.push(where);
+    this.#whats.push(what);
+    this.#sources.push(from);
+    this.#causes.push(causeId);
+    this.#upkeep.push(isUpkeep);
+    if (this.#times.length >= 2 * linesKept) this.#forget(linesKept);
     this.#count += 1;
-    const id = this.#count;
-    this.#lines.push({ id, atMs, kind, where, what, causeId, isUpkeep });
-    if (this.#lines.length >= 2 * linesKept) this.#lines = this.#lines.slice(linesKept);
-    return id;
+    return this.#count;
+  }
+
+  /** The oldest. */
+  #forget(count: number): void {
+    this.#times = this.#times.slice(count);
+    this.#kinds = this.#kinds.slice(count);
+    this.#places = this.#places.slice(count);
+    this.#whats = this.#whats.slice(count);
+    this.#sources = this.#sources.slice(count);
+    this.#causes = this.#causes.slice(count);
+    this.#upkeep = this.#upkeep.slice(count);
   }
 
   /** Of the events up to this one. Two runs that have parted do not meet again. */
@@ -66,7 +102,7 @@ export class Trace {
 
   /** All that is kept, oldest first. */
   whole(): string {
-    return this.#lines.map(formatLine).join("\n");
+    return Array.from(this.lines(), formatLine).join("\n");
   }
 
   /** The last lines up to a step that are no upkeep, and how many of that are left out between. */
@@ -76,9 +112,9 @@ export class Trace {
   ): { readonly lines: readonly string[]; readonly leftOut: number } {
     const lines: string[] = [];
     let leftOut = 0;
-    for (let i = this.#lines.length - 1; i >= 0 && lines.length < count; i--) {
-      const line = this.#lines[i] as TraceLine;
-      if (line.id > untilId) continue;
+    for (let id = Math.min(untilId, this.#count); lines.length < count; id--) {
+      const line = this.lineOf(id);
+      if (line === undefined) break;
       if (line.isUpkeep) leftOut += 1;
       else lines.push(formatLine(line));
     }
@@ -86,16 +122,38 @@ export class Trace {
   }
 
   lineOf(id: number): TraceLine | undefined {
-    return this.#lines[id - this.#count + this.#lines.length - 1];
+    const row = id - this.#oldestId;
+    const what = this.#whats[row];
+    if (what === undefined) return undefined;
+    const text = typeof what === "string" ? what : what.text;
+    const source = this.#sources[row] as string;
+    return {
+      id,
+      atMs: this.#times[row] as number,
+      kind: this.#kinds[row] as string,
+      where: this.#places[row] as string,
+      what: source === "" ? text : `${text} from ${source}`,
+      causeId: this.#causes[row] as number,
+      isUpkeep: this.#upkeep[row] as boolean,
+    };
   }
 
   /** The last line that names the entity. */
   lastAbout(entity: string): TraceLine | undefined {
-    return this.#lines.findLast((line) => line.what.includes(entity));
+    for (let id = this.#count; id >= this.#oldestId; id--) {
+      const line = this.lineOf(id);
+      if (line?.what.includes(entity) === true) return line;
+    }
+    return undefined;
   }
 
-  lines(): IterableIterator<TraceLine> {
-    return this.#lines.values();
+  /** Oldest first. */
+  *lines(): IterableIterator<TraceLine> {
+    for (let id = this.#oldestId; id <= this.#count; id++) yield this.lineOf(id) as TraceLine;
+  }
+
+  get #oldestId(): number {
+    return this.#count - this.#times.length + 1;
   }
 
   #wordOf(text: string): number {

@@ -15,13 +15,13 @@ import { Prng } from "#engine/common/prng.ts";
 import type { HostClock } from "#engine/services/host.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
 import type {
-  Arrival,
   Fate,
   Flight,
   LinkStep,
   NetworkWorld,
   Place,
 } from "#transports/simulated/network-world.ts";
+import { Arrival } from "./arrival.ts";
 import { LinkRules } from "./link-rules.ts";
 import { NodeClock } from "./node-clock.ts";
 import { rareMessages, rareResent, type RareState } from "./reached.ts";
@@ -123,7 +123,8 @@ export class World implements NetworkWorld {
   readonly #lastPauses: ({ readonly fromMs: number; untilMs: number } | null)[];
   /** By node: told of each step that a pause holds up. */
   readonly #onHeldUp: (() => void)[][];
-  readonly #linkChances = new Map<string, LinkChance>();
+  /** By the names of both ends: of who takes part now, and who has it from a life before. */
+  readonly #linkChances = new Map<string, Map<string, LinkChance>>();
   readonly #nodeFactors: readonly number[];
   readonly #entitySteps = new EntitySteps();
   readonly #isNews = (flight: Flight): boolean => !this.#isUpkeep(flight);
@@ -257,23 +258,15 @@ export class World implements NetworkWorld {
     return this.links.extraDelayMs(from, to, { sizeBytes, nowMs: this.#nowMs });
   }
 
-  deliverAt({ atMs: heldMs, freeMs }: Arrival, flight: Flight, run: () => void): void {
+  deliverAt(heldMs: number, flight: Flight): void {
+    const { freeMs, type } = flight;
     const isHeld = heldMs > freeMs && !this.#hasHealed;
     const dueMs = isHeld ? (): number => (this.#hasHealed ? freeMs : heldMs) : undefined;
-    const atMs = isHeld ? heldMs : freeMs;
-    const { from, to, text, type, causeId } = flight;
     const rare = rareMessages.get(type);
     if (rare !== undefined) this.mark(rare);
-    const what = `${text} from ${from.name}`;
-    const kind = to.isClosed ? "lost" : "deliver";
-    // A link outlives its processes: what is under way to a dead one passes and is dropped.
-    const where = to.name;
     // Only the first of a link has a step: what it holds up behind it is to come as well.
     const isUpkeep = this.#isUpkeep(flight) && ((): boolean => !flight.isFollowedBy(this.#isNews));
-    const isLive = (): boolean => !flight.isDropped();
-    const isArrival = true;
-    const step = { kind, where, what, atMs, dueMs, causeId, isUpkeep, isArrival, isLive, run };
-    this.#schedule.add(step, this.#nowMs);
+    this.#schedule.add(new Arrival(flight, isHeld ? heldMs : freeMs, dueMs, isUpkeep), this.#nowMs);
   }
 
   linkStep(place: Place, delayMs: number, step: LinkStep): void {
@@ -320,16 +313,17 @@ export class World implements NetworkWorld {
   }
 
   #linkOf(from: Place, to: Place): LinkChance {
-    const name = `${from.name}>${to.name}`;
-    let link = this.#linkChances.get(name);
+    let links = this.#linkChances.get(from.name);
+    if (links === undefined) this.#linkChances.set(from.name, (links = new Map()));
+    let link = links.get(to.name);
     if (link === undefined) {
-      const delays = this.random.split(`link ${name}`);
+      const delays = this.random.split(`link ${from.name}>${to.name}`);
       const isSlow = delays.below(slowLinkOneIn) === 0;
       const near = isSlow ? slowLinkFactor : 1;
       const far = Math.max(this.#nodeFactors[from.node] ?? 1, this.#nodeFactors[to.node] ?? 1);
       const factor = from.node === to.node ? near : far;
       link = { delays, cuts: delays.split("cuts"), factor };
-      this.#linkChances.set(name, link);
+      links.set(to.name, link);
     }
     return link;
   }
@@ -359,7 +353,8 @@ export class World implements NetworkWorld {
     const pause = this.#lastPauses[node];
     if (pause?.untilMs === Infinity) pause.untilMs = this.#ownMs(node);
     for (const step of this.#deferred[node]?.splice(0) ?? []) {
-      this.#schedule.add({ ...step, atMs: this.#nowMs }, this.#nowMs);
+      step.atMs = this.#nowMs;
+      this.#schedule.add(step, this.#nowMs);
     }
   }
 
@@ -454,21 +449,22 @@ export class World implements NetworkWorld {
       for (const tell of this.#onHeldUp[life.node] ?? []) tell();
       return;
     }
-    const { kind, where, what, causeId } = step;
+    const { kind, where, what, from = "", causeId } = step;
     const atMs = this.#nowMs;
     const isQuiet = isUpkeep(step);
     if (!isQuiet) this.#foregroundMs = atMs;
-    this.#stepId = this.trace.add({ atMs, kind, where, what, causeId, isUpkeep: isQuiet });
+    this.#stepId = this.trace.add({ atMs, kind, where, what, from, causeId, isUpkeep: isQuiet });
     // What waits for a disk waits for a promise, also in the engine.
     this.#userCodeMayRun = kind === "disk" || (life?.hasUserCode ?? true);
     step.run();
   }
 
   /** Probes look whether something goes on: they are no sign of it. */
-  #isUpkeep({ type, text }: Flight): boolean {
+  #isUpkeep({ type, said }: Flight): boolean {
     if (probeTypes.includes(type)) return true;
     if (this.clocks.length === 1) return false;
-    return type === null ? text.startsWith("ack ") : upkeepTypes.includes(type);
+    if (type !== null) return upkeepTypes.includes(type);
+    return typeof said === "string" && said.startsWith("ack ");
   }
 
   #choose(count: number): number {

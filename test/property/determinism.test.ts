@@ -49,7 +49,7 @@ describe("the first difference", () => {
   const traceOf = (whats: readonly string[]): Trace => {
     const trace = new Trace();
     for (const [i, what] of whats.entries()) {
-      trace.add({ atMs: i / 3, kind: "turn", where: "driver", what, causeId: i, isUpkeep: false });
+      trace.add({ atMs: i / 3, kind: "turn", where: "driver", what, from: "", causeId: i, isUpkeep: false });
     }
     return trace;
   };
@@ -70,14 +70,14 @@ describe("the first difference", () => {
 
   test("is one of time, kind or place as well", () => {
     const one = new Trace();
-    one.add({ atMs: 1, kind: "ab", where: "c", what: "", causeId: 0, isUpkeep: false });
+    one.add({ atMs: 1, kind: "ab", where: "c", what: "", from: "", causeId: 0, isUpkeep: false });
     for (const other of [
       { atMs: 1.000_000_1, kind: "ab", where: "c" },
       { atMs: 1, kind: "a", where: "bc" },
       { atMs: 1, kind: "ab", where: "d" },
     ]) {
       const two = new Trace();
-      two.add({ ...other, what: "", causeId: 0, isUpkeep: false });
+      two.add({ ...other, what: "", from: "", causeId: 0, isUpkeep: false });
       expect(two.hash).not.toBe(one.hash);
       expect(firstDivergence(one, two)).toBe(1);
     }
@@ -86,7 +86,7 @@ describe("the first difference", () => {
   test("old lines are let go, the newest stay", () => {
     const trace = new Trace();
     for (let i = 0; i < 200_010; i++) {
-      trace.add({ atMs: i, kind: "turn", where: "driver", what: "", causeId: 0, isUpkeep: false });
+      trace.add({ atMs: i, kind: "turn", where: "driver", what: "", from: "", causeId: 0, isUpkeep: false });
     }
     expect(trace.lineOf(200_010)?.atMs).toBe(200_009);
     expect(trace.lineOf(100_011)?.id).toBe(100_011);

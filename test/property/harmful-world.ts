@@ -3,7 +3,6 @@ import { expect } from "vitest";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { Prng } from "#engine/common/prng.ts";
 import type {
-  Arrival,
   Fate,
   Flight,
   LinkStep,
@@ -48,9 +47,9 @@ export class HarmfulWorld implements NetworkWorld {
     return 0;
   }
 
-  deliverAt({ atMs }: Arrival, _: Flight, deliver: () => void): void {
+  deliverAt(atMs: number, flight: Flight): void {
     expect(atMs).toBeLessThan(Infinity);
-    this.#steps.add(atMs, deliver);
+    this.#steps.add(atMs, () => flight.arrive());
   }
 
   linkStep({ isClosed }: Place, delayMs: number, { run }: LinkStep): void {

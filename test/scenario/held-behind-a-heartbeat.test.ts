@@ -16,7 +16,7 @@ test("what is held up is still to come", async () => {
   world.links.delay({ from: 0, to: 1, ...hold });
   const arrived: string[] = [];
   for (const type of ["heartbeat", "requestWorkerLease"] as const) {
-    lane.put({ text: type, type, sizeBytes: 10, deliver: () => void arrived.push(type) });
+    lane.put({ said: type, type, sizeBytes: 10, deliver: () => void arrived.push(type) });
   }
   expect(await world.run(() => false, 60_000, 3_000)).toBe("idle");
   expect(arrived).toEqual(["heartbeat", "requestWorkerLease"]);

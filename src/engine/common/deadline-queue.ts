@@ -60,15 +60,17 @@ export class DeadlineQueue<T> {
     let at = 0;
     for (;;) {
       let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < size && (this.#times[child] as number) < (this.#times[least] as number)) {
-          least = child;
-        }
-      }
+      const left = 2 * at + 1;
+      if (left < size && this.#isSooner(left, least)) least = left;
+      if (left + 1 < size && this.#isSooner(left + 1, least)) least = left + 1;
       if (least === at) return;
       this.#swap(at, least);
       at = least;
     }
+  }
+
+  #isSooner(a: number, b: number): boolean {
+    return (this.#times[a] as number) < (this.#times[b] as number);
   }
 
   #swap(a: number, b: number): void {

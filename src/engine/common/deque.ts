@@ -64,8 +64,8 @@ export class Deque<T> {
 
   #grow(): void {
     const items = new Array<T | undefined>(this.#items.length * 2);
-    let at = 0;
-    for (const item of this) items[at++] = item;
+    const mask = this.#items.length - 1;
+    for (let i = 0; i < this.#size; i++) items[i] = this.#items[(this.#head + i) & mask];
     this.#items = items;
     this.#head = 0;
   }

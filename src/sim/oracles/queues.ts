@@ -31,8 +31,8 @@ interface Queue {
   frames: number;
   /** With what each frame takes beside its bytes. */
   bytes: number;
-  /** By their text: a digest of all that they say. */
-  readonly same: Map<string, number>;
+  /** By a digest of all that they say. */
+  readonly same: Map<number, number>;
 }
 
 export class QueueOracle extends Oracle {
@@ -53,7 +53,7 @@ export class QueueOracle extends Oracle {
       queue = { frames: 0, bytes: 0, same: new Map() };
       this.#queues.set(link, queue);
     }
-    const { type, text, from: entity } = frame;
+    const { type, said, from: entity } = frame;
     const { linkWindowBytes } = this.#bounds;
     if (queue.bytes >= linkWindowBytes && optional.includes(type)) {
       const { frames, bytes } = queue;
@@ -63,10 +63,10 @@ export class QueueOracle extends Oracle {
     }
     queue.frames += 1;
     queue.bytes += roomOf(frame.sizeBytes);
-    const same = (queue.same.get(text) ?? 0) + 1;
-    queue.same.set(text, same);
+    const same = (queue.same.get(said.digest) ?? 0) + 1;
+    queue.same.set(said.digest, same);
     if (same > sameMax) {
-      const what = `${text} ${same} times, at most ${sameMax}, before it reads one of them`;
+      const what = `${said.text} ${same} times, at most ${sameMax}, before it reads one of them`;
       this.violate({ entity, message: `${link.from.name} sends ${link.to.name} ${what}` });
     }
     if (type === "pushTask" && isFar(frame)) this.#onPushed(frame);
@@ -108,13 +108,13 @@ export class QueueOracle extends Oracle {
     if (before !== undefined) this.#unanswered.set(lease, before - count);
   }
 
-  #onGone({ text, sizeBytes }: Frame, link: Link): void {
+  #onGone({ said, sizeBytes }: Frame, link: Link): void {
     const queue = this.#queues.get(link);
     if (queue === undefined) return;
     queue.frames -= 1;
     queue.bytes -= roomOf(sizeBytes);
-    const same = queue.same.get(text) ?? 0;
-    if (same > 1) queue.same.set(text, same - 1);
-    else queue.same.delete(text);
+    const same = queue.same.get(said.digest) ?? 0;
+    if (same > 1) queue.same.set(said.digest, same - 1);
+    else queue.same.delete(said.digest);
   }
 }

@@ -6,7 +6,13 @@
  * link of a chain says a task, where it was sent or runs, and what it waits for; each is compared
  * with what was seen of that task: its call, its pushes, its runs and their waits.
  */
-import { objectIdHex, objectKey, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import {
+  type ActorId,
+  makerOf,
+  objectIdHex,
+  objectKey,
+  type WorkerId,
+} from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
@@ -15,9 +21,10 @@ import { explainMs } from "#engine/core-worker/wait-reasons.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TakenBack } from "#engine/protocol/task.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
+import { ByPush } from "./by-push.ts";
 import { type Claim, claimsOf } from "./claims.ts";
-import { leaseOf } from "./far-pushes.ts";
 import { type Fates, Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
+import { Recent } from "./recent.ts";
 import { idOf } from "./tasks.ts";
 import type { StandStill } from "./time.ts";
 
@@ -49,8 +56,8 @@ interface Seen {
   isCall: boolean;
   /** Those that had not come when it was called. */
   args: readonly (ObjectEntry | null)[];
-  readonly pushes: Span[];
-  readonly runs: Run[];
+  pushes: readonly Span[];
+  runs: readonly Run[];
 }
 
 /** What is said is looked for between these. */
@@ -78,9 +85,8 @@ export interface ReasonFacts {
 export class ReasonOracle extends Oracle {
   readonly name = "4 no loss";
   readonly #facts: ReasonFacts;
-  readonly #tasks = new Map<string, Seen>();
-  /** By stream and seq: pushes without an answer. */
-  readonly #underWay = new Map<string, Span>();
+  readonly #tasks = new Recent<Seen>(Infinity);
+  readonly #underWay = new ByPush<Span>();
   readonly #running = new Map<IncomingTask, Run>();
   readonly #runsAt = new Map<WorkerId, Run[]>();
   readonly #waits = new Map<GetRequest, Wait>();
@@ -105,27 +111,30 @@ export class ReasonOracle extends Oracle {
     if (frame.type !== "pushTask") return;
     const { from, to, serial } = frame;
     const push = { worker: to as WorkerId, fromMs: this.#facts.nowMs(), untilMs: Infinity };
-    this.#underWay.set(pushOf(from, frame.stream, frame.seq), push);
-    this.#seenOf(from as WorkerId, serial).pushes.push(push);
+    this.#underWay.set(from, frame.stream, frame.seq, push);
+    const seen = this.#seenOf(from as WorkerId, serial);
+    seen.pushes = withLast(seen.pushes, push);
   }
 
   override onTaken(frame: Frame): void {
-    if (frame.type === "taskReply") this.#endPush(pushOf(frame.to, frame.stream, frame.seq));
+    if (frame.type === "taskReply") this.#endPush(frame.to, frame.stream, frame.seq);
     if (frame.type !== "takenBack") return;
     const { stream, seqs } = messageOf(frame) as TakenBack;
-    for (const seq of seqs) this.#endPush(pushOf(frame.to, stream, seq));
+    for (const seq of seqs) this.#endPush(frame.to, stream, seq);
   }
 
   override onRetracted({ from, stream, seq }: Frame): void {
-    this.#endPush(pushOf(from, stream, seq));
+    this.#endPush(from, stream, seq);
   }
 
   override onStarted(task: IncomingTask, { client }: WatchedProcess): void {
     const { owner, serial, definition } = task;
-    const span = { worker: client.workerId, fromMs: this.#facts.nowMs(), untilMs: Infinity };
-    const run: Run = { ...span, name: definition.taskName, waits: [] };
+    const fromMs = this.#facts.nowMs();
+    const name = definition.taskName;
+    const run: Run = { worker: client.workerId, fromMs, untilMs: Infinity, name, waits: [] };
     this.#running.set(task, run);
-    this.#seenOf(owner, serial).runs.push(run);
+    const seen = this.#seenOf(owner, serial);
+    seen.runs = withLast(seen.runs, run);
     const atWorker = this.#runsAt.get(client.workerId);
     if (atWorker === undefined) this.#runsAt.set(client.workerId, [run]);
     else atWorker.push(run);
@@ -254,7 +263,7 @@ export class ReasonOracle extends Oracle {
       }
       case "waitsAt": {
         const { name, taskId, worker } = claim;
-        place.task = this.#tasks.get(taskId);
+        place.task = this.#seenBy(taskId);
         place.runs = within(place.task?.runs, worker, window);
         if (place.task?.name !== name) return `no task ${name} is ${taskId}`;
         return this.#whyUntrue({ type: "waits" }, place, window);
@@ -274,7 +283,7 @@ export class ReasonOracle extends Oracle {
     if (wanted !== null && !wanted(oid)) return `${oid} is not what was waited for`;
     if (name === null) return "";
     place.owner = oid.slice(0, workerIdLength);
-    place.task = this.#tasks.get(oid.slice(0, taskIdLength));
+    place.task = this.#seenBy(oid.slice(0, taskIdLength));
     place.runs = [];
     if (place.task?.name === undefined || place.task.name === null)
       return `nobody has called task ${oid}`;
@@ -282,13 +291,17 @@ export class ReasonOracle extends Oracle {
   }
 
   #seenOf(owner: WorkerId, serial: number): Seen {
-    const id = taskIdHex(owner, serial);
-    let seen = this.#tasks.get(id);
+    let seen = this.#tasks.get(owner, serial);
     if (seen === undefined) {
-      seen = { name: null, isCall: false, args: [], pushes: [], runs: [] };
-      this.#tasks.set(id, seen);
+      seen = { name: null, isCall: false, args: none, pushes: none, runs: none };
+      this.#tasks.set(owner, serial, seen);
     }
     return seen;
+  }
+
+  #seenBy(taskId: string): Seen | undefined {
+    const { maker, serial } = makerOf(taskId as ActorId);
+    return this.#tasks.get(maker, serial);
   }
 
   /** Then it looked long before it was told of. */
@@ -297,23 +310,23 @@ export class ReasonOracle extends Oracle {
     return untilMs > client.host.nowMs - lookedWithinMs;
   }
 
-  #endPush(key: string): void {
-    const push = this.#underWay.get(key);
-    if (push === undefined) return;
-    this.#underWay.delete(key);
-    push.untilMs = this.#facts.nowMs();
+  #endPush(owner: string, stream: number, seq: number): void {
+    const push = this.#underWay.take(owner, stream, seq);
+    if (push !== undefined) push.untilMs = this.#facts.nowMs();
   }
 }
 
+const none: readonly never[] = [];
 const workerIdLength = 40;
 const taskIdLength = 52;
 
-function pushOf(owner: string, stream: number, seq: number): string {
-  return `${leaseOf(owner as WorkerId, stream)}.${seq}`;
-}
-
 function is({ owner, serial, index }: ObjectEntry, oid: string): boolean {
   return objectIdHex(owner, objectKey(serial, index)) === oid;
+}
+
+/** As a rule the only one: a list that grows has room for many. */
+function withLast<T>(list: readonly T[], item: T): readonly T[] {
+  return [...list, item];
 }
 
 function isIn({ fromMs, untilMs }: { fromMs: number; untilMs: number }, window: Window): boolean {

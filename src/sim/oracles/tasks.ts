@@ -31,13 +31,15 @@ interface Attempt {
 
 interface Attempts {
   readonly startsMax: number;
-  readonly started: Attempt[];
+  started: readonly Attempt[];
 }
 
 interface Told {
   readonly digest: string;
   readonly isStored: boolean;
 }
+
+const none: readonly Attempt[] = [];
 
 export class TaskOracle extends Oracle {
   readonly name = "1 tasks";
@@ -68,7 +70,7 @@ export class TaskOracle extends Oracle {
       if (entry instanceof TaskRecord) {
         if (this.#seesAll) this.#tasks.set(entry, by);
         const startsMax = 1 + entry.template.retry.maxRetries;
-        this.#attempts.set(entry.owner, entry.serial, { startsMax, started: [] });
+        this.#attempts.set(entry.owner, entry.serial, { startsMax, started: none });
       }
       if (entry.owner !== workerId) {
         const message = `${workerId} submitted what another process owns`;
@@ -89,10 +91,12 @@ export class TaskOracle extends Oracle {
   }
 
   override onStarted(task: IncomingTask, { client }: WatchedProcess): void {
-    const { started, startsMax } = this.#attemptsOf(task);
+    const attempts = this.#attemptsOf(task);
+    const { started, startsMax } = attempts;
     const { attempt } = task;
     if (started.length > 0) this.#checkOthers(task, started);
-    started.push({ number: attempt, workerId: client.workerId, task });
+    // As a rule the only one: a list that grows has room for many.
+    attempts.started = [...started, { number: attempt, workerId: client.workerId, task }];
     // Each thread that was ended for want of memory may have cost an attempt: of a budget apart.
     const forMemory = startsMax > 1 ? this.#fates().endedForMemoryCount : 0;
     // Who was beside a task that was cancelled by force runs again at no cost.
@@ -105,7 +109,7 @@ export class TaskOracle extends Oracle {
   }
 
   override onEnded(task: IncomingTask): void {
-    const { started } = this.#attempts.get(task.owner, task.serial) ?? { started: [] };
+    const { started } = this.#attempts.get(task.owner, task.serial) ?? { started: none };
     const attempt = started.find((start) => start.task === task);
     if (attempt !== undefined) attempt.task = null;
   }
@@ -162,7 +166,7 @@ export class TaskOracle extends Oracle {
   #attemptsOf({ owner, serial }: IncomingTask): Attempts {
     let attempts = this.#attempts.get(owner, serial);
     if (attempts === undefined) {
-      attempts = { startsMax: this.#seesAll ? 1 : Infinity, started: [] };
+      attempts = { startsMax: this.#seesAll ? 1 : Infinity, started: none };
       this.#attempts.set(owner, serial, attempts);
     }
     return attempts;

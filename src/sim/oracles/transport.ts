@@ -56,13 +56,13 @@ export class TransportOracle extends Oracle {
     const sent = frame.watched;
     const entity = frame.to;
     if (!(sent instanceof Sent)) {
-      this.violate({ entity, message: `${frame.text} arrived and was never sent` });
+      this.violate({ entity, message: `${frame.said.text} arrived and was never sent` });
       return;
     }
     const { lane, number } = sent;
-    if (sent.taken) this.violate({ entity, message: `${frame.text} arrived twice` });
+    if (sent.taken) this.violate({ entity, message: `${frame.said.text} arrived twice` });
     else if (number < lane.takenThrough) {
-      this.violate({ entity, message: `${frame.text} arrived behind a later frame` });
+      this.violate({ entity, message: `${frame.said.text} arrived behind a later frame` });
     }
     if (!sent.taken && !upkeep.includes(frame.type)) lane.missingCount -= 1;
     sent.taken = true;

@@ -151,9 +151,9 @@ export class Channel {
   }
 
   #put(end: End, packet: Packet<Frame>): void {
-    const { text, type, sizeBytes } = packet.frame;
+    const { said, type, sizeBytes } = packet.frame;
     const deliver = (): void => this.#onFrame(this.#otherOf(end), packet);
-    end.lane?.put({ text, type, sizeBytes, deliver });
+    end.lane?.put({ said, type, sizeBytes, deliver });
   }
 
   #putAck(end: End, link: number, told: Told): void {
@@ -162,7 +162,7 @@ export class Channel {
     const deliver = (): void => {
       if (other.session.onAcknowledgement(link, told) === "cut") this.#refuse(other);
     };
-    end.lane?.put({ text: `ack ${told.ack}`, type: null, sizeBytes: ackBytes, deliver });
+    end.lane?.put({ said: `ack ${told.ack}`, type: null, sizeBytes: ackBytes, deliver });
   }
 
   #onRead(end: End, frameBytes: number): void {
@@ -220,12 +220,12 @@ export class Channel {
   #stray(end: End, packet: Packet<Frame>): void {
     const { endpoint: to } = this.#otherOf(end);
     const from = end.endpoint;
-    const { text, type, sizeBytes } = packet.frame;
+    const { said, type, sizeBytes } = packet.frame;
     const lane = new Lane(this.#world, from, to);
     const deliver = (): void => this.#onFrame(this.#otherOf(end), packet);
-    const run = (): void => lane.put({ text, type, sizeBytes, deliver });
+    const run = (): void => lane.put({ said, type, sizeBytes, deliver });
     const delayMs = this.#world.draw(from, to) * strayMs;
-    this.#world.linkStep(from, delayMs, { what: `astray: ${text}`, isUpkeep: false, run });
+    this.#world.linkStep(from, delayMs, { what: `astray: ${said.text}`, isUpkeep: false, run });
   }
 
   // ------------------------------------------------------------ links

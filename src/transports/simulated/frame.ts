@@ -35,9 +35,30 @@ export interface Frame {
   /** Of a push: that of its task; -1 otherwise. */
   readonly serial: number;
   /** For the trace: two payloads that differ are two events. */
-  readonly text: string;
+  readonly said: FrameSaid;
   /** Of the network's watch: what it knows of the frame. A weak table of them all is slow. */
   watched: object | null;
+}
+
+/** What a frame says, without its bytes: whoever remembers it keeps no memory of frames. */
+export class FrameSaid {
+  readonly digest: number;
+  readonly #type: MessageType;
+  readonly #stream: number;
+  readonly #seq: number;
+
+  // oxlint-disable-next-line max-params -- made for every frame.
+  constructor(type: MessageType, stream: number, seq: number, digest: number) {
+    this.digest = digest;
+    this.#type = type;
+    this.#stream = stream;
+    this.#seq = seq;
+  }
+
+  get text(): string {
+    const name = this.#stream < 0 ? this.#type : `${this.#type} ${this.#stream}.${this.#seq}`;
+    return `${name} #${(this.digest >>> 0).toString(16).padStart(8, "0")}`;
+  }
 }
 
 const writer = new FrameWriter(new Uint8Array(0));
@@ -58,20 +79,26 @@ export function frameOf(to: Address, message: Message, arena: ArenaBytes | null)
   const sizeBytes = usedBytes - start;
   const { from, type } = message;
   const isOfStream = type === "pushTask" || type === "taskReply";
-  const [stream, seq] = isOfStream ? [message.stream, message.seq] : [-1, -1];
-  const name = isOfStream ? `${type} ${stream}.${seq}` : type;
-  const text = `${name} ${digestOf(slab.bytes, start, usedBytes)}`;
+  const stream = isOfStream ? message.stream : -1;
+  const seq = isOfStream ? message.seq : -1;
+  const said = new FrameSaid(type, stream, seq, digestOf(slab.view, start, usedBytes));
   const serial = type === "pushTask" ? message.serial : -1;
   const watched = null;
-  return { slab, start, sizeBytes, from, to, type, stream, seq, serial, text, watched };
+  return { slab, start, sizeBytes, from, to, type, stream, seq, serial, said, watched };
 }
 
 export function messageOf({ slab, start, sizeBytes, from }: Frame): Message {
   return decodeMessage(slab.bytes, slab.view, start, sizeBytes, from);
 }
 
-function digestOf(bytes: Uint8Array, start: number, end: number): string {
+/** A word at a time: each step is a bijection, so that no difference is lost on the way. */
+function digestOf(view: DataView, start: number, end: number): number {
   let hash = 0x811c9dc5;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-  return `#${(hash >>> 0).toString(16).padStart(8, "0")}`;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    hash = Math.imul(hash ^ view.getInt32(at, true), 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  for (; at < end; at++) hash = Math.imul(hash ^ view.getUint8(at), 0x01000193);
+  return hash;
 }

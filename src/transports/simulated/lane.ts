@@ -4,58 +4,38 @@
  */
 import { Deque } from "#engine/common/deque.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
-import type { Arrival, Flight, NetworkWorld, Place } from "./network-world.ts";
+import type { Flight, NetworkWorld, Place, Said } from "./network-world.ts";
 
 export interface Load {
-  readonly text: string;
+  readonly said: string | Said;
   readonly type: MessageType | null;
   readonly sizeBytes: number;
   deliver(): void;
 }
 
-interface UnderWay extends Arrival {
-  readonly flight: Flight;
-  readonly load: Load;
-}
-
 export class Lane {
+  readonly from: Place;
+  readonly to: Place;
   readonly #world: NetworkWorld;
-  readonly #from: Place;
-  readonly #to: Place;
   /** Asked when one arrives: the time until which it must wait, or 0; Infinity ends the lane. */
   readonly #stall: () => number;
   readonly #underWay = new Deque<UnderWay>();
   #isClosed = false;
-  readonly #isDropped = (): boolean => this.#isClosed;
-  readonly #carries = (wanted: (flight: Flight) => boolean): boolean => {
-    for (const { flight } of this.#underWay) if (wanted(flight)) return true;
-    return false;
-  };
 
   constructor(world: NetworkWorld, from: Place, to: Place, stall: () => number = () => 0) {
     this.#world = world;
-    this.#from = from;
-    this.#to = to;
+    this.from = from;
+    this.to = to;
     this.#stall = stall;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   put(load: Load): void {
     if (this.#isClosed) return;
-    const world = this.#world;
-    const { text, type, sizeBytes } = load;
-    const freeMs = world.nowMs() + world.delayMs(this.#from, this.#to);
-    const atMs = freeMs + world.faultDelayMs(this.#from, this.#to, sizeBytes);
-    const flight = {
-      from: this.#from,
-      to: this.#to,
-      text,
-      type,
-      sizeBytes,
-      causeId: world.stepId,
-      isDropped: this.#isDropped,
-      isFollowedBy: this.#carries,
-    };
-    this.#underWay.push({ atMs, freeMs, flight, load });
+    this.#underWay.push(new UnderWay(this.#world, this, load));
     if (this.#underWay.size === 1) this.#deliverFirst(0);
   }
 
@@ -64,23 +44,75 @@ export class Lane {
     this.#isClosed = true;
   }
 
+  carries(wanted: (flight: Flight) => boolean): boolean {
+    for (const flight of this.#underWay) if (wanted(flight)) return true;
+    return false;
+  }
+
+  /** The first is there, unless it has to wait. */
+  arrive(first: UnderWay): void {
+    if (this.#isClosed) return;
+    const stallMs = this.#stall();
+    if (stallMs === Infinity) return;
+    if (stallMs > this.#world.nowMs()) {
+      this.#deliverFirst(stallMs);
+      return;
+    }
+    this.#underWay.shift();
+    // The next is under way before this one is handled: what it leads to comes behind.
+    this.#deliverFirst(0);
+    if (!this.to.isClosed) first.load.deliver();
+  }
+
   #deliverFirst(notBeforeMs: number): void {
     const first = this.#underWay.peek();
-    if (first === undefined) return;
-    const { freeMs } = first;
-    const arrival = notBeforeMs > first.atMs ? { atMs: notBeforeMs, freeMs } : first;
-    this.#world.deliverAt(arrival, first.flight, () => {
-      if (this.#isClosed) return;
-      const stallMs = this.#stall();
-      if (stallMs === Infinity) return;
-      if (stallMs > this.#world.nowMs()) {
-        this.#deliverFirst(stallMs);
-        return;
-      }
-      this.#underWay.shift();
-      // The next is under way before this one is handled: what it leads to comes behind.
-      this.#deliverFirst(0);
-      if (!this.#to.isClosed) first.load.deliver();
-    });
+    if (first !== undefined) this.#world.deliverAt(Math.max(first.heldMs, notBeforeMs), first);
+  }
+}
+
+/** One object for each frame: there are more of these than of anything else. */
+class UnderWay implements Flight {
+  readonly load: Load;
+  readonly causeId: number;
+  readonly freeMs: number;
+  /** With what faults add. */
+  readonly heldMs: number;
+  readonly #lane: Lane;
+
+  constructor(world: NetworkWorld, lane: Lane, load: Load) {
+    const { from, to } = lane;
+    this.load = load;
+    this.causeId = world.stepId;
+    this.freeMs = world.nowMs() + world.delayMs(from, to);
+    this.heldMs = this.freeMs + world.faultDelayMs(from, to, load.sizeBytes);
+    this.#lane = lane;
+  }
+
+  get from(): Place {
+    return this.#lane.from;
+  }
+
+  get to(): Place {
+    return this.#lane.to;
+  }
+
+  get said(): string | Said {
+    return this.load.said;
+  }
+
+  get type(): MessageType | null {
+    return this.load.type;
+  }
+
+  isDropped(): boolean {
+    return this.#lane.isClosed;
+  }
+
+  isFollowedBy(wanted: (flight: Flight) => boolean): boolean {
+    return this.#lane.carries(wanted);
+  }
+
+  arrive(): void {
+    this.#lane.arrive(this);
   }
 }

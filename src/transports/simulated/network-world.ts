@@ -11,29 +11,31 @@ export interface Place {
   readonly isClosed: boolean;
 }
 
+/** In words when somebody reads it. */
+export interface Said {
+  /** Of all that it says: equal for what is equal. */
+  readonly digest: number;
+  readonly text: string;
+}
+
 /** Something under way. */
 export interface Flight {
   readonly from: Place;
   readonly to: Place;
   /** For the trace. */
-  readonly text: string;
+  readonly said: string | Said;
   /** Null for what is no message: a worker's exit, an acknowledgement. */
   readonly type: MessageType | null;
-  readonly sizeBytes: number;
   /** The step of the world that sent it. */
   readonly causeId: number;
+  /** When it is there unless a fault holds it, in virtual time: once the world has healed. */
+  readonly freeMs: number;
   /** The link under it has been cut: it does not arrive. */
   isDropped(): boolean;
   /** Whether one of them that comes behind it is `wanted`: those have no step of their own yet. */
   isFollowedBy(wanted: (flight: Flight) => boolean): boolean;
-}
-
-/** When something under way is there, in virtual time. */
-export interface Arrival {
-  /** With what faults add. */
-  readonly atMs: number;
-  /** Without: once the world has healed. */
-  readonly freeMs: number;
+  /** It is there. */
+  arrive(): void;
 }
 
 /**
@@ -54,8 +56,8 @@ export interface NetworkWorld {
   delayMs(from: Place, to: Place): number;
   /** What faults add to it until the world heals. */
   faultDelayMs(from: Place, to: Place, sizeBytes: number): number;
-  /** Calls back once at a virtual time, or as soon as it is past. */
-  deliverAt(arrival: Arrival, flight: Flight, deliver: () => void): void;
+  /** It arrives once, at a virtual time with what faults add, or as soon as that is past. */
+  deliverAt(atMs: number, flight: Flight): void;
   /** A step of the process at `place`, if it lives then. */
   linkStep(place: Place, delayMs: number, step: LinkStep): void;
   /** From 0 up to 1, from the stream of this link. */

@@ -11,26 +11,51 @@ import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
-import type { Message } from "#engine/protocol/message.ts";
+import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { Channel, type KeptFrames } from "./channel.ts";
 import { type Frame, frameOf, messageOf } from "./frame.ts";
 import type { Inflow } from "./inflow.ts";
+import type { Load } from "./lane.ts";
 import type { NetworkWatch } from "./network-watch.ts";
-import type { NetworkWorld, Place } from "./network-world.ts";
+import type { NetworkWorld, Place, Said } from "./network-world.ts";
 import { Ring } from "./ring.ts";
 
 const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {}, onRetracted: () => {} };
 
-interface ArrivedFrame {
+/** A frame on its way into an endpoint, and there until it is taken. */
+class Incoming implements Load {
   readonly frame: Frame;
   readonly inflow: Inflow;
-}
-
-interface TaskFrame extends ArrivedFrame {
+  readonly #to: Endpoint;
+  /** Of a task that may be taken back; -1 for all others. */
   readonly position: number;
-  state: "underWay" | "waiting" | "retracted" | "taken";
+  state: "underWay" | "waiting" | "retracted" | "taken" = "underWay";
+
+  // oxlint-disable-next-line max-params -- made for every frame.
+  constructor(frame: Frame, inflow: Inflow, to: Endpoint, position = -1) {
+    this.frame = frame;
+    this.inflow = inflow;
+    this.position = position;
+    this.#to = to;
+  }
+
+  get said(): Said {
+    return this.frame.said;
+  }
+
+  get type(): MessageType {
+    return this.frame.type;
+  }
+
+  get sizeBytes(): number {
+    return this.frame.sizeBytes;
+  }
+
+  deliver(): void {
+    this.#to.accept(this);
+  }
 }
 
 export class Network {
@@ -102,16 +127,15 @@ export class Network {
 
   /** Inside a node: what is no frame, in order of sending with those. */
   convey(from: Endpoint, to: Endpoint, text: string, deliver: () => void): void {
-    this.ringOf(from, to).convey({ text, type: null, sizeBytes: 0, deliver });
+    this.ringOf(from, to).convey({ said: text, type: null, sizeBytes: 0, deliver });
   }
 
   /** Frames to one process stay in order, whatever they carry. */
   carry(from: Endpoint, to: Endpoint, frame: Frame): void {
     if (from.node === to.node) {
-      const { text, type, sizeBytes } = frame;
       const ring = this.ringOf(from, to);
       this.watch.onSent(frame, ring.link);
-      ring.put({ text, type, sizeBytes, deliver: () => to.receive(frame, ring) });
+      ring.put(new Incoming(frame, ring, to));
     } else {
       const channel = this.#channelOf(from, to);
       this.watch.onSent(frame, channel.linkFrom(from));
@@ -160,10 +184,10 @@ export class Endpoint implements Transport, Place {
   readonly #network: Network;
   readonly #receiver: TransportReceiver;
   readonly #arena: ArenaBytes | null;
-  readonly #control = new Deque<ArrivedFrame>();
-  readonly #tasks = new Deque<TaskFrame>();
-  /** Task frames in rings to us that have not been taken, by frame. */
-  readonly #untaken = new Map<number, TaskFrame>();
+  readonly #control = new Deque<Incoming>();
+  readonly #tasks = new Deque<Incoming>();
+  /** Task frames in rings to us that have not been taken, by position. */
+  readonly #untaken = new Map<number, Incoming>();
   #nextPosition = 0;
   isClosed = false;
   /**
@@ -208,10 +232,9 @@ export class Endpoint implements Transport, Place {
     if (target.node === this.node) {
       const inflow = this.#network.ringOf(this, target);
       this.#network.watch.onSent(frame, inflow.link);
-      target.#untaken.set(position, { position, frame, inflow, state: "underWay" });
-      const deliver = (): void => target.#receiveTask(position);
-      const { text, type, sizeBytes } = frame;
-      inflow.put({ text, type, sizeBytes, deliver });
+      const incoming = new Incoming(frame, inflow, target, position);
+      target.#untaken.set(position, incoming);
+      inflow.put(incoming);
     } else {
       this.#network.carry(this, target, frame);
     }
@@ -245,21 +268,17 @@ export class Endpoint implements Transport, Place {
     this.#receiver.onWritable(peer.address);
   }
 
-  /** A frame has arrived. */
+  /** A frame has arrived, by session. */
   receive(frame: Frame, inflow: Inflow): void {
-    if (frame.type === "pushTask") {
-      this.#tasks.push({ position: -1, frame, inflow, state: "waiting" });
-    } else {
-      this.#control.push({ frame, inflow });
-    }
-    this.#receiver.onWork();
+    this.accept(new Incoming(frame, inflow, this));
   }
 
-  #receiveTask(position: number): void {
-    const task = this.#untaken.get(position);
-    if (task === undefined) return;
-    task.state = "waiting";
-    this.#tasks.push(task);
+  accept(incoming: Incoming): void {
+    // Retracted on its way.
+    if (incoming.state !== "underWay") return;
+    incoming.state = "waiting";
+    if (incoming.type === "pushTask") this.#tasks.push(incoming);
+    else this.#control.push(incoming);
     this.#receiver.onWork();
   }
 
