@@ -49,7 +49,15 @@ describe("the first difference", () => {
   const traceOf = (whats: readonly string[]): Trace => {
     const trace = new Trace();
     for (const [i, what] of whats.entries()) {
-      trace.add({ atMs: i / 3, kind: "turn", where: "driver", what, from: "", causeId: i, isUpkeep: false });
+      trace.add({
+        atMs: i / 3,
+        kind: "turn",
+        where: "driver",
+        what,
+        from: "",
+        causeId: i,
+        isUpkeep: false,
+      });
     }
     return trace;
   };
@@ -86,7 +94,15 @@ describe("the first difference", () => {
   test("old lines are let go, the newest stay", () => {
     const trace = new Trace();
     for (let i = 0; i < 200_010; i++) {
-      trace.add({ atMs: i, kind: "turn", where: "driver", what: "", from: "", causeId: 0, isUpkeep: false });
+      trace.add({
+        atMs: i,
+        kind: "turn",
+        where: "driver",
+        what: "",
+        from: "",
+        causeId: 0,
+        isUpkeep: false,
+      });
     }
     expect(trace.lineOf(200_010)?.atMs).toBe(200_009);
     expect(trace.lineOf(100_011)?.id).toBe(100_011);

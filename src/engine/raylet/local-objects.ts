@@ -261,8 +261,7 @@ export class LocalObjects {
 
   checkInvariants(): void {
     for (const copy of this.#leaving) assert(copy.pinCount > 0, "a copy leaves with its last pin");
-    const places = [...this.all()].flatMap(({ spilled }) => (spilled === null ? [] : [spilled]));
-    this.#files.checkInvariants(places);
+    this.#files.checkInvariants(this.all());
     for (const [owner, copies] of this.#byOwner) {
       assert(copies.size > 0, "an owner without copies is not listed");
       for (const [key, list] of copies) {

@@ -180,28 +180,38 @@ export class LocalResources {
   /**
    * used = Σ allocations − lent, by name and by GPU; above the total only where CPU was retaken.
    */
-  checkInvariants(allocations: Iterable<Allocation>, overdraftMax: number): void {
-    const expected = new LocalResources(this.#totals);
-    for (const allocation of allocations) {
-      assert(!allocation.given, "an allocation in use was given back");
-      expected.#count(allocation, 1);
-      if (allocation.lent) expected.#addCpu(allocation, -1);
-    }
-    for (const [name, used] of this.#used) {
-      assert(used === expected.#used.get(name), `${name}: ${used} in use is not the sum`);
+  checkInvariants(allocations: ReadonlySet<Allocation>, overdraftMax: number): void {
+    for (const name of this.#totals.keys()) {
+      const used = this.#used.get(name) ?? 0;
+      let [sum, sumForLife] = [0, 0];
+      for (const { given, lent, resources, forLife } of allocations) {
+        assert(!given, "an allocation in use was given back");
+        const amount = resources.get(name) ?? 0;
+        if (!lent || name !== cpuName) sum += amount;
+        if (forLife) sumForLife += amount;
+      }
+      assert(used === sum, `${name}: ${used} in use is not the sum`);
       assert(used >= 0, `${name}: less than nothing in use`);
       const above = -this.available(name);
-      assert(
-        above <= (name === cpuName ? overdraftMax : 0),
-        `${name}: ${above} more than there is`,
-      );
-      assert(this.#usedForLife.get(name) === expected.#usedForLife.get(name), `${name}: for life`);
+      const isTooMuch = above > (name === cpuName ? overdraftMax : 0);
+      assert(!isTooMuch, `${name}: ${above} more than there is`);
+      assert(this.#usedForLife.get(name) === sumForLife, `${name}: for life`);
     }
-    for (const [id, used] of this.#gpuUsed.entries()) {
-      assert(used === expected.#gpuUsed[id], `GPU ${id}: ${used} in use is not the sum`);
-      assert(used <= (this.#gpuCapacity[id] ?? 0), `GPU ${id}: more in use than there is`);
-      assert(this.#gpuUsedForLife[id] === expected.#gpuUsedForLife[id], `GPU ${id}: for life`);
+    for (let id = 0; id < this.#gpuUsed.length; id++) this.#checkGpu(id, allocations);
+  }
+
+  #checkGpu(id: number, allocations: ReadonlySet<Allocation>): void {
+    const used = this.#gpuUsed[id] ?? 0;
+    let [sum, sumForLife] = [0, 0];
+    for (const { gpuIds, resources, forLife } of allocations) {
+      if (!gpuIds.includes(id)) continue;
+      const amount = gpuShareOf(resources);
+      sum += amount;
+      if (forLife) sumForLife += amount;
     }
+    assert(used === sum, `GPU ${id}: ${used} in use is not the sum`);
+    assert(used <= (this.#gpuCapacity[id] ?? 0), `GPU ${id}: more in use than there is`);
+    assert(this.#gpuUsedForLife[id] === sumForLife, `GPU ${id}: for life`);
   }
 
   #count(allocation: Allocation, sign: 1 | -1): void {
@@ -210,7 +220,7 @@ export class LocalResources {
       add(this.#used, name, sign * amount);
       if (allocation.forLife) add(this.#usedForLife, name, sign * amount);
     }
-    const gpu = Math.min(allocation.resources.get(gpuName) ?? 0, fixedPointScale);
+    const gpu = gpuShareOf(allocation.resources);
     for (const id of allocation.gpuIds) {
       addAt(this.#gpuUsed, id, sign * gpu);
       if (allocation.forLife) addAt(this.#gpuUsedForLife, id, sign * gpu);
@@ -222,6 +232,11 @@ export class LocalResources {
     const cpu = allocation.resources.get(cpuName) ?? 0;
     if (cpu > 0) add(this.#used, cpuName, sign * cpu);
   }
+}
+
+/** Of each GPU that it has. */
+function gpuShareOf(resources: ResourceRequest): number {
+  return Math.min(resources.get(gpuName) ?? 0, fixedPointScale);
 }
 
 function add(amounts: Map<string, number>, name: string, amount: number): void {

@@ -12,13 +12,13 @@
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
-import { requestKey } from "#engine/common/resources.ts";
+import { formatResources, requestKey } from "#engine/common/resources.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
 import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
-import type { Allocation } from "./local-resources.ts";
+import type { Allocation, LocalResources } from "./local-resources.ts";
 import type { SpillInstruction } from "./spill-io.ts";
 import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./worker-pool.ts";
 
@@ -26,6 +26,28 @@ import type { ExitNode, PooledWorker, WorkerInstruction, WorkKind } from "./work
 export interface PendingReason {
   readonly kind: "infeasible" | "busy" | "held" | "set aside" | "threads" | "starting";
   readonly text: string;
+}
+
+/** In words when somebody asks: what waits is looked at with every change of what is in use. */
+export class LackOfResources implements PendingReason {
+  readonly kind: "busy" | "held";
+  readonly #ledger: LocalResources;
+  readonly #wanted: ResourceRequest;
+  readonly #held: string;
+
+  /** `held`: by whom that waits itself; "" if by others, too. */
+  constructor(ledger: LocalResources, wanted: ResourceRequest, held: string) {
+    this.kind = held === "" ? "busy" : "held";
+    this.#ledger = ledger;
+    this.#wanted = wanted;
+    this.#held = held;
+  }
+
+  get text(): string {
+    const use = this.#ledger.describeUse(this.#wanted);
+    const text = `waits for ${formatResources(this.#wanted)}; ${use}`;
+    return this.#held === "" ? text : `${text}; ${this.#held}`;
+  }
 }
 
 /** Copy what has come from another node into the arena. */

@@ -26,7 +26,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import { whyHopeless, whyLabelsDiffer } from "./feasibility.ts";
 import { LocalResources } from "./local-resources.ts";
 import type { Allocation } from "./local-resources.ts";
-import { PlacementQueue } from "./placement-queue.ts";
+import { LackOfResources, PlacementQueue } from "./placement-queue.ts";
 import type { Claim, ClaimClass, PendingReason, RayletOut } from "./placement-queue.ts";
 import { setAsideEndMs } from "./set-aside.ts";
 import type { SetAside } from "./set-aside.ts";
@@ -245,13 +245,14 @@ export class Placement {
     assert(this.#starting.length <= this.#pool.startingCount, "a claim waits for no thread");
     const allocations = new Set<Allocation>();
     let overdraftMax = 0;
-    for (const claim of [...this.#starting, ...this.#placed]) {
-      assert(claim.allocation !== null, "a place without resources");
-      allocations.add(claim.allocation);
-      if (claim.hasBeenBlocked && !claim.allocation.lent) {
-        overdraftMax += claim.allocation.resources.get(cpuName) ?? 0;
-      }
-    }
+    const count = ({ allocation, hasBeenBlocked }: Claim): void => {
+      assert(allocation !== null, "a place without resources");
+      allocations.add(allocation);
+      if (!hasBeenBlocked || allocation.lent) return;
+      overdraftMax += allocation.resources.get(cpuName) ?? 0;
+    };
+    for (const claim of this.#starting) count(claim);
+    for (const claim of this.#placed) count(claim);
     this.#resources.checkInvariants(allocations, overdraftMax);
     for (const allocation of this.#lent.keys()) {
       assert(allocation.lent && allocations.has(allocation), "the set of what is lent");
@@ -267,26 +268,25 @@ export class Placement {
 
   /** Leases of each thread as the pool counts them; of those never blocked at most one. */
   #checkThreads(): void {
-    const fresh = new Set<PooledWorker>();
-    const counts = new Map<PooledWorker, { leases: number; active: number }>();
-    for (const { place, kind, worker, allocation, hasBeenBlocked } of this.#placed) {
+    for (const { place, kind, worker } of this.#placed) {
       assert(place === "placed" && worker !== null, "a placed claim without a thread");
       assert(this.#pool.find(worker.id) === worker, "a placed claim on a thread that has ended");
       assert(worker.isDedicated === (kind === "actor"), "a thread used for the wrong kind");
-      if (kind === "actor") continue;
-      const count = counts.get(worker) ?? { leases: 0, active: 0 };
-      count.leases += 1;
-      if (allocation?.lent !== true) count.active += 1;
-      counts.set(worker, count);
-      if (hasBeenBlocked) continue;
-      assert(!fresh.has(worker), "a thread was leased while a lease on it was active");
-      fresh.add(worker);
     }
-    for (const worker of this.#pool.ready()) {
-      const { leases, active } = counts.get(worker) ?? { leases: 0, active: 0 };
-      assert(worker.leaseCount === leases, `${worker.leaseCount} leases counted, ${leases} are`);
-      assert(worker.activeLeaseCount === active, "count of active leases");
+    for (const worker of this.#pool.ready()) this.#checkLeases(worker);
+  }
+
+  #checkLeases(worker: PooledWorker): void {
+    let [leases, active, neverBlocked] = [0, 0, 0];
+    for (const { kind, worker: other, allocation, hasBeenBlocked } of this.#placed) {
+      if (kind === "actor" || other !== worker) continue;
+      leases += 1;
+      if (allocation?.lent !== true) active += 1;
+      if (!hasBeenBlocked) neverBlocked += 1;
     }
+    assert(neverBlocked <= 1, "a thread was leased while a lease on it was active");
+    assert(worker.leaseCount === leases, `${worker.leaseCount} leases counted, ${leases} are`);
+    assert(worker.activeLeaseCount === active, "count of active leases");
   }
 
   /** Claims with resources take threads that became free, whichever it is. */
@@ -360,10 +360,8 @@ export class Placement {
   #place(claim: Claim, kept: SetAside | null, nowMs: number, out: RayletOut): PendingReason | null {
     const { kind, resources } = claim;
     if (!this.#resources.fits(resources, null)) {
-      const wanted = `waits for ${formatResources(resources)}`;
-      const text = `${wanted}; ${this.#resources.describeUse(resources)}`;
       const held = this.#describeHeld(resources);
-      return held === "" ? { kind: "busy", text } : { kind: "held", text: `${text}; ${held}` };
+      return new LackOfResources(this.#resources, resources, held);
     }
     if (kept !== null && !this.#resources.fits(resources, kept.amounts)) {
       const wanted = `waits for ${formatResources(resources)}`;
@@ -392,6 +390,7 @@ export class Placement {
    * may be never, for they may wait for the claim. "" when others have some of it.
    */
   #describeHeld(request: ResourceRequest): string {
+    if (this.#lent.size === 0) return "";
     const all = new Map<string, number>();
     const holders = new Set<string>();
     for (const [name, amount] of request) {

@@ -105,6 +105,7 @@ export class PushManager {
     let sentBytes = 0;
     this.#isOverTurn = false;
     if (this.#reading.size > 0) this.#sendRead(out);
+    if (this.#queues.size === 0) return;
     for (const peer of [...this.#queues.keys()]) {
       if (out.isCongested(peer) || this.#mustWait(peer)) continue;
       if (sentBytes >= this.#turnBytes) {

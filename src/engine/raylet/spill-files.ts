@@ -38,11 +38,16 @@ export class SpillFiles {
     out.instruct({ type: "deleteSpillFile", file });
   }
 
-  checkInvariants(places: Iterable<SpilledPlace>): void {
-    const counts = new Map<number, number>();
-    for (const { file } of places) counts.set(file, (counts.get(file) ?? 0) + 1);
-    assert(counts.size === this.#liveCounts.size, "a spill file without objects is gone");
-    for (const [file, count] of counts) {
+  checkInvariants(copies: Iterable<{ readonly spilled: SpilledPlace | null }>): void {
+    let counts: Map<number, number> | null = null;
+    for (const { spilled } of copies) {
+      if (spilled === null) continue;
+      counts ??= new Map();
+      counts.set(spilled.file, (counts.get(spilled.file) ?? 0) + 1);
+    }
+    const fileCount = counts?.size ?? 0;
+    assert(fileCount === this.#liveCounts.size, "a spill file without objects is gone");
+    for (const [file, count] of counts ?? []) {
       assert(this.#liveCounts.get(file) === count, "objects of a spill file are counted");
     }
   }
