@@ -60,6 +60,10 @@ describe("tidy", () => {
   test("sources do not print", () => {
     expect(rules.sourcesDoNotPrint(files)).toEqual([]);
   });
+  test("functions that are kept are young", () => {
+    expect(rules.functionsAreYoung(files)).toEqual([]);
+  });
+
   test("file names say what is inside", () => {
     expect(rules.namesSaySomething(files)).toEqual([]);
   });

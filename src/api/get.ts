@@ -274,12 +274,13 @@ export abstract class WaitingCall extends PendingCall {
     caller.client.awaitObjects(this);
     if (signal === undefined || this.settled) return;
     this.#signal = signal;
-    this.#onAbort = () => {
+    const onAbort = (): void => {
       caller.client.dispatch({ type: "abandonAwait", request: this });
       this.#end();
       this.reject(signal.reason);
     };
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#onAbort = onAbort;
+    signal.addEventListener("abort", onAbort, { once: true });
   }
 
   override onSettled(): void {

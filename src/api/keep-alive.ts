@@ -12,11 +12,12 @@ export class KeepAlive {
 
   /** `finish` is called when the process is about to end by itself, once for all that was done. */
   constructor(finish?: () => Promise<void>) {
-    this.#beforeExit = () => {
+    const beforeExit = (): void => {
       if (this.#hasWorked) void finish?.();
       this.#hasWorked = false;
     };
-    process.on("beforeExit", this.#beforeExit);
+    this.#beforeExit = beforeExit;
+    process.on("beforeExit", beforeExit);
   }
 
   set(needed: boolean): void {

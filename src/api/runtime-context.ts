@@ -101,8 +101,9 @@ function signalOf(context: TaskContext | null): AbortSignal {
   const { task } = context;
   if (task === null) return controller.signal;
   const abort = (): void => controller.abort(cancelledError(context));
+  const onAbort = (): void => insideTask(context, abort);
   if (task.isCancelled) abort();
-  else task.onAbort = () => insideTask(context, abort);
+  else task.onAbort = onAbort;
   return controller.signal;
 }
 

@@ -49,7 +49,6 @@ interface RealmState {
   wasShutDown: boolean;
   /** Starts the default runtime; set by init.ts, absent in workers. */
   autoInit: ((verb: string) => DriverRuntime) | null;
-  readonly processes: WeakMap<CoreWorkerClient, RegisteredProcess>;
 }
 
 const stateKey = Symbol.for("mobula.runtime");
@@ -62,7 +61,6 @@ export function realmState(): RealmState {
     ending: null,
     wasShutDown: false,
     autoInit: null,
-    processes: new WeakMap(),
   });
 }
 
@@ -73,15 +71,19 @@ export interface Caller extends Process {
 }
 
 export function addProcess(process: Process, clusterId: string): void {
-  realmState().processes.set(process.client, { clusterId, ...process });
+  const registered: RegisteredProcess = { clusterId, ...process };
+  process.client.process = registered;
 }
 
 /** Whether two processes of this realm are of one runtime. */
 export function isOfRuntime(process: CoreWorkerClient, other: CoreWorkerClient): boolean {
   if (process === other) return true;
-  const { processes } = realmState();
-  const clusterId = processes.get(process)?.clusterId;
-  return clusterId !== undefined && clusterId === processes.get(other)?.clusterId;
+  const clusterId = registeredOf(process)?.clusterId;
+  return clusterId !== undefined && clusterId === registeredOf(other)?.clusterId;
+}
+
+function registeredOf(client: CoreWorkerClient): RegisteredProcess | null {
+  return client.process as RegisteredProcess | null;
 }
 
 /**
@@ -102,17 +104,14 @@ export function requireClient(verb: string): Caller | null {
 }
 
 function callerOf(context: TaskContext): Caller {
-  const known = callers.get(context);
-  if (known !== undefined) return known;
-  const process = realmState().processes.get(context.client);
-  if (process === undefined) throw new NotInitializedError("the task's worker has ended");
+  if (context.caller !== null) return context.caller;
+  const process = registeredOf(context.client);
+  if (process === null) throw new NotInitializedError("the task's worker has ended");
   const { client, values } = process;
-  const caller = { client, values, depth: context.depth, context };
-  callers.set(context, caller);
+  const caller: Caller = { client, values, depth: context.depth, context };
+  context.caller = caller;
   return caller;
 }
-
-const callers = new WeakMap<TaskContext, Caller>();
 
 function autoInit(state: RealmState, verb: string): DriverRuntime {
   if (state.wasShutDown) {

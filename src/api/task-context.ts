@@ -10,6 +10,7 @@ import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-t
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import { TaskCancelledError } from "./errors.ts";
+import type { Caller } from "./runtime.ts";
 import type { TaskId } from "./ids.ts";
 
 export class TaskContext {
@@ -24,6 +25,8 @@ export class TaskContext {
   /** The signal of cancellation, made when somebody asks for it. */
   abortController: AbortController | null = null;
   progress: { done: number; total?: number; message?: string } | null = null;
+  /** As which it calls the api, once it has. */
+  caller: Caller | null = null;
 
   constructor(client: CoreWorkerClient, task: IncomingTask | null, actor: IncomingActor | null) {
     this.client = client;

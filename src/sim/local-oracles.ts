@@ -45,7 +45,8 @@ export class LocalOracles {
   constructor(arena: SharedArena, of: "runtime" | "thread" = "runtime") {
     const digest = digestIn((segment) => arena.bytes(segment));
     // A segment that another thread has made may not be mapped here yet.
-    this.#digest = (outcome) => (isMapped(outcome, arena) ? digest(outcome) : unreadable);
+    const readable: Digest = (outcome) => (isMapped(outcome, arena) ? digest(outcome) : unreadable);
+    this.#digest = readable;
     const fates = (): Fates => this.#fates();
     const all: Makers = [
       (violate) => new TaskOracle(violate, fates, ofRuntime),

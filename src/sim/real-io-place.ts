@@ -89,10 +89,11 @@ function stackOf(error: Error): { stack: string; awaiting: readonly boolean[] } 
   const format = Error.prepareStackTrace;
   let awaiting: readonly boolean[] = [];
   if (typeof format !== "function") return { stack: error.stack ?? "", awaiting };
-  Error.prepareStackTrace = (of, sites) => {
+  const noting: typeof format = (of, sites) => {
     awaiting = sites.map((site) => site.isAsync());
     return format(of, sites) as unknown;
   };
+  Error.prepareStackTrace = noting;
   try {
     const { stack = "" } = error;
     return { stack, awaiting };

@@ -319,10 +319,11 @@ export class SimNode {
   /** The GCS alone has no session with a node that it has buried: there it may try. */
   #standBy(endpoint: Endpoint): void {
     const { network, hasBuried } = this.#options;
-    endpoint.isStrangerTo = (peer) => {
+    const isStrangerTo = (peer: Endpoint): boolean => {
       const isGcs = peer === network.endpointOf(gcsAddress);
       return endpoint !== this.#endpoint || !isGcs || !hasBuried(this.nodeId);
     };
+    endpoint.isStrangerTo = isStrangerTo;
   }
 
   /** By its raylet: because nobody needs it, or in the midst of what it does. */

@@ -25,10 +25,7 @@ export function makeSimulation(parts: SimulationParts): Simulation {
     }
     faults.fireNow(carriedOut);
   };
-  return {
-    get nowMs(): number {
-      return world.nowMs();
-    },
+  return new WorldSimulation(world, {
     sleep: (ms) => {
       if (ms >= 0 && ms < Infinity) return parts.sleep(ms);
       throw new RangeError(`sim.sleep takes finite virtual ms of at least 0, got ${String(ms)}`);
@@ -41,7 +38,32 @@ export function makeSimulation(parts: SimulationParts): Simulation {
       act(fault, { ...fault, forMs: Infinity });
     },
     heal: () => faults.heal(),
-  };
+  });
+}
+
+/** A getter of one object makes a hidden class of its own, which keeps the world it closes over. */
+class WorldSimulation implements Simulation {
+  readonly sleep: Simulation["sleep"];
+  readonly crash: Simulation["crash"];
+  readonly crashDriver: Simulation["crashDriver"];
+  readonly restart: Simulation["restart"];
+  readonly partition: Simulation["partition"];
+  readonly heal: Simulation["heal"];
+  readonly #world: World;
+
+  constructor(world: World, acts: Omit<Simulation, "nowMs">) {
+    this.#world = world;
+    this.sleep = acts.sleep;
+    this.crash = acts.crash;
+    this.crashDriver = acts.crashDriver;
+    this.restart = acts.restart;
+    this.partition = acts.partition;
+    this.heal = acts.heal;
+  }
+
+  get nowMs(): number {
+    return this.#world.nowMs();
+  }
 }
 
 function restart(cluster: Cluster, node: number): void {

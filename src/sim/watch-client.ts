@@ -32,35 +32,42 @@ export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void 
     watch.onSubmitted(task.moreReturns === null ? [task] : [task, ...task.moreReturns]);
     return task;
   };
-  client.submitTask = (shape, call) => submitted(submitTask.call(client, shape, call), call);
-  client.submitActorTask = (actor, shape, call) =>
-    submitted(submitActorTask.call(client, actor, shape, call), call);
   watchCancels(client, watch, submitted);
-  client.createActor = (shape, call, options) => {
-    const created = createActor.call(client, shape, call, options);
-    const { registration } = created.actor;
-    if (registration !== null) watch.onCreating(registration);
-    return created;
-  };
-  client.killActor = (actorId, reason) => {
-    watch.onKill(actorId);
-    return killActor.call(client, actorId, reason);
-  };
-  client.putObject = (outcome, written = null) => {
-    const entry = putObject.call(client, outcome, written);
-    watch.onPut(entry, written);
-    return entry;
-  };
-  client.awaitObjects = (request) => {
-    watch.onAwaited(request);
-    const tell = request.onSettled;
-    request.onSettled = () => {
-      const error = watch.onSettled(request);
-      if (error === null) tell.call(request);
-      else request.onClosed(error);
-    };
-    awaitObjects.call(client, request);
-  };
+  replace(client, {
+    submitTask: (shape, call) => submitted(submitTask.call(client, shape, call), call),
+    submitActorTask: (actor, shape, call) =>
+      submitted(submitActorTask.call(client, actor, shape, call), call),
+    createActor: (shape, call, options) => {
+      const created = createActor.call(client, shape, call, options);
+      const { registration } = created.actor;
+      if (registration !== null) watch.onCreating(registration);
+      return created;
+    },
+    killActor: (actorId, reason) => {
+      watch.onKill(actorId);
+      return killActor.call(client, actorId, reason);
+    },
+    putObject: (outcome, written = null) => {
+      const entry = putObject.call(client, outcome, written);
+      watch.onPut(entry, written);
+      return entry;
+    },
+    awaitObjects: (request) => {
+      watch.onAwaited(request);
+      const tell = request.onSettled;
+      const onSettled = (): void => {
+        const error = watch.onSettled(request);
+        if (error === null) tell.call(request);
+        else request.onClosed(error);
+      };
+      request.onSettled = onSettled;
+      awaitObjects.call(client, request);
+    },
+  });
+}
+
+function replace(client: CoreWorkerClient, methods: Partial<CoreWorkerClient>): void {
+  Object.assign(client, methods);
 }
 
 function watchCancels(
@@ -69,24 +76,26 @@ function watchCancels(
   submitted: (task: TaskRecord, call: NewCall) => TaskRecord,
 ): void {
   const { submitAborted, abortCalls, cancel } = client;
-  client.submitAborted = (actor, shape, call) => {
-    const task = submitted(submitAborted.call(client, actor, shape, call), call);
-    watch.onCancelling(task, false);
-    return task;
-  };
-  client.abortCalls = (tasks) => {
-    for (const task of tasks) watch.onCancelling(task, false);
-    abortCalls.call(client, tasks);
-  };
-  client.cancel = async (entry, options) => {
-    const wasPending = entry.state === "PENDING";
-    watch.onCancelling(entry, options.force);
-    const taken = cancel.call(client, entry, options);
-    const isOurs = entry.owner === client.workerId;
-    const isRefused = options.force && (taskOf(entry)?.actor ?? null) !== null;
-    if (isOurs && !isRefused) watch.onCancelTaken(entry, wasPending);
-    const refused = await taken;
-    if (!isOurs && !refused) watch.onCancelTaken(entry, wasPending);
-    return refused;
-  };
+  replace(client, {
+    submitAborted: (actor, shape, call) => {
+      const task = submitted(submitAborted.call(client, actor, shape, call), call);
+      watch.onCancelling(task, false);
+      return task;
+    },
+    abortCalls: (tasks) => {
+      for (const task of tasks) watch.onCancelling(task, false);
+      abortCalls.call(client, tasks);
+    },
+    cancel: async (entry, options) => {
+      const wasPending = entry.state === "PENDING";
+      watch.onCancelling(entry, options.force);
+      const taken = cancel.call(client, entry, options);
+      const isOurs = entry.owner === client.workerId;
+      const isRefused = options.force && (taskOf(entry)?.actor ?? null) !== null;
+      if (isOurs && !isRefused) watch.onCancelTaken(entry, wasPending);
+      const refused = await taken;
+      if (!isOurs && !refused) watch.onCancelTaken(entry, wasPending);
+      return refused;
+    },
+  });
 }

@@ -7,9 +7,10 @@ export function watchValues(
   onGiven: (value: unknown, outcome: Outcome) => void,
 ): void {
   const { decode } = values;
-  values.decode = (outcome, entry) => {
+  const watched: typeof decode = (outcome, entry) => {
     const value = decode.call(values, outcome, entry);
     onGiven(value, outcome);
     return value;
   };
+  values.decode = watched;
 }

@@ -38,6 +38,20 @@ describe("each rule can fail", () => {
     expect(rules.machinesSayTheirLife([], [path])).toHaveLength(1);
   });
 
+  test("functions behind a property", () => {
+    const good = file(
+      "src/a.ts",
+      "const f = (a: X): void => a.go();\nthis.#f = f;\nx.g = y(() => 1);\n",
+    );
+    for (const bad of [
+      "this.#f = (a: X): void => go(a);",
+      "x.f = a => a;",
+      "x.f = async () => {};",
+    ]) {
+      expectRule(rules.functionsAreYoung, file("src/a.ts", `${bad}\n`), good);
+    }
+  });
+
   test("line length", () => {
     const bad = file("bench/a.ts", `${"é".repeat(101)}\n`);
     expectRule(rules.linesAreShort, bad, file("bench/a.ts", `${"é".repeat(100)}\n`));

@@ -68,6 +68,17 @@ export const sourcesDoNotPrint: Rule = (files) =>
     .filter(({ text }) => /\bconsole\./.test(codeOf(text)))
     .map(({ path }) => `${path}: console`);
 
+/**
+ * V8 makes a function that is written right behind `x.name =` in its old space, whatever else is
+ * young: what it closes over, up to a whole process, stays until the next full collection.
+ */
+export const functionsAreYoung: Rule = (files) =>
+  under(files, "src/").flatMap(({ path, text }) => {
+    const assigned =
+      /(?<!typeof [\w.]*)\.#?\w+ = (?:async )?(?:function\b|\w+ =>|\((?:[^()]|\([^()]*\))*\)[^=;]*=>)/g;
+    return [...codeOf(text).matchAll(assigned)].map(([start]) => `${path}: ${start}`);
+  });
+
 export const namesSaySomething: Rule = (files) =>
   files
     .filter(({ path }) => /(^|[-.])(utils?|helpers?|misc)[-.]/.test(path.split("/").at(-1) ?? ""))

@@ -107,8 +107,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.recovery = recovery;
     const retries = new TaskRetries({ context, references, dependencies, manager, recovery });
     this.retries = retries;
-    references.directory.onLastCopyLost = (entry, why, out) =>
+    const { directory } = references;
+    const onLastCopyLost: typeof directory.onLastCopyLost = (entry, why, out) =>
       recovery.onLastCopyLost({ type: "lastCopyLost", entry, why }, out);
+    directory.onLastCopyLost = onLastCopyLost;
     const streamNumbers = new SerialCounter();
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
@@ -139,8 +141,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const { views } = this;
     const offered = new OfferedObjects({ copies, seals, views, ...seen });
     this.#offered = offered;
-    dependencies.beforePush = (refs) => offered.beforePush(refs);
-    memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
+    const beforePush: typeof dependencies.beforePush = (refs) => offered.beforePush(refs);
+    dependencies.beforePush = beforePush;
+    const { reasons } = this;
+    const onNearlyDue: typeof memoryStore.onNearlyDue = (...args) => reasons.askFor(...args);
+    memoryStore.onNearlyDue = onNearlyDue;
   }
 
   /**

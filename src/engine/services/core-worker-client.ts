@@ -129,6 +129,8 @@ export class CoreWorkerClient {
   readonly core: CoreWorker;
   readonly arena: ArenaWriter;
   readonly reclaimer: Reclaimer;
+  /** What the api knows of its process. A weak table would keep it until a full collection. */
+  process: object | null = null;
   readonly #options: ClientOptions;
   readonly #templates = new WeakMap<CallShape, TaskTemplate>();
   readonly #functionNumbers = new Map<string, number>();

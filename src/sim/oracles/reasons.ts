@@ -253,12 +253,12 @@ export class ReasonOracle extends Oracle {
       }
       case "waits": {
         const waits = place.runs.flatMap((run) => run.waits.filter((one) => isIn(one, window)));
-        place.wanted = (oid) => waits.some(({ entries }) => entries.some((one) => is(one, oid)));
+        place.wanted = anyOf(waits.flatMap(({ entries }) => entries));
         return waits.length > 0 ? "" : "it was in no get or wait";
       }
       case "lacksArguments": {
         const args = place.task?.args ?? [];
-        place.wanted = (oid) => args.some((one) => one !== null && is(one, oid));
+        place.wanted = anyOf(args);
         return args.length > 0 ? "" : "it has no arguments that it could wait for";
       }
       case "waitsAt": {
@@ -322,6 +322,10 @@ const taskIdLength = 52;
 
 function is({ owner, serial, index }: ObjectEntry, oid: string): boolean {
   return objectIdHex(owner, objectKey(serial, index)) === oid;
+}
+
+function anyOf(entries: readonly (ObjectEntry | null)[]): (oid: string) => boolean {
+  return (oid) => entries.some((one) => one !== null && is(one, oid));
 }
 
 /** As a rule the only one: a list that grows has room for many. */

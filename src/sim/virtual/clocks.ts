@@ -20,12 +20,12 @@ export function virtualProcessClocks(
     const remainder = ((passed % nanosPerSecond) + nanosPerSecond) % nanosPerSecond;
     return [Number((passed - remainder) / nanosPerSecond), Number(remainder)];
   };
-  virtualHrtime.bigint = (): bigint => {
+  const bigint = (): bigint => {
     const own = find();
     return own === null ? hrtime.bigint() : nanos(own.monotonicMs());
   };
   return {
-    hrtime: virtualHrtime,
+    hrtime: Object.assign(virtualHrtime, { bigint }),
     uptime: () => {
       const own = find();
       return own === null ? uptime.call(process) : own.monotonicMs() / 1000;

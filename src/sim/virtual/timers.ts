@@ -29,7 +29,8 @@ class VirtualTimer {
     this.#kind = kind;
     this.#delayMs = delayMs;
     const resource = new AsyncResource("VirtualTimer");
-    this.#call = () => void resource.runInAsyncScope(call, this);
+    const callInContext = (): void => void resource.runInAsyncScope(call, this);
+    this.#call = callInContext;
     this.#id = this.#arm();
     this.#number = this.#id;
   }
