@@ -74,8 +74,10 @@ export const sourcesDoNotPrint: Rule = (files) =>
  */
 export const functionsAreYoung: Rule = (files) =>
   under(files, "src/").flatMap(({ path, text }) => {
-    const assigned =
-      /(?<!typeof [\w.]*)\.#?\w+ = (?:async )?(?:function\b|\w+ =>|\((?:[^()]|\([^()]*\))*\)[^=;]*=>)/g;
+    const parameters = String.raw`\((?:[^()]|\([^()]*\))*\)[^=;]*=>`;
+    const literal = String.raw`(?:async )?(?:function\b|\w+ =>|${parameters})`;
+    // Not the end of a type: `const f: typeof x.f = …`.
+    const assigned = new RegExp(String.raw`(?<!typeof [\w.]*)\.#?\w+ = ${literal}`, "g");
     return [...codeOf(text).matchAll(assigned)].map(([start]) => `${path}: ${start}`);
   });
 
