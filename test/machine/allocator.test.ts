@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Allocator, extentAlignment } from "#engine/object-store/allocator.ts";
+import { Prng } from "#engine/common/prng.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { driver, nodeId, worker } from "./raylet-harness.ts";
 import { RecordingOutbox } from "./recording-outbox.ts";
@@ -60,6 +61,53 @@ describe("Allocator", () => {
     expect(allocator.largestFreeBytes()).toBe(64 * 2000);
   });
 
+  it("has room for what Robson's bound promises, whatever came before", () => {
+    const largest = 2 ** 6;
+    const liveMax = 256;
+    const step = fc.record({ power: fc.integer({ min: 0, max: 6 }), pick: fc.nat() });
+    const steps = fc.array(step, { minLength: 200, maxLength: 600 });
+    fc.assert(
+      fc.property(steps, (all) => {
+        const units = liveMax * (1 + Math.log2(largest));
+        const allocator = new Allocator([units * extentAlignment]);
+        const held: { offset: number; size: number }[] = [];
+        let live = 0;
+        for (const { power, pick } of all) {
+          const size = 2 ** power;
+          while (live + size > liveMax) live -= freeOne(allocator, held, pick) / extentAlignment;
+          const placed = allocator.allocate(size * extentAlignment);
+          expect(placed, `${size} units beside ${live}`).not.toBeNull();
+          held.push({ offset: placed?.offset ?? 0, size: size * extentAlignment });
+          live += size;
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it.each([1, 2, 3])("fills three quarters with objects of any sizes: seed %i", (seed) => {
+    const capacity = 64 << 20;
+    const largestPower = Math.log2(capacity / 256);
+    const allocator = new Allocator([capacity]);
+    const random = new Prng(seed);
+    const held: { offset: number; size: number }[] = [];
+    let least = 1;
+    for (let i = 0; i < 20_000; i++) {
+      const power = 6 + random.float() * (largestPower - 6);
+      const size = Math.ceil(2 ** power / extentAlignment) * extentAlignment;
+      let placed = allocator.allocate(size);
+      while (placed === null) {
+        least = Math.min(least, 1 - allocator.freeBytes / capacity);
+        freeOne(allocator, held, random.below(2 ** 31));
+        placed = allocator.allocate(size);
+      }
+      held.push({ offset: placed.offset, size });
+      if (random.below(100) < 45) freeOne(allocator, held, random.below(2 ** 31));
+    }
+    expect(least).toBeLessThan(1);
+    expect(least).toBeGreaterThan(0.75);
+  });
+
   it("agrees with a model of single bytes, and all memory comes back", () => {
     const step = fc.record({
       size: fc.integer({ min: 1, max: 300 }),
@@ -108,6 +156,18 @@ function firstFit(model: readonly Uint8Array[], size: number) {
     }
   }
   return null;
+}
+
+/** Of one segment. Returns its size. */
+function freeOne(
+  allocator: Allocator,
+  held: { offset: number; size: number }[],
+  pick: number,
+): number {
+  const [extent] = held.splice(pick % held.length, 1);
+  if (extent === undefined) return 0;
+  allocator.free(0, extent.offset, extent.size);
+  return extent.size;
 }
 
 /** Frees the front of one held extent, or all of it, and holds the rest. */
