@@ -140,13 +140,14 @@ describe("4 no loss, in local mode", () => {
 });
 
 describe("17 hygiene", () => {
-  const link = { from: { name: "a", isClosed: false }, to: { name: "b", isClosed: false } };
+  const place = (name: string, node: number) => ({ name, node, isClosed: false });
+  const link = { from: place("a", 0), to: place("b", 1) };
   const here = "1".repeat(32);
   const there = "2".repeat(32);
   const frame = (type: string, sizeBytes: number, more: Partial<Frame> = {}): Frame => {
     const places = { from: `${here}00000000`, to: `${there}00000001`, stream: 3, seq: 0 };
-    const text = `${type} ${sizeBytes}`;
-    return { ...places, type, sizeBytes, text, ...more } as unknown as Frame;
+    const said = { digest: sizeBytes, text: `${type} ${sizeBytes}` };
+    return { ...places, type, sizeBytes, said, ...more } as unknown as Frame;
   };
   const queues = (pipelineDepthMax = 100): { oracle: QueueOracle; found: string[] } => {
     const found: string[] = [];

@@ -2,10 +2,11 @@
  * 4 No loss, where nobody can tell what a worker of another node had begun when that ended: a task
  * that may not run again stands there behind no other, whose time would cost it its only attempt.
  */
-import { type Address, nodeIdOf, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
+import { type Address, taskIdHex, type WorkerId } from "#engine/common/ids.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { TakenBack } from "#engine/protocol/task.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
+import type { Link } from "#transports/simulated/network-watch.ts";
 import { Oracle } from "./oracle.ts";
 
 export class FarPushOracle extends Oracle {
@@ -23,8 +24,8 @@ export class FarPushOracle extends Oracle {
     }
   }
 
-  override onSent(frame: Frame): void {
-    if (frame.type !== "pushTask" || !isFar(frame)) return;
+  override onSent(frame: Frame, link: Link): void {
+    if (frame.type !== "pushTask" || !isFar(link)) return;
     const lease = leaseOf(frame.from, frame.stream);
     const underWay = this.#underWay.get(lease) ?? new Set();
     this.#underWay.set(lease, underWay);
@@ -32,8 +33,8 @@ export class FarPushOracle extends Oracle {
     underWay.add(frame.seq);
   }
 
-  override onTaken(frame: Frame): void {
-    if ((frame.type !== "taskReply" && frame.type !== "takenBack") || !isFar(frame)) return;
+  override onTaken(frame: Frame, link: Link): void {
+    if ((frame.type !== "taskReply" && frame.type !== "takenBack") || !isFar(link)) return;
     if (frame.type === "taskReply") {
       this.#underWay.get(leaseOf(frame.to, frame.stream))?.delete(frame.seq);
       return;
@@ -55,6 +56,7 @@ export function leaseOf(owner: Address, stream: number): string {
   return `${owner} ${stream}`;
 }
 
-export function isFar({ from, to }: Frame): boolean {
-  return nodeIdOf(from as WorkerId) !== nodeIdOf(to as WorkerId);
+/** Between machines. */
+export function isFar({ from, to }: Link): boolean {
+  return from.node !== to.node;
 }

@@ -69,14 +69,14 @@ export class QueueOracle extends Oracle {
       const what = `${said.text} ${same} times, at most ${sameMax}, before it reads one of them`;
       this.violate({ entity, message: `${link.from.name} sends ${link.to.name} ${what}` });
     }
-    if (type === "pushTask" && isFar(frame)) this.#onPushed(frame);
+    if (type === "pushTask" && isFar(link)) this.#onPushed(frame);
   }
 
   override onTaken(frame: Frame, link: Link): void {
     this.#onGone(frame, link);
     const { type, to } = frame;
-    if (type === "taskReply" && isFar(frame)) this.#onAnswered(leaseOf(to, frame.stream), 1);
-    if (type !== "takenBack" || !isFar(frame)) return;
+    if (type === "taskReply" && isFar(link)) this.#onAnswered(leaseOf(to, frame.stream), 1);
+    if (type !== "takenBack" || !isFar(link)) return;
     const { stream, seqs } = messageOf(frame) as TakenBack;
     this.#onAnswered(leaseOf(to, stream), seqs.length);
   }

@@ -1,10 +1,11 @@
 /** Whoever checks the transport's contract sees every frame as it is sent and as it is taken. */
 import type { Frame } from "./frame.ts";
+import type { Place } from "./network-world.ts";
 
 /** One direction between two processes: one object for as long as both live. */
 export interface Link {
-  readonly from: { readonly name: string; readonly isClosed: boolean };
-  readonly to: { readonly name: string; readonly isClosed: boolean };
+  readonly from: Place;
+  readonly to: Place;
 }
 
 export interface NetworkWatch {
