@@ -12,6 +12,8 @@ export class SharedArena implements Arena {
   readonly #buffers = new Map<number, SharedArrayBuffer>();
   readonly #bytes = new Map<number, Uint8Array>();
   readonly #waiting = new Map<number, (() => void)[]>();
+  /** Its memory goes when every thread has collected what it mapped. */
+  onDropped: (buffer: SharedArrayBuffer) => void = () => {};
 
   constructor(segments: Iterable<readonly [number, SharedArrayBuffer]>) {
     for (const [segment, buffer] of segments) this.add(segment, buffer);
@@ -56,6 +58,8 @@ export class SharedArena implements Arena {
 
   /** Views on it keep its memory; nobody will ask for it again. */
   drop(segment: number): void {
+    const buffer = this.#buffers.get(segment);
+    if (buffer !== undefined) this.onDropped(buffer);
     this.#buffers.delete(segment);
     this.#bytes.delete(segment);
   }
