@@ -211,6 +211,18 @@ describe("results that it had written", () => {
     expect(h.usedBytes).toBe(0);
   });
 
+  test("that were freed first and are not given before the end are not remembered", () => {
+    const h = new Reclaims();
+    const given = h.room(worker(1));
+    h.frees(driver, given);
+    h.exit(1);
+    for (const from of [driver, worker(2)]) h.reads(from, worker(1));
+    expect(h.usedBytes).toBe(0);
+    expect(h.room(worker(2))).toEqual(given);
+    h.gives(worker(2), driver, given);
+    expect(h.usedBytes).toBe(256);
+  });
+
   test("for an owner on another node are kept by the raylet", () => {
     const h = new Reclaims();
     const extent = h.room(worker(1));

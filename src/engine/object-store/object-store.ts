@@ -41,8 +41,8 @@ export class ObjectStore {
   readonly #self: Address;
   readonly #allocator: Allocator;
   readonly #held = new HeldExtents();
-  /** Freed by their owner before we heard from the process that had written and given them. */
-  readonly #freedEarly = new Set<string>();
+  /** Freed by their owner before we heard from the process that had written and given them: who. */
+  readonly #freedEarly = new Map<string, Address>();
   /** Process → requestId → answer, oldest first; an inner map is never empty. */
   readonly #answers = new Map<Address, Map<number, ArenaAllocated>>();
 
@@ -126,6 +126,9 @@ export class ObjectStore {
   /** What `process` has, and nothing of what is in `kept`, is free again. */
   reclaim(process: Address, kept: readonly ArenaExtent[]): void {
     for (const extent of this.#held.of(process, kept.map(wholeExtent))) this.free(extent);
+    for (const [place, holder] of this.#freedEarly) {
+      if (holder === process) this.#freedEarly.delete(place);
+    }
   }
 
   onAllocateArena(message: AllocateArena, nowMs: number, out: Outbox<never>): void {
@@ -183,7 +186,7 @@ export class ObjectStore {
     for (const extent of extents) {
       const holder = this.#held.holderOf(extent);
       if (holder === undefined || holder === from) this.free(extent);
-      else this.#freedEarly.add(placeOf(extent));
+      else this.#freedEarly.set(placeOf(extent), holder);
     }
   }
 
