@@ -9,6 +9,7 @@ import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
 import { makeMemoryWords } from "#engine/services/own-segments.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
+import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
@@ -62,12 +63,14 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
   };
   let nextSegment = ownSegmentsFrom;
+  const segmentsFrom = new Map<WorkerId, number>();
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
+    segmentsFrom.set(workerId, (nextSegment += ownSegmentsPerThread));
     const process = makeProcess({
       ...common,
       workerId,
       // One thread, one arena: a number is taken by whoever needs it.
-      ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
+      ownSegmentsFrom: nextSegment,
       ...oneThread,
       keepAlive: (needed) => alsoFor.length > 0 && keepAlive.set(needed),
     });
@@ -95,6 +98,10 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     host,
     network,
     join: (workerId) => join(workerId, []),
+    dropSegments: ({ workerId, kept }) => {
+      arena.dropOwn(segmentsFrom.get(workerId) ?? ownSegmentsFrom, kept);
+      if (kept.length === 0) segmentsFrom.delete(workerId);
+    },
     watchFromNow,
   });
   const stop = (): void => {
@@ -116,6 +123,7 @@ function launcherOf(parts: {
   host: Host;
   network: InProcessNetwork;
   join(workerId: WorkerId): LocalProcess;
+  dropSegments: Launcher["dropSegments"];
   watchFromNow(): Promise<LocalOracles | null>;
 }): ColdLauncher {
   const { nodeId, host, network } = parts;
@@ -152,6 +160,7 @@ function launcherOf(parts: {
       const exit = { type: "stopped" } as const;
       realClock.soon(() => host.dispatch(nodeId, { type: "workerExited", workerId, exit }));
     },
+    dropSegments: parts.dropSegments,
     /** There is no worker yet, so nobody but the driver can have been given a value. */
     async prepare(): Promise<void> {
       oracles = await parts.watchFromNow();

@@ -69,7 +69,9 @@ export function makeProcess(options: ProcessOptions): Process {
       return { segment, offset: 0, size };
     },
   });
-  const { forgetPeer, keepAlive } = options;
+  const { forgetPeer, keepAlive, reclaimer } = options;
+  // V8 does not feel their weight, and an idle thread collects nothing by itself.
+  arena.onDropped = (buffer) => reclaimer.weigh?.(buffer, buffer.byteLength);
   const watchRef = (ref: object): void => {
     if (ObjectRef.is(ref)) ObjectRef.watch(ref);
   };
@@ -77,7 +79,7 @@ export function makeProcess(options: ProcessOptions): Process {
     host,
     core,
     arena: writer,
-    reclaimer: options.reclaimer,
+    reclaimer,
     dropSegment: (segment) => {
       own.giveBack(arena.segmentBytes(segment));
       arena.drop(segment);

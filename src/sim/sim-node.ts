@@ -79,6 +79,7 @@ export class SimNode {
   #endedForMemoryCount = 0;
   readonly #memoryWords: Int32Array;
   #nextOwnSegment = ownSegmentsFrom;
+  readonly #ownSegments = new Map<WorkerId, number>();
   #workerCount = 0;
   #running: RunningNode | null = null;
 
@@ -118,9 +119,9 @@ export class SimNode {
     return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
-  /** One of its processes has ended while the node went on: what it had in the arena stays. */
-  get hasEndedProcess(): boolean {
-    return this.#processes.some(({ life }) => !life.isAlive);
+  /** Segments that threads have made for themselves. */
+  get ownSegmentCount(): number {
+    return this.#arena.segmentCount - this.#segments.length;
   }
 
   get totals(): ResourceRequest {
@@ -141,6 +142,9 @@ export class SimNode {
       launcher: {
         start: (workerId) => this.#startWorker(workerId),
         stop: (workerId) => this.#stopWorker(workerId),
+        dropSegments: ({ workerId, kept }) => {
+          this.#arena.dropOwn(this.#ownSegments.get(workerId) ?? ownSegmentsFrom, kept);
+        },
         close: () => Promise.resolve(),
       },
       arena: this.#arena,
@@ -237,6 +241,7 @@ export class SimNode {
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
+    this.#ownSegments.set(workerId, (this.#nextOwnSegment += ownSegmentsPerThread));
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
@@ -246,7 +251,7 @@ export class SimNode {
       clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
-      ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
+      ownSegmentsFrom: this.#nextOwnSegment,
       memoryWords: this.#memoryWords,
       spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
       announceSegment: () => {},

@@ -19,8 +19,10 @@ import type {
   PullObject,
   UnpinObjects,
 } from "#engine/protocol/copy.ts";
+import type { ArenaGiven, ArenaInUse } from "#engine/protocol/object.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
+import { ArenaReclaims } from "./arena-reclaims.ts";
 import { LocalObjects } from "./local-objects.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
@@ -43,6 +45,8 @@ export type ObjectManagerMessage =
   | PullChunk
   | Chunk
   | NotHere
+  | ArenaGiven
+  | ArenaInUse
   | SpillEvent;
 
 export class ObjectManager {
@@ -52,6 +56,7 @@ export class ObjectManager {
   readonly pushes: PushManager;
   readonly files = new SpillFiles();
   readonly spilling: SpillManager;
+  readonly reclaims: ArenaReclaims;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -64,6 +69,8 @@ export class ObjectManager {
     peers: PeerWatch;
     /** Of this node. */
     processes: () => Iterable<WorkerId>;
+    /** … with those that are told to end. */
+    living: () => Iterable<WorkerId>;
     hasEnded: (process: Address) => boolean;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
@@ -86,6 +93,7 @@ export class ObjectManager {
     const { counts } = this.spilling;
     this.pulls = new PullManager({ ...kept, counts, deathOf });
     this.pushes = new PushManager({ nodeId, config, objects, counts });
+    this.reclaims = new ArenaReclaims({ nodeId, store, objects, living: parts.living });
   }
 
   handle(event: ObjectManagerMessage, nowMs: number, out: RayletOut): void {
@@ -126,6 +134,11 @@ export class ObjectManager {
         return this.pulls.onChunk(event, out);
       case "notHere":
         return this.pulls.onNotHere(event, out);
+      case "arenaGiven":
+        this.store.onArenaGiven(event, this.#isOver(event.to));
+        return this.reclaims.onGiven(event.to);
+      case "arenaInUse":
+        return this.reclaims.onArenaInUse(event);
     }
   }
 
@@ -141,6 +154,7 @@ export class ObjectManager {
 
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
+    this.reclaims.settle(out);
     this.store.settle(out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
@@ -156,6 +170,12 @@ export class ObjectManager {
     this.objects.onOwnerEnded(process, out);
     this.spilling.onProcessEnded(process);
     this.store.forget(process);
+  }
+
+  /** It was never ready, but may have had room for what it would make. */
+  onStartEnded(process: WorkerId): void {
+    this.store.forget(process);
+    this.store.reclaim(process, []);
   }
 
   onNodeDied(nodeId: NodeId, reason: string, out: RayletOut): void {
@@ -175,6 +195,12 @@ export class ObjectManager {
     this.spilling.checkInvariants();
     this.pulls.checkInvariants();
     this.pushes.checkInvariants();
+    this.reclaims.checkInvariants();
+  }
+
+  /** It has ended, and nobody reads anything that it had. */
+  #isOver(process: WorkerId): boolean {
+    return this.#hasEnded(process) && !this.reclaims.isOpen(process);
   }
 
   /** What we keep of an owner goes when it ends, so we must hear of that. */

@@ -50,6 +50,7 @@ const build = Effect.fnUntraced(function* (
   host.attach(nodeId, telling, (instruction: RayletInstruction) => {
     if (instruction.type === "startWorker") launcher.start(instruction.workerId);
     else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
+    else if (instruction.type === "dropSegments") launcher.dropSegments(instruction);
     else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
     else if (instruction.type === "exitNode") onExit(instruction.reason);
     else spilling.perform(instruction, (event) => host.dispatch(nodeId, event));

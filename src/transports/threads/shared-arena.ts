@@ -2,7 +2,7 @@
  * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at
  * start and touched by use: a gigabyte costs nothing until something lies in it.
  */
-import type { Arena } from "#engine/protocol/arena.ts";
+import { type Arena, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import { assert } from "#engine/common/assert.ts";
 
 /** Below 2 GiB, so that an offset is a small integer. */
@@ -12,6 +12,8 @@ export class SharedArena implements Arena {
   readonly #buffers = new Map<number, SharedArrayBuffer>();
   readonly #bytes = new Map<number, Uint8Array>();
   readonly #waiting = new Map<number, (() => void)[]>();
+  /** Its memory goes when every thread has collected what it mapped. */
+  onDropped: (buffer: SharedArrayBuffer) => void = () => {};
 
   constructor(segments: Iterable<readonly [number, SharedArrayBuffer]>) {
     for (const [segment, buffer] of segments) this.add(segment, buffer);
@@ -56,8 +58,20 @@ export class SharedArena implements Arena {
 
   /** Views on it keep its memory; nobody will ask for it again. */
   drop(segment: number): void {
+    const buffer = this.#buffers.get(segment);
+    if (buffer !== undefined) this.onDropped(buffer);
     this.#buffers.delete(segment);
     this.#bytes.delete(segment);
+  }
+
+  /** Of one thread, by its first number: all that it had made but `kept`. Which those were. */
+  dropOwn(ownFrom: number, kept: readonly number[]): number[] {
+    const ownTo = ownFrom + ownSegmentsPerThread;
+    const dropped = [...this.#buffers.keys()].filter(
+      (segment) => segment >= ownFrom && segment < ownTo && !kept.includes(segment),
+    );
+    for (const segment of dropped) this.drop(segment);
+    return dropped;
   }
 
   /** Calls back once the segment is mapped here. */

@@ -78,6 +78,8 @@ export class ThreadLauncher implements Launcher {
   readonly #output = new OutputFlush();
   readonly #words: Int32Array;
   #nextIndex = 1;
+  /** By worker, also by those that have ended and whose segments are not all dropped. */
+  readonly #ownSegmentsFrom = new Map<WorkerId, number>();
   /** The first range is the driver's. */
   #nextSegmentNumbers = ownSegmentsFrom + ownSegmentsPerThread;
   #closed = false;
@@ -128,6 +130,14 @@ export class ThreadLauncher implements Launcher {
     void slot.worker?.terminate();
   }
 
+  dropSegments({ workerId, kept }: Parameters<Launcher["dropSegments"]>[0]): void {
+    const from = this.#ownSegmentsFrom.get(workerId);
+    if (from === undefined) return;
+    const dropped = this.#options.arena.dropOwn(from, kept);
+    for (const segment of dropped) this.announceDrop(segment);
+    if (kept.length === 0) this.#ownSegmentsFrom.delete(workerId);
+  }
+
   /** Heap and buffers of each thread; empty where Node does not tell (before 22.16 and 24). */
   async workerBytes(): Promise<ReadonlyMap<WorkerId, number>> {
     const sizes = new Map<WorkerId, number>();
@@ -176,9 +186,10 @@ export class ThreadLauncher implements Launcher {
   }
 
   /** Never given out again: what a dead thread made may still be mapped. */
-  #takeSegmentNumbers(): number {
+  #takeSegmentNumbers(workerId: WorkerId): number {
     const from = this.#nextSegmentNumbers;
     this.#nextSegmentNumbers += ownSegmentsPerThread;
+    this.#ownSegmentsFrom.set(workerId, from);
     return from;
   }
 
@@ -195,7 +206,7 @@ export class ThreadLauncher implements Launcher {
       ...fields,
       parkedWords,
       segments: arena.segments(),
-      ownSegmentsFrom: this.#takeSegmentNumbers(),
+      ownSegmentsFrom: this.#takeSegmentNumbers(fields.workerId),
       config,
       checkInvariants,
       app,
