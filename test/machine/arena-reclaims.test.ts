@@ -275,4 +275,18 @@ describe("values that it had told other nodes of", () => {
     expect(h.out.all("segmentFreed")).toEqual([]);
     expect(h.out.all("askArenaUse", nodeId)).toEqual([]);
   });
+
+  test.each([false, true])("… that it had freed already; managed: %s", (isManaged) => {
+    const { h } = sealed(isManaged);
+    const object = { serial: 1, index: 0 };
+    const asked = { from: driver, requestId: 5, owner: worker(1), object, priority: 0 } as const;
+    h.handle({ type: "pullObject", ...asked });
+    h.handle({ type: "freeObjects", from: worker(1), objects: [name] });
+    h.exit(1);
+    for (const from of [driver, worker(2)]) h.reads(from, worker(1));
+    expect(h.usedBytes).toBe(256);
+    h.handle({ type: "unpinObjects", from: driver, requestIds: [5] });
+    expect(h.usedBytes).toBe(0);
+    expect(h.raylet.objects.reclaims.openCount).toBe(0);
+  });
 });

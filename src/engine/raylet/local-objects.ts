@@ -210,11 +210,18 @@ export class LocalObjects {
 
   /** Nobody will ask for them any more. */
   onOwnerEnded(owner: WorkerId, out: RayletOut): void {
+    // Freed by their owner, who would have been told when they lose their last pin.
+    for (const copy of this.#leaving) {
+      if (copy.owner === owner && !copy.isManaged && !copy.isForsaken) this.#forsake(copy);
+    }
     for (const list of [...(this.#byOwner.get(owner)?.values() ?? [])]) {
       for (const copy of [...list]) {
         if (copy.isManaged) this.#leave(copy, out);
         else if (copy.pinCount === 0) this.#unlist(copy);
-        else this.#forsake(copy, out);
+        else {
+          this.#forsake(copy);
+          this.#leave(copy, out);
+        }
       }
     }
   }
@@ -348,10 +355,9 @@ export class LocalObjects {
   }
 
   /** Its bytes are those of the dead process, of which others are asked. */
-  #forsake(copy: Copy, out: RayletOut): void {
+  #forsake(copy: Copy): void {
     copy.isForsaken = true;
     this.#forsakenCount += 1;
-    this.#leave(copy, out);
   }
 
   #unlist(copy: Copy): void {
