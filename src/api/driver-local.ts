@@ -7,7 +7,7 @@ import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/comm
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
@@ -35,7 +35,7 @@ export interface LocalDriverParts {
   readonly process: Process;
   readonly launcher: ColdLauncher;
   readonly arena: SharedArena;
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
   stop(): void;
@@ -59,7 +59,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   });
   const common = {
     ...{ nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena },
-    memoryWords: makeMemoryWords(plan.objectStoreBytes),
+    memoryWords: MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 }),
+    thread: 0,
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
   };
   let nextSegment = ownSegmentsFrom;
@@ -99,7 +100,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     network,
     join: (workerId) => join(workerId, []),
     dropSegments: ({ workerId, kept }) => {
-      arena.dropOwn(segmentsFrom.get(workerId) ?? ownSegmentsFrom, kept);
+      const dropped = arena.dropOwn(segmentsFrom.get(workerId) ?? ownSegmentsFrom, kept);
+      for (const { size } of dropped) common.memoryWords.removeOwn(common.thread, size);
       if (kept.length === 0) segmentsFrom.delete(workerId);
     },
     watchFromNow,

@@ -5,7 +5,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
 import type { SpillEvent } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
@@ -58,6 +58,8 @@ export interface SimNodeOptions {
 }
 
 const spillArea = "spilled/";
+/** All processes are in one. */
+const thread = 0;
 
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
@@ -77,7 +79,7 @@ export class SimNode {
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
   #endedForMemoryCount = 0;
-  readonly #memoryWords: Int32Array;
+  readonly #memoryWords: MemoryWords;
   #nextOwnSegment = ownSegmentsFrom;
   readonly #ownSegments = new Map<WorkerId, number>();
   #workerCount = 0;
@@ -89,7 +91,7 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
-    this.#memoryWords = makeMemoryWords(plan.objectStoreBytes);
+    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 });
     this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
@@ -119,9 +121,15 @@ export class SimNode {
     return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
-  /** Segments that threads have made for themselves. */
-  get ownSegmentCount(): number {
-    return this.#arena.segmentCount - this.#segments.length;
+  /** Sizes of the segments that threads have made for themselves. */
+  get ownSegmentSizes(): number[] {
+    const own = this.#arena.segments().filter(([segment]) => segment >= ownSegmentsFrom);
+    return own.map(([, { byteLength }]) => byteLength);
+  }
+
+  /** … as they count against what threads may have. */
+  get ownBytesCounted(): number {
+    return this.#memoryWords.ownBytes;
   }
 
   get totals(): ResourceRequest {
@@ -143,7 +151,9 @@ export class SimNode {
         start: (workerId) => this.#startWorker(workerId),
         stop: (workerId) => this.#stopWorker(workerId),
         dropSegments: ({ workerId, kept }) => {
-          this.#arena.dropOwn(this.#ownSegments.get(workerId) ?? ownSegmentsFrom, kept);
+          const from = this.#ownSegments.get(workerId) ?? ownSegmentsFrom;
+          const dropped = this.#arena.dropOwn(from, kept);
+          for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
         },
         close: () => Promise.resolve(),
       },
@@ -253,6 +263,7 @@ export class SimNode {
       arena: this.#arena,
       ownSegmentsFrom: this.#nextOwnSegment,
       memoryWords: this.#memoryWords,
+      thread,
       spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
       announceSegment: () => {},
       announceDrop: () => {},

@@ -29,7 +29,7 @@ import type { RayletOut } from "./placement-queue.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
 import { SpillFiles } from "./spill-files.ts";
-import type { SpillEvent } from "./spill-io.ts";
+import type { FileLeft, SpillEvent } from "./spill-io.ts";
 import { SpillManager } from "./spill-manager.ts";
 
 /** Messages of processes and other raylets that are for this part. */
@@ -47,6 +47,7 @@ export type ObjectManagerMessage =
   | NotHere
   | ArenaGiven
   | ArenaInUse
+  | FileLeft
   | SpillEvent;
 
 export class ObjectManager {
@@ -109,6 +110,8 @@ export class ObjectManager {
       case "objectWritten":
         this.objects.onObjectWritten(event);
         return this.objects.kept(event, out);
+      case "fileLeft":
+        return this.files.onLeft(event, out);
       case "objectsSpilled":
         return this.spilling.onObjectsSpilled(event, nowMs, out);
       case "spilledRead":

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import type { MemoryWords } from "./memory-words.ts";
 import { tellingFreeBytes } from "./own-segments.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { storeChunk } from "./store-chunk.ts";
@@ -15,7 +16,7 @@ import { NodeHost, WorkerLauncher } from "./ports.ts";
 
 export interface SchedulerParts {
   readonly arena: ArenaBytes;
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   readonly spilling: SpillPort;
 }
 

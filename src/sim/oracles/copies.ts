@@ -11,6 +11,7 @@ import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Copy } from "#engine/raylet/local-objects.ts";
+import { roundedOwnBytes } from "#engine/services/memory-words.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import type { RareState } from "#sim/reached.ts";
@@ -159,9 +160,16 @@ export class CopyOracle extends Oracle {
       const message = `${used} bytes of its arena are in use, and ${accounted} are accounted for`;
       this.violate({ entity: node.nodeId, message });
     }
-    if (node.ownSegmentCount === ownSegments) return;
-    const left = node.ownSegmentCount;
-    const message = `${left} segments of its threads are left, and ${ownSegments} are in use`;
+    const left = node.ownSegmentSizes;
+    if (left.length !== ownSegments) {
+      const count = left.length;
+      const message = `${count} segments of its threads are left, and ${ownSegments} are in use`;
+      this.violate({ entity: node.nodeId, message });
+    }
+    const ownBytes = left.reduce((sum, size) => sum + roundedOwnBytes(size), 0);
+    if (node.ownBytesCounted === ownBytes) return;
+    const counted = node.ownBytesCounted;
+    const message = `${counted} bytes count as segments of its threads, which have ${ownBytes}`;
     this.violate({ entity: node.nodeId, message });
   }
 

@@ -8,6 +8,11 @@ import { assert } from "#engine/common/assert.ts";
 /** Below 2 GiB, so that an offset is a small integer. */
 const segmentBytesMax = 2 ** 31 - 65_536;
 
+export interface OwnSegment {
+  readonly segment: number;
+  readonly size: number;
+}
+
 export class SharedArena implements Arena {
   readonly #buffers = new Map<number, SharedArrayBuffer>();
   readonly #bytes = new Map<number, Uint8Array>();
@@ -64,13 +69,18 @@ export class SharedArena implements Arena {
     this.#bytes.delete(segment);
   }
 
-  /** Of one thread, by its first number: all that it had made but `kept`. Which those were. */
-  dropOwn(ownFrom: number, kept: readonly number[]): number[] {
+  /** What one thread has made for itself, by its first number, and has not dropped. */
+  ownOf(ownFrom: number): OwnSegment[] {
     const ownTo = ownFrom + ownSegmentsPerThread;
-    const dropped = [...this.#buffers.keys()].filter(
-      (segment) => segment >= ownFrom && segment < ownTo && !kept.includes(segment),
+    return [...this.#buffers].flatMap(([segment, { byteLength: size }]) =>
+      segment >= ownFrom && segment < ownTo ? [{ segment, size }] : [],
     );
-    for (const segment of dropped) this.drop(segment);
+  }
+
+  /** Drops all of these but `kept`, and says which those were. */
+  dropOwn(ownFrom: number, kept: readonly number[]): OwnSegment[] {
+    const dropped = this.ownOf(ownFrom).filter(({ segment }) => !kept.includes(segment));
+    for (const { segment } of dropped) this.drop(segment);
     return dropped;
   }
 
