@@ -240,9 +240,11 @@ export class SimNode {
     const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
     const living = this.#processes.filter(({ life }) => life.isAlive);
     this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
-    const ended = living.filter(({ life }) => !life.isAlive).length;
-    this.#endedForMemoryCount += ended;
-    if (ended > 0) this.#options.world.mark("endedForMemory");
+    const ended = living.filter(({ life }) => !life.isAlive);
+    // Each had a task or an actor, though it may not have heard of it.
+    for (const { life } of ended) life.hasEndedIdle = false;
+    this.#endedForMemoryCount += ended.length;
+    if (ended.length > 0) this.#options.world.mark("endedForMemory");
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {
