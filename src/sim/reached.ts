@@ -49,6 +49,8 @@ export type RareState =
   | "restartedUnnoticed"
   /** Processes were asked what they read of a dead one, whose room is given out again. */
   | "reclaimed"
+  /** … and segments that it had made for itself. */
+  | "segmentsReclaimed"
   | "retried"
   | "retriedException"
   | "sessionResumed"

@@ -143,7 +143,8 @@ export class SimNode {
   }
 
   start(driverId: WorkerId | null, onDeclaredDead: () => void): void {
-    const { nodeId, config, totals, labels, hostname, numCpus } = this.#options.plan;
+    const { world, plan } = this.#options;
+    const { nodeId, config, totals, labels, hostname, numCpus } = plan;
     const isHead = this.number === 0;
     this.#running = startNode({
       host: this.#host,
@@ -153,6 +154,7 @@ export class SimNode {
         dropSegments: ({ workerId, kept }) => {
           const from = this.#ownSegments.get(workerId) ?? ownSegmentsFrom;
           const dropped = this.#arena.dropOwn(from, kept);
+          if (dropped.length > 0) world.mark("segmentsReclaimed");
           for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
         },
         close: () => Promise.resolve(),
