@@ -74,7 +74,9 @@ export function makeProcess(options: ProcessOptions): Process {
   });
   const { forgetPeer, keepAlive, reclaimer } = options;
   // V8 does not feel their weight, and an idle thread collects nothing by itself.
-  arena.onDropped = (buffer) => reclaimer.weigh?.(buffer, buffer.byteLength);
+  const onDropped = (buffer: SharedArrayBuffer): void =>
+    reclaimer.weigh?.(buffer, buffer.byteLength);
+  arena.onDropped = onDropped;
   const watchRef = (ref: object): void => {
     if (ObjectRef.is(ref)) ObjectRef.watch(ref);
   };
