@@ -34,7 +34,8 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
-  ...["copyEvicted", "waitedForRoom", "fallback"],
+  ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
+  "readOfTheDead",
 ];
 const seedsForRareStates = 2_000;
 

@@ -7,8 +7,9 @@ import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/comm
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
+import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
@@ -34,7 +35,7 @@ export interface LocalDriverParts {
   readonly process: Process;
   readonly launcher: ColdLauncher;
   readonly arena: SharedArena;
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
   stop(): void;
@@ -58,16 +59,19 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   });
   const common = {
     ...{ nodeId, clusterId, config, checkInvariants, clock: realClock, reclaimer, arena },
-    memoryWords: makeMemoryWords(plan.objectStoreBytes),
+    memoryWords: MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 }),
+    thread: 0,
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
   };
   let nextSegment = ownSegmentsFrom;
+  const segmentsFrom = new Map<WorkerId, number>();
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
+    segmentsFrom.set(workerId, (nextSegment += ownSegmentsPerThread));
     const process = makeProcess({
       ...common,
       workerId,
       // One thread, one arena: a number is taken by whoever needs it.
-      ownSegmentsFrom: (nextSegment += ownSegmentsPerThread),
+      ownSegmentsFrom: nextSegment,
       ...oneThread,
       keepAlive: (needed) => alsoFor.length > 0 && keepAlive.set(needed),
     });
@@ -95,6 +99,11 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
     host,
     network,
     join: (workerId) => join(workerId, []),
+    dropSegments: ({ workerId, kept }) => {
+      const dropped = arena.dropOwn(segmentsFrom.get(workerId) ?? ownSegmentsFrom, kept);
+      for (const { size } of dropped) common.memoryWords.removeOwn(common.thread, size);
+      if (kept.length === 0) segmentsFrom.delete(workerId);
+    },
     watchFromNow,
   });
   const stop = (): void => {
@@ -116,6 +125,7 @@ function launcherOf(parts: {
   host: Host;
   network: InProcessNetwork;
   join(workerId: WorkerId): LocalProcess;
+  dropSegments: Launcher["dropSegments"];
   watchFromNow(): Promise<LocalOracles | null>;
 }): ColdLauncher {
   const { nodeId, host, network } = parts;
@@ -152,6 +162,7 @@ function launcherOf(parts: {
       const exit = { type: "stopped" } as const;
       realClock.soon(() => host.dispatch(nodeId, { type: "workerExited", workerId, exit }));
     },
+    dropSegments: parts.dropSegments,
     /** There is no worker yet, so nobody but the driver can have been given a value. */
     async prepare(): Promise<void> {
       oracles = await parts.watchFromNow();

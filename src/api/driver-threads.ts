@@ -5,13 +5,14 @@ import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { lastFileOf } from "#engine/services/fallback-files.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { LocalOracles } from "#sim/local-oracles.ts";
-import { Poller, makeParkedWords } from "#transports/threads/parking.ts";
+import { Poller, makeParkedWords, threadsMax } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
-import { ThreadLauncher } from "#transports/threads/thread-launcher.ts";
+import { ThreadLauncher, type ThreadLauncherOptions } from "#transports/threads/thread-launcher.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
@@ -38,7 +39,7 @@ export interface DriverParts {
   readonly process: Process;
   readonly launcher: ThreadLauncher;
   readonly arena: SharedArena;
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
   /** Nothing is read or sent any more. */
@@ -50,12 +51,12 @@ export interface DriverParts {
 }
 
 export function buildThreadsDriver(plan: NodePlan): DriverParts {
-  const { nodeId, config, checkInvariants } = plan;
+  const { nodeId, config, checkInvariants, objectStoreBytes: storeBytes } = plan;
   const driverId = workerIdOf(nodeId, 0);
   const parkedWords = makeParkedWords();
   const segments = reserveStore(plan);
   const arena = new SharedArena(segments.entries());
-  const memoryWords = makeMemoryWords(plan.objectStoreBytes);
+  const memoryWords = MemoryWords.of({ storeBytes, threads: threadsMax });
   const keepAlive = new KeepAlive(() => launcher.flushOutput());
   const process = makeProcess({
     workerId: driverId,
@@ -64,13 +65,11 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     config,
     checkInvariants,
     clock: realClock,
-    reclaimer: new GarbageCollection({
-      storeBytes: plan.objectStoreBytes,
-      handleCollectMs: config.handleCollectMs,
-    }),
+    reclaimer: new GarbageCollection({ storeBytes, handleCollectMs: config.handleCollectMs }),
     arena,
     ownSegmentsFrom,
     memoryWords,
+    thread: hostThreadIndex,
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
     announceSegment: (segment, buffer) => launcher.announceSegment(segment, buffer),
     announceDrop: (segment) => launcher.announceDrop(segment),
@@ -110,6 +109,7 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     execArgv: workerExecArgv(),
     argv: globalThis.process.argv.slice(2),
     onNudge: () => poller.onNudge(),
+    ...whatIsLeft(host, nodeId, memoryWords),
   });
   const memory = new MemorySampler(config, launcher, (sample) => host.dispatch(nodeId, sample));
   const stop = (): void => stopAll(memory, poller, keepAlive, host);
@@ -155,7 +155,26 @@ function receiverFor(host: Host, nodeId: NodeId): LauncherReceiver {
   };
 }
 
-function appOf(plan: NodePlan, memoryWords: Int32Array): WorkerApp {
+/** What ended threads have left counts as ours, until nobody reads it. */
+function whatIsLeft(
+  host: Host,
+  nodeId: NodeId,
+  words: MemoryWords,
+): Pick<ThreadLauncherOptions, "onThreadEnded" | "onSegmentsDropped"> {
+  return {
+    onThreadEnded: ({ threadIndex: thread, ownSegmentsFrom: from, segments }) => {
+      const file = lastFileOf(words, { thread, ownSegmentsFrom: from });
+      const sizes = segments.map(({ size }) => size);
+      words.takeOver(thread, hostThreadIndex, sizes);
+      if (file !== null) host.dispatch(nodeId, { type: "fileLeft", file });
+    },
+    onSegmentsDropped: (segments) => {
+      for (const { size } of segments) words.removeOwn(hostThreadIndex, size);
+    },
+  };
+}
+
+function appOf(plan: NodePlan, { shared: memoryWords }: MemoryWords): WorkerApp {
   const { namespace, clusterId } = plan;
   const spillPrefix = prefixOf(plan);
   return { namespace, clusterId, loaderArgs: loaderArguments(), memoryWords, spillPrefix };

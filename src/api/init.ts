@@ -4,6 +4,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import type { MemoryWords } from "#engine/services/memory-words.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
@@ -155,7 +156,7 @@ async function startNode(
     host: DriverRuntime["client"]["host"];
     launcher: ColdLauncher;
     arena: ArenaBytes;
-    memoryWords: Int32Array;
+    memoryWords: MemoryWords;
     spilling: SpillPort;
     driverId: WorkerId;
     watch(): Promise<void>;

@@ -4,6 +4,7 @@
 import { objectIdHex, objectKey } from "#engine/common/ids.ts";
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { holdsSomething } from "#engine/core-worker/task-manager.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { captureCallSite, describeLocation } from "./identity/call-site.ts";
@@ -135,7 +136,7 @@ export function firstRef(entry: ObjectEntry, client: CoreWorkerClient): ObjectRe
  * keeps the entry in the arena until it is collected.
  */
 export function wrapperFor(
-  { buffer, size }: { readonly buffer: SharedArrayBuffer; readonly size: number },
+  { buffer, extent }: { readonly buffer: SharedArrayBuffer; readonly extent: ArenaExtent },
   entry: ObjectEntry,
   client: CoreWorkerClient,
 ): SharedArrayBuffer {
@@ -148,7 +149,7 @@ export function wrapperFor(
   const wrapper = structuredClone(buffer);
   reclaimer.remember(copy ?? entry, wrapper);
   entry.uses += 1;
-  client.core.views.add(entry);
+  client.core.views.add(entry, extent);
   const user = {};
   copy?.users.set(user, 1);
   reclaimer.watch(wrapper, () => {
@@ -156,7 +157,7 @@ export function wrapperFor(
     if (copy !== undefined) client.dropCopy(copy, user);
   });
   // Also of an argument, whose value came with the task and is not in its entry.
-  reclaimer.weigh?.(wrapper, size);
+  reclaimer.weigh?.(wrapper, extent.size);
   return wrapper;
 }
 

@@ -8,6 +8,7 @@ import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { Executor, type UserCode } from "#engine/services/executor.ts";
 import { type DiskNow, FallbackFiles } from "#engine/services/fallback-files.ts";
 import { Host, type HostClock } from "#engine/services/host.ts";
+import type { MemoryWords } from "#engine/services/memory-words.ts";
 import { OwnSegments } from "#engine/services/own-segments.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ObjectRef, referredTo } from "./object-ref.ts";
@@ -27,8 +28,9 @@ export interface ProcessOptions {
   readonly arena: SharedArena;
   /** Numbers for segments that this thread makes for itself, and for files. */
   readonly ownSegmentsFrom: number;
-  /** Of the node: see OwnSegments. */
-  readonly memoryWords: Int32Array;
+  /** Of the node, and which of its threads this is. */
+  readonly memoryWords: MemoryWords;
+  readonly thread: number;
   /** Where the node's spilled objects lie. */
   readonly spilled: { readonly disk: DiskNow; readonly prefix: string };
   announceSegment(segment: number, buffer: SharedArrayBuffer): void;
@@ -48,11 +50,12 @@ export const realClock: HostClock = {
 };
 
 export function makeProcess(options: ProcessOptions): Process {
-  const { workerId, nodeId, config, checkInvariants, arena } = options;
+  const { workerId, nodeId, config, checkInvariants, arena, thread, memoryWords: words } = options;
   const host = new Host(options.clock, checkInvariants);
   const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
   const own = new OwnSegments({
-    words: options.memoryWords,
+    words,
+    thread,
     bytesMax: config.fallbackBytesMax,
     from: options.ownSegmentsFrom,
   });
@@ -69,7 +72,11 @@ export function makeProcess(options: ProcessOptions): Process {
       return { segment, offset: 0, size };
     },
   });
-  const { forgetPeer, keepAlive } = options;
+  const { forgetPeer, keepAlive, reclaimer } = options;
+  // V8 does not feel their weight, and an idle thread collects nothing by itself.
+  const onDropped = (buffer: SharedArrayBuffer): void =>
+    reclaimer.weigh?.(buffer, buffer.byteLength);
+  arena.onDropped = onDropped;
   const watchRef = (ref: object): void => {
     if (ObjectRef.is(ref)) ObjectRef.watch(ref);
   };
@@ -77,7 +84,7 @@ export function makeProcess(options: ProcessOptions): Process {
     host,
     core,
     arena: writer,
-    reclaimer: options.reclaimer,
+    reclaimer,
     dropSegment: (segment) => {
       own.giveBack(arena.segmentBytes(segment));
       arena.drop(segment);
@@ -91,7 +98,7 @@ export function makeProcess(options: ProcessOptions): Process {
   });
   const { spilled, ownSegmentsFrom } = options;
   const { spillDiskUsedMax: diskUsedMax } = config;
-  const files = new FallbackFiles({ ...spilled, diskUsedMax, ownSegmentsFrom });
+  const files = new FallbackFiles({ ...spilled, diskUsedMax, ownSegmentsFrom, words, thread });
   const process: Process = { client, values: new Values(client, arena, files) };
   addProcess(process, options.clusterId);
   return process;

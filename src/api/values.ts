@@ -258,7 +258,9 @@ export class Values {
     if (entry === null || !hasBuffers(bytes, offset)) {
       return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
     }
-    const wrapper = wrapperFor({ buffer: this.#arena.buffer(segment), size }, entry, this.#client);
+    const extent = { segment, offset, size };
+    const place = { buffer: this.#arena.buffer(segment), extent };
+    const wrapper = wrapperFor(place, entry, this.#client);
     return decodeValue(new Uint8Array(wrapper), offset, size, { specials, zeroCopy: true });
   }
 

@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type BootData, hostThreadIndex, type PortMessage } from "#transports/threads/boot-data.ts";
 import { openLinkMemory } from "#transports/threads/link-memory.ts";
 import { outputFlushed } from "#transports/threads/output-flush.ts";
@@ -47,7 +48,8 @@ export default async function workerMain(boot: BootData): Promise<void> {
     }),
     arena,
     ownSegmentsFrom: boot.ownSegmentsFrom,
-    memoryWords: app.memoryWords,
+    memoryWords: new MemoryWords(app.memoryWords),
+    thread: boot.threadIndex,
     spilled: { disk: nodeDiskNow, prefix: app.spillPrefix },
     announceSegment: (segment, buffer) => post({ type: "segment", segment, buffer }),
     announceDrop: (segment) => post({ type: "dropSegment", segment }),

@@ -41,10 +41,16 @@ export type RareState =
   | "oldIdRefused"
   | "objectStoreFull"
   | "pulled"
+  /** Something of a dead process was still read where it lay. */
+  | "readOfTheDead"
   | "pullRetried"
   | "secondaryCopy"
   /** … before the GCS had found out that it was gone. */
   | "restartedUnnoticed"
+  /** Processes were asked what they read of a dead one, whose room is given out again. */
+  | "reclaimed"
+  /** … and segments that it had made for itself. */
+  | "segmentsReclaimed"
   | "retried"
   | "retriedException"
   | "sessionResumed"
@@ -75,6 +81,7 @@ export const rareCounts: ReadonlyMap<keyof AttemptCounts, RareState> = new Map([
 /** Reached when such a message is sent from one process to another. */
 export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map([
   ["abandonActor", "actorAbandoned"],
+  ["askArenaUse", "reclaimed"],
   ["actorJoined", "actorJoined"],
   ["actorOutOfScope", "actorOutOfScope"],
   ["cancelObject", "cancelledByBorrower"],

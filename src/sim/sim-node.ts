@@ -5,7 +5,7 @@ import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
 import type { SpillEvent } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
@@ -58,6 +58,8 @@ export interface SimNodeOptions {
 }
 
 const spillArea = "spilled/";
+/** All processes are in one. */
+const thread = 0;
 
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
@@ -77,8 +79,9 @@ export class SimNode {
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
   #endedForMemoryCount = 0;
-  readonly #memoryWords: Int32Array;
+  readonly #memoryWords: MemoryWords;
   #nextOwnSegment = ownSegmentsFrom;
+  readonly #ownSegments = new Map<WorkerId, number>();
   #workerCount = 0;
   #running: RunningNode | null = null;
 
@@ -88,7 +91,7 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
-    this.#memoryWords = makeMemoryWords(plan.objectStoreBytes);
+    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 });
     this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
@@ -118,9 +121,15 @@ export class SimNode {
     return this.#tenants.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   }
 
-  /** One of its processes has ended while the node went on: what it had in the arena stays. */
-  get hasEndedProcess(): boolean {
-    return this.#processes.some(({ life }) => !life.isAlive);
+  /** Sizes of the segments that threads have made for themselves. */
+  get ownSegmentSizes(): number[] {
+    const own = this.#arena.segments().filter(([segment]) => segment >= ownSegmentsFrom);
+    return own.map(([, { byteLength }]) => byteLength);
+  }
+
+  /** … as they count against what threads may have. */
+  get ownBytesCounted(): number {
+    return this.#memoryWords.ownBytes;
   }
 
   get totals(): ResourceRequest {
@@ -134,13 +143,20 @@ export class SimNode {
   }
 
   start(driverId: WorkerId | null, onDeclaredDead: () => void): void {
-    const { nodeId, config, totals, labels, hostname, numCpus } = this.#options.plan;
+    const { world, plan } = this.#options;
+    const { nodeId, config, totals, labels, hostname, numCpus } = plan;
     const isHead = this.number === 0;
     this.#running = startNode({
       host: this.#host,
       launcher: {
         start: (workerId) => this.#startWorker(workerId),
         stop: (workerId) => this.#stopWorker(workerId),
+        dropSegments: ({ workerId, kept }) => {
+          const from = this.#ownSegments.get(workerId) ?? ownSegmentsFrom;
+          const dropped = this.#arena.dropOwn(from, kept);
+          if (dropped.length > 0) world.mark("segmentsReclaimed");
+          for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
+        },
         close: () => Promise.resolve(),
       },
       arena: this.#arena,
@@ -226,9 +242,11 @@ export class SimNode {
     const sample = { usedBytes: Math.min(usedBytes, limitBytes), limitBytes, workerBytes };
     const living = this.#processes.filter(({ life }) => life.isAlive);
     this.#host.dispatch(this.nodeId, { type: "memorySampled", ...sample });
-    const ended = living.filter(({ life }) => !life.isAlive).length;
-    this.#endedForMemoryCount += ended;
-    if (ended > 0) this.#options.world.mark("endedForMemory");
+    const ended = living.filter(({ life }) => !life.isAlive);
+    // Each had a task or an actor, though it may not have heard of it.
+    for (const { life } of ended) life.hasEndedIdle = false;
+    this.#endedForMemoryCount += ended.length;
+    if (ended.length > 0) this.#options.world.mark("endedForMemory");
   }
 
   makeProcess(name: string, workerId: WorkerId): SimProcess {
@@ -237,6 +255,7 @@ export class SimNode {
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
+    this.#ownSegments.set(workerId, (this.#nextOwnSegment += ownSegmentsPerThread));
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
@@ -246,8 +265,9 @@ export class SimNode {
       clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
-      ownSegmentsFrom: (this.#nextOwnSegment += ownSegmentsPerThread),
+      ownSegmentsFrom: this.#nextOwnSegment,
       memoryWords: this.#memoryWords,
+      thread,
       spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
       announceSegment: () => {},
       announceDrop: () => {},

@@ -281,6 +281,19 @@ const examples: Examples = {
     error: null,
   },
   freeArena: { type: "freeArena", from, extents: [{ segment: 1, offset: 64, size: 4096 }] },
+  arenaGiven: {
+    type: "arenaGiven",
+    from,
+    to: otherId,
+    extents: [{ segment: 1, offset: 64, size: 4096 }],
+  },
+  askArenaUse: { type: "askArenaUse", from: nodeId, of: otherId },
+  arenaInUse: {
+    type: "arenaInUse",
+    from,
+    of: otherId,
+    extents: [{ segment: 1, offset: 64, size: 4096 }],
+  },
   objectSealed: {
     type: "objectSealed",
     from,
@@ -469,7 +482,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(12);
+    expect(wireVersion).toBe(13);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

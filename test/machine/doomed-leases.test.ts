@@ -21,7 +21,7 @@ describe("at the raylet", () => {
   it("the lease stays until its worker says that it is over", () => {
     const h = doomed();
     const told = h.out.sent.filter(({ to }) => to === worker(2)).map(({ message }) => message.type);
-    expect(told).toEqual(["workerDied", "doomLease"]);
+    expect(told).toEqual(["workerDied", "askArenaUse", "doomLease"]);
     expect(h.out.last("doomLease").owner).toBe(worker(1));
     expect(h.raylet.counts.leases).toBe(1);
     expect(h.availableCpu()).toBe(1);

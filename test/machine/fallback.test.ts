@@ -1,13 +1,20 @@
 /** What is put while the store is full: segments of the threads' own, then files. */
 import { describe, expect, test } from "vitest";
 import { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import { managedSegment, ownFilesPerSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import {
+  managedSegment,
+  ownFilesPerSegment,
+  ownSegmentsFrom,
+  ownSegmentsPerThread,
+} from "#engine/protocol/arena.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import { checksumOf } from "#engine/services/checksum.ts";
 import { DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
-import { FallbackFiles } from "#engine/services/fallback-files.ts";
-import { makeMemoryWords, OwnSegments, tellingFreeBytes } from "#engine/services/own-segments.ts";
+import { FallbackFiles, lastFileOf } from "#engine/services/fallback-files.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
+import { OwnSegments, tellingFreeBytes } from "#engine/services/own-segments.ts";
+import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { CoreWorkerHarness } from "./core-worker-harness.ts";
 import { RecordingOutbox } from "./recording-outbox.ts";
 import { driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-harness.ts";
@@ -15,23 +22,32 @@ import { driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-har
 const size = 200;
 const place: SpilledPlace = { file: 7_000, offset: 0, size, checksums: [7] };
 
+function wordsOf(storeBytes = 0, threads = 2): MemoryWords {
+  return MemoryWords.of({ storeBytes, threads });
+}
+
+/** Of two threads of a node. */
+function ownOf(words: MemoryWords, bytesMax: number, thread = 0): OwnSegments {
+  return new OwnSegments({ words, thread, bytesMax, from: 10 * (thread + 1) });
+}
+
 describe("own segments", () => {
   test("of all threads of a node are counted together", () => {
-    const words = makeMemoryWords(0);
-    const [a, b] = [10, 20].map((from) => new OwnSegments({ words, bytesMax: 8_192, from }));
-    expect(a?.take(5_000, true)).toBe(10);
-    expect(b?.take(5_000, true)).toBeUndefined();
-    expect(b?.take(3_000, true)).toBe(20);
-    a?.giveBack(5_000);
-    expect(b?.take(5_000, true)).toBe(21);
-    b?.giveBack(3_000);
-    b?.giveBack(5_000);
-    expect(words[0]).toBe(0);
+    const words = wordsOf();
+    const [a, b] = [ownOf(words, 8_192), ownOf(words, 8_192, 1)];
+    expect(a.take(5_000, true)).toBe(10);
+    expect(b.take(5_000, true)).toBeUndefined();
+    expect(b.take(3_000, true)).toBe(20);
+    a.giveBack(5_000);
+    expect(b.take(5_000, true)).toBe(21);
+    b.giveBack(3_000);
+    b.giveBack(5_000);
+    expect(words.ownBytes).toBe(0);
   });
 
   test("may take what the store has free, and the bound beside it", () => {
-    const words = makeMemoryWords(4_096);
-    const own = new OwnSegments({ words, bytesMax: 8_192, from: 10 });
+    const words = wordsOf(4_096);
+    const own = ownOf(words, 8_192);
     expect(own.take(12_288, true)).toBe(10);
     expect(own.take(1, true)).toBeUndefined();
     let freeBytes = 8_192;
@@ -44,33 +60,78 @@ describe("own segments", () => {
   });
 
   test("whose bytes must be somewhere are counted, whatever the bound", () => {
-    const own = new OwnSegments({ words: makeMemoryWords(0), bytesMax: 0, from: 10 });
+    const own = ownOf(wordsOf(), 0);
     expect(own.take(5_000, false)).toBe(10);
     expect(own.take(1, true)).toBeUndefined();
   });
 
   test("never take the numbers of another thread", () => {
-    const words = makeMemoryWords(0);
-    const own = new OwnSegments({ words, bytesMax: 2 ** 30, from: 0 });
+    const own = ownOf(wordsOf(), 2 ** 30);
     const taken = Array.from({ length: 16_384 }, () => own.take(1, true));
-    expect(taken.every((number, n) => number === n)).toBe(true);
+    expect(taken.every((number, n) => number === 10 + n)).toBe(true);
     expect(own.take(1, false)).toBeUndefined();
+  });
+
+  test("of an ended thread count as the host's, as far as they were announced", () => {
+    const words = wordsOf();
+    const [host, ended] = [ownOf(words, 16_384), ownOf(words, 16_384, 1)];
+    host.take(1_000, true);
+    for (const size of [2_000, 3_000, 4_000]) ended.take(size, true);
+    // The last one was never announced: the thread ended while it made it.
+    words.takeOver(1, 0, [2_000, 3_000]);
+    expect(words.ownBytes).toBe(1_024 + 2_048 + 3_072);
+    for (const size of [2_000, 3_000]) words.removeOwn(0, size);
+    expect(words.ownBytes).toBe(1_024);
+    const next = ownOf(words, 16_384, 1);
+    expect(next.take(15_000, true)).toBe(20);
+  });
+
+  test("of one thread are found in the arena by its numbers, and dropped but for some", () => {
+    const [from, dropped] = [ownSegmentsFrom + ownSegmentsPerThread, [] as number[]];
+    const sizes = new Map([
+      [0, 4_096],
+      [from - 1, 5],
+      [from, 10],
+      [from + 1, 20],
+      [from + ownSegmentsPerThread - 1, 30],
+      [from + ownSegmentsPerThread, 40],
+    ]);
+    const arena = new SharedArena([...sizes].map(([n, size]) => [n, new SharedArrayBuffer(size)]));
+    arena.onDropped = ({ byteLength }) => void dropped.push(byteLength);
+    expect(arena.ownOf(from).map(({ size }) => size)).toEqual([10, 20, 30]);
+    expect(arena.dropOwn(from, [from + 1]).map(({ size }) => size)).toEqual([10, 30]);
+    expect(arena.dropOwn(from, [])).toEqual([{ segment: from + 1, size: 20 }]);
+    expect(dropped).toEqual([10, 30, 20]);
+    expect(arena.segments().map(([segment]) => segment)).toEqual([
+      0,
+      from - 1,
+      from + ownSegmentsPerThread,
+    ]);
   });
 });
 
 describe("a file that put writes", () => {
   function onDisk(error: DiskErrorCode | null, usedShare = 0) {
     const written = new Map<string, Uint8Array>();
+    const knownAhead: (number | null)[] = [];
     const disk = {
       writeAll: (path: string, bytes: Uint8Array) => {
+        knownAhead.push(last());
         written.set(path, bytes.slice());
         if (error !== null) throw new DiskError(error, path, "as the test said");
       },
       remove: (path: string) => void written.delete(path),
       usedShare: () => usedShare,
     };
+    const words = wordsOf();
     const numbers = { prefix: "file-", diskUsedMax: 0.95, ownSegmentsFrom };
-    return { written, files: new FallbackFiles({ disk, ...numbers }) };
+    const last = () => lastFileOf(words, { thread: 1, ownSegmentsFrom });
+    return {
+      written,
+      knownAhead,
+      files: new FallbackFiles({ disk, ...numbers, words, thread: 1 }),
+      last,
+    };
   }
 
   test("has a number that nobody else gives out, and checksums", () => {
@@ -82,6 +143,22 @@ describe("a file that put writes", () => {
     expect(first).toEqual({ place: { file, offset: 0, size: 1_200_000, checksums }, bytes });
     expect(written.get(`file-${file}`)).toEqual(bytes);
     expect(files.write(bytes)).toMatchObject({ place: { file: file + 1 } });
+  });
+
+  test("is known to the other threads before anything of it is there", () => {
+    const { files, knownAhead, last } = onDisk(null);
+    expect(last()).toBeNull();
+    for (let n = 0; n < 2; n++) files.write(new Uint8Array(10));
+    const file = ownSegmentsFrom * ownFilesPerSegment;
+    expect(knownAhead).toEqual([file, file + 1]);
+    expect(last()).toBe(file + 1);
+  });
+
+  test("of an ended thread is not taken for one of the next with its words", () => {
+    const words = wordsOf();
+    words.tellFiles(1, 3);
+    words.takeOver(1, 0, []);
+    expect(lastFileOf(words, { thread: 1, ownSegmentsFrom })).toBeNull();
   });
 
   test("is not left behind when the disk could not write it", () => {
@@ -171,5 +248,42 @@ describe("its raylet", () => {
     h.written(worker(1));
     h.handle({ type: "workerExited", workerId: worker(1), exit: { type: "exited", code: 0 } });
     expect(h.instructions("deleteSpillFile")).toHaveLength(1);
+  });
+
+  test("removes the file of a dead owner when the last who reads it is done", () => {
+    const h = new Keeper();
+    h.written(worker(1));
+    const object = { serial: 1, index: 0 };
+    const pull = { type: "pullObject", from: driver, owner: worker(1), object } as const;
+    h.handle({ ...pull, requestId: 6, priority: 0 });
+    h.handle({ type: "objectRestored", requestId: 1, failure: null });
+    h.exit(1);
+    h.handle({ type: "arenaInUse", from: driver, of: worker(1), extents: [] });
+    expect(h.instructions("deleteSpillFile")).toEqual([]);
+    h.handle({ type: "unpinObjects", from: driver, requestIds: [6] });
+    expect(h.instructions("deleteSpillFile")).toEqual([{ type: "deleteSpillFile", file: 7_000 }]);
+    expect(h.raylet.counts.arenaFreeBytes).toBe(1024);
+  });
+
+  test("removes the file of a dead owner that was being read back", () => {
+    const h = new Keeper();
+    h.written(worker(1));
+    const object = { serial: 1, index: 0 };
+    const pull = { type: "pullObject", from: driver, owner: worker(1), object } as const;
+    h.handle({ ...pull, requestId: 6, priority: 0 });
+    h.exit(1);
+    h.handle({ type: "objectRestored", requestId: 1, failure: null });
+    h.handle({ type: "arenaInUse", from: driver, of: worker(1), extents: [] });
+    expect(h.instructions("deleteSpillFile")).toEqual([{ type: "deleteSpillFile", file: 7_000 }]);
+    expect(h.raylet.counts.arenaFreeBytes).toBe(1024);
+  });
+
+  test("removes what the dead was writing, unless it was told of it", () => {
+    const h = new Keeper();
+    h.written(worker(1));
+    h.handle({ type: "fileLeft", file: 7_000 });
+    expect(h.instructions("deleteSpillFile")).toEqual([]);
+    h.handle({ type: "fileLeft", file: 7_001 });
+    expect(h.instructions("deleteSpillFile")).toEqual([{ type: "deleteSpillFile", file: 7_001 }]);
   });
 });

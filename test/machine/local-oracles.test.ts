@@ -6,7 +6,7 @@ import { makeProcess, realClock } from "#api/process.ts";
 import { defaultConfig } from "#engine/common/config.ts";
 import { type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
-import { makeMemoryWords } from "#engine/services/own-segments.ts";
+import { MemoryWords } from "#engine/services/memory-words.ts";
 import { LocalOracles } from "#sim/local-oracles.ts";
 import { Recent } from "#sim/oracles/recent.ts";
 import { digestIn } from "#sim/oracles/value-digest.ts";
@@ -84,7 +84,8 @@ describe("what no call can tell", () => {
       reclaimer: new GarbageCollection({ storeBytes: 1 << 20, handleCollectMs: 0 }),
       arena,
       ownSegmentsFrom: 1,
-      memoryWords: makeMemoryWords(0),
+      memoryWords: MemoryWords.of({ storeBytes: 0, threads: 1 }),
+      thread: 0,
       spilled: { disk: nodeDiskNow, prefix: "" },
       announceSegment: nothing,
       announceDrop: nothing,

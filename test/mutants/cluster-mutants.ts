@@ -80,7 +80,7 @@ export const nodes: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/raylet.ts`,
-        find: "      out.send(from, this.#workerDied(workerId, error));\n",
+        find: "      out.send(from, this.#workerDied(workerId, endedEarlier(workerId)));\n",
         replace: "",
       },
     ],

@@ -7,6 +7,28 @@ const gcs = "src/engine/gcs";
 
 export const ends: readonly Mutant[] = [
   {
+    name: "memory of the dead given out unasked",
+    why: "what a dead process had is free before the others have said what they read of it",
+    edits: [
+      {
+        file: `${raylet}/arena-reclaims.ts`,
+        find: "if (reclaim.asked.size > 0 || (!reclaim.isDue && !hasUnpinned)) continue;",
+        replace: "if (!reclaim.isDue && !hasUnpinned) continue;",
+      },
+    ],
+  },
+  {
+    name: "segments of the dead stay",
+    why: "what a dead thread had made for itself is mapped, and counts, for ever",
+    edits: [
+      {
+        file: `${raylet}/arena-reclaims.ts`,
+        find: '      out.instruct({ type: "dropSegments", workerId: process, kept: segments });\n',
+        replace: "      void segments;\n",
+      },
+    ],
+  },
+  {
     name: "look for idle leases not repeated",
     why: "a lease that was busy when it was looked at, and idle since, is never given back",
     edits: [

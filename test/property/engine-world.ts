@@ -318,6 +318,11 @@ export class EngineWorld {
   }
 
   #launch(instruction: RayletInstruction): void {
+    if (instruction.type === "dropSegments") {
+      const isDead = this.processes.get(instruction.workerId)?.isDead === true;
+      check(isDead, "segments of the living are not dropped");
+      return;
+    }
     check(
       instruction.type === "startWorker" || instruction.type === "stopWorker",
       "there is no other node to bring anything from, and too little to be spilled",

@@ -367,7 +367,10 @@ function fieldsFrom(from: Address): AllFields {
     holdsQueried: { maker: workerId },
     allocateArena: { requestId: count, size: count, mayWait: fc.boolean() },
     arenaAllocated: { requestId: count, segment: count, offset: count, error: orNull(error) },
-    freeArena: { extents: few(of({ segment: u32, offset: u48, size: u48 })) },
+    freeArena: { extents: few(extent) },
+    arenaGiven: { to: workerId, extents: few(extent) },
+    askArenaUse: { of: workerId },
+    arenaInUse: { of: workerId, extents: few(extent) },
     registerNode: {
       nodeId,
       address: strings,

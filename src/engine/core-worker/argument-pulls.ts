@@ -12,9 +12,11 @@
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
 import { type Address, argumentsIndex, makerOf, type WorkerId } from "#engine/common/ids.ts";
+import { type ObjectOf, ownerDiedError } from "#engine/common/lost-object.ts";
 import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
+import type { EndedPeers } from "./ended-peers.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
@@ -65,11 +67,13 @@ const ofArguments = -1;
 
 export class ArgumentPulls {
   readonly #copies: LocalCopies;
+  readonly #ended: EndedPeers;
   /** Calls of one caller that have not started, oldest first; a queue in the map is never empty. */
   readonly #inOrder = new Map<WorkerId, Deque<ArgumentPull>>();
 
-  constructor(copies: LocalCopies) {
+  constructor(copies: LocalCopies, ended: EndedPeers) {
     this.#copies = copies;
+    this.#ended = ended;
   }
 
   /** Null when it may start at once, as nearly all may. `ordered`: behind calls of its caller. */
@@ -119,13 +123,21 @@ export class ArgumentPulls {
     return value instanceof StoredValue && !this.#copies.isNear(owner, value);
   }
 
+  /** Its bytes may be somebody else's by now: the raylet was told that nobody here reads them. */
+  #isGone(owner: WorkerId, value: Outcome): value is StoredValue {
+    if (this.#ended.size === 0 || !(value instanceof StoredValue)) return false;
+    return this.#ended.has(owner) && this.#copies.isNear(owner, value);
+  }
+
   #needsPull({ from, args, values }: Given): boolean {
-    if (this.#isFar(from as WorkerId, args)) return true;
+    const owner = from as WorkerId;
+    if (this.#isFar(owner, args) || this.#isGone(owner, args)) return true;
     if (values === null) return false;
     return values.some((value, i) => {
       if (value instanceof FailedValue) return true;
       const special = args.specials[i];
-      return special?.type === "ref" && this.#isFar(special.owner, value);
+      if (special?.type !== "ref") return false;
+      return this.#isFar(special.owner, value) || this.#isGone(special.owner, value);
     });
   }
 
@@ -135,12 +147,19 @@ export class ArgumentPulls {
     if (args instanceof StoredValue && this.#isFar(owner, args)) {
       this.#want(pull, ofArguments, { owner, serial, index: argumentsIndex, value: args }, out);
     }
+    if (this.#isGone(owner, args)) this.#refuse(pull, { owner, serial, index: argumentsIndex });
     for (const [i, value] of (values ?? []).entries()) {
       const special = args.specials[i];
       if (value instanceof FailedValue) pull.failed ??= value;
       if (special?.type !== "ref" || !(value instanceof StoredValue)) continue;
-      if (this.#isFar(special.owner, value)) this.#want(pull, i, { value, ...special }, out);
+      if (this.#isGone(special.owner, value)) this.#refuse(pull, special);
+      else if (this.#isFar(special.owner, value)) this.#want(pull, i, { value, ...special }, out);
     }
+  }
+
+  #refuse(pull: ArgumentPull, object: ObjectOf): void {
+    const error = ownerDiedError(object, this.#ended.reasonOf(object.owner));
+    pull.failed ??= new FailedValue(error, null);
   }
 
   #want(

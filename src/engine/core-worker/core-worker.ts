@@ -15,6 +15,7 @@ import type { ObjectState, SubscribeObject } from "#engine/protocol/object.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { TaskReply } from "#engine/protocol/task.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import { ArenaUses } from "./arena-uses.ts";
 import { ActorDrain } from "./actor-drain.ts";
 import { ActorHandles } from "./actor-handles.ts";
 import { ActorSubmitter } from "./actor-submitter.ts";
@@ -69,6 +70,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly reasons: WaitReasons;
   readonly objects = new ObjectTable();
   readonly views = new ViewCounts();
+  readonly uses: ArenaUses;
   /** What is read through the raylet. */
   readonly copies: LocalCopies;
   readonly seals: ObjectSeals;
@@ -139,6 +141,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.reasons = new WaitReasons(seen);
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
+    this.uses = new ArenaUses({ context, copies, views, receiver });
     const offered = new OfferedObjects({ copies, seals, views, ...seen });
     this.#offered = offered;
     const beforePush: typeof dependencies.beforePush = (refs) => offered.beforePush(refs);
@@ -193,6 +196,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
+    if (this.uses.isWatching) this.uses.flush(out);
   }
 
   nextDeadlineMs(): number {
@@ -293,6 +297,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return true;
       case "offerObjects":
         this.#offered.onOfferObjects(event, nowMs, out);
+        return true;
+      case "askArenaUse":
+        this.uses.onAskArenaUse(event, out);
         return true;
       case "objectsKept":
         this.seals.onObjectsKept(event, out);

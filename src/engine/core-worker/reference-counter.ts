@@ -17,6 +17,7 @@
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import { actorIndex, type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { managedSegment } from "#engine/protocol/arena.ts";
 import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -330,9 +331,10 @@ export class ReferenceCounter {
     for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {
       entry.registered = false;
       entry.held = false;
-      if (entry.state !== "PENDING") continue;
-      this.#failWithOwner(entry);
-      lost.push(entry);
+      if (entry.state === "PENDING") {
+        this.#failWithOwner(entry);
+        lost.push(entry);
+      } else if (this.#isInItsMemory(entry)) this.fail(entry, diedWithOwner(entry, error.message));
     }
     this.#batch.dropHolds(workerId);
     this.#freeGivenUp(workerId);
@@ -458,6 +460,13 @@ export class ReferenceCounter {
   #freeBytes(entry: ObjectEntry): void {
     const { outcome } = entry;
     if (outcome instanceof StoredValue && !this.directory.free(entry)) this.freeEncoded(outcome);
+  }
+
+  /** Its place means nothing any more: what the dead process had is given out again. */
+  #isInItsMemory({ owner, outcome }: ObjectEntry): boolean {
+    if (!(outcome instanceof StoredValue) || !this.isOfThisNode(owner)) return false;
+    const { node, segment } = outcome;
+    return segment !== managedSegment && (node === null || node === this.#context.raylet);
   }
 
   #failWithOwner(entry: ObjectEntry): void {

@@ -11,7 +11,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
-import type { Address, WorkerId } from "#engine/common/ids.ts";
+import { type Address, makerOf, type WorkerId } from "#engine/common/ids.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ConstructActor } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
@@ -47,6 +47,7 @@ export class TaskReceiver {
   /** Dead owners whose tasks here are not all over: the raylet keeps their leases till then. */
   readonly #doomedOwners = new Set<WorkerId>();
   #blockSeq = 0;
+  #endedCount = 0;
   actor: IncomingActor | null = null;
 
   constructor(parts: {
@@ -61,7 +62,7 @@ export class TaskReceiver {
     this.#references = parts.references;
     this.#holds = parts.holds;
     this.#handles = parts.handles;
-    this.#arguments = new ArgumentPulls(parts.copies);
+    this.#arguments = new ArgumentPulls(parts.copies, parts.references.ended);
     this.replies = new TaskReplies(parts);
   }
 
@@ -74,6 +75,20 @@ export class TaskReceiver {
   /** Tasks that have started and not ended, oldest first. */
   get running(): Iterable<IncomingTask> {
     return this.#running;
+  }
+
+  /** Rises with every task, and when a constructor has ended. */
+  get endedCount(): number {
+    return this.#endedCount;
+  }
+
+  /** What tasks and a constructor that have not ended were given, and whose it is. */
+  *given(): IterableIterator<Pick<IncomingTask, "owner" | "args" | "values">> {
+    yield* this.#running;
+    const { actor } = this;
+    if (actor === null || actor.hasEnded) return;
+    const { actorId, args, values } = actor.spec;
+    yield { owner: makerOf(actorId).maker, args, values };
   }
 
   get runningCount(): number {
@@ -163,6 +178,8 @@ export class TaskReceiver {
     const { actor, failure, maxConcurrency } = finished;
     assert(this.actor === actor, "a constructor ends once");
     if (failure === null) actor.maxConcurrency = maxConcurrency;
+    actor.hasEnded = true;
+    this.#endedCount += 1;
     if (actor.pull !== null) this.#arguments.end(actor.pull);
     const { pins } = actor;
     if (pins !== null || this.#handles.namesSelf) {
@@ -189,6 +206,7 @@ export class TaskReceiver {
   onTaskFinished(event: TaskFinished, out: Out): void {
     const { task } = event;
     if (!this.#running.delete(task)) return;
+    this.#endedCount += 1;
     this.#waitingTasks.delete(task);
     if (task.pull !== null) this.#arguments.end(task.pull);
     this.replies.onFinished(event, out);

@@ -3,7 +3,7 @@
  * and its stored results are kept by the raylet for an owner on another node.
  *
  * State:  none of its own; a reply that waits is a HoldWait.
- * In/out: tasks that ended → TaskReply, ObjectSealed, holds asked for.
+ * In/out: tasks that ended → TaskReply, ArenaGiven, ObjectSealed, holds asked for.
  * Bounds: as many as tasks that have ended and are not answered.
  * Errors: a result that is for nobody, since its task was cancelled or its owner has died, goes.
  * Source: protocols §3 taskReply, §5, §6.
@@ -125,6 +125,7 @@ export class TaskReplies {
       return;
     }
     const keptRefs = task.covered === null ? null : this.#keep(task.covered);
+    this.#giveResults(finished, out);
     this.#send(finished, keptRefs, holds, out);
     this.#handles.letGoOfSelf();
   }
@@ -160,6 +161,20 @@ export class TaskReplies {
       return [{ owner, serial, index: i + 1, version, extent: { segment, offset, size } }];
     });
     return sealed.length === 0 ? null : sealed;
+  }
+
+  /** Results are their owner's, also in the books of the raylet: from ahead of the reply on. */
+  #giveResults({ task, outcome, outcomes }: TaskFinished, out: Out): void {
+    if (!(outcome instanceof StoredValue) && outcomes === null) return;
+    const { self: from, raylet } = this.#context;
+    const { owner: to } = task;
+    if (to === from || !this.#references.isOfThisNode(to)) return;
+    const extents = [outcome, ...(outcomes ?? noOutcomes)].flatMap((value) => {
+      if (!(value instanceof StoredValue)) return [];
+      const { segment, offset, size } = value;
+      return [{ segment, offset, size }];
+    });
+    if (extents.length > 0) out.send(raylet, { type: "arenaGiven", from, to, extents });
   }
 
   /** What user code goes on using, though the owner's cover for it ends with the reply. */

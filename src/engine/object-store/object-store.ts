@@ -2,15 +2,14 @@
  * Room in the node's shared memory: a thread asks for a chunk or an object's bytes → gets an extent
  * → its owner frees it, whole or in parts.
  *
- * State:  the allocator; per process its last answers, so that a repeated request gets the same
- *         extent; requests that wait for room, first come first served.
- * In/out: allocateArena, freeArena, the end of a process → arenaAllocated; when it is full, evict.
+ * State:  the allocator; which process has what; per process its last answers, so that a repeated
+ *         request gets the same extent; requests that wait for room, first come first served.
+ * In/out: allocateArena, arenaGiven, freeArena, the end of a process → arenaAllocated; when it is
+ *         full, evict.
  * Bounds: `answersMax` answers a process, none for processes that ended; a result that waits is one
- *         of a task that runs.
+ *         of a task that runs, and so is one that was freed before it was given.
  * Errors: no room, and nothing to evict → OBJECT_STORE_FULL or OUT_OF_DISK in the answer: at once,
  *         or for who may wait after `waitMs`.
- * Limits: what a dead worker had stays allocated until shutdown, because views on it may live in
- *         other threads; giving it back needs the pins of the object-store protocol.
  * Source: Ray plasma's create request queue; decisions on memory, 1.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -22,9 +21,11 @@ import type {
   AllocateArena,
   ArenaAllocated,
   ArenaExtent,
+  ArenaGiven,
   FreeArena,
 } from "#engine/protocol/object.ts";
 import { Allocator, extentAlignment, type Placed } from "./allocator.ts";
+import { HeldExtents } from "./held-extents.ts";
 
 const answersMax = 64;
 
@@ -39,6 +40,9 @@ export type DiskTrouble = () => { readonly kind: string; readonly text: string }
 export class ObjectStore {
   readonly #self: Address;
   readonly #allocator: Allocator;
+  readonly #held = new HeldExtents();
+  /** Freed by their owner before we heard from the process that had written and given them: who. */
+  readonly #freedEarly = new Map<string, Address>();
   /** Process → requestId → answer, oldest first; an inner map is never empty. */
   readonly #answers = new Map<Address, Map<number, ArenaAllocated>>();
 
@@ -107,10 +111,24 @@ export class ObjectStore {
     return placed === null ? null : { size, ...placed };
   }
 
-  free({ segment, offset, size }: ArenaExtent): void {
-    // Segments beyond are a thread's own, made for one object: nothing to give out again.
-    if (segment >= this.#allocator.segmentCount) return;
-    this.#allocator.free(segment, offset, wholeUnits(size));
+  free(extent: ArenaExtent): void {
+    if (!this.#isHere(extent)) return;
+    const whole = wholeExtent(extent);
+    this.#held.remove(whole);
+    this.#allocator.free(whole.segment, whole.offset, whole.size);
+  }
+
+  /** It is no process's any more: whoever keeps it frees it. */
+  keep(extent: ArenaExtent): void {
+    if (this.#isHere(extent)) this.#held.remove(wholeExtent(extent));
+  }
+
+  /** What `process` has, and nothing of what is in `kept`, is free again. */
+  reclaim(process: Address, kept: readonly ArenaExtent[]): void {
+    for (const extent of this.#held.of(process, kept.map(wholeExtent))) this.free(extent);
+    for (const [place, holder] of this.#freedEarly) {
+      if (holder === process) this.#freedEarly.delete(place);
+    }
   }
 
   onAllocateArena(message: AllocateArena, nowMs: number, out: Outbox<never>): void {
@@ -163,8 +181,22 @@ export class ObjectStore {
     return engineError(type, `${text}; ${advice}`, subject);
   }
 
-  onFreeArena(message: FreeArena): void {
-    for (const extent of message.extents) this.free(extent);
+  /** The news that it was given to who frees it may be on its way still, on another link. */
+  onFreeArena({ from, extents }: FreeArena): void {
+    for (const extent of extents) {
+      const holder = this.#held.holderOf(extent);
+      if (holder === undefined || holder === from) this.free(extent);
+      else this.#freedEarly.set(placeOf(extent), holder);
+    }
+  }
+
+  /** A result is its owner's; `isOver`: nobody of that owner is left, nor anything that it had. */
+  onArenaGiven({ to, extents }: ArenaGiven, isOver: boolean): void {
+    for (const extent of extents) {
+      if (!this.#isHere(extent)) continue;
+      if (this.#freedEarly.delete(placeOf(extent)) || isOver) this.free(extent);
+      else this.#held.move(to, wholeExtent(extent));
+    }
   }
 
   /** The process has ended and repeats nothing. */
@@ -175,6 +207,7 @@ export class ObjectStore {
 
   checkInvariants(): void {
     this.#allocator.checkInvariants();
+    this.#held.checkInvariants();
     for (const answers of this.#answers.values()) {
       assert(answers.size > 0 && answers.size <= answersMax, "answers kept for a process");
     }
@@ -187,7 +220,13 @@ export class ObjectStore {
     }
   }
 
+  #isHere({ segment }: ArenaExtent): boolean {
+    // Segments beyond are a thread's own, made for one object: nothing to give out again.
+    return segment < this.#allocator.segmentCount;
+  }
+
   #answer({ from, requestId, size }: AllocateArena, placed: Placed | null, out: Outbox<never>) {
+    if (placed !== null) this.#held.add(from, wholeExtent({ ...placed, size }));
     const answer: ArenaAllocated = {
       type: "arenaAllocated",
       from: this.#self,
@@ -234,6 +273,14 @@ export class ObjectStore {
 
 function isOf({ message }: Waiting, process: Address): boolean {
   return message.from === process;
+}
+
+function wholeExtent({ segment, offset, size }: ArenaExtent): ArenaExtent {
+  return { segment, offset, size: wholeUnits(size) };
+}
+
+function placeOf({ segment, offset }: ArenaExtent): string {
+  return `${segment}:${offset}`;
 }
 
 /** Who cuts a chunk begins each object at a whole unit, so what lies between belongs to it. */

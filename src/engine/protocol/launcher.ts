@@ -22,4 +22,9 @@ export interface Launcher {
   start(workerId: WorkerId): void;
   /** Ends the worker at once, whatever it does. Unknown or ended ones are ignored. */
   stop(workerId: WorkerId): void;
+  /**
+   * Of the segments that the ended worker had made for itself no thread needs any mapped but those
+   * in `kept`. Told again when that are fewer.
+   */
+  dropSegments(of: { readonly workerId: WorkerId; readonly kept: readonly number[] }): void;
 }

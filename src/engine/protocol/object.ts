@@ -1,5 +1,5 @@
 /** Messages about objects: who has them, who still needs them, and where their bytes may lie. */
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { ObjectName } from "./task.ts";
 import type { HeldRef } from "./hold.ts";
@@ -57,6 +57,35 @@ export interface FreeArena {
   readonly extents: readonly ArenaExtent[];
 }
 
+/** executor → its raylet, ahead of its reply: these results are of that owner on this node. */
+export interface ArenaGiven {
+  readonly type: "arenaGiven";
+  readonly from: Address;
+  readonly to: WorkerId;
+  readonly extents: readonly ArenaExtent[];
+}
+
+/**
+ * raylet → processes of its node, behind workerDied: what of the dead process do you still read
+ * where it lies? What it had and nobody names is given out again.
+ */
+export interface AskArenaUse {
+  readonly type: "askArenaUse";
+  readonly from: Address;
+  readonly of: WorkerId;
+}
+
+/**
+ * process → its raylet, the answer to askArenaUse, and again when it reads less: all that it reads.
+ * The last one is empty.
+ */
+export interface ArenaInUse {
+  readonly type: "arenaInUse";
+  readonly from: Address;
+  readonly of: WorkerId;
+  readonly extents: readonly ArenaExtent[];
+}
+
 export interface ArenaExtent {
   readonly segment: number;
   readonly offset: number;
@@ -69,4 +98,7 @@ export type ObjectMessage =
   | ReleaseHolds
   | AllocateArena
   | ArenaAllocated
-  | FreeArena;
+  | FreeArena
+  | ArenaGiven
+  | AskArenaUse
+  | ArenaInUse;

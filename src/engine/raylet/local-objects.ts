@@ -13,7 +13,8 @@
  * Bounds: the room in the store and on the disk.
  * Errors: none; what is freed twice, or was never here, is not news.
  * Limits: what a process of this node put into its own arena is registered here once another node
- *         asks for it; when that process dies its bytes stay, as views on them may live here.
+ *         asks for it; when that process dies its bytes are for ArenaReclaims to give back, as
+ *         views on them may live here.
  * Source: Ray local_object_manager; protocols §5.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -55,6 +56,8 @@ export class Copy implements CopyName {
   isPrimary: boolean;
   /** The owner itself wrote it, in this node's arena. */
   readonly isOwners: boolean;
+  /** Its owner died while it had a pin, and processes of this node may read it where it lies. */
+  isForsaken = false;
   /** Processes of this node that read it, and what is written or read of it. */
   pinCount = 0;
   /** When it was brought here, among all that were; 0 for what was made here. */
@@ -87,6 +90,8 @@ export class LocalObjects {
   readonly #secondaries = new CopyQueue();
   /** Freed, and still in use. */
   readonly #leaving = new Set<Copy>();
+  #forsakenCount = 0;
+  #hasUnpinned = false;
   #lastArrival = 0;
 
   constructor(self: NodeId, store: ObjectStore, files: SpillFiles) {
@@ -103,6 +108,22 @@ export class LocalObjects {
   /** What can be had without writing anything. */
   get evictableBytes(): number {
     return this.#clean.bytes + this.#secondaries.bytes;
+  }
+
+  get hasForsaken(): boolean {
+    return this.#forsakenCount > 0;
+  }
+
+  /** Whether a forsaken copy has lost its last pin, since this was last asked. */
+  takeUnpinned(): boolean {
+    const hasUnpinned = this.#hasUnpinned;
+    this.#hasUnpinned = false;
+    return hasUnpinned;
+  }
+
+  *forsakenBy(owner: WorkerId): IterableIterator<Copy> {
+    if (this.#forsakenCount === 0) return;
+    for (const copy of this.#leaving) if (copy.isForsaken && copy.owner === owner) yield copy;
   }
 
   get lastArrival(): number {
@@ -126,6 +147,7 @@ export class LocalObjects {
   onObjectSealed(message: ObjectSealed, hasEnded: (owner: WorkerId) => boolean): void {
     for (const sealed of message.objects) {
       const isOwners = sealed.owner === message.from;
+      if (!isOwners) this.#store.keep(sealed.extent);
       if (hasEnded(sealed.owner)) this.#store.free(sealed.extent);
       else this.#add(new Copy(sealed, isOwners ? "owner's" : "primary"));
     }
@@ -141,6 +163,7 @@ export class LocalObjects {
         this.#add(copy);
       }
       copy.isManaged = true;
+      this.#store.keep(offered.extent);
       this.#sort(copy);
     }
   }
@@ -187,10 +210,18 @@ export class LocalObjects {
 
   /** Nobody will ask for them any more. */
   onOwnerEnded(owner: WorkerId, out: RayletOut): void {
+    // Freed by their owner, who would have been told when they lose their last pin.
+    for (const copy of this.#leaving) {
+      if (copy.owner === owner && !copy.isManaged && !copy.isForsaken) this.#forsake(copy);
+    }
     for (const list of [...(this.#byOwner.get(owner)?.values() ?? [])]) {
       for (const copy of [...list]) {
-        if (!copy.isManaged) this.#unlist(copy);
-        else this.#leave(copy, out);
+        if (copy.isManaged) this.#leave(copy, out);
+        else if (copy.pinCount === 0) this.#unlist(copy);
+        else {
+          this.#forsake(copy);
+          this.#leave(copy, out);
+        }
       }
     }
   }
@@ -322,6 +353,12 @@ export class LocalObjects {
     else this.#giveBack(copy, out);
   }
 
+  /** Its bytes are those of the dead process, of which others are asked. */
+  #forsake(copy: Copy): void {
+    copy.isForsaken = true;
+    this.#forsakenCount += 1;
+  }
+
   #unlist(copy: Copy): void {
     for (const queue of [this.spillable, this.#clean, this.#secondaries]) queue.delete(copy);
     const copies = this.#byOwner.get(copy.owner);
@@ -333,6 +370,11 @@ export class LocalObjects {
   }
 
   #giveBack(copy: Copy, out: RayletOut): void {
+    if (copy.isForsaken) {
+      this.#forsakenCount -= 1;
+      this.#hasUnpinned = true;
+      return;
+    }
     const { owner, extent, spilled, isOwners } = copy;
     if (spilled !== null) this.#files.release(spilled, out);
     copy.spilled = null;

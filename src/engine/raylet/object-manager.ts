@@ -19,15 +19,17 @@ import type {
   PullObject,
   UnpinObjects,
 } from "#engine/protocol/copy.ts";
+import type { ArenaGiven, ArenaInUse } from "#engine/protocol/object.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
+import { ArenaReclaims } from "./arena-reclaims.ts";
 import { LocalObjects } from "./local-objects.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
 import { SpillFiles } from "./spill-files.ts";
-import type { SpillEvent } from "./spill-io.ts";
+import type { FileLeft, SpillEvent } from "./spill-io.ts";
 import { SpillManager } from "./spill-manager.ts";
 
 /** Messages of processes and other raylets that are for this part. */
@@ -43,6 +45,9 @@ export type ObjectManagerMessage =
   | PullChunk
   | Chunk
   | NotHere
+  | ArenaGiven
+  | ArenaInUse
+  | FileLeft
   | SpillEvent;
 
 export class ObjectManager {
@@ -52,6 +57,7 @@ export class ObjectManager {
   readonly pushes: PushManager;
   readonly files = new SpillFiles();
   readonly spilling: SpillManager;
+  readonly reclaims: ArenaReclaims;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -64,6 +70,8 @@ export class ObjectManager {
     peers: PeerWatch;
     /** Of this node. */
     processes: () => Iterable<WorkerId>;
+    /** … with those that are told to end. */
+    living: () => Iterable<WorkerId>;
     hasEnded: (process: Address) => boolean;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
@@ -86,6 +94,7 @@ export class ObjectManager {
     const { counts } = this.spilling;
     this.pulls = new PullManager({ ...kept, counts, deathOf });
     this.pushes = new PushManager({ nodeId, config, objects, counts });
+    this.reclaims = new ArenaReclaims({ nodeId, store, objects, living: parts.living });
   }
 
   handle(event: ObjectManagerMessage, nowMs: number, out: RayletOut): void {
@@ -101,6 +110,8 @@ export class ObjectManager {
       case "objectWritten":
         this.objects.onObjectWritten(event);
         return this.objects.kept(event, out);
+      case "fileLeft":
+        return this.files.onLeft(event, out);
       case "objectsSpilled":
         return this.spilling.onObjectsSpilled(event, nowMs, out);
       case "spilledRead":
@@ -126,6 +137,11 @@ export class ObjectManager {
         return this.pulls.onChunk(event, out);
       case "notHere":
         return this.pulls.onNotHere(event, out);
+      case "arenaGiven":
+        this.store.onArenaGiven(event, this.#isOver(event.to));
+        return this.reclaims.onGiven(event.to);
+      case "arenaInUse":
+        return this.reclaims.onArenaInUse(event);
     }
   }
 
@@ -141,6 +157,7 @@ export class ObjectManager {
 
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
+    this.reclaims.settle(out);
     this.store.settle(out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
@@ -156,6 +173,12 @@ export class ObjectManager {
     this.objects.onOwnerEnded(process, out);
     this.spilling.onProcessEnded(process);
     this.store.forget(process);
+  }
+
+  /** It was never ready, but may have had room for what it would make. */
+  onStartEnded(process: WorkerId): void {
+    this.store.forget(process);
+    this.store.reclaim(process, []);
   }
 
   onNodeDied(nodeId: NodeId, reason: string, out: RayletOut): void {
@@ -175,6 +198,12 @@ export class ObjectManager {
     this.spilling.checkInvariants();
     this.pulls.checkInvariants();
     this.pushes.checkInvariants();
+    this.reclaims.checkInvariants();
+  }
+
+  /** It has ended, and nobody reads anything that it had. */
+  #isOver(process: WorkerId): boolean {
+    return this.#hasEnded(process) && !this.reclaims.isOpen(process);
   }
 
   /** What we keep of an owner goes when it ends, so we must hear of that. */

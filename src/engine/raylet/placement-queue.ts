@@ -11,7 +11,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { Deque } from "#engine/common/deque.ts";
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import { formatResources, requestKey } from "#engine/common/resources.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
@@ -57,7 +57,19 @@ export interface StoreChunk {
   readonly to: ArenaExtent;
 }
 
-export type RayletInstruction = WorkerInstruction | ExitNode | StoreChunk | SpillInstruction;
+/** Segments that the dead process had made for itself, but for those that are still read. */
+export interface DropSegments {
+  readonly type: "dropSegments";
+  readonly workerId: WorkerId;
+  readonly kept: readonly number[];
+}
+
+export type RayletInstruction =
+  | WorkerInstruction
+  | ExitNode
+  | StoreChunk
+  | DropSegments
+  | SpillInstruction;
 export type RayletOut = Outbox<RayletInstruction>;
 
 /** Notices of a changed reason that one claim may cause. */

@@ -146,6 +146,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       segments,
       peers: this.#peers,
       processes,
+      living: () => [...this.#drivers, ...[...pool.living()].map((worker) => worker.id)],
       hasEnded: (process) => this.#hasEnded(process),
       deathOf: (id) => this.#membership.deathOf(id),
     });
@@ -254,7 +255,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       case "stateCollected":
         return this.#state.onStateCollected(event, out);
       case "workerReady":
-        return this.#onWorkerReady(event.workerId);
+        return this.#onWorkerReady(event.workerId, out);
       case "workerExited":
         return this.#onWorkerExited(event.workerId, event.exit, nowMs, out);
       case "attachDriver":
@@ -307,8 +308,9 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     while (this.#pool.size < wanted) this.#pool.start(nowMs, out);
   }
 
-  #onWorkerReady(workerId: WorkerId): void {
+  #onWorkerReady(workerId: WorkerId, out: RayletOut): void {
     this.#pool.onWorkerReady(workerId);
+    if (this.#pool.find(workerId)?.phase === "ready") this.#tellOfDead(workerId, out);
     this.#placement.onWorkerReady();
   }
 
@@ -328,6 +330,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#objects.onProcessEnded(workerId, error.message, out);
     const died = this.#workerDied(workerId, error);
     this.#tellProcesses(died, out);
+    this.#objects.reclaims.onProcessEnded(workerId, out);
     this.#leases.tellDoomed(nowMs, out);
     out.send(gcsAddress, died);
     this.#peers.onOwnExit(workerId, error, out);
@@ -335,13 +338,21 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     this.#placement.onWorkerGone();
   }
 
+  /** Of those whose values others may tell it of: so that it takes none. */
+  #tellOfDead(workerId: WorkerId, out: RayletOut): void {
+    const { reclaims } = this.#objects;
+    for (const dead of reclaims.before()) {
+      out.send(workerId, this.#workerDied(dead, endedEarlier(dead)));
+    }
+    reclaims.onProcessReady(workerId, out);
+  }
+
   /** Those that are ready hear of every end here; this is for who came later, and other nodes. */
   #onWatchWorker({ from, workerId }: WatchWorker, out: RayletOut): void {
     if (nodeIdOf(workerId) !== this.#options.nodeId) {
       this.#peers.watchRemote(workerId, from, out);
     } else if (this.#hasEnded(workerId)) {
-      const error = engineError("WORKER_CRASHED", `worker thread ${workerId} has ended`);
-      out.send(from, this.#workerDied(workerId, error));
+      out.send(from, this.#workerDied(workerId, endedEarlier(workerId)));
     } else if (nodeIdOf(from as WorkerId) !== this.#options.nodeId) {
       this.#peers.addWatcher(workerId, from as NodeId);
     }
@@ -376,6 +387,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
   #onStartEnded(worker: PooledWorker, exit: WorkerExit, nowMs: number, out: RayletOut): void {
     const wasOverdue = worker.phase === "stopping";
     this.#pool.remove(worker);
+    this.#objects.onStartEnded(worker.id);
     if (wasOverdue) this.#placement.onWorkerGone();
     else this.#placement.onStartFailed(describeExit(worker.id, exit), nowMs, out);
   }
@@ -409,6 +421,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     if (nodeIdOf(id) !== this.#options.nodeId) return this.#peers.hasEnded(id);
     return this.#endedDrivers.has(id) || (!this.#drivers.has(id) && this.#pool.hasEnded(id));
   }
+}
+
+function endedEarlier(workerId: WorkerId): EngineError {
+  return engineError("WORKER_CRASHED", `worker thread ${workerId} has ended`);
 }
 
 function driverRow(workerId: WorkerId): WorkerRow {

@@ -2,13 +2,14 @@
  * Files of spilled objects: each goes when the last object in it does.
  *
  * State:  by number, how many objects in it are still needed.
- * In/out: files written, places given up → DeleteSpillFile.
+ * In/out: files written, places given up, files that the dead have left → DeleteSpillFile.
  * Bounds: one entry a file, as many as there are on the disk.
  * Errors: none; what becomes of a deletion nobody needs to know.
  */
 import { assert } from "#engine/common/assert.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { RayletOut } from "./placement-queue.ts";
+import type { FileLeft } from "./spill-io.ts";
 
 export class SpillFiles {
   readonly #liveCounts = new Map<number, number>();
@@ -25,6 +26,11 @@ export class SpillFiles {
   onWritten(file: number, objectCount: number): void {
     assert(objectCount > 0, "a spill file has objects");
     this.#liveCounts.set(file, objectCount);
+  }
+
+  /** One that we know of goes with its object; to remove what is gone already does no harm. */
+  onLeft({ file }: FileLeft, out: RayletOut): void {
+    if (!this.#liveCounts.has(file)) out.instruct({ type: "deleteSpillFile", file });
   }
 
   release({ file }: SpilledPlace, out: RayletOut): void {

@@ -72,3 +72,12 @@ export interface SpilledRead {
 }
 
 export type SpillEvent = ObjectsSpilled | ObjectRestored | SpilledRead;
+
+/**
+ * A process has ended that may have been writing this file for a value it put. Comes behind all
+ * that the process had sent, so we know of the file if anybody but the dead does.
+ */
+export interface FileLeft {
+  readonly type: "fileLeft";
+  readonly file: number;
+}

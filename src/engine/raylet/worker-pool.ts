@@ -111,6 +111,11 @@ export class WorkerPool {
     }
   }
 
+  /** Those whose threads run user code, or did until they were told to end. */
+  *living(): IterableIterator<PooledWorker> {
+    for (const worker of this.#workers.values()) if (worker.wasReady) yield worker;
+  }
+
   /** For those who ask what there is. */
   rows(): WorkerRow[] {
     return [...this.#workers.values()].map(({ id, phase }) => ({

@@ -5,6 +5,7 @@
 import { ownFilesPerSegment } from "#engine/protocol/arena.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { SpillFailure } from "#engine/raylet/spill-io.ts";
+import type { MemoryWords } from "./memory-words.ts";
 import { checksumsOf, failureOf, whyTooFull } from "./spill-files.ts";
 
 /** PORT: as Disk, but each call has ended when it returns. Throws DiskError. */
@@ -25,7 +26,10 @@ export class FallbackFiles {
   readonly #disk: DiskNow;
   readonly #prefix: string;
   readonly #diskUsedMax: number;
-  #nextFile: number;
+  readonly #words: MemoryWords;
+  readonly #thread: number;
+  readonly #firstFile: number;
+  #count = 0;
 
   /** `prefix`: as the node's spill files have it. `ownSegmentsFrom`: no other process has these. */
   constructor(parts: {
@@ -33,15 +37,21 @@ export class FallbackFiles {
     prefix: string;
     diskUsedMax: number;
     ownSegmentsFrom: number;
+    words: MemoryWords;
+    thread: number;
   }) {
     this.#disk = parts.disk;
     this.#prefix = parts.prefix;
     this.#diskUsedMax = parts.diskUsedMax;
-    this.#nextFile = parts.ownSegmentsFrom * ownFilesPerSegment;
+    this.#words = parts.words;
+    this.#thread = parts.thread;
+    this.#firstFile = firstFileOf(parts.ownSegmentsFrom);
   }
 
   write(bytes: Uint8Array): WrittenFile | SpillFailure {
-    const file = this.#nextFile++;
+    const file = this.#firstFile + this.#count++;
+    // A thread may be ended while it writes: who removes what it leaves must know of it.
+    this.#words.tellFiles(this.#thread, this.#count);
     const path = `${this.#prefix}${file}`;
     try {
       const failure = whyTooFull(this.#disk.usedShare(this.#prefix), this.#diskUsedMax);
@@ -62,4 +72,20 @@ export class FallbackFiles {
       // It goes with the node then.
     }
   }
+}
+
+/**
+ * The file that an ended thread was writing last, if there is any: the raylet may never have heard
+ * of it. Of those before it the thread had told, or they could not be written.
+ */
+export function lastFileOf(
+  words: MemoryWords,
+  { thread, ownSegmentsFrom }: { thread: number; ownSegmentsFrom: number },
+): number | null {
+  const count = words.filesOf(thread);
+  return count === 0 ? null : firstFileOf(ownSegmentsFrom) + count - 1;
+}
+
+function firstFileOf(ownSegmentsFrom: number): number {
+  return ownSegmentsFrom * ownFilesPerSegment;
 }

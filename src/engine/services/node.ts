@@ -16,6 +16,7 @@ import type { Gcs } from "#engine/gcs/gcs.ts";
 import type { Raylet, RayletOptions } from "#engine/raylet/raylet.ts";
 import { GcsService } from "./gcs.ts";
 import type { Host } from "./host.ts";
+import type { MemoryWords } from "./memory-words.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -27,7 +28,7 @@ export interface NodeOptions {
   /** The node's memory: chunks of objects are copied into it. */
   readonly arena: ArenaBytes;
   /** Where its threads see what is free in it. */
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   /** Its disk. */
   readonly spilling: SpillPort;
   /** A driver that lives on this node, if any. */

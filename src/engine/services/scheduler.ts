@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
+import type { MemoryWords } from "./memory-words.ts";
 import { tellingFreeBytes } from "./own-segments.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { storeChunk } from "./store-chunk.ts";
@@ -15,7 +16,7 @@ import { NodeHost, WorkerLauncher } from "./ports.ts";
 
 export interface SchedulerParts {
   readonly arena: ArenaBytes;
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: MemoryWords;
   readonly spilling: SpillPort;
 }
 
@@ -50,6 +51,7 @@ const build = Effect.fnUntraced(function* (
   host.attach(nodeId, telling, (instruction: RayletInstruction) => {
     if (instruction.type === "startWorker") launcher.start(instruction.workerId);
     else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
+    else if (instruction.type === "dropSegments") launcher.dropSegments(instruction);
     else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
     else if (instruction.type === "exitNode") onExit(instruction.reason);
     else spilling.perform(instruction, (event) => host.dispatch(nodeId, event));

@@ -8,9 +8,10 @@ import { type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import { subjectOf } from "#engine/common/lost-object.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Copy } from "#engine/raylet/local-objects.ts";
+import { roundedOwnBytes } from "#engine/services/memory-words.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import type { Cluster } from "#sim/cluster.ts";
 import type { RareState } from "#sim/reached.ts";
@@ -19,6 +20,8 @@ import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 
 const workerIdLength = 40;
+/** Types of frames that tell of rare states by what is inside. */
+const looksInto = new Set<Frame["type"]>(["arenaAllocated", "arenaInUse", "copyGone"]);
 
 export class CopyOracle extends Oracle {
   readonly name = "5 references";
@@ -53,8 +56,9 @@ export class CopyOracle extends Oracle {
   }
 
   override onSent(frame: Frame): void {
-    if (frame.type !== "copyGone" && frame.type !== "arenaAllocated") return;
+    if (!looksInto.has(frame.type)) return;
     const message = messageOf(frame);
+    if (message.type === "arenaInUse" && message.extents.length > 0) this.#reach("readOfTheDead");
     if (message.type === "copyGone") {
       this.#reach(message.nodeId === message.from ? "copyEvicted" : "pullRetried");
     } else if (message.type === "arenaAllocated" && message.error !== null) {
@@ -74,7 +78,7 @@ export class CopyOracle extends Oracle {
       for (const copy of node.running.raylet.objects.objects.all()) {
         this.#checkCopy(copy, node, processes.get(copy.owner));
       }
-      if (!node.hasEndedProcess) this.#checkArena(node, processes);
+      this.#checkArena(node, processes);
     }
     for (const process of processes.values()) this.#checkDirectory(process, cluster);
   }
@@ -127,10 +131,15 @@ export class CopyOracle extends Oracle {
     }
   }
 
-  /** Of a node none of whose processes has died: what a dead one had written stays. */
+  /** Of the dead there is what is still read, by views as a rule. */
   #checkArena(node: SimNode, processes: ReadonlyMap<WorkerId, WatchedProcess>): void {
     const { raylet } = node.running;
     let accounted = node.tenantBytes;
+    let ownSegments = 0;
+    for (const [place, size] of this.#readOfTheDead(node, processes)) {
+      if (place.startsWith("own")) ownSegments += 1;
+      else accounted += unitsOf(size);
+    }
     for (const { extent, isManaged } of raylet.objects.objects.all()) {
       if (isManaged && extent !== null) accounted += unitsOf(extent.size);
     }
@@ -138,16 +147,59 @@ export class CopyOracle extends Oracle {
       if (nodeIdOf(process.client.workerId) !== node.nodeId) continue;
       accounted += process.client.arena.unusedBytes;
       for (const entry of this.#owned.get(process) ?? []) {
-        accounted += bytesHere(entry.outcome, node.nodeId);
         // Of a task that may have to run again.
-        if (entry instanceof TaskRecord) accounted += bytesHere(entry.args, node.nodeId);
+        const values = entry instanceof TaskRecord ? [entry.outcome, entry.args] : [entry.outcome];
+        for (const value of values) {
+          accounted += bytesHere(value, node.nodeId);
+          if (isOwnSegment(value)) ownSegments += 1;
+        }
       }
     }
     const used = node.arenaBytes - raylet.counts.arenaFreeBytes;
-    if (used === accounted) return;
-    const message = `${used} bytes of its arena are in use, and ${accounted} are accounted for`;
+    if (used !== accounted) {
+      const message = `${used} bytes of its arena are in use, and ${accounted} are accounted for`;
+      this.violate({ entity: node.nodeId, message });
+    }
+    const left = node.ownSegmentSizes;
+    if (left.length !== ownSegments) {
+      const count = left.length;
+      const message = `${count} segments of its threads are left, and ${ownSegments} are in use`;
+      this.violate({ entity: node.nodeId, message });
+    }
+    const ownBytes = left.reduce((sum, size) => sum + roundedOwnBytes(size), 0);
+    if (node.ownBytesCounted === ownBytes) return;
+    const counted = node.ownBytesCounted;
+    const message = `${counted} bytes count as segments of its threads, which have ${ownBytes}`;
     this.violate({ entity: node.nodeId, message });
   }
+
+  /** By place, the size. */
+  #readOfTheDead(
+    { nodeId }: SimNode,
+    processes: ReadonlyMap<WorkerId, WatchedProcess>,
+  ): Map<string, number> {
+    const read = new Map<string, number>();
+    for (const owner of this.#owned.keys()) {
+      const { workerId } = owner.client;
+      if (owner.life.isAlive || nodeIdOf(workerId) !== nodeId) continue;
+      for (const { client } of processes.values()) {
+        if (nodeIdOf(client.workerId) !== nodeId) continue;
+        for (const { segment, offset, size } of client.core.uses.extentsOf(workerId)) {
+          const kind = segment >= ownSegmentsFrom ? "own" : "";
+          read.set(`${kind}${segment}:${offset}`, size);
+        }
+      }
+    }
+    return read;
+  }
+}
+
+function isOwnSegment(value: Outcome): boolean {
+  return (
+    value instanceof StoredValue &&
+    value.segment >= ownSegmentsFrom &&
+    value.segment !== managedSegment
+  );
 }
 
 function bytesHere(value: Outcome, nodeId: NodeId): number {

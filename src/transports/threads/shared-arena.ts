@@ -2,16 +2,23 @@
  * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at
  * start and touched by use: a gigabyte costs nothing until something lies in it.
  */
-import type { Arena } from "#engine/protocol/arena.ts";
+import { type Arena, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import { assert } from "#engine/common/assert.ts";
 
 /** Below 2 GiB, so that an offset is a small integer. */
 const segmentBytesMax = 2 ** 31 - 65_536;
 
+export interface OwnSegment {
+  readonly segment: number;
+  readonly size: number;
+}
+
 export class SharedArena implements Arena {
   readonly #buffers = new Map<number, SharedArrayBuffer>();
   readonly #bytes = new Map<number, Uint8Array>();
   readonly #waiting = new Map<number, (() => void)[]>();
+  /** Its memory goes when every thread has collected what it mapped. */
+  onDropped: (buffer: SharedArrayBuffer) => void = () => {};
 
   constructor(segments: Iterable<readonly [number, SharedArrayBuffer]>) {
     for (const [segment, buffer] of segments) this.add(segment, buffer);
@@ -56,8 +63,25 @@ export class SharedArena implements Arena {
 
   /** Views on it keep its memory; nobody will ask for it again. */
   drop(segment: number): void {
+    const buffer = this.#buffers.get(segment);
+    if (buffer !== undefined) this.onDropped(buffer);
     this.#buffers.delete(segment);
     this.#bytes.delete(segment);
+  }
+
+  /** What one thread has made for itself, by its first number, and has not dropped. */
+  ownOf(ownFrom: number): OwnSegment[] {
+    const ownTo = ownFrom + ownSegmentsPerThread;
+    return [...this.#buffers].flatMap(([segment, { byteLength: size }]) =>
+      segment >= ownFrom && segment < ownTo ? [{ segment, size }] : [],
+    );
+  }
+
+  /** Drops all of these but `kept`, and says which those were. */
+  dropOwn(ownFrom: number, kept: readonly number[]): OwnSegment[] {
+    const dropped = this.ownOf(ownFrom).filter(({ segment }) => !kept.includes(segment));
+    for (const { segment } of dropped) this.drop(segment);
+    return dropped;
   }
 
   /** Calls back once the segment is mapped here. */

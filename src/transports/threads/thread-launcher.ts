@@ -25,7 +25,7 @@ import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
 import { OutputFlush } from "./output-flush.ts";
 import { Bell, threadsMax } from "./parking.ts";
-import type { SharedArena } from "./shared-arena.ts";
+import type { OwnSegment, SharedArena } from "./shared-arena.ts";
 import type { ThreadTransport } from "./transport.ts";
 
 /** From host to worker and back. */
@@ -54,6 +54,17 @@ export interface ThreadLauncherOptions {
   /** What a program was started with: a worker that runs its top level again sees the same. */
   readonly argv: readonly string[];
   onNudge(): void;
+  /** Behind all that it had sent, and ahead of the news of its end. */
+  onThreadEnded(thread: EndedThread): void;
+  /** Of threads that have ended. */
+  onSegmentsDropped(segments: readonly OwnSegment[]): void;
+}
+
+export interface EndedThread {
+  readonly threadIndex: number;
+  readonly ownSegmentsFrom: number;
+  /** What it had made for itself, and is mapped everywhere. */
+  readonly segments: readonly OwnSegment[];
 }
 
 interface Slot {
@@ -78,6 +89,8 @@ export class ThreadLauncher implements Launcher {
   readonly #output = new OutputFlush();
   readonly #words: Int32Array;
   #nextIndex = 1;
+  /** By worker, also by those that have ended and whose segments are not all dropped. */
+  readonly #ownSegmentsFrom = new Map<WorkerId, number>();
   /** The first range is the driver's. */
   #nextSegmentNumbers = ownSegmentsFrom + ownSegmentsPerThread;
   #closed = false;
@@ -128,6 +141,15 @@ export class ThreadLauncher implements Launcher {
     void slot.worker?.terminate();
   }
 
+  dropSegments({ workerId, kept }: Parameters<Launcher["dropSegments"]>[0]): void {
+    const from = this.#ownSegmentsFrom.get(workerId);
+    if (from === undefined) return;
+    const dropped = this.#options.arena.dropOwn(from, kept);
+    for (const { segment } of dropped) this.announceDrop(segment);
+    if (dropped.length > 0) this.#options.onSegmentsDropped(dropped);
+    if (kept.length === 0) this.#ownSegmentsFrom.delete(workerId);
+  }
+
   /** Heap and buffers of each thread; empty where Node does not tell (before 22.16 and 24). */
   async workerBytes(): Promise<ReadonlyMap<WorkerId, number>> {
     const sizes = new Map<WorkerId, number>();
@@ -176,9 +198,10 @@ export class ThreadLauncher implements Launcher {
   }
 
   /** Never given out again: what a dead thread made may still be mapped. */
-  #takeSegmentNumbers(): number {
+  #takeSegmentNumbers(workerId: WorkerId): number {
     const from = this.#nextSegmentNumbers;
     this.#nextSegmentNumbers += ownSegmentsPerThread;
+    this.#ownSegmentsFrom.set(workerId, from);
     return from;
   }
 
@@ -195,7 +218,7 @@ export class ThreadLauncher implements Launcher {
       ...fields,
       parkedWords,
       segments: arena.segments(),
-      ownSegmentsFrom: this.#takeSegmentNumbers(),
+      ownSegmentsFrom: this.#takeSegmentNumbers(fields.workerId),
       config,
       checkInvariants,
       app,
@@ -254,15 +277,20 @@ export class ThreadLauncher implements Launcher {
 
   #onExit(slot: Slot, code: number): void {
     if (this.#closed) return;
-    const { transport, receiver } = this.#options;
-    this.#slots.delete(slot.workerId);
-    this.#freeIndices.push(slot.threadIndex);
+    const { transport, receiver, arena } = this.#options;
+    const { workerId, threadIndex } = slot;
+    this.#slots.delete(workerId);
+    this.#freeIndices.push(threadIndex);
     this.#takeLast(slot);
     this.#output.onFlushed(slot.port);
     slot.port.close();
     void slot.pool?.destroy();
-    transport.onPeerExit(slot.workerId);
-    receiver.onWorkerExit(slot.workerId, exitOf(slot, code));
+    transport.onPeerExit(workerId);
+    const from = this.#ownSegmentsFrom.get(workerId);
+    assert(from !== undefined, "a thread has numbers for its segments");
+    const segments = arena.ownOf(from);
+    this.#options.onThreadEnded({ threadIndex, ownSegmentsFrom: from, segments });
+    receiver.onWorkerExit(workerId, exitOf(slot, code));
   }
 
   /**

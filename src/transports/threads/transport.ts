@@ -57,10 +57,15 @@ export class ThreadTransport implements Transport {
     while (link.poll(this.#options.receiver, 1024));
   }
 
-  /** Everything about a dead peer is settled. */
+  /**
+   * Everything about a dead peer is settled. What it still sent is refused, but not unread: there
+   * may be results in it, whose bytes must go back.
+   */
   forget(peer: Address): void {
     const link = this.#byAddress.get(peer);
     if (link === undefined) return;
+    link.markDead();
+    while (link.poll(this.#options.receiver, 1024));
     this.#links.splice(this.#links.indexOf(link), 1);
     this.#byAddress.delete(peer);
   }

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 12;
+export const wireVersion = 13;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -44,6 +44,9 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   allocateArena: 19,
   arenaAllocated: 20,
   freeArena: 21,
+  arenaGiven: 22,
+  askArenaUse: 23,
+  arenaInUse: 24,
   createHolds: 26,
   holdsCreated: 27,
   confirmHolds: 28,
