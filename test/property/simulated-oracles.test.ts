@@ -179,6 +179,8 @@ describe("17 hygiene", () => {
     expect(found).toEqual([
       "a sends b takenBack 5 9 times, at most 8, before it reads one of them",
     ]);
+    // Seed 1914448940: a worker ran sixteen tasks that had each brought a hold of one object.
+    for (let i = 0; i < 16; i++) oracle.onSent(frame("releaseHolds", 3), link);
     oracle.onTaken(frame("releaseLease", 1), link);
     oracle.onRetracted(same[0] as Frame, link);
     oracle.onRetracted(same[1] as Frame, link);
