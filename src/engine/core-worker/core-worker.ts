@@ -164,6 +164,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.#memoryStore.isReady(entry, request);
   }
 
+  /** A call of get or wait that need not wait. */
+  isMet(request: GetRequest): boolean {
+    return this.#memoryStore.isMet(request);
+  }
+
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
     return pendingReason(task, this);
