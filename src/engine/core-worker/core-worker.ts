@@ -45,6 +45,7 @@ import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
+import { ToldValues } from "./told-values.ts";
 import { ViewCounts } from "./view-counts.ts";
 import { WaitReasons } from "./wait-reasons.ts";
 
@@ -76,6 +77,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
   readonly #offered: OfferedObjects;
+  readonly #told: ToldValues;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
@@ -101,7 +103,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const tables = { references, holds, handles, memoryStore, lineage, objects, arrivals };
     const manager = new TaskManager({ context, ...tables });
     this.tasks = manager;
-    const dependencies = new DependencyResolver(references, holds);
+    const told = new ToldValues({ context, references, copies, manager });
+    this.#told = told;
+    const dependencies = new DependencyResolver(references, holds, told);
     this.#dependencies = dependencies;
     const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
     this.recovery = recovery;
@@ -113,7 +117,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
     const actors = new ActorSubmitter({ handles, ...parts });
-    const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals });
+    const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals, told });
     this.drain = new ActorDrain({ submitter, actors, receiver, ...parts });
     arrivals.receiver = receiver;
     this.submitter = submitter;
@@ -137,7 +141,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.reasons = new WaitReasons(seen);
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
-    const offered = new OfferedObjects({ copies, seals, views, ...seen });
+    const offered = new OfferedObjects({ copies, seals, views, told, ...seen });
     this.#offered = offered;
     dependencies.beforePush = (refs) => offered.beforePush(refs);
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
@@ -185,6 +189,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
+    this.#told.onEvent(nowMs);
     if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
     this.#offered.flush(out);
