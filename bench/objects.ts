@@ -20,7 +20,9 @@ import { renderGoals } from "./report.ts";
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 const rounds = options.quick ? 3 : 7;
 const largeBytes = 100_000_000;
-const sizesOfGets = [1_000, 1_000_000, largeBytes];
+const sizesOfGets = [1_000, 30_000, 1_000_000, largeBytes];
+/** Objects of each size and round that another thread gets. */
+const getsElsewhere = 9;
 
 let wrong = 0;
 function expect(isRight: boolean): void {
@@ -30,16 +32,24 @@ function expect(isRight: boolean): void {
 const echo = remote((n: number) => n);
 const sumOf = remote((...numbers: number[]) => numbers.reduce((sum, n) => sum + n, 0));
 const countUp = remote((count: number) => Array.from({ length: count }, (_, i) => i));
-/** The first get of this thread: it asks the owner, and makes a view. */
-const timeGet = remote(async ({ ref }: { ref: ObjectRef<Float64Array> }) => {
+/** From the call to the view, of an object that this thread has not read yet. */
+const timeGet = remote(async ({ ref, warmUp }: ToGet) => {
+  if (warmUp !== null) await get(warmUp);
   const startMs = performance.now();
   const array = await get(ref);
   const us = (performance.now() - startMs) * 1_000;
   return { us, last: array[array.length - 1] };
 });
 
+interface ToGet {
+  readonly ref: ObjectRef<Float64Array>;
+  /** Another object to get before, or null. */
+  readonly warmUp: ObjectRef<Float64Array> | null;
+}
+
+/** Several of a round count each. */
 interface Measured {
-  readonly [figure: string]: number;
+  readonly [figure: string]: number | readonly number[];
 }
 
 async function measureLargePut(): Promise<Measured> {
@@ -62,19 +72,31 @@ async function measureLargePut(): Promise<Measured> {
   return { largePutOfSet: set / own, largePutGbPerSecond: largeBytes / own / 1e6 };
 }
 
+/**
+ * Each object is new to the thread that gets it. Warm: the task has got another object just before.
+ * Cold: it is the first that the task does, so it also waits for the code of get itself, which
+ * objects as large as the processor's caches have driven out of them.
+ */
 async function measureGetElsewhere(): Promise<Measured> {
-  const figures: Record<string, number> = {};
+  const figures: Record<string, number[]> = {};
   for (const bytes of sizesOfGets) {
-    const us: number[] = [];
-    for (let i = 0; i < 9; i++) {
-      using ref = put(new Float64Array(bytes / 8).fill(i));
-      const got = await get(timeGet.remote({ ref }));
-      expect(got.last === i);
-      us.push(got.us);
+    const [cold, warm]: [number[], number[]] = [[], []];
+    for (let i = 0; i < getsElsewhere; i++) {
+      cold.push(await getElsewhere(bytes, i, null));
+      using warmUp = put(new Float64Array(12_500).fill(i));
+      warm.push(await getElsewhere(bytes, i, warmUp));
     }
-    figures[`getElsewhereUs${bytes}`] = summarize(us).median;
+    figures[`getElsewhereUs${bytes}`] = warm;
+    figures[`coldGetElsewhereUs${bytes}`] = cold;
   }
   return figures;
+}
+
+async function getElsewhere(bytes: number, n: number, warmUp: ToGet["warmUp"]): Promise<number> {
+  using ref = put(new Float64Array(bytes / 8).fill(n));
+  const got = await get(timeGet.remote({ ref, warmUp }));
+  expect(got.last === n);
+  return got.us;
 }
 
 async function measureSmall(): Promise<Measured> {
@@ -168,7 +190,7 @@ for (let round = 0; round <= rounds; round++) {
     const measured = await measure();
     if (round === 0) continue;
     for (const [figure, value] of Object.entries(measured)) {
-      samples.set(figure, [...(samples.get(figure) ?? []), value]);
+      samples.set(figure, (samples.get(figure) ?? []).concat(value));
     }
   }
 }

@@ -35,7 +35,7 @@ const rareStates = [
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
   ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
-  "readOfTheDead",
+  ...["readOfTheDead", "placeTold"],
 ];
 const seedsForRareStates = 2_000;
 

@@ -109,7 +109,7 @@ async function waitFor(
     );
   }
   const call = await untilReady(caller, entries, numReturns, options);
-  return partition(refs as AnyObjectRef[], call.isReady, numReturns);
+  return partition(refs as AnyObjectRef[], call.readyAt);
 }
 
 /** Until so many are ready, or the time is up. */
@@ -120,7 +120,7 @@ function untilReady(
   { timeoutMs, signal, fetchLocal = true }: WaitOptions,
 ): Promise<WaitCall> {
   return new Promise((resolve, reject) => {
-    const call = new WaitCall(entries, count, false, caller.client.deadlineOf(timeoutMs));
+    const call = new WaitCall(entries, count, caller.client.deadlineOf(timeoutMs));
     call.fetchLocal = fetchLocal;
     call.resolve = resolve;
     call.reject = reject;
@@ -128,16 +128,22 @@ function untilReady(
   });
 }
 
+/** `readyAt` is rising, and nearly always one. */
 function partition(
   refs: readonly AnyObjectRef[],
-  isReady: readonly boolean[],
-  readyMax: number,
+  readyAt: readonly number[],
 ): [AnyObjectRef[], AnyObjectRef[]] {
-  const ready: AnyObjectRef[] = [];
+  const ready = readyAt.map((i) => refs[i] as AnyObjectRef);
+  if (readyAt.length === 1) {
+    const others = [...refs];
+    others.splice(readyAt[0] as number, 1);
+    return [ready, others];
+  }
   const notReady: AnyObjectRef[] = [];
+  let readyBefore = 0;
   for (let i = 0; i < refs.length; i++) {
-    const list = isReady[i] === true && ready.length < readyMax ? ready : notReady;
-    list.push(refs[i] as AnyObjectRef);
+    if (i === readyAt[readyBefore]) readyBefore += 1;
+    else notReady.push(refs[i] as AnyObjectRef);
   }
   return [ready, notReady];
 }
@@ -179,7 +185,7 @@ async function* iterateCompleted(call: Completing): AsyncIterableIterator<AnyObj
     const ready = await untilReady(caller, waitingFor, 1, { timeoutMs: leftMs, ...limit });
     // All that have become ready meanwhile, in one pass over the list.
     const { core } = caller.client;
-    const isDone = waitingFor.map((one, i) => ready.isReady[i] || core.isReady(one, ready));
+    const isDone = waitingFor.map((one, i) => ready.readyAt[0] === i || core.isReady(one, ready));
     const done = pending.filter((_, i) => isDone[i]);
     if (done.length === 0) {
       throw new GetTimeoutError(
@@ -247,6 +253,7 @@ export abstract class WaitingCall extends PendingCall {
   resolve: (value: never) => void = nothing;
   reject: (error: unknown) => void = nothing;
   #caller: Caller | null = null;
+  #isWaiting = false;
   #signal: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
 
@@ -270,9 +277,11 @@ export abstract class WaitingCall extends PendingCall {
     this.#caller = caller;
     this.waiter = caller.context?.task ?? null;
     this.isAbortable = signal !== undefined;
-    if (caller.context !== null) startWaiting(caller.context);
     caller.client.awaitObjects(this);
-    if (signal === undefined || this.settled) return;
+    if (this.settled) return;
+    if (caller.context !== null) startWaiting(caller.context);
+    this.#isWaiting = true;
+    if (signal === undefined) return;
     this.#signal = signal;
     const onAbort = (): void => {
       caller.client.dispatch({ type: "abandonAwait", request: this });
@@ -314,7 +323,7 @@ export abstract class WaitingCall extends PendingCall {
     const caller = this.#caller;
     this.#caller = null;
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (caller?.context) stopWaiting(caller.context);
+    if (this.#isWaiting && caller?.context) stopWaiting(caller.context);
     return caller;
   }
 }
@@ -339,8 +348,14 @@ class GetCall extends WaitingCall {
 /** Time or not, `wait` tells what is ready. */
 class WaitCall extends WaitingCall {
   fetchLocal = true;
-  /** As it was when the call was settled: what is ready may be lost again. */
-  isReady: readonly boolean[] = [];
+  /** Positions of the first that were ready when the call was settled: they may be lost again. */
+  readonly readyAt: number[] = [];
+  readonly #readyMax: number;
+
+  constructor(entries: readonly ObjectEntry[], readyMax: number, deadlineMs: number) {
+    super(entries, readyMax, false, deadlineMs);
+    this.#readyMax = readyMax;
+  }
 
   override get fetchPriority(): 1 | null {
     return this.fetchLocal ? 1 : null;
@@ -352,7 +367,10 @@ class WaitCall extends WaitingCall {
   }
 
   override onReady({ client }: Caller): void {
-    this.isReady = this.entries.map((entry) => client.core.isReady(entry, this));
+    const { entries, readyAt } = this;
+    for (let i = 0; i < entries.length && readyAt.length < this.#readyMax; i++) {
+      if (client.core.isReady(entries[i] as ObjectEntry, this)) readyAt.push(i);
+    }
     this.resolve(this as never);
   }
 
@@ -398,30 +416,40 @@ function checkGetOptions(options: GetOptions | WaitOptions, verb: string): void 
 }
 
 function entriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
-  const entries: ObjectEntry[] = [];
+  const entries = new Array<ObjectEntry>(refs.length);
   // Unlike map() it does not pass over holes.
-  for (let i = 0; i < refs.length; i++) {
-    const ref = refs[i];
-    if (!ObjectRef.is(ref)) throw notARef(`${verb}: item ${i} of the list`, ref);
-    entries.push(entryOf(ref, caller, verb));
-  }
+  for (let i = 0; i < refs.length; i++) entries[i] = itemOf(refs[i], i, caller, verb);
   return entries;
 }
 
+/** In one pass as a rule: of what was called in turn the refs rise, so none is there twice. */
 function distinctEntriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
-  const entries = entriesOf(refs, caller, verb);
-  if (isRising(entries) || new Set(entries).size === entries.length) return entries;
+  const entries = new Array<ObjectEntry>(refs.length);
+  let isRising = true;
+  let last: ObjectEntry | undefined;
+  for (let i = 0; i < refs.length; i++) {
+    const entry = itemOf(refs[i], i, caller, verb);
+    isRising &&= last === undefined || isBehind(entry, last);
+    entries[i] = entry;
+    last = entry;
+  }
+  if (isRising || new Set(entries).size === entries.length) return entries;
   const i = entries.findIndex((entry, at) => entries.indexOf(entry) !== at);
   throw new TypeError(`${verb}() takes each ref once; item ${i} of the list is there already`);
 }
 
-/** As refs of calls that were made one after another are: then none is there twice. */
-function isRising(entries: readonly ObjectEntry[]): boolean {
-  for (let i = 1; i < entries.length; i++) {
-    const [last, next] = [entries[i - 1] as ObjectEntry, entries[i] as ObjectEntry];
-    if (next.owner !== last.owner || next.serial <= last.serial) return false;
-  }
-  return true;
+/** By the order in which their owner has made them. */
+function isBehind({ owner, serial, index }: ObjectEntry, other: ObjectEntry): boolean {
+  if (owner !== other.owner || serial < other.serial) return false;
+  return serial > other.serial || index > other.index;
+}
+
+// oxlint-disable-next-line max-params -- for each item of long lists.
+function itemOf(ref: unknown, i: number, caller: Caller, verb: string): ObjectEntry {
+  const entry = ObjectRef.entryIn(ref, caller.client);
+  if (entry !== undefined) return entry;
+  if (!ObjectRef.is(ref)) throw notARef(`${verb}: item ${i} of the list`, ref);
+  return entryOf(ref, caller, verb);
 }
 
 function entryOf(ref: AnyObjectRef, { client }: Caller, verb: string): ObjectEntry {

@@ -50,6 +50,12 @@ export class ObjectRef<T> implements ObjectRefType<T> {
     return typeof value === "object" && value !== null && #entry in value;
   }
 
+  /** At once what nearly every ref of a list is: a living one of this very process. */
+  static entryIn(ref: unknown, client: CoreWorkerClient): ObjectEntry | undefined {
+    if (typeof ref !== "object" || ref === null || !(#entry in ref)) return undefined;
+    return ref.#client === client && ref.#state !== "disposed" ? ref.#entry : undefined;
+  }
+
   static entryOf(ref: ObjectRef<unknown>): ObjectEntry {
     return ref.#entry;
   }

@@ -40,6 +40,8 @@ export type RareState =
   /** A machine came back under the id of its last life: the GCS told it that this one is dead. */
   | "oldIdRefused"
   | "objectStoreFull"
+  /** A task came with the place of a value that its arguments only name. */
+  | "placeTold"
   | "pulled"
   /** Something of a dead process was still read where it lay. */
   | "readOfTheDead"

@@ -1,6 +1,8 @@
 /** Normal tasks at their owner: arguments, leases, replies, take-backs, the end of a worker. */
 import { describe, expect, it } from "vitest";
 import { engineError } from "#engine/common/error-type.ts";
+import { GetRequest } from "#engine/core-worker/memory-store.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { CoreWorkerHarness, crashed, inline, template } from "./core-worker-harness.ts";
 import { nodeId, worker } from "./raylet-harness.ts";
@@ -295,6 +297,31 @@ describe("leases", () => {
 });
 
 describe("calls of get and wait", () => {
+  it("are met at once by what is here, and that changes nothing", () => {
+    const h = new CoreWorkerHarness();
+    const [here, failed] = [h.put(1), h.submit()];
+    h.grant(executor);
+    h.reply(failure);
+    const pending = h.adopt(second, { serial: 1, index: 1 });
+    const isMet = (
+      entries: readonly ObjectEntry[],
+      count: number,
+      failsEarly: boolean,
+    ): boolean => {
+      const request = new GetRequest(entries, count, failsEarly, Infinity);
+      const met = h.core.isMet(request);
+      expect(request).toMatchObject({ missingCount: count, settled: false });
+      return met;
+    };
+    expect(isMet([here], 1, true)).toBe(true);
+    expect(isMet([here, pending], 2, true)).toBe(false);
+    expect(isMet([pending, failed], 2, true)).toBe(true);
+    expect(isMet([pending, failed], 2, false)).toBe(false);
+    expect(isMet([pending, failed, here], 2, false)).toBe(true);
+    expect(isMet([], 0, true)).toBe(true);
+    expect(h.core.references.find(second, pending)?.subscribed).toBe(false);
+  });
+
   it("settles get with the first error, wait with as many as were asked for", () => {
     const h = new CoreWorkerHarness();
     const [a, b] = [

@@ -102,8 +102,9 @@ const examples: readonly Mutant[] = [
       },
       {
         file: "src/api/get.ts",
-        find: "if (caller?.context) stopWaiting(caller.context);",
-        replace: "if (caller?.context && this.failsEarly) stopWaiting(caller.context);",
+        find: "if (this.#isWaiting && caller?.context) stopWaiting(caller.context);",
+        replace:
+          "if (this.#isWaiting && caller?.context && this.failsEarly) stopWaiting(caller.context);",
       },
     ],
   },

@@ -114,4 +114,26 @@ export const references: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "a told place is moved",
+    why: "what was told with a push is offered to the raylet before the push is answered",
+    edits: [
+      {
+        file: `${coreWorker}/offered-objects.ts`,
+        find: "for (const entry of told.placesOf(task)) inUse.add(entry);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "told for ever",
+    why: "what came with a push is used when its task has ended, and named as used on",
+    edits: [
+      {
+        file: `${coreWorker}/task-receiver.ts`,
+        find: "    this.#references.unpin(task.told);\n",
+        replace: "",
+      },
+    ],
+  },
 ];

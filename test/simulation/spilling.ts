@@ -21,9 +21,17 @@ const make = remote(spread, async (n: number, ms: number) => {
   if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   return textOf(n);
 });
+/** As a rule in the store, where the raylet may move it. */
+const makeHere = remote((n: number) => textOf(n));
 const isOf = remote(spread, (text: string, n: number) => text === textOf(n));
 const join = remote(spread, (...texts: string[]) => texts.map((text) => text.split(" ")[0]).join());
 const areOf = remote(spread, async (refs: readonly ObjectRef<string>[], from: number) => {
+  const texts = await get(refs);
+  return texts.every((text, i) => text === textOf(from + i));
+});
+/** Where they lie is told with the call, and must stay true until they are read. */
+const areOfLater = remote(async (refs: readonly ObjectRef<string>[], from: number, ms: number) => {
+  await new Promise((resolve) => setTimeout(resolve, ms));
   const texts = await get(refs);
   return texts.every((text, i) => text === textOf(from + i));
 });
@@ -58,6 +66,11 @@ async function readPut(from: number): Promise<string | null> {
 }
 
 async function oneRound(): Promise<void> {
+  const early = [950, 951].map((n) => makeHere.remote(n));
+  await valueOf(wait(early, { numReturns: early.length, timeoutMs: 2_000 }));
+  const later = areOfLater.remote(early, 950, 300);
+  // It has begun when the store fills up.
+  await new Promise((resolve) => setTimeout(resolve, 10));
   const more = Array.from({ length: putCount }, (_, n) => putText(700 + n));
   const made = Array.from({ length: count }, (_, n) => make.remote(n, n % 3));
   const own = [900, 901].map(putText).filter((ref) => ref !== null);
@@ -68,6 +81,7 @@ async function oneRound(): Promise<void> {
     settle(isOf.remote(refAt(n), n), true),
     settle(join.remote(refAt(n), refAt(n + 1), refAt(n + 2)), `${n},${n + 1},${n + 2}`),
   ]);
+  checks.push(settle(later, true));
   checks.push(settle(areOf.remote([refAt(3), refAt(4)], 3), true));
   if (own.length === 2) checks.push(settle(areOf.remote(own, 900), true));
   for (const [n, ref] of more.entries()) {
@@ -80,7 +94,7 @@ async function oneRound(): Promise<void> {
   for (const [n, ref] of more.entries()) {
     if (ref !== null) await settleAll([settle(ref, textOf(700 + n))]);
   }
-  for (const ref of [...made, ...own, ...more]) ref?.[Symbol.dispose]();
+  for (const ref of [...early, ...made, ...own, ...more]) ref?.[Symbol.dispose]();
 }
 
 async function spilling(sim: Simulation): Promise<void> {

@@ -46,6 +46,7 @@ import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
+import { ToldValues } from "./told-values.ts";
 import { ViewCounts } from "./view-counts.ts";
 import { WaitReasons } from "./wait-reasons.ts";
 
@@ -78,6 +79,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
   readonly #offered: OfferedObjects;
+  readonly #told: ToldValues;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
@@ -103,7 +105,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const tables = { references, holds, handles, memoryStore, lineage, objects, arrivals };
     const manager = new TaskManager({ context, ...tables });
     this.tasks = manager;
-    const dependencies = new DependencyResolver(references, holds);
+    const told = new ToldValues({ context, references, copies, manager });
+    this.#told = told;
+    const dependencies = new DependencyResolver(references, holds, told);
     this.#dependencies = dependencies;
     const recovery = new ObjectRecovery({ context, references, dependencies, manager, lineage });
     this.recovery = recovery;
@@ -117,7 +121,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const parts = { context, manager, references, holds, retries, dependencies, streamNumbers };
     const submitter = new TaskSubmitter(parts);
     const actors = new ActorSubmitter({ handles, ...parts });
-    const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals });
+    const receiver = new TaskReceiver({ context, references, holds, handles, copies, seals, told });
     this.drain = new ActorDrain({ submitter, actors, receiver, ...parts });
     arrivals.receiver = receiver;
     this.submitter = submitter;
@@ -142,7 +146,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
     this.uses = new ArenaUses({ context, copies, views, receiver });
-    const offered = new OfferedObjects({ copies, seals, views, ...seen });
+    const offered = new OfferedObjects({ copies, seals, views, told, ...seen });
     this.#offered = offered;
     const beforePush: typeof dependencies.beforePush = (refs) => offered.beforePush(refs);
     dependencies.beforePush = beforePush;
@@ -172,6 +176,11 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     return this.#memoryStore.isReady(entry, request);
   }
 
+  /** A call of get or wait that need not wait. */
+  isMet(request: GetRequest): boolean {
+    return this.#memoryStore.isMet(request);
+  }
+
   /** Why a task has not ended, as far as its owner knows; "" when there is nothing to say. */
   pendingReason(task: TaskRecord): string {
     return pendingReason(task, this);
@@ -188,6 +197,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   }
 
   handle(event: CoreWorkerEvent, nowMs: number, out: Out): void {
+    this.#told.onEvent(nowMs);
     if (!this.#deaths.refuses(event)) this.#route(event, nowMs, out);
     this.#goOn(nowMs, out);
     this.#offered.flush(out);

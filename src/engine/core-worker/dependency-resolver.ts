@@ -18,16 +18,19 @@ import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { Out } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { nameArguments } from "./stored-arguments.ts";
+import type { ToldValues } from "./told-values.ts";
 
 export class DependencyResolver {
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
+  readonly #told: ToldValues;
   /** Its top-level arguments are about to be told. */
   beforePush: (refs: readonly (ObjectEntry | null)[]) => void = () => {};
 
-  constructor(references: ReferenceCounter, holds: HoldMaker) {
+  constructor(references: ReferenceCounter, holds: HoldMaker, told: ToldValues) {
     this.#references = references;
     this.#holds = holds;
+    this.#told = told;
   }
 
   /** Counts the uses of the task's refs, and asks for the missing ones. True if none is missing. */
@@ -67,8 +70,9 @@ export class DependencyResolver {
 
   /**
    * What pushTask carries beside the encoded arguments: by position, the value of each top-level
-   * ref. What the executor may name in turn is listed; the task's own uses keep it until the reply,
-   * which says what the executor goes on using. `executor`: null while nobody knows.
+   * ref, and of some of those inside of arguments (ToldValues). What the executor may name in turn
+   * is listed; the task's own uses keep it until the reply, which says what the executor goes on
+   * using. `executor`: null while nobody knows.
    */
   exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
     const { refs } = task;
@@ -78,7 +82,7 @@ export class DependencyResolver {
     }
     if (refs === null) return null;
     if (executor !== null) this.#beforePush(task, refs);
-    return refs.map((entry, i) => {
+    const values = refs.map((entry, i) => {
       if (entry === null) return undefined;
       const topLevel = isTopLevel(task.args.specials[i]);
       const { outcome } = entry;
@@ -86,6 +90,8 @@ export class DependencyResolver {
       if (topLevel && outcome instanceof StoredValue) this.#references.name(entry);
       return topLevel ? outcome : undefined;
     });
+    if (executor !== null) this.#told.tell(task, values, executor);
+    return values;
   }
 
   /** With one argument there is nothing to hold while it stands in line. */

@@ -30,6 +30,8 @@ export class IncomingTask {
   readonly covered: readonly CountedSpecial[] | null;
   /** Other refs that came with it, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
+  /** Covered ones whose values came with it, a use each while it runs. Null if none. */
+  told: readonly ObjectEntry[] | null = null;
   waiting = false;
   /** Its owner knows that it waits, and is not told again before the reply. */
   hasToldWaiting = false;

@@ -95,9 +95,15 @@ export class MemoryStore {
     for (let request = this.#newest; request !== null; request = request.older) yield request;
   }
 
+  /** Met already: nothing waits, and nobody need be told of it. */
+  isMet(request: GetRequest): boolean {
+    return this.#missingCount(request) === 0;
+  }
+
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, nowMs: number, out: Out): void {
-    if (this.#isMet(request)) {
+    request.missingCount = this.#missingCount(request);
+    if (request.missingCount === 0) {
       request.settled = true;
       out.instruct(request);
       return;
@@ -199,14 +205,17 @@ export class MemoryStore {
     this.#copies.want({ owner, name: entry, value: outcome, priority }, request, out);
   }
 
-  #isMet(request: GetRequest): boolean {
-    for (const entry of request.entries) {
+  /** 0 as soon as that is known. */
+  #missingCount(request: GetRequest): number {
+    const { entries, failsEarly } = request;
+    let missingCount = request.missingCount;
+    for (let i = 0; i < entries.length && missingCount > 0; i++) {
+      const entry = entries[i] as ObjectEntry;
       if (!this.isReady(entry, request)) continue;
-      request.missingCount -= 1;
-      if (request.missingCount <= 0) return true;
-      if (request.failsEarly && entry.state !== "AVAILABLE") return true;
+      missingCount -= 1;
+      if (failsEarly && entry.state !== "AVAILABLE") return 0;
     }
-    return request.missingCount <= 0;
+    return missingCount;
   }
 
   #link(request: GetRequest): void {

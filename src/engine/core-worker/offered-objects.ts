@@ -25,6 +25,7 @@ import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
+import type { ToldValues } from "./told-values.ts";
 import type { ViewCounts } from "./view-counts.ts";
 
 export interface OfferingParts {
@@ -37,6 +38,7 @@ export interface OfferingParts {
   readonly memoryStore: MemoryStore;
   readonly submitter: TaskSubmitter;
   readonly actors: ActorSubmitter;
+  readonly told: ToldValues;
 }
 
 export class OfferedObjects {
@@ -51,8 +53,9 @@ export class OfferedObjects {
   }
 
   onOfferObjects({ bytes }: OfferObjects, nowMs: number, out: Out): void {
-    const { copies } = this.#parts;
+    const { copies, told } = this.#parts;
     copies.hurry(nowMs);
+    told.onStoreFull();
     let offeredBytes = 0;
     for (const [entry, value] of this.#candidates()) {
       if (offeredBytes >= bytes) break;
@@ -142,23 +145,27 @@ export class OfferedObjects {
 
   /** What a call waits to read, and what was pushed with its place to who has not answered. */
   #inUse(): Set<ObjectEntry> {
-    const { memoryStore, submitter, actors } = this.#parts;
+    const { memoryStore, submitter, actors, told } = this.#parts;
     const inUse = new Set<ObjectEntry>();
     for (const { entries, failsEarly } of memoryStore.waiting()) {
       // A wait reads nothing.
       for (const entry of failsEarly ? entries : []) inUse.add(entry);
     }
-    for (const task of submitter.unfinished()) if (task.stream !== null) addArguments(task, inUse);
+    const addPushed = (task: TaskRecord): void => {
+      addArguments(task, inUse);
+      for (const entry of told.placesOf(task)) inUse.add(entry);
+    };
+    for (const task of submitter.unfinished()) if (task.stream !== null) addPushed(task);
     for (const task of actors.unfinished()) {
       // The arguments of a constructor are told once, before it is known who gets them.
       const isCreation = actors.clientOfTask(task).creation?.task === task;
-      if (task.stream !== null || isCreation) addArguments(task, inUse);
+      if (task.stream !== null || isCreation) addPushed(task);
     }
     return inUse;
   }
 }
 
-/** Their values travel with the call; what other refs mean its executor asks for by name. */
+/** Their values travel with the call; what other refs mean its executor may ask for by name. */
 function addArguments({ args, refs }: TaskRecord, inUse: Set<ObjectEntry>): void {
   for (const [i, entry] of (refs ?? []).entries()) {
     if (entry !== null && isTopLevel(args.specials[i])) inUse.add(entry);

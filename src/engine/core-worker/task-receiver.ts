@@ -32,6 +32,7 @@ import type { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { TaskReplies } from "./task-replies.ts";
+import type { ToldValues } from "./told-values.ts";
 
 export class TaskReceiver {
   readonly #context: ProcessContext;
@@ -39,6 +40,7 @@ export class TaskReceiver {
   readonly #holds: HoldMaker;
   readonly #handles: ActorHandles;
   readonly #arguments: ArgumentPulls;
+  readonly #told: ToldValues;
   readonly replies: TaskReplies;
   readonly #streams = new IncomingStreams();
   readonly #running = new Set<IncomingTask>();
@@ -57,11 +59,13 @@ export class TaskReceiver {
     handles: ActorHandles;
     copies: LocalCopies;
     seals: ObjectSeals;
+    told: ToldValues;
   }) {
     this.#context = parts.context;
     this.#references = parts.references;
     this.#holds = parts.holds;
     this.#handles = parts.handles;
+    this.#told = parts.told;
     this.#arguments = new ArgumentPulls(parts.copies, parts.references.ended);
     this.replies = new TaskReplies(parts);
   }
@@ -131,6 +135,7 @@ export class TaskReceiver {
     const { args, values, holds } = message;
     if (holds !== null) this.#references.onReceivedHeld(holds, task.owner, out);
     if (args.specials.length > 0) task.pins = this.#pin(args, values, message.from);
+    if (values !== null) task.told = this.#told.take(message, out);
     this.#running.add(task);
     const pull = this.#arguments.begin(message, this.actor !== null, out);
     if (pull === null) this.#run(task, out);
@@ -209,6 +214,9 @@ export class TaskReceiver {
     this.#endedCount += 1;
     this.#waitingTasks.delete(task);
     if (task.pull !== null) this.#arguments.end(task.pull);
+    // Before the reply says what is used on.
+    this.#references.unpin(task.told);
+    task.told = null;
     this.replies.onFinished(event, out);
     if (this.#doomedOwners.has(task.owner)) this.#tellIfEnded(task.owner, out);
   }

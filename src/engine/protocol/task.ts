@@ -23,7 +23,8 @@ export interface PushTask {
   /** An encoded list. */
   readonly args: Encoded;
   /**
-   * By position of args.specials: the value of a top-level ref, undefined for others; null if none.
+   * By position of args.specials: the value of a top-level ref, and of others of the sender's as
+   * far as it tells them; undefined for the rest, null if there are none.
    */
   readonly values: readonly Outcome[] | null;
   readonly gpuIds: readonly number[] | null;

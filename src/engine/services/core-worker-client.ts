@@ -281,9 +281,12 @@ export class CoreWorkerClient {
     return entry;
   }
 
-  /** Settles through `onSettled`, at once or later. */
+  /** Settles through `onSettled`, later or at once. Then nothing changes, and it is no event. */
   awaitObjects(request: PendingCall): void {
-    this.dispatch({ type: "awaitObjects", request });
+    if (this.core.isMet(request) && !this.host.isClosed) {
+      request.settled = true;
+      request.onSettled();
+    } else this.dispatch({ type: "awaitObjects", request });
   }
 
   deadlineOf(timeoutMs: number | undefined): number {

@@ -134,6 +134,10 @@ export class Host implements TransportReceiver {
     if (!this.#draining) this.#drain();
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** A process ends: nothing is handled or sent any more. */
   close(): void {
     this.#closed = true;

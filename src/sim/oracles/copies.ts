@@ -7,6 +7,7 @@ import { extentAlignment } from "#engine/object-store/allocator.ts";
 import { type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import { subjectOf } from "#engine/common/lost-object.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
+import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
@@ -45,6 +46,10 @@ export class CopyOracle extends Oracle {
 
   override onPut(entry: ObjectEntry, _digest: string, by: WatchedProcess): void {
     this.onSubmitted([entry], by);
+  }
+
+  override onStarted({ told }: IncomingTask): void {
+    if (told?.some(({ outcome }) => outcome instanceof StoredValue)) this.#reach("placeTold");
   }
 
   override onSettled({ entries, failure }: GetRequest): void {

@@ -161,14 +161,15 @@ export class ObjectOracle extends Oracle {
     return made;
   }
 
-  /** Refs whose values a body gets: stored ones as views. */
+  /** Refs whose values a body gets, stored ones as views; and those it may get at once. */
   #onArguments({ args, values }: Arguments, name: string, digest: Digest): void {
     for (const [i, special] of args.specials.entries()) {
-      if (special.type !== "ref" || !special.topLevel) continue;
+      if (special.type !== "ref") continue;
       const value = values?.[i];
+      if (!special.topLevel && value === undefined) continue;
       // What is stored tells which one it is.
       const attempt = value instanceof StoredValue ? value.version : null;
-      this.#look(special, value, { digest, viewer: name, attempt });
+      this.#look(special, value, { digest, viewer: special.topLevel ? name : "", attempt });
     }
   }
 
