@@ -146,8 +146,13 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
     this.uses = new ArenaUses({ context, copies, views, receiver });
-    const offered = new OfferedObjects({ copies, seals, views, told, ...seen });
-    this.#offered = offered;
+    this.#offered = new OfferedObjects({ copies, seals, views, told, ...seen });
+    this.#connect(dependencies, memoryStore);
+  }
+
+  /** What is made first asks what is made last. */
+  #connect(dependencies: DependencyResolver, memoryStore: MemoryStore): void {
+    const offered = this.#offered;
     const beforePush: typeof dependencies.beforePush = (refs) => offered.beforePush(refs);
     dependencies.beforePush = beforePush;
     const { reasons } = this;
