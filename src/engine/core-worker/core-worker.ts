@@ -188,6 +188,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
+    this.#memoryStore.endEvent();
   }
 
   nextDeadlineMs(): number {

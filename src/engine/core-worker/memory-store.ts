@@ -78,6 +78,8 @@ export class MemoryStore {
   onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
   #newest: GetRequest | null = null;
   #waitingCount = 0;
+  /** In this event: their callers read the values when it is over. */
+  readonly #settledNow: GetRequest[] = [];
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
 
@@ -95,10 +97,21 @@ export class MemoryStore {
     for (let request = this.#newest; request !== null; request = request.older) yield request;
   }
 
+  /** Those, and the ones that have been settled and have not read their values yet. */
+  *reading(): IterableIterator<GetRequest> {
+    yield* this.waiting();
+    yield* this.#settledNow;
+  }
+
+  endEvent(): void {
+    if (this.#settledNow.length > 0) this.#settledNow.length = 0;
+  }
+
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, nowMs: number, out: Out): void {
     if (this.#isMet(request)) {
       request.settled = true;
+      this.#settledNow.push(request);
       out.instruct(request);
       return;
     }
@@ -229,6 +242,7 @@ export class MemoryStore {
 
   #settle(request: GetRequest, out: Out): void {
     request.settled = true;
+    this.#settledNow.push(request);
     this.#unlink(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;
