@@ -86,6 +86,21 @@ describe("the owner", () => {
     expect(h.out.last("unpinObjects").requestIds).toHaveLength(1);
   });
 
+  test("whose copy comes while it is made anew waits for that, though it lies here then", () => {
+    for (const place of [stored(null, 1), stored(third, 1)]) {
+      const h = new Loser();
+      const task = h.made();
+      const calls = [h.get(task), h.get(task)];
+      h.loseNode();
+      // It had all its bytes, and the news was on its way.
+      h.local(stored(nodeId, 0));
+      expect(calls.map(({ settled }) => settled)).toEqual([false, false]);
+      h.grant(worker(1));
+      h.reply(place);
+      expect(calls.map(({ settled }) => settled)).toEqual([true, true]);
+    }
+  });
+
   test("gives up one version of a return, and keeps the other on the same node", () => {
     const h = new Loser();
     const task = h.made(2);

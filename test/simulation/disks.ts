@@ -127,7 +127,7 @@ async function disks(sim: Simulation): Promise<void> {
   await inRounds(sim, async () => {
     const made = await makeSome((from += 1_000));
     kept.push(...made);
-    if (Math.random() < 0.5) {
+    if (kept.length > 0 && Math.random() < 0.5) {
       const refs = kept.map(({ ref }) => ref);
       await valueOf(wait(refs, { numReturns: refs.length, timeoutMs: 500, fetchLocal: false }));
     }

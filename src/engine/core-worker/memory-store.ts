@@ -144,7 +144,9 @@ export class MemoryStore {
   wake(request: GetRequest, entry: ObjectEntry, out: Out): void {
     if (request.settled) return;
     if (!this.isReady(entry, request)) {
-      this.#fetch(entry, request, out);
+      // A copy came of what is being made anew: now it waits as for a first value.
+      if (entry.state === "PENDING") addWaiter(entry, request);
+      else this.#fetch(entry, request, out);
       return;
     }
     // Its other objects may take longer than this one stays by itself.

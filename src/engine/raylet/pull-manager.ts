@@ -6,7 +6,7 @@
  *
  * State:  requests by process; pulls by object, those with a location in order of priority; copies
  *         that are read back.
- * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, objectRestored, deaths,
+ * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, copies that were read back, deaths,
  *         deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone, StoreChunk,
  *         RestoreObject.
  * Bounds: those of the chunks; `ioWorkers` copies read back at once.
@@ -36,9 +36,7 @@ import { type Copy, type LocalObjects, nameOf } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
 import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
-import { Restores } from "./restores.ts";
-import type { ObjectRestored } from "./spill-io.ts";
-import type { SpillCounts } from "./spill-manager.ts";
+import type { Restores } from "./restores.ts";
 
 export class PullManager {
   readonly #self: NodeId;
@@ -63,12 +61,12 @@ export class PullManager {
     config: Config;
     store: ObjectStore;
     objects: LocalObjects;
-    counts: SpillCounts;
+    restores: Restores;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
     this.#self = parts.nodeId;
     this.#chunks = new ChunkRequests(parts.nodeId, parts.config);
-    this.#restores = new Restores(parts);
+    this.#restores = parts.restores;
     this.#config = parts.config;
     this.#store = parts.store;
     this.#objects = parts.objects;
@@ -226,10 +224,9 @@ export class PullManager {
     this.#locate(pull, out);
   }
 
-  /** What was read back is in memory, or lost. */
-  onObjectRestored(event: ObjectRestored, out: RayletOut): void {
+  /** It is in memory, or lost; undefined: it is to be read again. */
+  onCopyRead(copy: Copy | undefined, out: RayletOut): void {
     this.#isDue = true;
-    const copy = this.#restores.onObjectRestored(event, out);
     if (copy === undefined) return;
     const pull = this.#pullOf(copy.owner, copy);
     if (pull?.copy === copy && copy.extent !== null) this.#complete(pull, copy, out);

@@ -68,6 +68,7 @@ export class CopyOracle extends Oracle {
     for (const process of [cluster.driver, ...cluster.liveWorkers]) {
       if (process.life.isAlive) processes.set(process.client.workerId, process);
     }
+    if (cluster.hasLostSpilled) this.#reach("spillLost");
     for (const node of cluster.liveNodes) {
       this.#checkIdle(node);
       this.#checkDisk(node, cluster);
@@ -93,7 +94,7 @@ export class CopyOracle extends Oracle {
     this.violate({ entity: nodeId, message });
   }
 
-  /** A file that cannot be removed is left; no fault acts any more, but some did. */
+  /** Nor is there any of a former life. What could not be removed is left where calls have failed. */
   #checkDisk({ number, nodeId, running }: SimNode, { disks }: Cluster): void {
     const { count } = running.raylet.objects.files;
     const left = disks[number]?.fileCount ?? 0;
