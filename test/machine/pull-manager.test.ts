@@ -208,6 +208,28 @@ describe("a pull", () => {
     expect(h.localOf(second)).toBeUndefined();
   });
 
+  test("for which there is room has it when the one before it in line has waited in vain", () => {
+    const h = new Pulls({ pullRoomTimeoutMs: 100, pullChunkBytes: 1_000 }, [512]);
+    h.pull(worker(1));
+    h.locate([otherNodeId], 256);
+    h.answer();
+    const held = h.pull(worker(1), { serial: 6 });
+    h.locate([otherNodeId], 192, { serial: 6 });
+    h.answer();
+    const small = h.pull(worker(2), { serial: 7, priority: 2 });
+    h.locate([otherNodeId], 192, { serial: 7 });
+    const large = h.pull(worker(2), { serial: 8 });
+    h.locate([otherNodeId], 300, { serial: 8 });
+    h.unpin(worker(1), held);
+    expect(h.out.all("pullChunk")).toEqual([]);
+    h.nowMs = 100;
+    h.deadline();
+    expect(h.localOf(large)).toMatchObject({ error: { type: "OBJECT_STORE_FULL" } });
+    expect(h.localOf(small)).toBeUndefined();
+    h.answer();
+    expect(h.localOf(small)).toBeInstanceOf(StoredValue);
+  });
+
   test("fails at once for what no segment could hold", () => {
     const h = new Pulls({}, [512]);
     const id = h.pull(worker(1));

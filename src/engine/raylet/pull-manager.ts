@@ -270,9 +270,16 @@ export class PullManager {
   onDeadline(nowMs: number, out: RayletOut): void {
     for (const pull of [...this.#inOrder]) {
       if (pull.roomDeadlineMs > nowMs) continue;
+      if (!this.#isItsTurn(pull)) {
+        // It is not room that it waits for now.
+        pull.roomDeadlineMs = Infinity;
+        continue;
+      }
       const { pullRoomTimeoutMs } = this.#config;
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
       this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
+      // What it stood in line for may be enough for those behind it.
+      this.settle(nowMs, out);
     }
   }
 
