@@ -34,7 +34,9 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
-  ...["copyEvicted", "waitedForRoom", "fallback"],
+  ...["copyEvicted", "waitedForRoom", "fallback", "formerFilesRemoved"],
+  ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
+  ...["spillReadFailed", "spillReadAgain"],
 ];
 const seedsForRareStates = 2_000;
 

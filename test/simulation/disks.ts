@@ -144,7 +144,11 @@ async function disks(sim: Simulation): Promise<void> {
 }
 
 const withinMs = 2_000;
-const diskFaults = ["full", "ioError", "lostFsync", "tornWrite", "bitRot", "slow"] as const;
+/** What must meet a read to show comes more often. */
+const diskFaults = [
+  ...(["full", "ioError", "lostFsync", "tornWrite", "bitRot", "slow"] as const),
+  ...(["ioError", "ioError", "bitRot"] as const),
+];
 
 /** Another process has most of each store, and all of it now and then; disks fail in turn. */
 function faultsOf(random: Prng): Fault[] {
@@ -154,7 +158,7 @@ function faultsOf(random: Prng): Fault[] {
     const bytes = storeBytes - oneOf([60_000, 150_000, 400_000]);
     faults.push({ at: 50, kind: "memoryPressure", node, bytes, forMs: 60_000 });
   }
-  for (let i = random.below(8); i > 0; i--) {
+  for (let i = random.below(10); i > 0; i--) {
     const [node, what] = [random.below(nodeCount), oneOf(diskFaults)];
     const forMs = 1 + random.below(oneOf([20, 500, 500, 8_000]));
     faults.push({ at: random.below(withinMs), kind: "disk", node, what, forMs });
