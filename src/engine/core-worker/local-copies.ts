@@ -157,6 +157,14 @@ export class LocalCopies {
     else this.#newlyIdle.push(copy);
   }
 
+  /** As `letGo`, and it does not stay for a while: others need its room. */
+  giveUp(copy: LocalCopy, user: CopyUser): void {
+    if (!copy.users.delete(user) || copy.users.size > 0) return;
+    if (this.#byRequest.get(copy.requestId) !== copy) return;
+    this.hasNews = true;
+    this.#drop(copy);
+  }
+
   /** Undefined when nobody waits for it any more. */
   awaited({ requestId }: ObjectLocal): LocalCopy | undefined {
     const copy = this.#byRequest.get(requestId);
@@ -210,6 +218,11 @@ export class LocalCopies {
   flush(nowMs: number, out: Out): void {
     this.hasNews = false;
     if (this.#newlyIdle.length > 0) this.#keepForAWhile(nowMs);
+    this.tellDropped(out);
+  }
+
+  /** Before anything is asked for again. */
+  tellDropped(out: Out): void {
     if (this.#unpinned.length === 0) return;
     const { self, raylet } = this.#context;
     const requestIds = this.#unpinned.splice(0);

@@ -38,6 +38,9 @@ import { type CopyRequest, Pull } from "./pull.ts";
 import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
 import type { Restores } from "./restores.ts";
 
+/** Of the time that a pull waits for room: so much longer when another one has given up. */
+const patience = 8;
+
 export class PullManager {
   readonly #self: NodeId;
   readonly #config: Config;
@@ -278,7 +281,8 @@ export class PullManager {
       const { pullRoomTimeoutMs } = this.#config;
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
       this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
-      // What it stood in line for may be enough for those behind it.
+      // What it stood in line for may be enough for those behind it, or what is let go of now.
+      for (const other of this.#inOrder) other.waitLonger(nowMs + pullRoomTimeoutMs / patience);
       this.settle(nowMs, out);
     }
   }
@@ -473,9 +477,7 @@ export class PullManager {
     }
     const extent = this.#store.reserve(pull.size, out);
     if (extent === null) {
-      if (pull.roomDeadlineMs === Infinity) {
-        pull.roomDeadlineMs = nowMs + this.#config.pullRoomTimeoutMs;
-      }
+      pull.waitForRoom(nowMs, this.#config.pullRoomTimeoutMs);
       return false;
     }
     pull.state = "fetching";
