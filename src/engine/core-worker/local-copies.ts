@@ -160,7 +160,6 @@ export class LocalCopies {
   /** As `letGo`, and it does not stay for a while: others need its room. */
   giveUp(copy: LocalCopy, user: CopyUser): void {
     if (!copy.users.delete(user) || copy.users.size > 0) return;
-    if (this.#byRequest.get(copy.requestId) !== copy) return;
     this.hasNews = true;
     this.#drop(copy);
   }
@@ -256,6 +255,8 @@ export class LocalCopies {
   }
 
   #drop(copy: LocalCopy): void {
+    // It has ended already: another may go by its name.
+    if (this.#byRequest.get(copy.requestId) !== copy) return;
     this.#unlist(copy);
     this.#unpinned.push(copy.requestId);
   }
