@@ -228,6 +228,25 @@ describe("the executor", () => {
     expect(h.runs()[0]?.values).toMatchObject([{ node: nodeId, version: 1 }]);
   });
 
+  test("a get counts once what it reads where it lies, while a task waits for a copy of it", () => {
+    const h = new Loser({ self: worker(1) });
+    const owner = worker(5);
+    const near = { owner, serial: 9, index: 1 } as ObjectEntry;
+    const values = [stored(otherNodeId, 0)];
+    h.push(owner, { args: inline(refTo(near, true)), values });
+    const [object, other] = [9, 10].map((serial) => h.adopt(owner, { serial, index: 1 }));
+    if (object === undefined || other === undefined) throw new Error("no refs");
+    const call = h.get(object, other);
+    // Made anew on this node meanwhile.
+    h.told(object, stored(nodeId, 1));
+    h.local(stored(nodeId, 1));
+    h.told(object, stored(nodeId, 1));
+    expect(h.runs()).toHaveLength(1);
+    expect(call.settled).toBe(false);
+    h.told(other, 7);
+    expect(call.settled).toBe(true);
+  });
+
   test("never starts what is cancelled before its arguments are here", () => {
     const h = new Loser({ self: worker(1) });
     h.push(far, args());

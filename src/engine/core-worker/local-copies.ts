@@ -130,7 +130,9 @@ export class LocalCopies {
   /** `user` needs the object, which is here, for longer than this event. */
   hold(entry: ObjectEntry, user: CopyUser): void {
     const copy = this.find(entry.owner, entry);
-    if (copy !== undefined && !copy.users.has(user)) copy.users.set(user, 1);
+    // One that others wait for is not what this one reads: it is not to be told of it as they are.
+    if (copy === undefined || copy.value === null) return;
+    if (!copy.users.has(user)) copy.users.set(user, 1);
   }
 
   /** `user` waits for it, once more. The copy may be here already. */
