@@ -1,7 +1,7 @@
 /** How long a world may take for what: in virtual time, from the times of the engine in it. */
 import type { Config } from "#engine/common/config.ts";
 
-/** A task asks again for the room it needs, and each time others that give up may let it wait longer. */
+/** A task asks again for the room it needs, and waits longer each time while others give up. */
 const roomTries = 8;
 
 /** With nothing but upkeep for so long a program is stuck: longer than any verdict takes. */

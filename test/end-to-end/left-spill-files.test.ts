@@ -18,7 +18,8 @@ const [, self, how, mode] = process.argv;
 const spillDirectory = "./" + mode;
 await init({ localMode: mode === "local", numCpus: 1, objectStoreMemory: 1 << 20, spillDirectory });
 globalThis.refs = Array.from({ length: 20 }, (_, n) => put(new Uint8Array(200_000).fill(n)));
-const spilledBy = (pid) => readdirSync(spillDirectory).filter((name) => name.includes("-" + pid + "-"));
+const isOf = (pid) => (name) => name.includes("-" + pid + "-");
+const spilledBy = (pid) => readdirSync(spillDirectory).filter(isOf(pid));
 if (how === "kill") process.kill(process.pid, "SIGKILL");
 else {
   if (how === "first") spawnSync(process.execPath, [self, "second", mode], { stdio: "inherit" });

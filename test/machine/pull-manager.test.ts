@@ -230,6 +230,26 @@ describe("a pull", () => {
     expect(h.localOf(small)).toBeInstanceOf(StoredValue);
   });
 
+  test("waits a little longer when another has given up", () => {
+    const h = new Pulls({ pullRoomTimeoutMs: 800 }, [512]);
+    h.pull(worker(1));
+    h.locate([otherNodeId], 512);
+    h.answer();
+    // Each is the first in line when it comes, so each begins to wait.
+    const waiting = ([2, 1, 0] as const).map((priority) => {
+      const serial = 10 + priority;
+      const requestId = h.pull(worker(2), { serial, priority });
+      h.locate([otherNodeId], 300, { serial });
+      return requestId;
+    });
+    const overAt = [700, 800, 899, 900, 999, 1_000].map((nowMs) => {
+      h.nowMs = nowMs;
+      h.deadline();
+      return waiting.filter((id) => h.localOf(id) !== undefined).length;
+    });
+    expect(overAt).toEqual([0, 1, 1, 2, 2, 3]);
+  });
+
   test("fails at once for what no segment could hold", () => {
     const h = new Pulls({}, [512]);
     const id = h.pull(worker(1));

@@ -1,7 +1,6 @@
 /**
  * Disks that lose, tear and spoil what is spilled to them: checksums find it, what was made is made
- * anew, what was put says that it is lost. What fails for a moment only costs another try. Also
- * runs of `test/simulation/disks.ts` that have failed once.
+ * anew, what was put says that it is lost. What fails for a moment only costs another try.
  */
 import { describe, expect, test } from "vitest";
 import { ObjectReconstructionFailedError } from "#api/errors.ts";

@@ -1,7 +1,7 @@
 /**
- * Ray's #62093: the store of a node is full of arguments that came from other nodes for tasks which
- * wait there for the rest of theirs. Nothing of that can be spilled or evicted, so none of the tasks
- * ever starts.
+ * Ray's #62093: the store of a node is full of arguments that came from other nodes, for tasks that
+ * wait there for the rest of theirs. Nothing of that can be spilled or evicted, so none of the
+ * tasks ever starts.
  */
 import { expect, test } from "vitest";
 import { get, wait } from "#api/get.ts";
@@ -29,7 +29,7 @@ const nodes = [
   { numCpus: 4, resources: { there: 4 } },
 ];
 
-test("tasks with more arguments of other nodes than their store holds run all the same", async () => {
+test("tasks whose arguments fill their store together run one after the other", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const report = await simulate({ seed, nodes, init }, async (sim) => {
       await sim.sleep(200);

@@ -1,6 +1,6 @@
 /**
- * Ray's #25085: a file that cannot be written, since an object of it is gone or since the disk fails,
- * was tried again and again, without an end and without a pause.
+ * Ray's #25085: a file that cannot be written, since an object of it is gone or since the disk
+ * fails, was tried again and again, without an end and without a pause.
  */
 import { describe, expect, test } from "vitest";
 import { get, put, wait } from "#api/get.ts";
@@ -65,7 +65,7 @@ describe.each([1, 2, 3])("seed %d", (seed) => {
     expect(report.reached).not.toContain("spillFailed");
   });
 
-  test("with a disk that stays broken what waits for room hears why, and the store works on", async () => {
+  test("who waits for a disk that stays broken hears why, and the store works on", async () => {
     const faults: Fault[] = [{ at: 0, kind: "disk", node: 0, what: "ioError", forMs: 300_000 }];
     const report = await simulate({ seed, nodes: 1, init, faults }, async () => {
       const refs = Array.from({ length: count }, (_, n) => make.remote(n));

@@ -6,9 +6,9 @@
  * State:  what each waits for; per caller of this worker's actor the calls that may not start yet.
  * In/out: tasks and constructors that arrive, copies that are here → those that may start.
  * Bounds: tasks under way to this worker.
- * Errors: an argument that failed, or whose bytes are lost, is the outcome of the task. One for which
- *         there is no room may wait for another task that waits for the room of ours: so all is let
- *         go of and asked for again, and in the end that there is no room is the outcome.
+ * Errors: an argument that failed, or whose bytes are lost, is the outcome of the task. One for
+ *         which there is no room may wait for a task that waits for the room of ours: so all is let
+ *         go of and asked for again; in the end that there is no room is the outcome.
  * Source: Ray dependency waiter and actor scheduling queue; protocols §4 PULLING, at the executor.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -180,7 +180,6 @@ export class ArgumentPulls {
     { owner, serial, index, value }: Omit<FarArgument, "position">,
     out: Out,
   ): void {
-    // Of what came in a message the bytes are not ours, but such a value has none.
     const argument = { position, owner, serial, index, value };
     pull.far.push(argument);
     this.#ask(pull, argument, out);

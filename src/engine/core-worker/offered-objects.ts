@@ -140,7 +140,7 @@ export class OfferedObjects {
     return references.directory.locationsOf(entry)?.registration !== "asked";
   }
 
-  /** What a call waits to read, or is about to, and what was pushed with its place to who has not answered. */
+  /** What a call waits to read, or is about to; what was pushed with its place and not answered. */
   #inUse(): Set<ObjectEntry> {
     const { memoryStore, submitter, actors } = this.#parts;
     const inUse = new Set<ObjectEntry>();

@@ -6,13 +6,13 @@
  *
  * State:  requests by process; pulls by object, those with a location in order of priority; copies
  *         that are read back.
- * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, copies that were read back, deaths,
- *         deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone, StoreChunk,
- *         RestoreObject.
+ * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, copies that were read back,
+ *         deaths, deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone,
+ *         StoreChunk, RestoreObject.
  * Bounds: those of the chunks; `ioWorkers` copies read back at once.
  * Errors: what the owner says has no copy any more, OWNER_DIED, or OBJECT_STORE_FULL after
- *         `pullRoomTimeoutMs`, to each who waits. A lost source costs what it had not sent; what
- *         cannot be read back is a lost copy.
+ *         `pullRoomTimeoutMs` or, while others give up, at most twice that, to each who waits. A
+ *         lost source costs what it had not sent; what cannot be read back is a lost copy.
  * Source: Ray pull_manager; protocols §5.
  */
 import { assert } from "#engine/common/assert.ts";

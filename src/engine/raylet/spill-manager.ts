@@ -26,7 +26,7 @@ import { SpillOffers } from "./spill-offers.ts";
 const objectsPerFileMax = 2_000;
 /** A store writes so much of itself at once, at least: many small files cost more. */
 const stepShare = 1 / 16;
-/** Between two tries of a disk that fails, so many times the first wait: those who wait do not long. */
+/** Between two tries of a disk that fails, so many times the first wait: others wait for it. */
 const waitGrowthMax = 16;
 
 interface Batch {

@@ -94,7 +94,7 @@ export class CopyOracle extends Oracle {
     this.violate({ entity: nodeId, message });
   }
 
-  /** Nor is there any of a former life. What could not be removed is left where calls have failed. */
+  /** Nor is there any of a former life. Where calls have failed, some could not be removed. */
   #checkDisk({ number, nodeId, running }: SimNode, { disks }: Cluster): void {
     const { count } = running.raylet.objects.files;
     const left = disks[number]?.fileCount ?? 0;
