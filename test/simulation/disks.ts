@@ -147,7 +147,7 @@ const withinMs = 2_000;
 /** What must meet a read to show comes more often. */
 const diskFaults = [
   ...(["full", "ioError", "lostFsync", "tornWrite", "bitRot", "slow"] as const),
-  ...(["ioError", "ioError", "bitRot"] as const),
+  ...(["ioError", "ioError", "ioError", "bitRot", "bitRot"] as const),
 ];
 
 /** Another process has most of each store, and all of it now and then; disks fail in turn. */
