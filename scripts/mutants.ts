@@ -75,7 +75,7 @@ async function hunt(
 ): Promise<Result> {
   tree.plant(mutant);
   const startMs = performance.now();
-  const args = [String(firstSeed), String(seeds)];
+  const args = [String(firstSeed), String(seeds), ...(mutant.program ? [mutant.program] : [])];
   const { status, lines, errors } = await tree.run("test/mutants/hunt.ts", args, silentMsMax);
   const wallSeconds = (performance.now() - startMs) / 1_000;
   const { name, why } = mutant;

@@ -36,6 +36,9 @@ const rareStates = [
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
   ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
   ...["readOfTheDead", "placeTold"],
+  ...["formerFilesRemoved"],
+  ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
+  ...["spillReadFailed", "spillReadAgain"],
 ];
 const seedsForRareStates = 2_000;
 

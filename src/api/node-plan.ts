@@ -1,13 +1,14 @@
 /** The options of `init`, checked, with every default filled in: what a node is built from. */
 import { randomBytes } from "node:crypto";
 import { availableParallelism, hostname, tmpdir, totalmem } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Config } from "#engine/common/config.ts";
 import { withOverrides } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import { reserveSegments } from "#transports/threads/shared-arena.ts";
 import { requestOf } from "./call-shape.ts";
+import { spillDirectoryIn } from "./left-directories.ts";
 import {
   checkAmount,
   checkBoolean,
@@ -72,8 +73,6 @@ const notYet: Readonly<Record<string, unknown>> = {
   storage: "memory",
 };
 
-/** Behind it the id of the process. */
-export const spillNamePrefix = "mobula-spill-";
 const objectStoreShare = 0.3;
 const objectStoreBytesMin = 1 << 20;
 /** Address space is no limit that is found out in time: it takes minutes to run into it. */
@@ -180,7 +179,7 @@ function spillDirectoryOf(asked: string | undefined, nodeId: NodeId): string {
   if (asked !== undefined && (typeof asked !== "string" || asked === "")) {
     throw kindError("init: spillDirectory", "the path of a directory", asked);
   }
-  return join(resolve(asked ?? tmpdir()), `${spillNamePrefix}${process.pid}-${nodeId}`);
+  return spillDirectoryIn(resolve(asked ?? tmpdir()), nodeId);
 }
 
 /** The memory of the node's object store: reserved now, touched by use. */

@@ -12,6 +12,7 @@ import type { SpillEvent, SpillFailure, SpillInstruction } from "#engine/raylet/
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
 import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { beginIn, endIn } from "./left-directories.ts";
 import { nodeDisk } from "./node-disk.ts";
 import type { NodePlan } from "./node-plan.ts";
 import type { SpillWorkerData } from "./spill-worker.ts";
@@ -35,19 +36,21 @@ export function prefixOf({ spillDirectory }: NodePlan): string {
 }
 
 /**
- * Nothing of it is left when the node has ended, or its process. Any thread may have made it, for
- * what it had put.
+ * Nothing of it is left when the node has ended, or its process; what processes left that were
+ * killed goes now. Any thread may have made it, for what it had put.
  */
 function inDirectory({ spillDirectory }: NodePlan, port: SpillPort): SpillPort {
   const options = { recursive: true, force: true };
+  const tidying = beginIn(spillDirectory);
   const onExit = (): void => rmSync(spillDirectory, options);
   process.once("exit", onExit);
   return {
     perform: (instruction, report) => port.perform(instruction, report),
     close: async () => {
-      await port.close();
+      await Promise.all([port.close(), tidying]);
       process.off("exit", onExit);
       await rm(spillDirectory, options);
+      endIn(spillDirectory);
     },
   };
 }

@@ -18,6 +18,7 @@ import {
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
+import { ObjectStoreFullError, OutOfDiskError } from "./errors.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
 import { ObjectRef } from "./object-ref.ts";
@@ -35,6 +36,8 @@ const errorBytesMax = 16 << 20;
 const fieldBytesMax = 1 << 20;
 /** Of what was thrown as text, in characters. */
 const textMax = 1 << 16;
+/** So often room is asked for, for several results of one task. */
+const roomTriesMax = 4;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type AnyConstructor = new (...args: unknown[]) => object;
@@ -154,8 +157,14 @@ export class ApiUserCode implements UserCode {
     return this.#encodeSeveral(result);
   }
 
-  /** All or none: what was placed of those that fail together goes back. */
-  #encodeSeveral(results: readonly unknown[]): readonly Outcome[] | Promise<readonly Outcome[]> {
+  /**
+   * All or none: what was placed of those that fail together goes back. When there is no room for
+   * all, others may wait for what some of them took: then all of it is asked for again.
+   */
+  #encodeSeveral(
+    results: readonly unknown[],
+    triesLeft = roomTriesMax - 1,
+  ): readonly Outcome[] | Promise<readonly Outcome[]> {
     const encoded: (Outcome | Promise<Outcome>)[] = [];
     try {
       for (const value of results) encoded.push(this.#values.encodeResult(value));
@@ -163,21 +172,38 @@ export class ApiUserCode implements UserCode {
       void this.#allOrNone(encoded, { reason: error }).catch(() => {});
       throw error;
     }
-    return encoded.some((outcome) => outcome instanceof Promise)
-      ? this.#allOrNone(encoded, null)
-      : (encoded as readonly Outcome[]);
+    if (!encoded.some((outcome) => outcome instanceof Promise)) {
+      return encoded as readonly Outcome[];
+    }
+    return this.#allOrNone(encoded, null).catch((error: unknown) => {
+      const isNoRoom = error instanceof ObjectStoreFullError || error instanceof OutOfDiskError;
+      if (!isNoRoom || triesLeft === 0) throw error;
+      return this.#encodeSeveral(results, triesLeft - 1);
+    });
   }
 
   async #allOrNone(
     encoded: readonly (Outcome | Promise<Outcome>)[],
     failure: { readonly reason: unknown } | null,
   ): Promise<readonly Outcome[]> {
-    const settled = await Promise.allSettled(encoded);
-    const failed = failure ?? settled.find((one) => one.status === "rejected");
-    const outcomes = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-    if (failed === undefined) return outcomes;
-    for (const outcome of outcomes) this.#values.discard(outcome);
-    throw failed.reason;
+    let failed = failure;
+    const placed: Outcome[] = [];
+    const settle = async (one: Outcome | Promise<Outcome>): Promise<Outcome | null> => {
+      try {
+        const outcome = await one;
+        placed.push(outcome);
+        return outcome;
+      } catch (reason) {
+        failed ??= { reason };
+        return null;
+      } finally {
+        // At once: it may be what those wait for who are behind the rest of ours.
+        if (failed !== null) for (const each of placed.splice(0)) this.#values.discard(each);
+      }
+    };
+    const outcomes = await Promise.all(encoded.map(settle));
+    if (failed !== null) throw (failed as { readonly reason: unknown }).reason;
+    return outcomes as readonly Outcome[];
   }
 
   /** `kept` collects the entries that user code may go on using after the call. */

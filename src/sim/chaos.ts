@@ -142,7 +142,10 @@ class Draw {
     const node = 1 + this.#random.below(this.#nodeCount - 1);
     const fault: Fault = { at, kind: "crash", node };
     if (this.#random.below(2) === 0) return fault;
-    const again: Fault = { ...fault, restartAfterMs: this.#random.below(20_000) };
+    const restartAfterMs = this.#random.below(20_000);
+    // Of a stream of its own: what is drawn beside it stays what it was.
+    const keepDisk = this.#random.split(`disk of ${node} at ${at}`).below(4) > 0;
+    const again: Fault = { ...fault, restartAfterMs, keepDisk };
     return this.#random.below(3) === 0 ? { ...again, sameId: true } : again;
   }
 

@@ -96,7 +96,8 @@ export class Cluster implements Fates {
   }
 
   get hasLostSpilled(): boolean {
-    return this.#world.reached.has("spillCorrupt");
+    const all = [...this.nodes, ...this.#ended];
+    return all.some(({ running }) => running.raylet.objects.spilling.counts.lostObjects > 0);
   }
 
   get hasLostProcess(): boolean {
@@ -192,10 +193,14 @@ export class Cluster implements Fates {
     return true;
   }
 
-  /** The machine comes up again, as a new node; or it says that it is the old one. */
-  restart(number: number, withOldId = false): void {
+  /**
+   * The machine comes up again, as a new node, or it says that it is the old one: with its disk, or
+   * an empty one in its place.
+   */
+  restart(number: number, { withOldId = false, keepDisk = true } = {}): void {
     const [node, plan] = [this.nodes[number], this.#plans[number]];
     if (node === undefined || plan === undefined || node.life.isAlive) return;
+    if (!keepDisk) this.disks[number]?.wipe();
     if (!this.hasBuried(node.nodeId)) this.#world.mark("restartedUnnoticed");
     const id = this.#world.random.split(`restart ${number} ${this.#ended.length}`);
     const digits = Array.from({ length: 32 }, () => id.below(16).toString(16)).join("");

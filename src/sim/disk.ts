@@ -8,7 +8,8 @@
  * In/out: the Disk port of the machine's processes, each call a step of the world; faults; crash.
  * Bounds: `capacityBytes`; beyond `nameChangesMax` changes of names the oldest becomes durable by
  *         itself.
- * Errors: ENOENT, ENOSPC, EIO as a real disk. A call of a process that has died never ends.
+ * Errors: ENOENT, ENOSPC, EIO as a real disk. A call of a process that has died never ends. What
+ *         is not synced may be lost or torn without a word, and then its next sync fails.
  * Source: simulation.md, Faults; protocols §10; what fsync means to applications (Rebello 2020).
  */
 import { assert } from "#engine/common/assert.ts";
@@ -30,6 +31,8 @@ interface Inode {
   readonly file: string;
   /** Sectors whose bytes are not on the platter. */
   readonly dirty: Set<number>;
+  /** Some could not be brought there, and went out of memory: the next sync says so. */
+  hasLost: boolean;
 }
 
 export interface SimDiskOptions {
@@ -135,15 +138,16 @@ export class SimDisk {
     return this.#names.size;
   }
 
-  /** Some fault has acted, or power was lost. */
+  /** Some call has failed: what it was to remove may be there. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
   fail(fault: DiskFault, untilMs: number): void {
-    this.#hasFailed = true;
     this.#faultUntilMs.set(fault, Math.max(this.#faultUntilMs.get(fault) ?? 0, untilMs));
     if (fault === "bitRot") this.#rot();
+    if (fault !== "lostFsync" && fault !== "tornWrite") return;
+    for (const inode of new Set(this.#names.values())) this.#writeBackBadly(inode, fault);
   }
 
   heal(): void {
@@ -156,7 +160,6 @@ export class SimDisk {
    * of a journal do, whatever became of the bytes under them.
    */
   crash(): void {
-    this.#hasFailed = true;
     const { random } = this.#options;
     const survivorCount = random.below(this.#nameChanges.length + 1);
     for (const change of this.#nameChanges.slice(0, survivorCount))
@@ -200,7 +203,9 @@ export class SimDisk {
   }
 
   #failIfIll(what: string): void {
-    if (this.#isFailing("ioError")) throw diskError("EIO", what, "input/output error");
+    if (!this.#isFailing("ioError")) return;
+    this.#hasFailed = true;
+    throw diskError("EIO", what, "input/output error");
   }
 
   get #usedShare(): number {
@@ -225,10 +230,19 @@ export class SimDisk {
     for (let sector = Math.floor(offset / sectorBytes); sector <= last; sector++) {
       inode.dirty.add(sector);
     }
+    for (const fault of ["lostFsync", "tornWrite"] as const) {
+      if (this.#isFailing(fault)) this.#writeBackBadly(inode, fault);
+    }
   }
 
   #read(path: string, offset: number, length: number): Uint8Array {
-    return new Uint8Array(this.#seen(this.#find(path)).subarray(offset, offset + length));
+    const bytes = new Uint8Array(this.#seen(this.#find(path)).subarray(offset, offset + length));
+    // Spoilt on its way: what lies on the disk is well.
+    const { random } = this.#options;
+    if (bytes.length > 0 && this.#isFailing("bitRot") && random.below(4) === 0) {
+      turnBit(bytes, random.below(bytes.length * 8));
+    }
+    return bytes;
   }
 
   #rename(from: string, to: string): void {
@@ -255,6 +269,9 @@ export class SimDisk {
       inode.dirty.clear();
       throw diskError("EIO", path, "fsync failed");
     }
+    const { hasLost } = inode;
+    inode.hasLost = false;
+    if (hasLost) throw diskError("EIO", path, "fsync failed: some of it was lost before");
     this.#flush(inode, (whole) => whole);
   }
 
@@ -280,7 +297,7 @@ export class SimDisk {
   }
 
   #make(path: string): Inode {
-    const inode: Inode = { file: `/${this.#nextInode}`, dirty: new Set() };
+    const inode: Inode = { file: `/${this.#nextInode}`, dirty: new Set(), hasLost: false };
     this.#nextInode += 1;
     this.#options.cache.writeFileSync(inode.file, new Uint8Array(0));
     this.#options.platter.writeFileSync(inode.file, new Uint8Array(0));
@@ -321,19 +338,42 @@ export class SimDisk {
   /** Brings of each dirty sector to the platter what `lengthOf` says. */
   #flush(inode: Inode, lengthOf: (whole: number) => number): void {
     const seen = this.#seen(inode);
-    let durable = this.#durable(inode);
+    const durable = this.#durable(inode);
+    const content = new Uint8Array(Math.max(durable.length, seen.length));
+    content.set(durable);
+    let size = durable.length;
     for (const sector of inode.dirty) {
       const from = sector * sectorBytes;
       const length = lengthOf(Math.min(sectorBytes, seen.length - from));
       if (length <= 0) continue;
       // A sector behind one that is missing leaves a hole of zeros, as on a real disk.
-      const content = new Uint8Array(Math.max(durable.length, from + length));
-      content.set(durable);
       content.set(seen.subarray(from, from + length), from);
-      durable = content;
+      size = Math.max(size, from + length);
     }
     inode.dirty.clear();
-    this.#options.platter.writeFileSync(inode.file, durable);
+    this.#options.platter.writeFileSync(inode.file, content.slice(0, size));
+  }
+
+  /**
+   * Whoever never syncs is not told: a file is brought to the platter by itself, some sectors of it
+   * cannot be written, or none behind a place in the midst of one, and it goes out of memory.
+   */
+  #writeBackBadly(inode: Inode, fault: "lostFsync" | "tornWrite"): void {
+    const { random, cache, isHostile } = this.#options;
+    // A drive that lies has taken them, as far as anybody sees before a crash.
+    if (isHostile === true || inode.dirty.size === 0 || random.below(2) === 0) return;
+    let wholeCount = random.below(inode.dirty.size);
+    const size = this.#sizeOf(inode);
+    this.#flush(inode, (whole) => {
+      if (fault === "lostFsync") return random.below(2) * whole;
+      wholeCount -= 1;
+      if (wholeCount >= 0) return whole;
+      return wholeCount === -1 ? random.below(whole) : 0;
+    });
+    const content = new Uint8Array(size);
+    content.set(this.#durable(inode));
+    cache.writeFileSync(inode.file, content);
+    inode.hasLost = true;
   }
 
   /** One bit of one file turns over, unnoticed. */
@@ -346,7 +386,7 @@ export class SimDisk {
     for (const volume of [cache, platter]) {
       const bytes = Uint8Array.from(volume.readFileSync(inode.file) as Uint8Array);
       if (bit >> 3 >= bytes.length) continue;
-      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      turnBit(bytes, bit);
       volume.writeFileSync(inode.file, bytes);
     }
   }
@@ -360,6 +400,10 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return bytes;
+}
+
+function turnBit(bytes: Uint8Array, bit: number): void {
+  bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
 }
 
 function apply(change: NameChange, names: Map<string, Inode>): void {

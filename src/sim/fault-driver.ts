@@ -215,12 +215,13 @@ export class FaultDriver {
     return true;
   }
 
-  #crash({ node, restartAfterMs, sameId }: Extract<Fault, { kind: "crash" }>): boolean {
+  #crash(fault: Extract<Fault, { kind: "crash" }>): boolean {
+    const { node, restartAfterMs, sameId: withOldId = false, keepDisk = false } = fault;
     const { cluster } = this.#options;
     if (!cluster.crash(node)) return false;
     if (restartAfterMs === undefined) return true;
     const what = `restart of node ${node}`;
-    const run = (): void => cluster.restart(node, sameId === true);
+    const run = (): void => cluster.restart(node, { withOldId, keepDisk });
     this.#options.world.after(this.#operator, restartAfterMs, { kind: "fault", what, run });
     return true;
   }

@@ -6,7 +6,8 @@ import type { MessageType } from "#engine/protocol/message.ts";
 export type Fault =
   /**
    * Power cut: no finalizer runs. The machine comes back as a new node, or with `sameId` as one
-   * that says it is the old one: nobody believes it, and it starts once more as a new one.
+   * that says it is the old one: nobody believes it, and it starts once more as a new one. Its disk
+   * is empty then, but with `keepDisk`: that has what a power cut leaves.
    */
   | {
       at: number;

@@ -57,9 +57,18 @@ export type RareState =
   | "retriedException"
   | "sessionResumed"
   | "fallback"
+  /** A machine came back with its disk: what its former life had spilled was removed. */
+  | "formerFilesRemoved"
   | "spilled"
+  /** What was read is not what was written. */
   | "spillCorrupt"
+  /** What was written, or was to be, could not be read or written at first. */
   | "spillFailed"
+  | "spillReadFailed"
+  /** … and then it was. */
+  | "spillReadAgain"
+  /** A copy was given up, since it could not be read. */
+  | "spillLost"
   | "spillRestored"
   | "spillServed"
   | "takenBack"

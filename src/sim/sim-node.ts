@@ -7,7 +7,8 @@ import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
-import type { SpillEvent } from "#engine/raylet/spill-io.ts";
+import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
+import type { SpillEvent, SpillInstruction } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
 import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
 import { findRemote } from "#api/identity/remote-registry.ts";
@@ -78,6 +79,8 @@ export class SimNode {
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
+  /** Places on the disk that could not be read at first. */
+  readonly #notRead = new WeakSet<SpilledPlace>();
   #endedForMemoryCount = 0;
   readonly #memoryWords: MemoryWords;
   #nextOwnSegment = ownSegmentsFrom;
@@ -307,7 +310,7 @@ export class SimNode {
   }
 
   #spilling(): SpillPort {
-    const { plan, disk } = this.#options;
+    const { plan, disk, life, world } = this.#options;
     const diskUsedMax = plan.config.spillDiskUsedMax;
     const port = new SpillOnThisThread(
       new SpillFilesOnDisk({
@@ -318,10 +321,16 @@ export class SimNode {
         diskUsedMax,
       }),
     );
+    // On a disk that was kept there is what the life before has left.
+    if (life > 0) {
+      port.clearOthers((count) => {
+        if (count > 0) world.mark("formerFilesRemoved");
+      });
+    }
     return {
       perform: (instruction, report) =>
         port.perform(instruction, (event) => {
-          this.#noteSpilling(event);
+          this.#noteSpilling(instruction, event);
           report(event);
         }),
       // Its world has ended before it: nobody could wait for its disk.
@@ -329,11 +338,21 @@ export class SimNode {
     };
   }
 
-  #noteSpilling({ type, failure }: SpillEvent): void {
+  #noteSpilling(instruction: SpillInstruction, { failure }: SpillEvent): void {
     const { world } = this.#options;
-    if (failure !== null) world.mark(type === "objectsSpilled" ? "spillFailed" : "spillCorrupt");
-    else if (type === "objectsSpilled") world.mark("spilled");
-    else world.mark(type === "objectRestored" ? "spillRestored" : "spillServed");
+    if (instruction.type === "deleteSpillFile") return;
+    if (instruction.type === "spillObjects") {
+      world.mark(failure === null ? "spilled" : "spillFailed");
+      return;
+    }
+    const { type, place } = instruction;
+    if (failure === null) {
+      world.mark(type === "restoreObject" ? "spillRestored" : "spillServed");
+      if (this.#notRead.has(place)) world.mark("spillReadAgain");
+    } else {
+      this.#notRead.add(place);
+      world.mark(failure.kind === "corrupt" ? "spillCorrupt" : "spillReadFailed");
+    }
   }
 
   /** The GCS alone has no session with a node that it has buried: there it may try. */

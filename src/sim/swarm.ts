@@ -50,6 +50,8 @@ const variations = {
 
 /** … of a stream of its own: what is drawn beside it stays what it was. */
 const windows = [600, 4_000, 30_000] as const;
+/** None, a few values, more than a run makes. */
+const fallbacks = [0, 50_000, 2 ** 30] as const;
 
 /** They bound each other: drawn together, or not at all. */
 const membershipNames = [
@@ -111,6 +113,10 @@ function drawConfig(given: Readonly<Record<string, unknown>>, random: Prng): Dra
   const linkWindowBytes = windows[links.below(windows.length)] as number;
   const isNarrow = links.below(2) === 0 && !Object.hasOwn(given, "linkWindowBytes");
   if (isNarrow) drawn.linkWindowBytes = linkWindowBytes;
+  const beside = random.split("fallback");
+  const fallbackBytesMax = fallbacks[beside.below(fallbacks.length)] as number;
+  const isBounded = beside.below(2) === 0 && !Object.hasOwn(given, "fallbackBytesMax");
+  if (isBounded) drawn.fallbackBytesMax = fallbackBytesMax;
   const times = drawMembership(random);
   const isFree = membershipNames.every((name) => !Object.hasOwn(given, name));
   return random.below(2) === 0 && isFree ? { ...drawn, ...times } : drawn;

@@ -233,6 +233,22 @@ describe("ObjectStore", () => {
     expect(store.freeBytes).toBe(1024);
   });
 
+  it("lets who waits for room wait longer when another has given up, twice as long at most", () => {
+    const store = new ObjectStore(nodeId, [1024], { waitMs: 80 });
+    const out = new RecordingOutbox<never>();
+    store.onAllocateArena(ask(1, 1024), 0, out);
+    for (let id = 2; id < 14; id++) {
+      store.onAllocateArena({ ...ask(id, 600), mayWait: true }, 0, out);
+    }
+    const refused = (nowMs: number): number => {
+      store.onDeadline(nowMs, out);
+      return out.all("arenaAllocated").filter(({ error }) => error !== null).length;
+    };
+    expect([79, 80, 89, 90, 100, 110].map(refused)).toEqual([0, 1, 1, 2, 3, 4]);
+    expect([120, 130, 140, 150].map(refused)).toEqual([5, 6, 7, 8]);
+    expect(refused(160)).toBe(12);
+  });
+
   it("says what is there when there is no room", () => {
     const store = new ObjectStore(nodeId, [1024, 512]);
     const out = new RecordingOutbox<never>();

@@ -283,6 +283,17 @@ describe("leases", () => {
     expect(h.out.all("requestWorkerLease")).toHaveLength(2);
   });
 
+  it("asks for another when one that took nothing has idled for its time", () => {
+    const h = new CoreWorkerHarness({ config: { idleLeaseMs: 100 } });
+    h.submit();
+    h.out.congested.add(executor);
+    h.grant(executor);
+    h.nowMs = 200;
+    h.handle({ type: "deadline" });
+    expect(h.out.all("releaseLease")).toHaveLength(1);
+    expect(h.out.all("requestWorkerLease")).toHaveLength(2);
+  });
+
   it("forgets which functions a dead worker knew", () => {
     const h = new CoreWorkerHarness();
     h.submit();

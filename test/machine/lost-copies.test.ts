@@ -86,6 +86,21 @@ describe("the owner", () => {
     expect(h.out.last("unpinObjects").requestIds).toHaveLength(1);
   });
 
+  test("whose copy comes while it is made anew waits for that, though it lies here then", () => {
+    for (const place of [stored(null, 1), stored(third, 1)]) {
+      const h = new Loser();
+      const task = h.made();
+      const calls = [h.get(task), h.get(task)];
+      h.loseNode();
+      // It had all its bytes, and the news was on its way.
+      h.local(stored(nodeId, 0));
+      expect(calls.map(({ settled }) => settled)).toEqual([false, false]);
+      h.grant(worker(1));
+      h.reply(place);
+      expect(calls.map(({ settled }) => settled)).toEqual([true, true]);
+    }
+  });
+
   test("gives up one version of a return, and keeps the other on the same node", () => {
     const h = new Loser();
     const task = h.made(2);
@@ -211,6 +226,25 @@ describe("the executor", () => {
     expect(h.runs()).toEqual([]);
     h.told(given, stored(third, 1));
     expect(h.runs()[0]?.values).toMatchObject([{ node: nodeId, version: 1 }]);
+  });
+
+  test("a get counts once what it reads where it lies, while a task waits for a copy of it", () => {
+    const h = new Loser({ self: worker(1) });
+    const owner = worker(5);
+    const near = { owner, serial: 9, index: 1 } as ObjectEntry;
+    const values = [stored(otherNodeId, 0)];
+    h.push(owner, { args: inline(refTo(near, true)), values });
+    const [object, other] = [9, 10].map((serial) => h.adopt(owner, { serial, index: 1 }));
+    if (object === undefined || other === undefined) throw new Error("no refs");
+    const call = h.get(object, other);
+    // Made anew on this node meanwhile.
+    h.told(object, stored(nodeId, 1));
+    h.local(stored(nodeId, 1));
+    h.told(object, stored(nodeId, 1));
+    expect(h.runs()).toHaveLength(1);
+    expect(call.settled).toBe(false);
+    h.told(other, 7);
+    expect(call.settled).toBe(true);
   });
 
   test("never starts what is cancelled before its arguments are here", () => {

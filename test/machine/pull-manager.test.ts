@@ -208,6 +208,48 @@ describe("a pull", () => {
     expect(h.localOf(second)).toBeUndefined();
   });
 
+  test("for which there is room has it when the one before it in line has waited in vain", () => {
+    const h = new Pulls({ pullRoomTimeoutMs: 100, pullChunkBytes: 1_000 }, [512]);
+    h.pull(worker(1));
+    h.locate([otherNodeId], 256);
+    h.answer();
+    const held = h.pull(worker(1), { serial: 6 });
+    h.locate([otherNodeId], 192, { serial: 6 });
+    h.answer();
+    const small = h.pull(worker(2), { serial: 7, priority: 2 });
+    h.locate([otherNodeId], 192, { serial: 7 });
+    const large = h.pull(worker(2), { serial: 8 });
+    h.locate([otherNodeId], 300, { serial: 8 });
+    h.unpin(worker(1), held);
+    expect(h.out.all("pullChunk")).toEqual([]);
+    h.nowMs = 100;
+    h.deadline();
+    expect(h.localOf(large)).toMatchObject({ error: { type: "OBJECT_STORE_FULL" } });
+    expect(h.localOf(small)).toBeUndefined();
+    h.answer();
+    expect(h.localOf(small)).toBeInstanceOf(StoredValue);
+  });
+
+  test("waits a little longer when another has given up", () => {
+    const h = new Pulls({ pullRoomTimeoutMs: 800 }, [512]);
+    h.pull(worker(1));
+    h.locate([otherNodeId], 512);
+    h.answer();
+    // Each is the first in line when it comes, so each begins to wait.
+    const waiting = ([2, 1, 0] as const).map((priority) => {
+      const serial = 10 + priority;
+      const requestId = h.pull(worker(2), { serial, priority });
+      h.locate([otherNodeId], 300, { serial });
+      return requestId;
+    });
+    const overAt = [700, 800, 899, 900, 999, 1_000].map((nowMs) => {
+      h.nowMs = nowMs;
+      h.deadline();
+      return waiting.filter((id) => h.localOf(id) !== undefined).length;
+    });
+    expect(overAt).toEqual([0, 1, 1, 2, 2, 3]);
+  });
+
   test("fails at once for what no segment could hold", () => {
     const h = new Pulls({}, [512]);
     const id = h.pull(worker(1));

@@ -1,11 +1,14 @@
 /** The store of a raylet above its threshold: what is offered, written, evicted and read back. */
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
+import { FrameBytes } from "#engine/protocol/arena.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpillFailure } from "#engine/raylet/spill-io.ts";
-import { driver, nodeId, RayletHarness } from "./raylet-harness.ts";
+import { driver, nodeId, otherNodeId, RayletHarness } from "./raylet-harness.ts";
 
 const size = 200;
+const corrupt: SpillFailure = { kind: "corrupt", text: "another checksum" };
+const broken: SpillFailure = { kind: "io", text: "input/output error" };
 
 /** A store for four objects, of which three are below the threshold. */
 class Spilling extends RayletHarness {
@@ -69,7 +72,21 @@ class Spilling extends RayletHarness {
     this.handle({ type: "objectRestored", requestId, failure });
   }
 
-  asked(type: "spillObjects" | "restoreObject" | "deleteSpillFile"): number {
+  /** Of the first object, for another node. */
+  pullChunk(): void {
+    const requestId = this.#nextRequestId++;
+    const copy = { serial: 1, index: 0, version: 0 };
+    const part = { owner: driver, copy, offset: 0, size };
+    this.handle({ type: "pullChunk", from: otherNodeId, requestId, ...part });
+  }
+
+  spilledRead(failure: SpillFailure | null): void {
+    const requestId = this.#all("readSpilled").at(-1)?.requestId ?? 0;
+    const bytes = failure === null ? new FrameBytes(new Uint8Array(size), 0, size) : null;
+    this.handle({ type: "spilledRead", requestId, bytes, failure });
+  }
+
+  asked(type: "spillObjects" | "restoreObject" | "readSpilled" | "deleteSpillFile"): number {
     return this.out.instructions.filter((one) => one.type === type).length;
   }
 
@@ -77,7 +94,7 @@ class Spilling extends RayletHarness {
     return this.raylet.counts.arenaFreeBytes;
   }
 
-  #all<T extends "spillObjects" | "restoreObject">(type: T) {
+  #all<T extends "spillObjects" | "restoreObject" | "readSpilled">(type: T) {
     type Found = Extract<(typeof this.out.instructions)[number], { type: T }>;
     return this.out.instructions.filter((one): one is Found => one.type === type);
   }
@@ -113,10 +130,86 @@ describe("a store above its threshold", () => {
   test("takes what cannot be read back for a lost copy, and asks its owner", () => {
     const h = withFirstOnDisk();
     h.pull(1);
-    h.restored({ kind: "corrupt", text: "another checksum" });
+    h.restored(corrupt);
+    expect(h.out.all("copyGone")).toEqual([]);
+    h.handle({ type: "deadline" });
+    expect(h.asked("restoreObject")).toBe(2);
+    h.restored(corrupt);
     expect(h.out.last("copyGone", driver).cause).toContain("another checksum");
     expect(h.out.last("locateObject", driver).object).toEqual({ serial: 1, index: 0 });
     expect(h.asked("deleteSpillFile")).toBe(1);
+  });
+
+  test("reads again what failed, at last as often as it may, and later each time", () => {
+    const h = withFirstOnDisk({ spillRetryMs: 50 });
+    const requestId = h.pull(1);
+    h.restored(broken);
+    // A second answer to the same request is no second failure.
+    h.restored(broken);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(50);
+    h.nowMs = 50;
+    h.handle({ type: "deadline" });
+    expect(h.asked("restoreObject")).toBe(2);
+    h.restored(broken);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(150);
+    h.nowMs = 150;
+    h.handle({ type: "deadline" });
+    expect(h.asked("restoreObject")).toBe(3);
+    expect(h.out.all("copyGone")).toEqual([]);
+    h.restored();
+    expect(h.out.last("objectLocal", driver).requestId).toBe(requestId);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(Infinity);
+  });
+
+  test("takes for lost what failed three times", () => {
+    const h = withFirstOnDisk({ spillRetryMs: 50 });
+    h.pull(1);
+    for (const nowMs of [0, 50, 150]) {
+      h.nowMs = nowMs;
+      h.handle({ type: "deadline" });
+      expect(h.out.all("copyGone")).toEqual([]);
+      h.restored(broken);
+    }
+    expect(h.out.last("copyGone", driver).cause).toContain("input/output error");
+    expect(h.asked("restoreObject")).toBe(3);
+  });
+
+  test("does not read again what was freed meanwhile: its room and its file go", () => {
+    const h = withFirstOnDisk();
+    h.pull(1);
+    const before = h.freeBytes;
+    const objects = [{ serial: 1, index: 0, version: 0 }];
+    h.handle({ type: "freeObjects", from: driver, objects });
+    h.restored(broken);
+    expect(h.asked("deleteSpillFile")).toBe(1);
+    expect(h.freeBytes).toBe(before + 256);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(Infinity);
+  });
+
+  test("reads again for another node, and says that it is not here when that is in vain", () => {
+    const h = withFirstOnDisk({ spillRetryMs: 50 });
+    h.pullChunk();
+    h.spilledRead(broken);
+    expect(h.out.all("notHere")).toEqual([]);
+    h.nowMs = 50;
+    h.handle({ type: "deadline" });
+    h.spilledRead(null);
+    expect(h.out.all("chunk", otherNodeId)).toHaveLength(1);
+    h.pullChunk();
+    h.spilledRead(corrupt);
+    h.handle({ type: "deadline" });
+    h.spilledRead(corrupt);
+    expect(h.out.all("notHere", otherNodeId)).toHaveLength(1);
+    expect(h.asked("readSpilled")).toBe(4);
+  });
+
+  test("reads nothing again for a node that has died", () => {
+    const h = withFirstOnDisk();
+    h.pullChunk();
+    h.spilledRead(broken);
+    h.raylet.objects.onNodeDied(otherNodeId, "gone", h.out);
+    expect(h.raylet.objects.pushes.waitingCount).toBe(0);
+    expect(h.raylet.objects.nextDeadlineMs()).toBe(Infinity);
   });
 
   test("does not give up a file, nor room, before the disk is done with them", () => {
@@ -170,8 +263,8 @@ describe("a store above its threshold", () => {
 });
 
 /** Of four objects, the first; another has its room. */
-function withFirstOnDisk(): Spilling {
-  const h = new Spilling();
+function withFirstOnDisk(config: Partial<Config> = {}): Spilling {
+  const h = new Spilling(config);
   h.store(4);
   h.offer(1, 2, 3, 4);
   h.written();

@@ -7,6 +7,7 @@ import { handles } from "./handle-mutants.ts";
 import type { LaterMutant, Mutant } from "./mutant.ts";
 import { pulls } from "./pull-mutants.ts";
 import { references } from "./reference-mutants.ts";
+import { spills } from "./spill-mutants.ts";
 import { retries, tasks } from "./task-mutants.ts";
 
 const coreWorker = "src/engine/core-worker";
@@ -150,5 +151,6 @@ export const mutants: readonly Mutant[] = [
   ...deadlocks,
   ...copies,
   ...pulls,
+  ...spills,
   ...ends,
 ];

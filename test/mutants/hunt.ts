@@ -1,10 +1,14 @@
 /**
  * Runs inside a copy of the sources: goes through random cases until one fails, and says so in
- * lines of JSON. `node hunt.ts FIRST_SEED SEEDS [shrink]`
+ * lines of JSON. `node hunt.ts FIRST_SEED SEEDS [shrink | PROGRAM]`: a program of test/simulation,
+ * under its own faults, instead of random ones.
  */
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import { sameFailure, signatureOf } from "#sim/fast-check.ts";
+import { simulate } from "#sim/simulate.ts";
+import type { Failure } from "#sim/failure-signature.ts";
+import type { SimProgram } from "../simulation/world.ts";
 import { type Case, cases } from "../property/programs/cases.ts";
 import { judge } from "../property/programs/judge.ts";
 
@@ -31,6 +35,7 @@ const nodeCounts = [3, 1, 3, 2, 4];
 
 const [firstSeed = 0, seedsMax = 100] = process.argv.slice(2, 4).map(Number);
 const shrinks = process.argv[4] === "shrink";
+const programName = shrinks ? undefined : process.argv[4];
 
 /** Of processor time, for one seed: more than any needs that goes on. */
 const seedCpuUsMax = 15e6;
@@ -63,8 +68,7 @@ async function hunt(): Promise<number | null> {
   };
   for (let i = 0; i < seedsMax; i++) {
     const seed = firstSeed + i;
-    const [one] = fc.sample(casesOf(seed), { seed, numRuns: 1 });
-    const [failure] = (await judge((one as Case).options, (one as Case).program)).failures;
+    const failure = await firstFailureOf(seed);
     if (failure !== undefined) {
       tell(i + 1, signatureOf(failure), failure.message);
       return seed;
@@ -73,6 +77,20 @@ async function hunt(): Promise<number | null> {
     tell(i + 1, null, "");
   }
   return null;
+}
+
+async function firstFailureOf(seed: number): Promise<Failure | undefined> {
+  if (programName === undefined) {
+    const [one] = fc.sample(casesOf(seed), { seed, numRuns: 1 });
+    return (await judge((one as Case).options, (one as Case).program)).failures[0];
+  }
+  const { default: module } = (await import(`../simulation/${programName}.ts`)) as {
+    default: SimProgram;
+  };
+  const { options, program } = module;
+  const { violations, error } = await simulate({ chaos: true, ...options(seed), seed }, program);
+  const thrown = { oracle: "program", entity: "driver", message: String(error) };
+  return violations[0] ?? (error === undefined ? undefined : thrown);
 }
 
 /** The same case again, which fast-check then makes smaller; judged anew at the end. */

@@ -3,6 +3,8 @@ export interface Mutant {
   readonly name: string;
   readonly why: string;
   readonly edits: readonly Edit[];
+  /** A program of test/simulation instead of random ones, which hardly ever spill. */
+  readonly program?: string;
 }
 
 /** The text to find is in the file exactly once. */

@@ -1,13 +1,25 @@
 /** A copy of the sources in a folder of its own, in which one bug at a time is planted. */
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Mutant } from "./mutant.ts";
 
 const projectRoot = fileURLToPath(new URL("../../", import.meta.url));
-const copied = ["package.json", "tsconfig.json", "src", "test/property/programs", "test/mutants"];
+const simulation = "test/simulation";
+const copied = [
+  ...["package.json", "tsconfig.json", "src", "test/property/programs", "test/mutants"],
+  simulation,
+];
 
 export interface ChildRun {
   /** Null when it was ended for its silence. */
@@ -24,7 +36,17 @@ export class MutatedTree {
     for (const path of copied) {
       cpSync(join(projectRoot, path), join(this.#folder, path), { recursive: true });
     }
+    this.#useSources();
     symlinkSync(join(projectRoot, "node_modules"), join(this.#folder, "node_modules"));
+  }
+
+  /** Programs of users import the built package; the bug is in the sources. */
+  #useSources(): void {
+    const folder = join(this.#folder, simulation);
+    for (const name of readdirSync(folder)) {
+      const source = readFileSync(join(folder, name), "utf8");
+      writeFileSync(join(folder, name), source.replace('from "mobula";', 'from "#api/index.ts";'));
+    }
   }
 
   /** In the place of the one before; throws for a text that is not there exactly once. */

@@ -6,7 +6,9 @@
  * State:  what each waits for; per caller of this worker's actor the calls that may not start yet.
  * In/out: tasks and constructors that arrive, copies that are here → those that may start.
  * Bounds: tasks under way to this worker.
- * Errors: an argument that failed, or whose bytes are lost, is the outcome of the task.
+ * Errors: an argument that failed, or whose bytes are lost, is the outcome of the task. One for
+ *         which there is no room may wait for a task that waits for the room of ours: so all is let
+ *         go of and asked for again; in the end that there is no room is the outcome.
  * Source: Ray dependency waiter and actor scheduling queue; protocols §4 PULLING, at the executor.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -31,6 +33,18 @@ export interface Given {
   readonly values: readonly Outcome[] | null;
 }
 
+/** One of them whose bytes lie elsewhere, or on the disk. */
+interface FarArgument {
+  readonly position: number;
+  readonly owner: WorkerId;
+  readonly serial: number;
+  readonly index: number;
+  readonly value: StoredValue;
+}
+
+/** So often a task gives up all that it has, and asks for it again. */
+const roomTriesMax = 4;
+
 /** What one task or constructor waits for. */
 export class ArgumentPull {
   /** What starts then. */
@@ -43,6 +57,9 @@ export class ArgumentPull {
   /** It waits no more. */
   hasStarted = false;
   readonly copies = new Map<LocalCopy, number[]>();
+  /** All that it has asked for. */
+  readonly far: FarArgument[] = [];
+  triesLeft = roomTriesMax - 1;
 
   constructor({ args, values }: Given) {
     this.args = ownEncoded(args);
@@ -88,9 +105,13 @@ export class ArgumentPulls {
   }
 
   /** A copy has come, or will not. True when that was the last that was missing. */
-  onArrival(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome): boolean {
+  onArrival(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome, out: Out): boolean {
     const positions = pull.copies.get(copy) ?? [];
     if (pull.isReady) return false;
+    if (outcome instanceof FailedValue && isNoRoom(outcome) && pull.triesLeft > 0) {
+      this.#askAgain(pull, out);
+      return pull.isReady;
+    }
     pull.missingCount -= positions.length;
     for (const position of positions) this.#set(pull, position, outcome);
     return pull.isReady;
@@ -162,13 +183,29 @@ export class ArgumentPulls {
     pull.failed ??= new FailedValue(error, null);
   }
 
+  /** Others have the room first that ours took. */
+  #askAgain(pull: ArgumentPull, out: Out): void {
+    pull.triesLeft -= 1;
+    for (const copy of pull.copies.keys()) this.#copies.giveUp(copy, pull);
+    pull.copies.clear();
+    pull.missingCount = 0;
+    this.#copies.tellDropped(out);
+    for (const argument of pull.far) this.#ask(pull, argument, out);
+  }
+
   #want(
     pull: ArgumentPull,
     position: number,
-    object: { owner: WorkerId; serial: number; index: number; value: StoredValue },
+    { owner, serial, index, value }: Omit<FarArgument, "position">,
     out: Out,
   ): void {
-    const { owner, serial, index, value } = object;
+    const argument = { position, owner, serial, index, value };
+    pull.far.push(argument);
+    this.#ask(pull, argument, out);
+  }
+
+  #ask(pull: ArgumentPull, argument: FarArgument, out: Out): void {
+    const { position, owner, serial, index, value } = argument;
     const name = { serial, index };
     const copy = this.#copies.want({ owner, name, value, priority: 2 }, pull, out);
     const positions = pull.copies.get(copy) ?? [];
@@ -194,4 +231,9 @@ export class ArgumentPulls {
 export function givenToActor({ actorId, args, values }: ActorSpec): Given {
   const { maker, serial } = makerOf(actorId);
   return { from: maker, serial, args, values };
+}
+
+/** The object is well; only this node has no room for it. */
+export function isNoRoom({ error }: FailedValue): boolean {
+  return error.type === "OBJECT_STORE_FULL" || error.type === "OUT_OF_DISK";
 }

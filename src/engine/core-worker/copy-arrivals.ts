@@ -13,18 +13,13 @@
 import { assert } from "#engine/common/assert.ts";
 import type { ObjectLocal } from "#engine/protocol/copy.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import { ArgumentPull } from "./argument-pulls.ts";
+import { ArgumentPull, isNoRoom } from "./argument-pulls.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
 import { GetRequest, type MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
-
-/** The object is well; only this node has no room for it. */
-function isNoRoom({ error }: FailedValue): boolean {
-  return error.type === "OBJECT_STORE_FULL" || error.type === "OUT_OF_DISK";
-}
 
 export class CopyArrivals {
   readonly #context: ProcessContext;

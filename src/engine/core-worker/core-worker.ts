@@ -212,6 +212,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
     if (this.uses.isWatching) this.uses.flush(out);
+    this.#memoryStore.endEvent();
   }
 
   nextDeadlineMs(): number {

@@ -130,7 +130,9 @@ export class LocalCopies {
   /** `user` needs the object, which is here, for longer than this event. */
   hold(entry: ObjectEntry, user: CopyUser): void {
     const copy = this.find(entry.owner, entry);
-    if (copy !== undefined && !copy.users.has(user)) copy.users.set(user, 1);
+    // One that others wait for is not what this one reads: it is not to be told of it as they are.
+    if (copy === undefined || copy.value === null) return;
+    if (!copy.users.has(user)) copy.users.set(user, 1);
   }
 
   /** `user` waits for it, once more. The copy may be here already. */
@@ -155,6 +157,13 @@ export class LocalCopies {
     this.hasNews = true;
     if (copy.value === null) this.#drop(copy);
     else this.#newlyIdle.push(copy);
+  }
+
+  /** As `letGo`, and it does not stay for a while: others need its room. */
+  giveUp(copy: LocalCopy, user: CopyUser): void {
+    if (!copy.users.delete(user) || copy.users.size > 0) return;
+    this.hasNews = true;
+    this.#drop(copy);
   }
 
   /** Undefined when nobody waits for it any more. */
@@ -210,6 +219,11 @@ export class LocalCopies {
   flush(nowMs: number, out: Out): void {
     this.hasNews = false;
     if (this.#newlyIdle.length > 0) this.#keepForAWhile(nowMs);
+    this.tellDropped(out);
+  }
+
+  /** Before anything is asked for again. */
+  tellDropped(out: Out): void {
     if (this.#unpinned.length === 0) return;
     const { self, raylet } = this.#context;
     const requestIds = this.#unpinned.splice(0);
@@ -243,6 +257,8 @@ export class LocalCopies {
   }
 
   #drop(copy: LocalCopy): void {
+    // It has ended already: another may go by its name.
+    if (this.#byRequest.get(copy.requestId) !== copy) return;
     this.#unlist(copy);
     this.#unpinned.push(copy.requestId);
   }

@@ -78,6 +78,8 @@ export class MemoryStore {
   onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
   #newest: GetRequest | null = null;
   #waitingCount = 0;
+  /** In this event: their callers read the values when it is over. */
+  readonly #settledNow: GetRequest[] = [];
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
 
@@ -100,11 +102,22 @@ export class MemoryStore {
     return this.#missingCount(request) === 0;
   }
 
+  /** Those, and the ones that have been settled and have not read their values yet. */
+  *reading(): IterableIterator<GetRequest> {
+    yield* this.waiting();
+    yield* this.#settledNow;
+  }
+
+  endEvent(): void {
+    if (this.#settledNow.length > 0) this.#settledNow.length = 0;
+  }
+
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, nowMs: number, out: Out): void {
     request.missingCount = this.#missingCount(request);
     if (request.missingCount === 0) {
       request.settled = true;
+      this.#settledNow.push(request);
       out.instruct(request);
       return;
     }
@@ -137,7 +150,9 @@ export class MemoryStore {
   wake(request: GetRequest, entry: ObjectEntry, out: Out): void {
     if (request.settled) return;
     if (!this.isReady(entry, request)) {
-      this.#fetch(entry, request, out);
+      // A copy came of what is being made anew: now it waits as for a first value.
+      if (entry.state === "PENDING") addWaiter(entry, request);
+      else this.#fetch(entry, request, out);
       return;
     }
     // Its other objects may take longer than this one stays by itself.
@@ -238,6 +253,7 @@ export class MemoryStore {
 
   #settle(request: GetRequest, out: Out): void {
     request.settled = true;
+    this.#settledNow.push(request);
     this.#unlink(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;

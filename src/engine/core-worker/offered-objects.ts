@@ -143,11 +143,11 @@ export class OfferedObjects {
     return references.directory.locationsOf(entry)?.registration !== "asked";
   }
 
-  /** What a call waits to read, and what was pushed with its place to who has not answered. */
+  /** What a call waits to read, or is about to; what was pushed with its place and not answered. */
   #inUse(): Set<ObjectEntry> {
     const { memoryStore, submitter, actors, told } = this.#parts;
     const inUse = new Set<ObjectEntry>();
-    for (const { entries, failsEarly } of memoryStore.waiting()) {
+    for (const { entries, failsEarly } of memoryStore.reading()) {
       // A wait reads nothing.
       for (const entry of failsEarly ? entries : []) inUse.add(entry);
     }

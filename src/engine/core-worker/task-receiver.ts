@@ -153,7 +153,7 @@ export class TaskReceiver {
   /** A copy that arguments wait for has come, or never will. */
   onArgument(pull: ArgumentPull, copy: LocalCopy, outcome: Outcome, out: Out): void {
     const { target } = pull;
-    if (!this.#arguments.onArrival(pull, copy, outcome) || target === null) return;
+    if (!this.#arguments.onArrival(pull, copy, outcome, out) || target === null) return;
     if (target instanceof IncomingActor) this.#construct(target, pull, out);
     else if (this.actor === null) this.#start(target, pull, out);
     else this.#startInOrder(target.owner, out);

@@ -275,6 +275,8 @@ export class TaskSubmitter {
   onDeadline(nowMs: number, out: Out): void {
     for (let lease = this.#leases.takeIdle(nowMs); lease; lease = this.#leases.takeIdle(nowMs)) {
       this.#release(lease, out);
+      // What it did not take in all that time needs another.
+      if (lease.queue.tasks.size > 0) this.#adjustRequests(lease.queue, out);
     }
   }
 

@@ -28,10 +28,13 @@ import { Allocator, extentAlignment, type Placed } from "./allocator.ts";
 import { HeldExtents } from "./held-extents.ts";
 
 const answersMax = 64;
+/** Of the time that a request waits: so much longer, up to twice, when another has given up. */
+const patience = 8;
 
 interface Waiting {
   readonly message: AllocateArena;
-  readonly deadlineMs: number;
+  readonly sinceMs: number;
+  deadlineMs: number;
 }
 
 /** Why what lies here stays: null if nothing is wrong. */
@@ -143,7 +146,7 @@ export class ObjectStore {
     // Those who came first are served first.
     const placed = canWait && this.#waiting.length > 0 ? null : this.#allocate(size, out);
     if (placed === null && canWait) {
-      this.#waiting.push({ message, deadlineMs: nowMs + this.#waitMs });
+      this.#waiting.push({ message, sinceMs: nowMs, deadlineMs: nowMs + this.#waitMs });
       return;
     }
     if (placed === null) this.#refusedBytes = Math.max(this.#refusedBytes, size);
@@ -169,6 +172,12 @@ export class ObjectStore {
       if (first.deadlineMs > nowMs) return;
       this.#waiting.shift();
       this.#answer(first.message, null, out);
+      // Who is refused gives back what else it was to have: perhaps that is enough for others.
+      const untilMs = nowMs + this.#waitMs / patience;
+      for (const other of this.#waiting) {
+        const latestMs = Math.max(other.deadlineMs, other.sinceMs + 2 * this.#waitMs);
+        other.deadlineMs = Math.min(Math.max(other.deadlineMs, untilMs), latestMs);
+      }
     }
   }
 

@@ -251,6 +251,11 @@ export class LocalObjects {
     copy.extent = extent;
   }
 
+  /** Nobody needs it any more; its last pin gives up its places. */
+  isLeaving(copy: Copy): boolean {
+    return this.#leaving.has(copy);
+  }
+
   /** What is on the disk is not what was written there. */
   lose(copy: Copy, cause: string, out: RayletOut): void {
     if (this.#leaving.has(copy)) return;

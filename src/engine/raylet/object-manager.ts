@@ -28,6 +28,7 @@ import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
+import { Restores } from "./restores.ts";
 import { SpillFiles } from "./spill-files.ts";
 import type { FileLeft, SpillEvent } from "./spill-io.ts";
 import { SpillManager } from "./spill-manager.ts";
@@ -58,6 +59,7 @@ export class ObjectManager {
   readonly files = new SpillFiles();
   readonly spilling: SpillManager;
   readonly reclaims: ArenaReclaims;
+  readonly restores: Restores;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -92,7 +94,8 @@ export class ObjectManager {
     const kept = { nodeId, config, store, objects };
     this.spilling = new SpillManager({ ...kept, files, processes });
     const { counts } = this.spilling;
-    this.pulls = new PullManager({ ...kept, counts, deathOf });
+    this.restores = new Restores({ ...kept, counts });
+    this.pulls = new PullManager({ ...kept, restores: this.restores, deathOf });
     this.pushes = new PushManager({ nodeId, config, objects, counts });
     this.reclaims = new ArenaReclaims({ nodeId, store, objects, living: parts.living });
   }
@@ -115,9 +118,9 @@ export class ObjectManager {
       case "objectsSpilled":
         return this.spilling.onObjectsSpilled(event, nowMs, out);
       case "spilledRead":
-        return this.pulls.onCopyLost(this.pushes.onSpilledRead(event, out), out);
+        return this.pulls.onCopyLost(this.pushes.onSpilledRead(event, nowMs, out), out);
       case "objectRestored":
-        return this.pulls.onObjectRestored(event, out);
+        return this.pulls.onCopyRead(this.restores.onObjectRestored(event, nowMs, out), out);
       case "pullObject":
         this.#watch(event.owner, out);
         return this.pulls.onPullObject(event, this.#endOf(event.owner, event), out);
@@ -148,11 +151,15 @@ export class ObjectManager {
   onDeadline(nowMs: number, out: RayletOut): void {
     this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
+    this.restores.onDeadline(nowMs, out);
+    this.pushes.onDeadline(nowMs, out);
   }
 
   nextDeadlineMs(): number {
-    const ofRoom = Math.min(this.store.nextDeadlineMs(), this.spilling.nextDeadlineMs());
-    return Math.min(this.pulls.nextDeadlineMs(), this.pushes.nextDeadlineMs(), ofRoom);
+    const { store, spilling, pulls, pushes, restores } = this;
+    const ofRoom = Math.min(store.nextDeadlineMs(), spilling.nextDeadlineMs());
+    const ofReads = Math.min(restores.nextDeadlineMs(), pushes.nextDeadlineMs());
+    return Math.min(pulls.nextDeadlineMs(), ofReads, ofRoom);
   }
 
   /** Ends every event of the raylet. */

@@ -6,13 +6,13 @@
  *
  * State:  requests by process; pulls by object, those with a location in order of priority; copies
  *         that are read back.
- * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, objectRestored, deaths,
- *         deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone, StoreChunk,
- *         RestoreObject.
+ * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, copies that were read back,
+ *         deaths, deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone,
+ *         StoreChunk, RestoreObject.
  * Bounds: those of the chunks; `ioWorkers` copies read back at once.
  * Errors: what the owner says has no copy any more, OWNER_DIED, or OBJECT_STORE_FULL after
- *         `pullRoomTimeoutMs`, to each who waits. A lost source costs what it had not sent; what
- *         cannot be read back is a lost copy.
+ *         `pullRoomTimeoutMs` or, while others give up, at most twice that, to each who waits. A
+ *         lost source costs what it had not sent; what cannot be read back is a lost copy.
  * Source: Ray pull_manager; protocols §5.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -36,9 +36,10 @@ import { type Copy, type LocalObjects, nameOf } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
 import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
-import { Restores } from "./restores.ts";
-import type { ObjectRestored } from "./spill-io.ts";
-import type { SpillCounts } from "./spill-manager.ts";
+import type { Restores } from "./restores.ts";
+
+/** Of the time that a pull waits for room: so much longer when another one has given up. */
+const patience = 8;
 
 export class PullManager {
   readonly #self: NodeId;
@@ -63,12 +64,12 @@ export class PullManager {
     config: Config;
     store: ObjectStore;
     objects: LocalObjects;
-    counts: SpillCounts;
+    restores: Restores;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
     this.#self = parts.nodeId;
     this.#chunks = new ChunkRequests(parts.nodeId, parts.config);
-    this.#restores = new Restores(parts);
+    this.#restores = parts.restores;
     this.#config = parts.config;
     this.#store = parts.store;
     this.#objects = parts.objects;
@@ -226,10 +227,9 @@ export class PullManager {
     this.#locate(pull, out);
   }
 
-  /** What was read back is in memory, or lost. */
-  onObjectRestored(event: ObjectRestored, out: RayletOut): void {
+  /** It is in memory, or lost; undefined: it is to be read again. */
+  onCopyRead(copy: Copy | undefined, out: RayletOut): void {
     this.#isDue = true;
-    const copy = this.#restores.onObjectRestored(event, out);
     if (copy === undefined) return;
     const pull = this.#pullOf(copy.owner, copy);
     if (pull?.copy === copy && copy.extent !== null) this.#complete(pull, copy, out);
@@ -273,9 +273,17 @@ export class PullManager {
   onDeadline(nowMs: number, out: RayletOut): void {
     for (const pull of [...this.#inOrder]) {
       if (pull.roomDeadlineMs > nowMs) continue;
+      if (!this.#isItsTurn(pull)) {
+        // It is not room that it waits for now.
+        pull.roomDeadlineMs = Infinity;
+        continue;
+      }
       const { pullRoomTimeoutMs } = this.#config;
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
       this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
+      // What it stood in line for may be enough for those behind it, or what is let go of now.
+      for (const other of this.#inOrder) other.waitLonger(nowMs + pullRoomTimeoutMs / patience);
+      this.settle(nowMs, out);
     }
   }
 
@@ -469,9 +477,7 @@ export class PullManager {
     }
     const extent = this.#store.reserve(pull.size, out);
     if (extent === null) {
-      if (pull.roomDeadlineMs === Infinity) {
-        pull.roomDeadlineMs = nowMs + this.#config.pullRoomTimeoutMs;
-      }
+      pull.waitForRoom(nowMs, this.#config.pullRoomTimeoutMs);
       return false;
     }
     pull.state = "fetching";

@@ -38,6 +38,8 @@ export class Pull {
   receivedBytes = 0;
   /** When it gives up waiting for room. */
   roomDeadlineMs = Infinity;
+  /** … however often others have given up before it. */
+  roomLatestMs = Infinity;
   #turn = 0;
   #askedThrough = 0;
   /** Asked of a source that was lost. */
@@ -55,6 +57,18 @@ export class Pull {
     let least: PullPriority = 2;
     for (const { priority } of this.requests) if (priority < least) least = priority;
     return least;
+  }
+
+  waitForRoom(nowMs: number, timeoutMs: number): void {
+    if (this.roomDeadlineMs < Infinity) return;
+    this.roomDeadlineMs = nowMs + timeoutMs;
+    this.roomLatestMs = this.roomDeadlineMs + timeoutMs;
+  }
+
+  /** Another one has given up, and who asked for that lets go of more: perhaps it is enough. */
+  waitLonger(untilMs: number): void {
+    if (this.roomDeadlineMs === Infinity) return;
+    this.roomDeadlineMs = Math.max(this.roomDeadlineMs, Math.min(untilMs, this.roomLatestMs));
   }
 
   /** Nothing of another version, or of none, is kept. */

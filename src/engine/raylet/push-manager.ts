@@ -7,7 +7,8 @@
  * In/out: pullChunk, writable, deadlines → chunk, notHere.
  * Bounds: what pullers ask for at once, `pullBytesInFlightMax` each; `turnBytes` of chunks a turn;
  *         `ioWorkers` chunks that are read at once.
- * Errors: a copy that is not here (any more) is told so.
+ * Errors: a copy that is not here (any more) is told so, as is one that cannot be read from the
+ *         disk, again and again (ReadTries).
  * Source: Ray push_manager.
  */
 import { assert } from "#engine/common/assert.ts";
@@ -16,6 +17,7 @@ import { Deque } from "#engine/common/deque.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { PullChunk } from "#engine/protocol/copy.ts";
+import { ReadTries } from "./read-tries.ts";
 import type { SpilledRead } from "./spill-io.ts";
 import type { SpillCounts } from "./spill-manager.ts";
 import type { Copy, LocalObjects } from "./local-objects.ts";
@@ -28,10 +30,14 @@ interface Reading {
   readonly copy: Copy;
   /** Set once it is read: it waits for room on the link. */
   bytes: FrameBytes | null;
+  readonly tries: ReadTries;
+  /** It could not be read: it is read again then. */
+  againMs: number;
 }
 
 export class PushManager {
   readonly #self: NodeId;
+  readonly #config: Config;
   readonly #objects: LocalObjects;
   /** More would hold the event loop for too long: they are copied while the machine runs. */
   readonly #turnBytes: number;
@@ -50,6 +56,7 @@ export class PushManager {
     counts: SpillCounts;
   }) {
     this.#self = parts.nodeId;
+    this.#config = parts.config;
     this.#turnBytes = parts.config.pullChunkBytes * 2;
     this.#objects = parts.objects;
     this.#readingMax = parts.config.ioWorkers;
@@ -79,12 +86,13 @@ export class PushManager {
     for (const [id, reading] of this.#reading) {
       if (reading.message?.from !== nodeId) continue;
       reading.message = null;
-      if (reading.bytes !== null) this.#endReading(id, out);
+      if (reading.bytes !== null || reading.againMs < Infinity) this.#endReading(id, out);
     }
   }
 
   /** The copy, if it is lost. */
-  onSpilledRead({ requestId, bytes, failure }: SpilledRead, out: RayletOut): Copy | undefined {
+  onSpilledRead(event: SpilledRead, nowMs: number, out: RayletOut): Copy | undefined {
+    const { requestId, bytes, failure } = event;
     const reading = this.#reading.get(requestId);
     if (reading === undefined) return undefined;
     const { message, copy } = reading;
@@ -93,8 +101,14 @@ export class PushManager {
       if (message === null) this.#endReading(requestId, out);
       return undefined;
     }
+    assert(failure !== null, "what was not read says why");
+    const againMs = reading.tries.next(failure, nowMs, this.#config);
+    if (againMs !== null && message !== null && !this.#objects.isLeaving(copy)) {
+      reading.againMs = againMs;
+      return undefined;
+    }
     this.#counts.lostObjects += 1;
-    this.#objects.lose(copy, `what was spilled cannot be read: ${failure?.text ?? ""}`, out);
+    this.#objects.lose(copy, `what was spilled cannot be read: ${failure.text}`, out);
     if (message !== null) this.#refuse(message.from as NodeId, message.requestId, out);
     this.#endReading(requestId, out);
     return copy;
@@ -120,7 +134,19 @@ export class PushManager {
 
   /** At once when there is more to send. */
   nextDeadlineMs(): number {
-    return this.#isOverTurn ? 0 : Infinity;
+    if (this.#isOverTurn) return 0;
+    let nextMs = Infinity;
+    for (const { againMs } of this.#reading.values()) nextMs = Math.min(nextMs, againMs);
+    return nextMs;
+  }
+
+  onDeadline(nowMs: number, out: RayletOut): void {
+    for (const [id, reading] of [...this.#reading]) {
+      if (reading.againMs > nowMs) continue;
+      this.#reading.delete(id);
+      reading.againMs = Infinity;
+      this.#ask(reading, out);
+    }
   }
 
   checkInvariants(): void {
@@ -156,12 +182,18 @@ export class PushManager {
 
   /** From the disk and out: it takes no room in the store, which two nodes might wait for. */
   #read(message: PullChunk, copy: Copy, out: RayletOut): void {
+    this.#objects.pin(copy);
+    this.#ask({ message, copy, bytes: null, tries: new ReadTries(), againMs: Infinity }, out);
+  }
+
+  #ask(reading: Reading, out: RayletOut): void {
+    const { message, copy } = reading;
     const { spilled: place } = copy;
     assert(place !== null, "what is not in memory is on the disk");
-    this.#objects.pin(copy);
-    const requestId = this.#nextRequestId++;
-    this.#reading.set(requestId, { message, copy, bytes: null });
+    assert(message !== null, "what nobody waits for is not read");
     const { offset, size } = message;
+    const requestId = this.#nextRequestId++;
+    this.#reading.set(requestId, reading);
     out.instruct({ type: "readSpilled", requestId, place, offset, size });
   }
 

@@ -26,8 +26,8 @@ import { SpillOffers } from "./spill-offers.ts";
 const objectsPerFileMax = 2_000;
 /** A store writes so much of itself at once, at least: many small files cost more. */
 const stepShare = 1 / 16;
-/** Between two tries of a disk that fails, so many times the first wait. */
-const waitGrowthMax = 64;
+/** Between two tries of a disk that fails, so many times the first wait: others wait for it. */
+const waitGrowthMax = 16;
 
 interface Batch {
   readonly file: number;
@@ -136,6 +136,8 @@ export class SpillManager {
     if (failure === null) this.#onWritten(batch, checksums, out);
     else for (const copy of batch.copies) this.#objects.unpin(copy, out);
     this.#failure = failure;
+    // One of several files that were written at once: it is no other try that failed.
+    if (failure !== null && nowMs < this.#retryAtMs) return;
     const { spillRetryMs } = this.#config;
     const longerMs = Math.min(this.#retryWaitMs * 2, spillRetryMs * waitGrowthMax);
     this.#retryWaitMs = failure === null ? 0 : Math.max(spillRetryMs, longerMs);

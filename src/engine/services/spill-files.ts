@@ -25,7 +25,7 @@ export class SpillFilesOnDisk {
   readonly #arena: ArenaBytes;
   /** What the name of every file begins with. */
   readonly #prefix: string;
-  /** … and those of other lives of this node. */
+  /** … and those of former lives of this node. */
   readonly #area: string;
   readonly #diskUsedMax: number;
 
@@ -82,18 +82,27 @@ export class SpillFilesOnDisk {
     await this.#disk.remove(this.#pathOf(file)).catch(ignore);
   }
 
-  /** Of this node's last life, which has left without tidying up. */
-  async clearOthers(): Promise<void> {
-    await this.#removeAll(this.#area, (path) => !path.startsWith(this.#prefix));
+  /**
+   * Of this node's former lives, which have left without tidying up. Returns how many have gone;
+   * throws when some could not be removed.
+   */
+  async clearOthers(): Promise<number> {
+    let count = 0;
+    let failure: unknown = null;
+    for (const path of await this.#disk.list(this.#area)) {
+      if (path.startsWith(this.#prefix)) continue;
+      await this.#disk.remove(path).then(
+        () => (count += 1),
+        (error: unknown) => (failure = error),
+      );
+    }
+    if (failure !== null) throw failure;
+    return count;
   }
 
   async clear(): Promise<void> {
-    await this.#removeAll(this.#prefix, () => true);
-  }
-
-  async #removeAll(prefix: string, goes: (path: string) => boolean): Promise<void> {
-    const paths = await this.#disk.list(prefix).catch((): string[] => []);
-    for (const path of paths) if (goes(path)) await this.#disk.remove(path).catch(ignore);
+    const paths = await this.#disk.list(this.#prefix).catch((): string[] => []);
+    for (const path of paths) await this.#disk.remove(path).catch(ignore);
   }
 
   async #read(

@@ -12,8 +12,9 @@ export interface SpillPort {
 /** On the thread of the node, where the disk does not keep it waiting. */
 export class SpillOnThisThread implements SpillPort {
   readonly #files: SpillFilesOnDisk;
-  /** What the last life of this node has left goes first. */
-  #clearing: "due" | Promise<void> | "done" = "due";
+  /** While files of former lives are removed; null: none are left, as far as is known. */
+  #clearing: Promise<void> | null = null;
+  #hasOthers = false;
   /** What is written or read now: whatever it makes is there when it has ended. */
   readonly #open = new Set<Promise<unknown>>();
   #isClosed = false;
@@ -22,25 +23,32 @@ export class SpillOnThisThread implements SpillPort {
     this.#files = files;
   }
 
+  /**
+   * A former life has left files here, perhaps: they go before anything is written. Where they
+   * cannot be removed, that is tried again when more is written. `cleared` is told how many went.
+   */
+  clearOthers(cleared: (count: number) => void = () => {}): void {
+    this.#hasOthers = false;
+    const clearing = this.#files.clearOthers().then(cleared, () => {
+      this.#hasOthers = true;
+    });
+    this.#clearing = clearing.then(() => {
+      this.#clearing = null;
+    });
+  }
+
   /** The disk is asked before this returns, but for what must wait until it is cleared. */
   perform(instruction: SpillInstruction, report: (event: SpillEvent) => void): void {
-    if (this.#clearing === "done") {
-      this.#start(instruction, report);
-      return;
-    }
-    if (this.#clearing === "due") {
-      this.#clearing = this.#files.clearOthers().then(() => {
-        this.#clearing = "done";
-      });
-    }
-    void this.#clearing.then(() => this.#start(instruction, report));
+    if (this.#hasOthers && instruction.type === "spillObjects") this.clearOthers();
+    if (this.#clearing === null) this.#start(instruction, report);
+    else void this.#clearing.then(() => this.#start(instruction, report));
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#clearing instanceof Promise) await this.#clearing;
+    await this.#clearing;
     await Promise.all(this.#open);
-    if (this.#clearing !== "due") await this.#files.clear();
+    await this.#files.clear();
   }
 
   #start(instruction: SpillInstruction, report: (event: SpillEvent) => void): void {

@@ -77,6 +77,7 @@ export class CopyOracle extends Oracle {
     for (const process of [cluster.driver, ...cluster.liveWorkers]) {
       if (process.life.isAlive) processes.set(process.client.workerId, process);
     }
+    if (cluster.hasLostSpilled) this.#reach("spillLost");
     for (const node of cluster.liveNodes) {
       this.#checkIdle(node);
       this.#checkDisk(node, cluster);
@@ -102,7 +103,7 @@ export class CopyOracle extends Oracle {
     this.violate({ entity: nodeId, message });
   }
 
-  /** A file that cannot be removed is left; no fault acts any more, but some did. */
+  /** Nor is there any of a former life. Where calls have failed, some could not be removed. */
   #checkDisk({ number, nodeId, running }: SimNode, { disks }: Cluster): void {
     const { count } = running.raylet.objects.files;
     const left = disks[number]?.fileCount ?? 0;
