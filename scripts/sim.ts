@@ -34,7 +34,7 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
-  ...["copyEvicted", "waitedForRoom", "fallback"],
+  ...["copyEvicted", "waitedForRoom", "fallback", "revokedSpilled"],
 ];
 const seedsForRareStates = 2_000;
 

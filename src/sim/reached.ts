@@ -47,6 +47,8 @@ export type RareState =
   | "restartedUnnoticed"
   | "retried"
   | "retriedException"
+  /** A value was spilled whose place others than its owner had been told. */
+  | "revokedSpilled"
   | "sessionResumed"
   | "fallback"
   | "spilled"

@@ -303,6 +303,8 @@ export class SimNode {
         port.perform(instruction, (event) => {
           this.#noteSpilling(event);
           report(event);
+          const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
+          if (revokedObjects > 0) this.#options.world.mark("revokedSpilled");
         }),
       // Its world has ended before it: nobody could wait for its disk.
       close: () => Promise.resolve(),

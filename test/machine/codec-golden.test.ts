@@ -301,6 +301,19 @@ const examples: Examples = {
         extent: { segment: 1, offset: 64, size: 4096 },
       },
     ],
+    told: [],
+  },
+  revokePlaces: {
+    type: "revokePlaces",
+    from: nodeId,
+    requestId: 3,
+    objects: [{ owner: otherId, ...copy }],
+  },
+  placesRevoked: {
+    type: "placesRevoked",
+    from,
+    requestId: 3,
+    objects: [{ owner: otherId, ...copy }],
   },
   objectWritten: {
     type: "objectWritten",
@@ -469,7 +482,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(12);
+    expect(wireVersion).toBe(14);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

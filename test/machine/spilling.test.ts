@@ -33,7 +33,7 @@ class Spilling extends RayletHarness {
       return { owner: driver, serial, index: 0, version: 0, extent };
     });
     const requestId = this.#nextRequestId++;
-    this.handle({ type: "objectsOffered", from: driver, requestId, objects });
+    this.handle({ type: "objectsOffered", from: driver, requestId, objects, told: [] });
   }
 
   pull(serial: number): number {

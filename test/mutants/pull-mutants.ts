@@ -94,6 +94,39 @@ export const pulls: readonly Mutant[] = [
     ],
   },
   {
+    name: "moved while others read it in place",
+    why: "what its owner has offered is moved before those who know its place have answered",
+    edits: [
+      {
+        file: `${raylet}/object-manager.ts`,
+        find: "(copy) => this.revocations.begin(copy)",
+        replace: "(copy) => this.objects.manage(copy)",
+      },
+    ],
+  },
+  {
+    name: "revoked under a view",
+    why: "who is asked to forget a place says that it has, though a view still reads it",
+    edits: [
+      {
+        file: `${coreWorker}/revoked-places.ts`,
+        find: "if (views.has(entry)) continue;",
+        replace: "void views;",
+      },
+    ],
+  },
+  {
+    name: "asked once to forget a place",
+    why: "who has forgotten a place may be told it once more, by one that was asked later",
+    edits: [
+      {
+        file: `${raylet}/place-revocations.ts`,
+        find: "isLastRound: false,",
+        replace: "isLastRound: true,",
+      },
+    ],
+  },
+  {
     name: "pins of a dead process stay",
     why: "copies that a process read which has died can never be given up",
     edits: [

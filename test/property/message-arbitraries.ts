@@ -6,7 +6,7 @@ import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import { actorIndex, gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
-import type { CopyName, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
+import type { CopyName, OwnedCopy, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type {
   ActorLifeState,
@@ -245,6 +245,7 @@ const clusterRows = of<ClusterRows>({ actors: few(actorListing), nodes: few(node
 const listedKind = fc.constantFrom("objects" as const, "tasks" as const, "workers" as const);
 const copy = of<CopyName>({ serial: u48, index: u16, version: u32 });
 const extent = of<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
+const ownedCopy = of<OwnedCopy>({ owner: workerId, serial: u48, index: u16, version: u32 });
 const sealed = of<SealedObject>({
   owner: workerId,
   serial: u48,
@@ -378,7 +379,9 @@ function fieldsFrom(from: Address): AllFields {
     },
     objectSealed: { requestId: u48, objects: few(sealed) },
     offerObjects: { bytes: u48 },
-    objectsOffered: { requestId: u48, objects: few(sealed) },
+    objectsOffered: { requestId: u48, objects: few(sealed), told: few(sealed) },
+    revokePlaces: { requestId: u48, objects: few(ownedCopy) },
+    placesRevoked: { requestId: u48, objects: few(ownedCopy) },
     objectWritten: {
       requestId: u48,
       ...{ serial: u48, index: u16, version: u32 },

@@ -105,6 +105,14 @@ export class ActorSubmitter {
     }
   }
 
+  /** Those whose arguments were told: calls under way, and creations, which nobody takes back. */
+  *pushed(): IterableIterator<TaskRecord> {
+    for (const { creation, stream } of this.clients.values()) {
+      if (creation?.task.state === "PENDING") yield creation.task;
+      for (const { task } of stream?.inFlight() ?? []) yield task;
+    }
+  }
+
   /** False for what is of no concern to actors at their callers. */
   route(event: CoreWorkerEvent, out: Out): boolean {
     switch (event.type) {

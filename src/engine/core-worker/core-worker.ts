@@ -39,6 +39,7 @@ import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
 import { routeRequests } from "./requests.ts";
+import { RevokedPlaces } from "./revoked-places.ts";
 import { StateReader } from "./state-rows.ts";
 import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -76,6 +77,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #memoryStore: MemoryStore;
   readonly #dependencies: DependencyResolver;
   readonly #offered: OfferedObjects;
+  readonly #revoked: RevokedPlaces;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
@@ -139,6 +141,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const { views } = this;
     const offered = new OfferedObjects({ copies, seals, views, ...seen });
     this.#offered = offered;
+    this.#revoked = new RevokedPlaces({ copies, views, ...seen });
     dependencies.beforePush = (refs) => offered.beforePush(refs);
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
@@ -185,6 +188,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#offered.flush(out);
     this.holds.flush(out);
     this.references.flush(out);
+    this.#revoked.flush(out);
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
@@ -288,6 +292,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return true;
       case "offerObjects":
         this.#offered.onOfferObjects(event, nowMs, out);
+        return true;
+      case "revokePlaces":
+        this.#revoked.onRevokePlaces(event, out);
         return true;
       case "objectsKept":
         this.seals.onObjectsKept(event, out);

@@ -67,6 +67,8 @@ export class IncomingActor {
   pull: ArgumentPull | null = null;
   /** Refs that the constructor was given, a use each while it runs. Null if none. */
   pins: readonly ObjectEntry[] | null = null;
+  /** Its constructor has ended, well or not. */
+  hasRun = false;
   /** 0 until it is constructed. */
   maxConcurrency = 0;
 

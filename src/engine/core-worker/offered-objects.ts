@@ -2,6 +2,8 @@
  * Values of this owner that its raylet may move: the store of the node is too full → those that
  * nobody reads in place at this moment, the oldest first. From then on they are *managed*: where
  * they lie is the raylet's business, and whoever needs their bytes, this process too, asks it.
+ * When those are too few, also what other processes of the node were told the place of: here they
+ * are managed from then on, and the raylet moves them once those others read them in place no more.
  *
  * State:  what one event offers. Who reads what is found in the tables when it is asked: so it
  *         costs nothing while there is room.
@@ -16,13 +18,13 @@ import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
 import { StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
-import { isTopLevel } from "./dependency-resolver.ts";
 import type { LocalCopies } from "./local-copies.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { ObjectEntry } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
+import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import type { ViewCounts } from "./view-counts.ts";
@@ -43,6 +45,7 @@ export class OfferedObjects {
   readonly #parts: OfferingParts;
   /** Of this event, and of those the ones of which the raylet did not know. */
   readonly #sealed: SealedObject[] = [];
+  readonly #told: SealedObject[] = [];
   readonly #offered: ObjectEntry[] = [];
   #isAsked = false;
 
@@ -54,9 +57,19 @@ export class OfferedObjects {
     const { copies } = this.#parts;
     copies.hurry(nowMs);
     let offeredBytes = 0;
+    const told: [ObjectEntry, StoredValue][] = [];
     for (const [entry, value] of this.#candidates()) {
       if (offeredBytes >= bytes) break;
-      offeredBytes += value.size;
+      if (this.#isTold(entry)) told.push([entry, value]);
+      else {
+        offeredBytes += value.size;
+        this.#offer(entry, value);
+      }
+    }
+    let toldBytes = offeredBytes;
+    for (const [entry, value] of told) {
+      if (toldBytes >= bytes) break;
+      toldBytes += value.size;
       this.#offer(entry, value);
     }
     // What is left has views, or is used otherwise: perhaps nobody looks at them any more.
@@ -97,22 +110,23 @@ export class OfferedObjects {
 
   /** Ends an event that has offered something. */
   flush(out: Out): void {
-    if (!this.#isAsked && this.#sealed.length === 0) return;
+    const count = this.#sealed.length + this.#told.length;
+    if (!this.#isAsked && count === 0) return;
     this.#isAsked = false;
     const offered = this.#offered.splice(0);
     const { directory } = this.#parts.references;
-    this.#parts.seals.offer(
-      this.#sealed.splice(0),
-      (later) => directory.onOffered(offered, later),
-      out,
-    );
+    const objects = this.#sealed.splice(0);
+    const told = this.#told.splice(0);
+    const then = (later: Out): void => directory.onOffered(offered, later);
+    this.#parts.seals.offer({ objects, told }, then, out);
   }
 
   #offer(entry: ObjectEntry, value: StoredValue): void {
     const { context, references } = this.#parts;
     const { owner, serial, index } = entry;
     const { segment, offset, size, specials, version } = value;
-    this.#sealed.push({ owner, serial, index, version, extent: { segment, offset, size } });
+    const list = this.#isTold(entry) ? this.#told : this.#sealed;
+    list.push({ owner, serial, index, version, extent: { segment, offset, size } });
     references.name(entry);
     const { raylet } = context;
     entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
@@ -129,15 +143,24 @@ export class OfferedObjects {
     }
   }
 
-  /** Ours, here, and nobody else of this node was told of the place. */
+  /** Ours, and here. */
   #isMovable(entry: ObjectEntry, value: StoredValue): boolean {
     const { context, references, copies } = this.#parts;
-    const { owner, state, holders } = entry;
+    const { owner, state } = entry;
     if (owner !== context.self || state !== "AVAILABLE") return false;
     if (!copies.isNear(owner, value) || value.segment >= ownSegmentsFrom) return false;
-    for (const holder of holders?.keys() ?? []) if (references.isOfThisNode(holder)) return false;
     // Its raylet is being told another thing of it.
     return references.directory.locationsOf(entry)?.registration !== "asked";
+  }
+
+  /** Others of this node may read it in place, for as long as they hold it or longer. */
+  #isTold(entry: ObjectEntry): boolean {
+    const { references } = this.#parts;
+    if (references.wasHeldByDead(entry)) return true;
+    for (const holder of entry.holders?.keys() ?? []) {
+      if (references.isOfThisNode(holder)) return true;
+    }
+    return false;
   }
 
   /** What a call waits to read, and what was pushed with its place to who has not answered. */
@@ -148,19 +171,7 @@ export class OfferedObjects {
       // A wait reads nothing.
       for (const entry of failsEarly ? entries : []) inUse.add(entry);
     }
-    for (const task of submitter.unfinished()) if (task.stream !== null) addArguments(task, inUse);
-    for (const task of actors.unfinished()) {
-      // The arguments of a constructor are told once, before it is known who gets them.
-      const isCreation = actors.clientOfTask(task).creation?.task === task;
-      if (task.stream !== null || isCreation) addArguments(task, inUse);
-    }
+    for (const task of toldWithCalls(submitter, actors)) addArguments(task, inUse);
     return inUse;
-  }
-}
-
-/** Their values travel with the call; what other refs mean its executor asks for by name. */
-function addArguments({ args, refs }: TaskRecord, inUse: Set<ObjectEntry>): void {
-  for (const [i, entry] of (refs ?? []).entries()) {
-    if (entry !== null && isTopLevel(args.specials[i])) inUse.add(entry);
   }
 }

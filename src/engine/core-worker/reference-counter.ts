@@ -51,6 +51,7 @@ export class ReferenceCounter {
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
   /** May have lost their last count in this event. */
   readonly #doubtful: ObjectEntry[] = [];
+  readonly #heldByDead = new WeakSet<ObjectEntry>();
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
@@ -299,6 +300,11 @@ export class ReferenceCounter {
     return peer.startsWith(this.#context.raylet);
   }
 
+  /** Of this node: whom that one had told the place may read it still. */
+  wasHeldByDead(entry: ObjectEntry): boolean {
+    return this.#heldByDead.has(entry);
+  }
+
   /** As `watch`, for one that counts on us: those of this node are told of anyway. */
   watchIfFar(peer: WorkerId, out: Out): void {
     if (!this.isOfThisNode(peer)) this.watch(peer, out);
@@ -324,7 +330,9 @@ export class ReferenceCounter {
     this.ended.add(workerId, error.message);
     const own = this.#byOwner.get(this.#context.self);
     for (const entry of own?.values() ?? []) {
-      if (entry.holders?.delete(workerId)) this.#doubtful.push(entry);
+      if (!entry.holders?.delete(workerId)) continue;
+      this.#doubtful.push(entry);
+      if (this.isOfThisNode(workerId)) this.#heldByDead.add(entry);
     }
     const lost: ObjectEntry[] = [];
     for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {

@@ -162,6 +162,7 @@ export class TaskReceiver {
   onConstructorFinished(finished: ConstructorFinished, out: Out): void {
     const { actor, failure, maxConcurrency } = finished;
     assert(this.actor === actor, "a constructor ends once");
+    actor.hasRun = true;
     if (failure === null) actor.maxConcurrency = maxConcurrency;
     if (actor.pull !== null) this.#arguments.end(actor.pull);
     const { pins } = actor;

@@ -293,10 +293,12 @@ export class TaskSubmitter {
 
   /** Those that wait for a worker, and those that were sent to one. */
   *unfinished(): IterableIterator<TaskRecord> {
-    for (const queue of this.#queues.values()) {
-      yield* queue.tasks;
-      for (const lease of queue.leases) for (const { task } of lease.inFlight()) yield task;
-    }
+    for (const queue of this.#queues.values()) yield* queue.tasks;
+    yield* this.pushed();
+  }
+
+  *pushed(): IterableIterator<TaskRecord> {
+    for (const lease of this.#leases.all()) for (const { task } of lease.inFlight()) yield task;
   }
 
   /** Held, for tests and the state api. */

@@ -15,6 +15,7 @@ import type {
   ObjectsOffered,
   ObjectWritten,
   PinCopy,
+  PlacesRevoked,
   PullChunk,
   PullObject,
   UnpinObjects,
@@ -22,6 +23,7 @@ import type {
 import type { Outbox } from "#engine/protocol/machine.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LocalObjects } from "./local-objects.ts";
+import { PlaceRevocations } from "./place-revocations.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { PullManager } from "./pull-manager.ts";
@@ -34,6 +36,7 @@ import { SpillManager } from "./spill-manager.ts";
 export type ObjectManagerMessage =
   | ObjectSealed
   | ObjectsOffered
+  | PlacesRevoked
   | ObjectWritten
   | PullObject
   | UnpinObjects
@@ -52,6 +55,7 @@ export class ObjectManager {
   readonly pushes: PushManager;
   readonly files = new SpillFiles();
   readonly spilling: SpillManager;
+  readonly revocations: PlaceRevocations;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -64,6 +68,8 @@ export class ObjectManager {
     peers: PeerWatch;
     /** Of this node. */
     processes: () => Iterable<WorkerId>;
+    /** With those that are about to end. */
+    livingProcesses: () => Iterable<WorkerId>;
     hasEnded: (process: Address) => boolean;
     deathOf: (nodeId: NodeId) => string | undefined;
   }) {
@@ -72,7 +78,7 @@ export class ObjectManager {
     this.#peers = parts.peers;
     this.#hasEnded = parts.hasEnded;
     const evict = (out: Outbox<never>): boolean => this.objects.evict(out as RayletOut);
-    const { processes } = parts;
+    const { processes, livingProcesses } = parts;
     this.store = new ObjectStore(nodeId, segments, {
       evict,
       waitMs: config.pullRoomTimeoutMs,
@@ -83,6 +89,7 @@ export class ObjectManager {
     const { objects } = this;
     const kept = { nodeId, config, store, objects };
     this.spilling = new SpillManager({ ...kept, files, processes });
+    this.revocations = new PlaceRevocations({ nodeId, objects, livingProcesses });
     const { counts } = this.spilling;
     this.pulls = new PullManager({ ...kept, counts, deathOf });
     this.pushes = new PushManager({ nodeId, config, objects, counts });
@@ -95,9 +102,11 @@ export class ObjectManager {
         this.objects.onObjectSealed(event, this.#hasEnded);
         return this.objects.kept(event, out);
       case "objectsOffered":
-        this.objects.onObjectsOffered(event);
+        this.objects.onObjectsOffered(event, (copy) => this.revocations.begin(copy));
         this.spilling.onOffered(event, nowMs);
         return this.objects.kept(event, out);
+      case "placesRevoked":
+        return this.revocations.onPlacesRevoked(event);
       case "objectWritten":
         this.objects.onObjectWritten(event);
         return this.objects.kept(event, out);
@@ -146,6 +155,7 @@ export class ObjectManager {
     this.pushes.settle(out);
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
+    this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
   }
 
@@ -155,6 +165,7 @@ export class ObjectManager {
     this.pulls.onOwnerEnded(process, (pull) => ownerDiedError(pull, why), out);
     this.objects.onOwnerEnded(process, out);
     this.spilling.onProcessEnded(process);
+    this.revocations.onProcessEnded(process);
     this.store.forget(process);
   }
 
@@ -173,6 +184,7 @@ export class ObjectManager {
     this.store.checkInvariants();
     this.objects.checkInvariants();
     this.spilling.checkInvariants();
+    this.revocations.checkInvariants();
     this.pulls.checkInvariants();
     this.pushes.checkInvariants();
   }

@@ -146,6 +146,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       segments,
       peers: this.#peers,
       processes,
+      livingProcesses: () => [...this.#drivers, ...pool.alive()],
       hasEnded: (process) => this.#hasEnded(process),
       deathOf: (id) => this.#membership.deathOf(id),
     });

@@ -111,6 +111,11 @@ export class WorkerPool {
     }
   }
 
+  /** That were ready once, and have not ended: also those that are being stopped. */
+  *alive(): IterableIterator<WorkerId> {
+    for (const { id, wasReady } of this.#workers.values()) if (wasReady) yield id;
+  }
+
   /** For those who ask what there is. */
   rows(): WorkerRow[] {
     return [...this.#workers.values()].map(({ id, phase }) => ({

@@ -1,0 +1,163 @@
+/**
+ * Values of this node whose places are told to nobody any more, so that the raylet may move them:
+ * from then on this process asks for them as for any managed value, and says of each when nothing
+ * here reads it in place: no view, no argument that was told with a call, on either end of it.
+ *
+ * State:  those that something here still reads, each once.
+ * In/out: revokePlaces, ends of uses → outcomes without a place, placesRevoked.
+ * Bounds: what this process reads in place at that moment.
+ * Errors: none; a repeat gets the present answer. Who keeps a view says nothing until it goes.
+ */
+import { objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { managedSegment } from "#engine/protocol/arena.ts";
+import type { OwnedCopy, RevokePlaces } from "#engine/protocol/copy.ts";
+import { type Encoded, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
+import type { ActorSubmitter } from "./actor-submitter.ts";
+import { isTopLevel } from "./dependency-resolver.ts";
+import type { LocalCopies } from "./local-copies.ts";
+import type { MemoryStore } from "./memory-store.ts";
+import type { ObjectEntry } from "./object-entry.ts";
+import type { Out, ProcessContext } from "./process-context.ts";
+import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
+import type { ReferenceCounter } from "./reference-counter.ts";
+import type { TaskReceiver } from "./task-receiver.ts";
+import type { TaskSubmitter } from "./task-submitter.ts";
+import type { ViewCounts } from "./view-counts.ts";
+
+interface Parts {
+  readonly context: ProcessContext;
+  readonly references: ReferenceCounter;
+  readonly copies: LocalCopies;
+  readonly views: ViewCounts;
+  readonly memoryStore: MemoryStore;
+  readonly submitter: TaskSubmitter;
+  readonly actors: ActorSubmitter;
+  readonly receiver: TaskReceiver;
+}
+
+interface InUse {
+  readonly copy: OwnedCopy;
+  readonly entry: ObjectEntry;
+  /** Without one less than these there is as much that may read it as there was. */
+  usesSeen: number;
+}
+
+export class RevokedPlaces {
+  readonly #parts: Parts;
+  readonly #inUse = new Map<WorkerId, Map<number, InUse>>();
+  #requestId = 0;
+  /** To be looked at again, whatever their counts say. */
+  #isAsked = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  onRevokePlaces({ requestId, objects }: RevokePlaces, out: Out): void {
+    this.#requestId = requestId;
+    this.#isAsked = true;
+    const revoked: OwnedCopy[] = [];
+    for (const copy of objects) {
+      const entry = this.#parts.references.find(copy.owner, copy);
+      // What is read in place is counted in an entry.
+      if (entry === undefined) revoked.push(copy);
+      else {
+        this.#forgetPlace(entry, copy, out);
+        this.#note(copy, entry);
+      }
+    }
+    this.#answer(revoked, out);
+    // What was told with calls stays so until they end; views may be of nobody any more.
+    if (this.#inUse.size > 0) out.instruct({ type: "hurryCollection" });
+  }
+
+  /** Ends an event that may have ended a use. */
+  flush(out: Out): void {
+    if (this.#inUse.size === 0) return;
+    const revoked = this.#takeUnused();
+    if (revoked.length > 0) this.#tell(revoked, out);
+  }
+
+  /** To the question: what is not used at once, perhaps nothing. */
+  #answer(revoked: OwnedCopy[], out: Out): void {
+    this.#tell([...revoked, ...this.#takeUnused()], out);
+  }
+
+  #tell(objects: readonly OwnedCopy[], out: Out): void {
+    const { self, raylet } = this.#parts.context;
+    out.send(raylet, {
+      type: "placesRevoked",
+      from: self,
+      requestId: this.#requestId,
+      objects,
+    });
+  }
+
+  #note(copy: OwnedCopy, entry: ObjectEntry): void {
+    const { owner } = copy;
+    let ofOwner = this.#inUse.get(owner);
+    if (ofOwner === undefined) {
+      ofOwner = new Map();
+      this.#inUse.set(owner, ofOwner);
+    }
+    ofOwner.set(objectKey(copy.serial, copy.index), { copy, entry, usesSeen: entry.uses });
+  }
+
+  /** Who waits for it here reads it through the raylet from now on. */
+  #forgetPlace(entry: ObjectEntry, { version }: OwnedCopy, out: Out): void {
+    const { context, copies, memoryStore } = this.#parts;
+    const { outcome, owner, state } = entry;
+    if (!(outcome instanceof StoredValue) || state !== "AVAILABLE") return;
+    if (outcome.version !== version || !copies.isNear(owner, outcome)) return;
+    const { size, specials } = outcome;
+    const { raylet } = context;
+    entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
+    memoryStore.fetchAnew(entry, out);
+  }
+
+  #takeUnused(): OwnedCopy[] {
+    const isAsked = this.#isAsked;
+    this.#isAsked = false;
+    const { views } = this.#parts;
+    const unused: OwnedCopy[] = [];
+    let told: Set<ObjectEntry> | null = null;
+    for (const [owner, ofOwner] of this.#inUse) {
+      for (const [key, one] of ofOwner) {
+        const { entry } = one;
+        if (!isAsked && entry.uses === one.usesSeen) continue;
+        one.usesSeen = entry.uses;
+        if (views.has(entry)) continue;
+        told ??= this.#toldWithCalls();
+        if (told.has(entry)) continue;
+        unused.push(one.copy);
+        ofOwner.delete(key);
+      }
+      if (ofOwner.size === 0) this.#inUse.delete(owner);
+    }
+    return unused;
+  }
+
+  /** With ours that were not answered, and with those of others that have not ended here. */
+  #toldWithCalls(): Set<ObjectEntry> {
+    const { submitter, actors, receiver } = this.#parts;
+    const told = new Set<ObjectEntry>();
+    for (const task of toldWithCalls(submitter, actors)) addArguments(task, told);
+    for (const { args, values } of receiver.running) this.#addGiven(args, values, told);
+    const { actor } = receiver;
+    if (actor !== null && !actor.hasRun) {
+      this.#addGiven(actor.spec.args, actor.spec.values, told);
+    }
+    return told;
+  }
+
+  #addGiven(args: Encoded, values: readonly Outcome[] | null, told: Set<ObjectEntry>): void {
+    const { references, copies } = this.#parts;
+    for (const [i, value] of (values ?? []).entries()) {
+      const special = args.specials[i];
+      if (!(value instanceof StoredValue) || special?.type !== "ref") continue;
+      if (!isTopLevel(special) || !copies.isNear(special.owner, value)) continue;
+      const entry = references.find(special.owner, special);
+      if (entry !== undefined) told.add(entry);
+    }
+  }
+}
