@@ -89,6 +89,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["copyAdded", "secondaryCopy"],
   ["pinCopy", "copyRepinned"],
   ["leaseRevoked", "leaseRevoked"],
+  ["objectWritten", "fallback"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],
   ["takenBack", "takenBack"],

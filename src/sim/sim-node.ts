@@ -264,7 +264,6 @@ export class SimNode {
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry, written) => {
-        if (written !== null) world.mark("fallback");
         oracles.onPut(entry, digestOfPut(entry, written, digest), simulated);
       },
       onCreating: (registration) => oracles.onCreating(registration),

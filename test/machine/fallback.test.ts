@@ -19,11 +19,11 @@ describe("own segments", () => {
   test("of all threads of a node are counted together", () => {
     const words = makeMemoryWords(0);
     const [a, b] = [10, 20].map((from) => new OwnSegments({ words, bytesMax: 8_192, from }));
-    expect(a?.take(5_000, true)).toBe(10);
-    expect(b?.take(5_000, true)).toBeUndefined();
-    expect(b?.take(3_000, true)).toBe(20);
+    expect(a?.take(5_000)).toBe(10);
+    expect(b?.take(5_000)).toBeUndefined();
+    expect(b?.take(3_000)).toBe(20);
     a?.giveBack(5_000);
-    expect(b?.take(5_000, true)).toBe(21);
+    expect(b?.take(5_000)).toBe(21);
     b?.giveBack(3_000);
     b?.giveBack(5_000);
     expect(words[0]).toBe(0);
@@ -32,29 +32,23 @@ describe("own segments", () => {
   test("may take what the store has free, and the bound beside it", () => {
     const words = makeMemoryWords(4_096);
     const own = new OwnSegments({ words, bytesMax: 8_192, from: 10 });
-    expect(own.take(12_288, true)).toBe(10);
-    expect(own.take(1, true)).toBeUndefined();
+    expect(own.take(12_288)).toBe(10);
+    expect(own.take(1)).toBeUndefined();
     let freeBytes = 8_192;
     const handle = (): void => void (freeBytes -= 1_000);
     const machine = { handle, nextDeadlineMs: () => Infinity, checkInvariants: () => {} };
     const telling = tellingFreeBytes(machine, words, () => freeBytes);
     telling.handle({ type: "deadline" }, 0, new RecordingOutbox<never>());
-    expect(own.take(3_072, true)).toBe(11);
-    expect(own.take(1, true)).toBeUndefined();
-  });
-
-  test("whose bytes must be somewhere are counted, whatever the bound", () => {
-    const own = new OwnSegments({ words: makeMemoryWords(0), bytesMax: 0, from: 10 });
-    expect(own.take(5_000, false)).toBe(10);
-    expect(own.take(1, true)).toBeUndefined();
+    expect(own.take(3_072)).toBe(11);
+    expect(own.take(1)).toBeUndefined();
   });
 
   test("never take the numbers of another thread", () => {
     const words = makeMemoryWords(0);
     const own = new OwnSegments({ words, bytesMax: 2 ** 30, from: 0 });
-    const taken = Array.from({ length: 16_384 }, () => own.take(1, true));
+    const taken = Array.from({ length: 16_384 }, () => own.take(1));
     expect(taken.every((number, n) => number === n)).toBe(true);
-    expect(own.take(1, false)).toBeUndefined();
+    expect(own.take(1)).toBeUndefined();
   });
 });
 

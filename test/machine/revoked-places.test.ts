@@ -4,6 +4,7 @@ import type { WorkerId } from "#engine/common/ids.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { managedSegment } from "#engine/protocol/arena.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
+import type { PushTask } from "#engine/protocol/task.ts";
 import { CoreWorkerHarness, inline } from "./core-worker-harness.ts";
 import { driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
 
@@ -60,6 +61,66 @@ describe("an owner that is asked for values", () => {
     h.subscribe(entry);
     h.died(worker(1));
     expect(h.offered().told).toMatchObject([nameOf(entry)]);
+  });
+});
+
+describe("encoded arguments", () => {
+  const argumentsOf = (h: Owner, offset = 0, entry?: ObjectEntry) => {
+    const task = h.task(entry === undefined ? [] : [entry]);
+    task.args = new StoredValue(0, offset, size, task.args.specials);
+    h.handle({ type: "submitTask", task });
+    return task;
+  };
+
+  test("of a task that waits are offered, and told as managed with the push", () => {
+    const h = new Owner();
+    const [first, second] = [argumentsOf(h), argumentsOf(h, 256)];
+    const { objects } = h.offered(1_000);
+    expect(objects).toMatchObject([first, second].map(({ serial }) => ({ serial, version: 0 })));
+    h.handle({
+      type: "objectsKept",
+      from: nodeId,
+      requestId: h.out.last("objectsOffered").requestId,
+    });
+    h.submit([]);
+    h.grant(worker(1), 1);
+    const pushed = h.out.all("pushTask", worker(1));
+    expect(pushed[0]?.args).toMatchObject({ segment: managedSegment, size, node: nodeId });
+    h.reply(1, { to: pushed[0] as PushTask, by: worker(1) });
+    const [freed] = h.out.all("freeObjects", nodeId);
+    expect(freed?.objects).toMatchObject([{ serial: first.serial }]);
+    expect(h.out.all("freeArena")).toEqual([]);
+  });
+
+  test("of a task that was pushed are not", () => {
+    const h = new Owner();
+    const task = argumentsOf(h);
+    h.grant(worker(1));
+    expect(h.out.last("pushTask").args).toMatchObject({ segment: 0 });
+    expect(h.offered(1_000).objects).toEqual([]);
+    expect(task.args).toMatchObject({ segment: 0 });
+  });
+
+  test("are managed when another argument is: it would hold them while it waits", () => {
+    const h = new Owner();
+    const entry = h.put(stored());
+    h.offered();
+    argumentsOf(h, 256, entry);
+    h.grant(worker(1));
+    const { args, values } = h.out.last("pushTask");
+    expect(args).toMatchObject({ segment: managedSegment });
+    expect(values).toMatchObject([{ segment: managedSegment }]);
+  });
+
+  test("in a file are told to the raylet, and go with the call, made or not", () => {
+    const h = new Owner();
+    const place = { file: 3, offset: 0, size, checksums: [7] };
+    const task = h.task([]);
+    task.args = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
+    h.handle({ type: "argumentsWritten", task, place });
+    expect(h.out.last("objectWritten", nodeId)).toMatchObject({ serial: task.serial, place });
+    h.handle({ type: "submitCancelled", task, cause: "the signal in its options was aborted" });
+    expect(h.out.last("freeObjects", nodeId).objects).toMatchObject([{ serial: task.serial }]);
   });
 });
 
@@ -122,6 +183,43 @@ describe("a borrower that is told to forget a place", () => {
     expect(h.out.all("placesRevoked")).toEqual([]);
     h.only({ type: "releaseViews", entries: [entry] });
     expect(h.out.all("placesRevoked")).toMatchObject([{ objects: [copyOf(entry)] }]);
+  });
+
+  test("waits for what its owner may be about to tell it, and forgets that place too", () => {
+    const h = new Borrower();
+    const entry = h.adopt(driver, { serial: 7, index: 0 });
+    const request = h.get(entry);
+    expect(h.revoked(entry)).toEqual([]);
+    const outcome = new StoredValue(0, 0, size, noSpecials, nodeId);
+    const state = {
+      type: "objectState",
+      from: driver,
+      object: nameOf(entry),
+      holds: null,
+    } as const;
+    h.only({ ...state, outcome });
+    expect(request.settled).toBe(false);
+    expect(h.out.last("pullObject", nodeId).object).toEqual(nameOf(entry));
+    expect(h.out.all("placesRevoked")).toMatchObject([{ objects: [copyOf(entry)] }]);
+  });
+
+  test("does not take what was told of it before for an answer to a later question", () => {
+    const h = new Borrower();
+    const name = { serial: 7, index: 0 };
+    const before = h.adopt(driver, name);
+    h.handle({ type: "abandonAwait", request: h.get(before) });
+    h.drop(before);
+    expect(before.state).toBe("FREED");
+    const entry = h.adopt(driver, name);
+    const request = h.get(entry);
+    const state = { type: "objectState", from: driver, object: name, holds: null } as const;
+    const near = new StoredValue(0, 0, size, noSpecials, nodeId);
+    h.only({ ...state, outcome: near });
+    expect(request.settled).toBe(false);
+    expect(h.out.all("subscribeObject", driver)).toHaveLength(1);
+    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
+    h.handle({ ...state, outcome: managed });
+    expect(entry.outcome).toMatchObject({ segment: managedSegment });
   });
 
   test("… of what it has told with a call when that is answered", () => {

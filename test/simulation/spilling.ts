@@ -101,6 +101,16 @@ function putText(n: number): ObjectRef<string> | null {
   }
 }
 
+/** A call that brings a large value along; null where memory and disk are both full. */
+function call(n: number): Promise<string | null> | null {
+  try {
+    return settle(isOf.remote(textOf(n), n), true);
+  } catch (error) {
+    if (error instanceof ObjectStoreFullError) return null;
+    throw error;
+  }
+}
+
 /** What is wrong with them, or null. */
 async function readPut(from: number): Promise<string | null> {
   const refs = (await valueOf(get(putMany.remote(from)))) ?? [];
@@ -131,6 +141,10 @@ async function oneRound(): Promise<void> {
     if (ref !== null && n % 3 === 0) checks.push(settle(isOf.remote(ref, 700 + n), true));
   }
   checks.push(readPut(800));
+  for (let n = 1_000; n < 1_000 + putCount; n++) {
+    const called = call(n);
+    if (called !== null) checks.push(called);
+  }
   const keeping = useKept(RemoteKeeper.remote(), made.slice(0, 6));
   await settleAll(checks);
   for (const n of some) await settleAll([settle(refAt(n), textOf(n))]);

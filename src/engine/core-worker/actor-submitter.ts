@@ -268,6 +268,7 @@ export class ActorSubmitter {
   #push(stream: ActorStream, task: TaskRecord, holds: readonly HeldRef[] | null, out: Out): void {
     const { template } = task;
     const known = stream.definitionsKnown.has(template.functionNumber);
+    const values = this.#dependencies.exportArguments(task, stream.workerId);
     const position = out.sendTask(stream.workerId, {
       type: "pushTask",
       from: this.#context.self,
@@ -279,7 +280,7 @@ export class ActorSubmitter {
       functionNumber: template.functionNumber,
       definition: known ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, stream.workerId),
+      values,
       gpuIds: null,
       holds,
     });

@@ -139,10 +139,10 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.reasons = new WaitReasons(seen);
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
-    const offered = new OfferedObjects({ copies, seals, views, ...seen });
+    const offered = new OfferedObjects({ copies, seals, views, lineage, ...seen });
     this.#offered = offered;
     this.#revoked = new RevokedPlaces({ copies, views, ...seen });
-    dependencies.beforePush = (refs) => offered.beforePush(refs);
+    dependencies.beforePush = (task) => offered.beforePush(task);
     memoryStore.onNearlyDue = (request, nowMs, out) => this.reasons.askFor(request, nowMs, out);
   }
 
@@ -293,6 +293,9 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "offerObjects":
         this.#offered.onOfferObjects(event, nowMs, out);
         return true;
+      case "argumentsWritten":
+        this.#offered.onArgumentsWritten(event, out);
+        return true;
       case "revokePlaces":
         this.#revoked.onRevokePlaces(event, out);
         return true;
@@ -418,7 +421,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (holds !== null) this.references.onReceivedHeld(holds, owner, out);
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
-    if (entry !== undefined) this.tasks.settle(entry, outcome, out);
+    const isStray = this.references.strays.take(owner, object);
+    if (entry === undefined || entry.state !== "PENDING") return;
+    if (isStray && outcome instanceof StoredValue && this.copies.isNear(owner, outcome)) {
+      // Perhaps not what was asked for last: that is told after the next question in any case.
+      if (!entry.subscribed) return;
+      entry.subscribed = false;
+      this.references.subscribe(entry, out);
+    } else this.tasks.settle(entry, this.#revoked.asTold(entry, outcome), out);
   }
 
   #onDeadline(nowMs: number, out: Out): void {

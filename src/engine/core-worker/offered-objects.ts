@@ -13,19 +13,26 @@
  * Errors: none; with nothing to offer the answer is empty.
  * Source: Ray local_object_manager (spills what has one reference, the owner's pin).
  */
+import { assert } from "#engine/common/assert.ts";
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
-import { StoredValue } from "#engine/protocol/outcome.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
+import type { ArgumentsWritten } from "./calls.ts";
+import { isTopLevel } from "./dependency-resolver.ts";
 import type { LocalCopies } from "./local-copies.ts";
 import type { MemoryStore } from "./memory-store.ts";
-import type { ObjectEntry } from "./object-entry.ts";
+import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { ObjectTable } from "./object-table.ts";
+import { pendingTasks } from "./pending-tasks.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { manageArguments, nameArguments } from "./stored-arguments.ts";
+import type { TaskLineage } from "./task-lineage.ts";
+import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import type { ViewCounts } from "./view-counts.ts";
 
@@ -39,6 +46,8 @@ export interface OfferingParts {
   readonly memoryStore: MemoryStore;
   readonly submitter: TaskSubmitter;
   readonly actors: ActorSubmitter;
+  readonly retries: TaskRetries;
+  readonly lineage: TaskLineage;
 }
 
 export class OfferedObjects {
@@ -66,6 +75,7 @@ export class OfferedObjects {
         this.#offer(entry, value);
       }
     }
+    if (offeredBytes < bytes) offeredBytes += this.#offerWaiting(bytes - offeredBytes);
     let toldBytes = offeredBytes;
     for (const [entry, value] of told) {
       if (toldBytes >= bytes) break;
@@ -83,19 +93,20 @@ export class OfferedObjects {
    * nobody reads them in place. Else it would hold some in the store, out of the raylet's sight,
    * while it stands in line for the others, and so would each of those it waits for.
    */
-  beforePush(refs: readonly (ObjectEntry | null)[]): void {
-    const isManaged = (entry: ObjectEntry | null): boolean =>
-      entry?.outcome instanceof StoredValue && entry.outcome.segment === managedSegment;
-    if (!refs.some(isManaged)) return;
+  beforePush(task: TaskRecord): void {
+    const { args, refs } = task;
+    const entries = (refs ?? []).filter((_, i) => isTopLevel(args.specials[i]));
+    if (!isManaged(args) && !entries.some((entry) => isManaged(entry?.outcome))) return;
     const { views } = this.#parts;
     let inUse: Set<ObjectEntry> | null = null;
-    for (const entry of refs) {
+    for (const entry of entries) {
       const { outcome } = entry ?? {};
       if (!entry || !(outcome instanceof StoredValue)) continue;
       if (!this.#isMovable(entry, outcome) || views.has(entry)) continue;
       inUse ??= this.#inUse();
       if (!inUse.has(entry)) this.#offer(entry, outcome);
     }
+    this.#offerArguments(task);
   }
 
   /** A value that was put while memory had no room for it: managed from the start. */
@@ -106,6 +117,13 @@ export class OfferedObjects {
     references.directory.offer(entry, 0);
     const object = { serial, index, version: 0 };
     seals.written(object, place, (later) => references.directory.onOffered([entry], later), out);
+  }
+
+  /** … as arguments of a call. */
+  onArgumentsWritten({ task, place }: ArgumentsWritten, out: Out): void {
+    const entry = nameArguments(task, this.#parts.references);
+    assert(entry !== undefined, "what was written is no part of the call");
+    this.onWritten(entry, place, out);
   }
 
   /** Ends an event that has offered something. */
@@ -133,6 +151,36 @@ export class OfferedObjects {
     if (references.directory.offer(entry, version)) this.#offered.push(entry);
   }
 
+  /** Encoded arguments of tasks that nobody was given; how many bytes there were of them. */
+  #offerWaiting(bytes: number): number {
+    const { actors, lineage } = this.#parts;
+    let offeredBytes = 0;
+    for (const task of pendingTasks(this.#parts)) {
+      if (offeredBytes >= bytes) return offeredBytes;
+      // Those of a constructor are told once, before it is known who gets them.
+      const isCreation = task.actor !== null && actors.clientOfTask(task).creation?.task === task;
+      if (!isCreation) offeredBytes += this.#offerArguments(task);
+    }
+    for (const { task } of lineage.all()) {
+      if (offeredBytes >= bytes) return offeredBytes;
+      offeredBytes += this.#offerArguments(task);
+    }
+    return offeredBytes;
+  }
+
+  /** Nobody reads them while the task is in no stream: what reads them copies. 0 if they stay. */
+  #offerArguments(task: TaskRecord): number {
+    const { args, stream } = task;
+    if (stream !== null || !(args instanceof StoredValue) || !this.#isInStore(args)) return 0;
+    const { context, references } = this.#parts;
+    const entry = nameArguments(task, references);
+    if (!(entry?.outcome instanceof StoredValue)) return 0;
+    if (!this.#isMovable(entry, entry.outcome)) return 0;
+    this.#offer(entry, entry.outcome);
+    manageArguments(task, context.raylet);
+    return args.size;
+  }
+
   *#candidates(): IterableIterator<[ObjectEntry, StoredValue]> {
     const { objects, views } = this.#parts;
     const inUse = this.#inUse();
@@ -145,12 +193,17 @@ export class OfferedObjects {
 
   /** Ours, and here. */
   #isMovable(entry: ObjectEntry, value: StoredValue): boolean {
-    const { context, references, copies } = this.#parts;
+    const { context, references } = this.#parts;
     const { owner, state } = entry;
     if (owner !== context.self || state !== "AVAILABLE") return false;
-    if (!copies.isNear(owner, value) || value.segment >= ownSegmentsFrom) return false;
+    if (!this.#isInStore(value)) return false;
     // Its raylet is being told another thing of it.
     return references.directory.locationsOf(entry)?.registration !== "asked";
+  }
+
+  #isInStore(value: StoredValue): boolean {
+    const { context, copies } = this.#parts;
+    return copies.isNear(context.self, value) && value.segment < ownSegmentsFrom;
   }
 
   /** Others of this node may read it in place, for as long as they hold it or longer. */
@@ -174,4 +227,8 @@ export class OfferedObjects {
     for (const task of toldWithCalls(submitter, actors)) addArguments(task, inUse);
     return inUse;
   }
+}
+
+function isManaged(value: Outcome): boolean {
+  return value instanceof StoredValue && value.segment === managedSegment;
 }

@@ -31,6 +31,7 @@ import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
 import { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
+import { StrayStates } from "./stray-states.ts";
 
 /** What was kept to make objects anew goes with them. */
 export interface LineageWatch {
@@ -46,6 +47,7 @@ export interface HandleWatch {
 
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
+  readonly strays = new StrayStates();
   readonly #context: ProcessContext;
   /** Owner → key → entry. */
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
@@ -447,6 +449,7 @@ export class ReferenceCounter {
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {
     this.#unlist(entry);
+    if (entry.subscribed && entry.state === "PENDING") this.strays.note(entry.owner, entry);
     if (entry.registered) this.#batch.addHold(entry.owner, entry);
     this.#freeValue(entry);
   }

@@ -1,7 +1,8 @@
 /**
  * Values of this node whose places are told to nobody any more, so that the raylet may move them:
  * from then on this process asks for them as for any managed value, and says of each when nothing
- * here reads it in place: no view, no argument that was told with a call, on either end of it.
+ * here reads it in place: no view, no argument that was told with a call, on either end of it, and
+ * no answer of its owner that is under way and may tell it.
  *
  * State:  those that something here still reads, each once.
  * In/out: revokePlaces, ends of uses → outcomes without a place, placesRevoked.
@@ -40,6 +41,7 @@ interface InUse {
   readonly entry: ObjectEntry;
   /** Without one less than these there is as much that may read it as there was. */
   usesSeen: number;
+  wasAwaited: boolean;
 }
 
 export class RevokedPlaces {
@@ -71,6 +73,13 @@ export class RevokedPlaces {
     if (this.#inUse.size > 0) out.instruct({ type: "hurryCollection" });
   }
 
+  /** What its owner tells of an object: it may have been asked before it knew, and we know. */
+  asTold(entry: ObjectEntry, outcome: Outcome): Outcome {
+    const one = this.#inUse.get(entry.owner)?.get(objectKey(entry.serial, entry.index));
+    if (one === undefined || !(outcome instanceof StoredValue)) return outcome;
+    return this.#isPlaceOf(one.copy, outcome) ? this.#withoutPlace(outcome) : outcome;
+  }
+
   /** Ends an event that may have ended a use. */
   flush(out: Out): void {
     if (this.#inUse.size === 0) return;
@@ -100,19 +109,30 @@ export class RevokedPlaces {
       ofOwner = new Map();
       this.#inUse.set(owner, ofOwner);
     }
-    ofOwner.set(objectKey(copy.serial, copy.index), { copy, entry, usesSeen: entry.uses });
+    ofOwner.set(objectKey(copy.serial, copy.index), {
+      copy,
+      entry,
+      usesSeen: entry.uses,
+      wasAwaited: isAwaited(entry),
+    });
   }
 
   /** Who waits for it here reads it through the raylet from now on. */
-  #forgetPlace(entry: ObjectEntry, { version }: OwnedCopy, out: Out): void {
-    const { context, copies, memoryStore } = this.#parts;
-    const { outcome, owner, state } = entry;
+  #forgetPlace(entry: ObjectEntry, copy: OwnedCopy, out: Out): void {
+    const { outcome, state } = entry;
     if (!(outcome instanceof StoredValue) || state !== "AVAILABLE") return;
-    if (outcome.version !== version || !copies.isNear(owner, outcome)) return;
-    const { size, specials } = outcome;
-    const { raylet } = context;
-    entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
-    memoryStore.fetchAnew(entry, out);
+    if (!this.#isPlaceOf(copy, outcome)) return;
+    entry.outcome = this.#withoutPlace(outcome);
+    this.#parts.memoryStore.fetchAnew(entry, out);
+  }
+
+  #isPlaceOf({ owner, version }: OwnedCopy, value: StoredValue): boolean {
+    return value.version === version && this.#parts.copies.isNear(owner, value);
+  }
+
+  #withoutPlace({ size, specials, version }: StoredValue): StoredValue {
+    const { raylet } = this.#parts.context;
+    return new StoredValue(managedSegment, 0, size, specials, raylet, version);
   }
 
   #takeUnused(): OwnedCopy[] {
@@ -123,8 +143,9 @@ export class RevokedPlaces {
     let told: Set<ObjectEntry> | null = null;
     for (const [owner, ofOwner] of this.#inUse) {
       for (const [key, one] of ofOwner) {
-        const { entry } = one;
-        if (!isAsked && entry.uses === one.usesSeen) continue;
+        const { entry, usesSeen, wasAwaited } = one;
+        one.wasAwaited = isAwaited(entry);
+        if (one.wasAwaited || (!isAsked && !wasAwaited && entry.uses === usesSeen)) continue;
         one.usesSeen = entry.uses;
         if (views.has(entry)) continue;
         told ??= this.#toldWithCalls();
@@ -160,4 +181,9 @@ export class RevokedPlaces {
       if (entry !== undefined) told.add(entry);
     }
   }
+}
+
+/** Its owner was asked for it, and has not answered as far as we know. */
+function isAwaited({ state, subscribed }: ObjectEntry): boolean {
+  return state === "PENDING" && subscribed;
 }

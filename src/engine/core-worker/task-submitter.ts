@@ -374,6 +374,7 @@ export class TaskSubmitter {
 
   #push(lease: LeaseStream, task: TaskRecord, out: Out): void {
     const { template } = task;
+    const values = this.#dependencies.exportArguments(task, lease.workerId);
     const position = out.sendTask(lease.workerId, {
       type: "pushTask",
       from: this.#context.self,
@@ -385,7 +386,7 @@ export class TaskSubmitter {
       functionNumber: template.functionNumber,
       definition: lease.definitionKnown ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, lease.workerId),
+      values,
       gpuIds: lease.gpuIds,
       holds: null,
     });

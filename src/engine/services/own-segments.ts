@@ -50,12 +50,12 @@ export class OwnSegments {
   }
 
   /** A number for one more; undefined when there is no more room, or number. */
-  take(size: number, isBounded: boolean): number | undefined {
+  take(size: number): number | undefined {
     if (this.#next === this.#end) return undefined;
     const units = unitsOf(size);
     const used = Atomics.add(this.#words, ownWord, units) + units;
     const free = Atomics.load(this.#words, freeWord);
-    if (isBounded && (used - free) * unitBytes > this.#bytesMax) {
+    if ((used - free) * unitBytes > this.#bytesMax) {
       Atomics.sub(this.#words, ownWord, units);
       return undefined;
     }
