@@ -252,6 +252,8 @@ const examples: Examples = {
     question,
   },
   explainTask: { type: "explainTask", from: workerId, serial: 7, stream: 5, seq: 2, question },
+  explainPull: { type: "explainPull", from: workerId, requestId: 3, pullId: 4 },
+  pullExplained: { type: "pullExplained", from: workerId, requestId: 3, text: "why" },
   explained: {
     type: "explained",
     from: workerId,

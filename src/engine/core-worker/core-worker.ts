@@ -136,7 +136,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const submitters = { actors, submitter, retries, recovery };
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
-    this.reasons = new WaitReasons(seen);
+    this.reasons = new WaitReasons({ copies, ...seen });
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
     const offered = new OfferedObjects({ copies, seals, views, lineage, ...seen });

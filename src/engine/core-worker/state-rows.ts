@@ -98,6 +98,7 @@ export class StateReader {
       case "tasks":
         return this.#tellTasks(request, limit, nowMs, out);
       case "workers":
+      case "stores":
         return this.#send(request, [noStateRows], out);
     }
   }

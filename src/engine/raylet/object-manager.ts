@@ -21,11 +21,14 @@ import type {
   UnpinObjects,
 } from "#engine/protocol/copy.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
+import type { StoreRow } from "#engine/protocol/state.ts";
+import type { ExplainPull } from "#engine/protocol/explain.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { LocalObjects } from "./local-objects.ts";
 import { PlaceRevocations } from "./place-revocations.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
+import { whyPulled } from "./pull-explanations.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
 import { SpillFiles } from "./spill-files.ts";
@@ -39,6 +42,7 @@ export type ObjectManagerMessage =
   | PlacesRevoked
   | ObjectWritten
   | PullObject
+  | ExplainPull
   | UnpinObjects
   | ObjectLocations
   | PinCopy
@@ -119,6 +123,8 @@ export class ObjectManager {
       case "pullObject":
         this.#watch(event.owner, out);
         return this.pulls.onPullObject(event, this.#endOf(event.owner, event), out);
+      case "explainPull":
+        return this.onExplainPull(event, out);
       case "unpinObjects":
         return this.pulls.onUnpinObjects(event, out);
       case "objectLocations":
@@ -136,6 +142,28 @@ export class ObjectManager {
       case "notHere":
         return this.pulls.onNotHere(event, out);
     }
+  }
+
+  /** For who looks at it. */
+  storeRow(): StoreRow {
+    const { capacityBytes, freeBytes } = this.store;
+    const { spilledObjects, spilledBytes, restoredObjects, restoredBytes } = this.spilling.counts;
+    return {
+      nodeId: this.#self,
+      capacityBytes,
+      usedBytes: capacityBytes - freeBytes,
+      spilledObjects,
+      spilledBytes,
+      restoredObjects,
+      restoredBytes,
+      spillFiles: this.files.count,
+    };
+  }
+
+  onExplainPull({ from, requestId, pullId }: ExplainPull, out: RayletOut): void {
+    const pull = this.pulls.pullFor(from as WorkerId, pullId);
+    const text = whyPulled(pull, this.store, this.#self);
+    out.send(from, { type: "pullExplained", from: this.#self, requestId, text });
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {

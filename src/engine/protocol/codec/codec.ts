@@ -87,6 +87,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   explainObject: 72,
   explainTask: 73,
   explained: 74,
+  explainPull: 78,
+  pullExplained: 79,
   cancelTask: 80,
   taskStarted: 81,
   cancelObject: 82,
