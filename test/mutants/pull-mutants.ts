@@ -105,24 +105,13 @@ export const pulls: readonly Mutant[] = [
     ],
   },
   {
-    name: "revoked under a view",
-    why: "who is asked to forget a place says that it has, though a view still reads it",
+    name: "place told late",
+    why: "who is asked to forget a place answers, though its owner may be about to tell it",
     edits: [
       {
         file: `${coreWorker}/revoked-places.ts`,
-        find: "if (views.has(entry)) continue;",
-        replace: "void views;",
-      },
-    ],
-  },
-  {
-    name: "asked once to forget a place",
-    why: "who has forgotten a place may be told it once more, by one that was asked later",
-    edits: [
-      {
-        file: `${raylet}/place-revocations.ts`,
-        find: "isLastRound: false,",
-        replace: "isLastRound: true,",
+        find: 'return state === "PENDING" && subscribed;',
+        replace: 'return state === "FREED" && subscribed;',
       },
     ],
   },
