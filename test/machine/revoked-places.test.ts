@@ -1,12 +1,12 @@
 /** Values whose place others were told: offered, asked about, forgotten, and only then moved. */
 import { describe, expect, test } from "vitest";
-import type { WorkerId } from "#engine/common/ids.ts";
+import { type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { managedSegment } from "#engine/protocol/arena.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import { CoreWorkerHarness, inline } from "./core-worker-harness.ts";
-import { driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
+import { driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-harness.ts";
 
 const size = 200;
 const stored = (offset = 0): StoredValue => new StoredValue(0, offset, size, noSpecials);
@@ -37,6 +37,16 @@ describe("an owner that is asked for values", () => {
     expect(next.objects).toEqual([]);
     expect(next.told).toMatchObject([{ ...nameOf(told), extent: { segment: 0, offset: 0, size } }]);
     expect(told.outcome).toMatchObject({ segment: managedSegment, node: nodeId });
+  });
+
+  test("tells the place to processes of its own node only", () => {
+    const h = new Owner();
+    const entry = h.put(stored());
+    h.subscribe(entry, workerIdOf(otherNodeId, 1));
+    const told = h.out.last("objectState", workerIdOf(otherNodeId, 1)).outcome;
+    expect(told).toMatchObject({ segment: managedSegment, node: nodeId, size });
+    h.subscribe(entry);
+    expect(h.out.last("objectState", worker(1)).outcome).toMatchObject({ segment: 0 });
   });
 
   test("does not offer what it reads, nor what it has pushed", () => {
