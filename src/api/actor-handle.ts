@@ -91,8 +91,9 @@ class ActorMethod {
     if (caller === null) return inert;
     const { client, values, depth, context } = caller;
     const actor = clientIn(client, this.#handle);
-    const { args: encoded, refs } = values.encodeArguments(args);
-    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const { args: encoded, refs, written } = values.encodeArguments(args);
+    const parent = context === null ? null : context.task;
+    const call = { args: encoded, refs, written, depth, parent };
     const signal = this.#options["signal"] as AbortSignal | undefined;
     const task =
       signal === undefined

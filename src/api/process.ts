@@ -63,8 +63,8 @@ export function makeProcess(options: ProcessOptions): Process {
     chunkBytes: config.arenaChunkBytes,
     request: (requestId, size, mayWait) => client.requestRoom(requestId, size, mayWait),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
-    makeSegment: (size, isBounded) => {
-      const segment = own.take(size, isBounded);
+    makeSegment: (size) => {
+      const segment = own.take(size);
       if (segment === undefined) return undefined;
       const buffer = new SharedArrayBuffer(size);
       arena.add(segment, buffer);

@@ -76,9 +76,10 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
       shape = taskShape(registered.descriptor, options);
     }
     const { client, values, depth, context } = caller;
-    const { args: encoded, refs } = values.encodeArguments(args);
+    const { args: encoded, refs, written } = values.encodeArguments(args);
     if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
-    const call = { args: encoded, refs, depth, parent: context === null ? null : context.task };
+    const parent = context === null ? null : context.task;
+    const call = { args: encoded, refs, written, depth, parent };
     const task =
       signal === undefined
         ? client.submitTask(shape, call)
@@ -139,13 +140,13 @@ function createActor(call: {
       "getIfExists needs a name: ActorClass.options({ name, getIfExists: true })",
     );
   }
-  const { args, refs } = values.encodeArguments(call.args);
+  const { args, refs, written } = values.encodeArguments(call.args);
   const namespace = (options["namespace"] as string | undefined) ?? namespaceOf(caller);
   const className = classNameOf(registered);
   const detached = options["lifetime"] === "detached";
   const { actor, entry } = client.createActor(
     shape,
-    { args, refs, depth },
+    { args, refs, written, depth },
     {
       registration: {
         className,

@@ -5,12 +5,21 @@ import type {
   ActorListing,
   NodeListing,
   ObjectRow,
+  StoreRow,
   TaskRow,
   WorkerRow,
 } from "#engine/protocol/state.ts";
 import type { ObjectId, TaskId } from "./ids.ts";
 import { embeddedJobId } from "./runtime-context.ts";
-import type { ActorInfo, NodeInfo, ObjectInfo, Row, TaskInfo, WorkerInfo } from "./state-types.ts";
+import type {
+  ActorInfo,
+  NodeInfo,
+  ObjectInfo,
+  ObjectStoreInfo,
+  Row,
+  TaskInfo,
+  WorkerInfo,
+} from "./state-types.ts";
 
 export function objectInfo(row: ObjectRow): ObjectInfo {
   const { owner, serial, index, workerId, sizeBytes, referenceType } = row;
@@ -78,6 +87,10 @@ export function nodeInfo(row: NodeListing): NodeInfo {
     labels: Object.fromEntries(labels),
     ...(deathReason === "" ? {} : { deathReason }),
   };
+}
+
+export function storeInfo({ nodeId: _, ...info }: StoreRow): ObjectStoreInfo {
+  return info;
 }
 
 function pending({ pendingReason }: { pendingReason: string }): Row {

@@ -99,11 +99,22 @@ export interface PlacementGroupInfo extends Row {
   state: "PENDING" | "PREPARED" | "CREATED" | "RESCHEDULING" | "REMOVED";
   bundles: { resources: Record<string, number>; nodeId?: NodeId }[];
 }
+/** Of the caller's own node: what its store holds, and what went to its disk since it began. */
+export interface ObjectStoreInfo {
+  capacityBytes: number;
+  usedBytes: number;
+  spilledObjects: number;
+  spilledBytes: number;
+  restoredObjects: number;
+  restoredBytes: number;
+  /** That there are now. */
+  spillFiles: number;
+}
 export interface Rows {
   tasks: TaskInfo;
   actors: ActorInfo;
   objects: ObjectInfo;
-  nodes: NodeInfo & Row;
+  nodes: NodeInfo & Row & { objectStore?: ObjectStoreInfo };
   workers: WorkerInfo;
   jobs: JobInfo;
   placementGroups: PlacementGroupInfo;

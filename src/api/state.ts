@@ -4,17 +4,19 @@
  *
  * Nothing here is needed to run a program: it is read from the processes when somebody asks.
  */
+import type { NodeId } from "#engine/common/ids.ts";
 import type { StatePage } from "#engine/core-worker/calls.ts";
 import { type ReferenceType, stateRowsMax } from "#engine/protocol/state.ts";
 import { checkBoolean, checkInteger, checkOptions, describe, kindError } from "./option-checks.ts";
 import { never, requireClient } from "./runtime.ts";
-import { actorInfo, nodeInfo, objectInfo, taskInfo, workerInfo } from "./state-infos.ts";
+import { actorInfo, nodeInfo, objectInfo, storeInfo, taskInfo, workerInfo } from "./state-infos.ts";
 import type {
   ActorState,
   Filter,
   Kind,
   Listing,
   ListOptions,
+  ObjectStoreInfo,
   Rows,
   Summary,
   TaskInfo,
@@ -99,18 +101,28 @@ async function fetchRows(
   const pages = await (isOfCluster
     ? client.listCluster(kind, limit)
     : client.listState(kind, limit));
-  const rows = pages.flatMap(rowsOf);
+  const stores = kind === "nodes" ? await client.listState("stores", 1) : [];
+  const storeOf = new Map(
+    stores.flatMap((page) => page.stores.map((row) => [row.nodeId, storeInfo(row)] as const)),
+  );
+  const rows = pages.flatMap((page) => rowsOf(page, storeOf));
   const missing = pages.flatMap((page) => page.missing);
   return { rows: kind === "tasks" ? liveFirst(newestOf(rows as TaskInfo[])) : rows, missing };
 }
 
-function rowsOf({ objects, tasks, workers, actors, nodes }: StatePage): AnyRow[] {
+function rowsOf(
+  { objects, tasks, workers, actors, nodes }: StatePage,
+  storeOf: ReadonlyMap<NodeId, ObjectStoreInfo>,
+): AnyRow[] {
   return [
     ...objects.map(objectInfo),
     ...tasks.map(taskInfo),
     ...workers.map(workerInfo),
     ...actors.map(actorInfo),
-    ...nodes.map(nodeInfo),
+    ...nodes.map((row) => {
+      const objectStore = storeOf.get(row.nodeId);
+      return objectStore === undefined ? nodeInfo(row) : { ...nodeInfo(row), objectStore };
+    }),
   ];
 }
 

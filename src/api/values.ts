@@ -21,7 +21,7 @@ import {
 } from "#engine/protocol/outcome.ts";
 import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
-import type { FallbackFiles } from "#engine/services/fallback-files.ts";
+import type { FallbackFiles, WrittenFile } from "#engine/services/fallback-files.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { actorSpecial, handleEntry, handleInternals, newHandle } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
@@ -48,9 +48,16 @@ class TopLevelRef {
 export interface EncodedCall {
   readonly args: Encoded;
   readonly refs: (ObjectEntry | null)[] | null;
+  /** The file that the arguments lie in, if memory had no room for them. */
+  readonly written: WrittenFile | null;
 }
 
-const noCall: EncodedCall = { args: noArguments, refs: null };
+interface Written {
+  readonly value: StoredValue;
+  readonly written: WrittenFile;
+}
+
+const noCall: EncodedCall = { args: noArguments, refs: null, written: null };
 /** Strings longer than this are encoded like other values, so that they may go to the arena. */
 const primitiveStringMax = 1024;
 
@@ -85,6 +92,7 @@ export class Values {
 
   // ------------------------------------------------------------ encode
 
+  /** Throws ObjectStoreFullError when there is no room in memory nor on the disk, as `put`. */
   encodeArguments(args: unknown[]): EncodedCall {
     if (args.length === 0) return noCall;
     let list = args;
@@ -97,7 +105,16 @@ export class Values {
     const encoder = this.#takeEncoder();
     try {
       encoder.encodeArguments(list);
-      return { args: this.#place(encoder), refs: this.#refsOf(encoder.specials) };
+      const refs = this.#refsOf(encoder.specials);
+      const size = encoder.byteLength;
+      const specials = this.#specialsOf(encoder.specials);
+      if (size <= this.#inlineBytesMax) {
+        return { args: this.#inline(encoder, size, specials), refs, written: null };
+      }
+      const placed = this.#placeNow(encoder, size, specials);
+      return placed instanceof StoredValue
+        ? { args: placed, refs, written: null }
+        : { args: placed.value, refs, written: placed.written };
     } finally {
       this.#giveBack(encoder);
     }
@@ -116,10 +133,10 @@ export class Values {
       const specials = this.#specialsOf(encoder.specials);
       if (size <= this.#inlineBytesMax)
         return this.#client.putObject(this.#inline(encoder, size, specials));
-      const extent = this.#roomFor(size);
-      return extent instanceof ArenaFullError
-        ? this.#putInFile(encoder, specials, extent.engineError)
-        : this.#client.putObject(this.#write(encoder, extent, specials));
+      const placed = this.#placeNow(encoder, size, specials);
+      return placed instanceof StoredValue
+        ? this.#client.putObject(placed)
+        : this.#client.putObject(placed.value, placed.written);
     } finally {
       this.#giveBack(encoder);
     }
@@ -289,27 +306,30 @@ export class Values {
     const specials = this.#specialsOf(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
     try {
-      return this.#write(encoder, this.#client.arena.place(size, false), specials);
+      return this.#write(encoder, this.#client.arena.place(size), specials);
     } catch (error) {
       throw storeError(error);
     }
   }
 
-  #roomFor(size: number): ArenaExtent | ArenaFullError {
+  /** In memory, or else in a file, while the caller waits. */
+  #placeNow(
+    encoder: ValueEncoder,
+    size: number,
+    specials: readonly Special[],
+  ): StoredValue | Written {
+    let extent: ArenaExtent;
     try {
-      return this.#client.arena.place(size, true);
+      extent = this.#client.arena.place(size);
     } catch (error) {
-      if (error instanceof ArenaFullError) return error;
-      throw error;
+      if (!(error instanceof ArenaFullError)) throw error;
+      return this.#placeInFile(encoder, specials, error.engineError);
     }
+    return this.#write(encoder, extent, specials);
   }
 
   /** As if it had been spilled: who needs it has it read back, once there is room for it. */
-  #putInFile(
-    encoder: ValueEncoder,
-    specials: readonly Special[],
-    noRoom: EngineError,
-  ): ObjectEntry {
+  #placeInFile(encoder: ValueEncoder, specials: readonly Special[], noRoom: EngineError): Written {
     const size = encoder.byteLength;
     if (size > this.#storedBytesMax) throw toClass(noRoom);
     const bytes = new Uint8Array(size);
@@ -320,10 +340,7 @@ export class Values {
       throw toClass(engineError("OBJECT_STORE_FULL", text, noRoom.subject));
     }
     const { raylet } = this.#client.core.context;
-    return this.#client.putObject(
-      new StoredValue(managedSegment, 0, size, specials, raylet),
-      written,
-    );
+    return { value: new StoredValue(managedSegment, 0, size, specials, raylet), written };
   }
 
   #placeLater(encoder: ValueEncoder): Encoded | Promise<Encoded> {

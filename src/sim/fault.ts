@@ -165,6 +165,7 @@ export const momentMethods = [
   ...(["objectSealed", "objectsKept", "locateObject", "objectLocations"] as const),
   ...(["pullObject", "pullChunk", "chunk", "objectLocal"] as const),
   ...(["offerObjects", "objectsOffered", "objectsKept", "objectWritten"] as const),
+  ...(["revokePlaces", "placesRevoked"] as const),
   ...(["copyAdded", "copyGone", "pinCopy", "copyPinned", "freeObjects"] as const),
 ] as const satisfies readonly MessageType[];
 

@@ -55,6 +55,8 @@ export type RareState =
   | "segmentsReclaimed"
   | "retried"
   | "retriedException"
+  /** A value was spilled whose place others than its owner had been told. */
+  | "revokedSpilled"
   | "sessionResumed"
   | "fallback"
   /** A machine came back with its disk: what its former life had spilled was removed. */
@@ -105,6 +107,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["copyAdded", "secondaryCopy"],
   ["pinCopy", "copyRepinned"],
   ["leaseRevoked", "leaseRevoked"],
+  ["objectWritten", "fallback"],
   ["leaseSpilled", "leaseSpilled"],
   ["nodeDied", "nodeDied"],
   ["takenBack", "takenBack"],

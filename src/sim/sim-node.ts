@@ -287,7 +287,6 @@ export class SimNode {
       onCancelling: (entry, force) => oracles.onCancelling(entry, force),
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry, written) => {
-        if (written !== null) world.mark("fallback");
         oracles.onPut(entry, digestOfPut(entry, written, digest), simulated);
       },
       onCreating: (registration) => oracles.onCreating(registration),
@@ -332,6 +331,8 @@ export class SimNode {
         port.perform(instruction, (event) => {
           this.#noteSpilling(instruction, event);
           report(event);
+          const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
+          if (revokedObjects > 0) this.#options.world.mark("revokedSpilled");
         }),
       // Its world has ended before it: nobody could wait for its disk.
       close: () => Promise.resolve(),

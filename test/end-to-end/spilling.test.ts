@@ -33,9 +33,16 @@ for (let i = 0; i < 200; i++) {
 const sums = [];
 for (let n = 0; n + 3 < count; n += 4) sums.push(sum.remote(...refs.slice(n, n + 4)));
 const total = (await get(sums)).reduce((a, b) => a + b, 0);
+const [{ objectStore }] = await list("nodes");
+const { capacityBytes, usedBytes, spilledObjects, spilledBytes } = objectStore;
+const { restoredObjects, restoredBytes, spillFiles } = objectStore;
+const isCounted =
+  usedBytes <= capacityBytes && spilledBytes >= spilledObjects * words * 8 &&
+  spilledObjects >= count / 2 && restoredObjects > 0 &&
+  restoredBytes >= restoredObjects * words * 8 && spillFiles > 0;
 await shutdown();
 const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0;
-console.log(JSON.stringify({ isSpilled, wrong, total, left }));
+console.log(JSON.stringify({ isSpilled, isCounted, wrong, total, left }));
 `;
 
 const putting = `
@@ -77,11 +84,62 @@ const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0
 console.log(JSON.stringify({ isWritten, wrong, sum, wrongThere, left }));
 `;
 
+const calling = `
+import { existsSync, readdirSync } from "node:fs";
+import { get, init, remote, shutdown, wait } from "mobula";
+
+const words = 1 << 17;
+const count = 100;
+const make = (n) => new Float64Array(words).fill(n);
+const isOf = (value, n) => value.length === words && value[0] === n && value[words - 1] === n;
+const check = remote(isOf);
+const made = remote(make);
+/** It keeps what others own, and of one value the view. */
+class Keeper {
+  #refs;
+  #view;
+  async keep(refs) {
+    this.#refs = refs;
+    this.#view = await get(refs[0]);
+    return this.wrong();
+  }
+  async wrong() {
+    let wrong = isOf(this.#view, 0) ? 0 : 1;
+    for (const [n, ref] of this.#refs.entries()) if (!isOf(await get(ref), n)) wrong += 1;
+    return wrong;
+  }
+}
+const RemoteKeeper = remote(Keeper);
+/** Its worker calls as much. */
+const callThere = remote(async () => {
+  const calls = Array.from({ length: count }, (_, n) => check.remote(make(n), n));
+  return (await get(calls)).filter((isWell) => !isWell).length;
+});
+
+const localMode = process.argv[2] === "local";
+const spillDirectory = "./called";
+await init({ localMode, numCpus: 2, objectStoreMemory: 16 << 20, spillDirectory });
+const calls = Array.from({ length: count }, (_, n) => check.remote(make(n), n));
+const wrong = (await get(calls)).filter((isWell) => !isWell).length;
+const wrongThere = await get(callThere.remote());
+const shared = Array.from({ length: 8 }, (_, n) => made.remote(n));
+const keeper = RemoteKeeper.remote();
+const wrongKept = [await get(keeper.keep.remote(shared))];
+const more = Array.from({ length: count }, (_, n) => made.remote(n));
+await wait(more, { numReturns: count });
+wrongKept.push(await get(keeper.wrong.remote()));
+for (const [n, ref] of more.entries()) if (!isOf(await get(ref), n)) wrongKept.push(n);
+await shutdown();
+const left = existsSync(spillDirectory) ? readdirSync(spillDirectory).length : 0;
+console.log(JSON.stringify({ wrong, wrongThere, wrongKept, left }));
+`;
+
 let folder: UserFolder;
 beforeAll(() => {
   folder = new UserFolder();
   folder.write("spilling.mjs", program);
   folder.write("putting.mjs", putting);
+  folder.write("calling.mjs", calling);
 });
 afterAll(() => folder.remove());
 
@@ -92,7 +150,7 @@ test.each(["threads", "local"])(
     const args = [mode];
     const { status, output } = await folder.run("spilling.mjs", { timeoutMs: 80_000, args });
     expect(status, output).toBe(0);
-    const expected = { isSpilled: true, wrong: 0, total: 3_160, left: 0 };
+    const expected = { isSpilled: true, isCounted: true, wrong: 0, total: 3_160, left: 0 };
     expect(JSON.parse(output.trim())).toEqual(expected);
   },
 );
@@ -105,6 +163,18 @@ test.each(["threads", "local"])(
     const { status, output } = await folder.run("putting.mjs", { timeoutMs: 80_000, args });
     expect(status, output).toBe(0);
     const expected = { isWritten: true, wrong: 0, sum: 12_720, wrongThere: 0, left: 0 };
+    expect(JSON.parse(output.trim())).toEqual(expected);
+  },
+);
+
+test.each(["threads", "local"])(
+  "calls bring 100 MiB along through a store of 16 MiB, and an actor keeps what it read, %s",
+  { timeout: 90_000 },
+  async (mode) => {
+    const args = [mode];
+    const { status, output } = await folder.run("calling.mjs", { timeoutMs: 80_000, args });
+    expect(status, output).toBe(0);
+    const expected = { wrong: 0, wrongThere: 0, wrongKept: [0, 0], left: 0 };
     expect(JSON.parse(output.trim())).toEqual(expected);
   },
 );

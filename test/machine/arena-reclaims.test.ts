@@ -245,8 +245,9 @@ describe("values that it had told other nodes of", () => {
     const h = new Reclaims();
     const extent = h.room(worker(1));
     const objects = [{ owner: worker(1), ...name, extent }];
-    const type = isManaged ? "objectsOffered" : "objectSealed";
-    h.handle({ type, from: worker(1), requestId: 1, objects });
+    const about = { from: worker(1), requestId: 1, objects };
+    if (isManaged) h.handle({ type: "objectsOffered", told: [], ...about });
+    else h.handle({ type: "objectSealed", ...about });
     return { h, extent };
   }
 

@@ -252,6 +252,8 @@ const examples: Examples = {
     question,
   },
   explainTask: { type: "explainTask", from: workerId, serial: 7, stream: 5, seq: 2, question },
+  explainPull: { type: "explainPull", from: workerId, requestId: 3, pullId: 4 },
+  pullExplained: { type: "pullExplained", from: workerId, requestId: 3, text: "why" },
   explained: {
     type: "explained",
     from: workerId,
@@ -314,6 +316,19 @@ const examples: Examples = {
         extent: { segment: 1, offset: 64, size: 4096 },
       },
     ],
+    told: [],
+  },
+  revokePlaces: {
+    type: "revokePlaces",
+    from: nodeId,
+    requestId: 3,
+    objects: [{ owner: otherId, ...copy }],
+  },
+  placesRevoked: {
+    type: "placesRevoked",
+    from,
+    requestId: 3,
+    objects: [{ owner: otherId, ...copy }],
   },
   objectWritten: {
     type: "objectWritten",
@@ -482,7 +497,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(13);
+    expect(wireVersion).toBe(14);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

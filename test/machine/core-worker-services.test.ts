@@ -196,8 +196,8 @@ class ArenaBench {
         else this.#answers.push(() => this.writer.onAllocated(answer));
       },
       release: (extent) => this.free([extent]),
-      makeSegment: (size, isBounded) => {
-        if (isBounded && this.ownBytes + size > this.ownBytesMax) return undefined;
+      makeSegment: (size) => {
+        if (this.ownBytes + size > this.ownBytesMax) return undefined;
         this.made.push(size);
         return { segment: 1 << 16, offset: 0, size };
       },
@@ -221,7 +221,7 @@ describe("ArenaWriter", () => {
   it("cuts small objects from chunks, and every byte comes back", () => {
     const b = new ArenaBench(1 << 16, 4096);
     const extents = [];
-    for (let i = 0; i < 50; i++) extents.push(b.writer.place(1 + i * 13, false));
+    for (let i = 0; i < 50; i++) extents.push(b.writer.place(1 + i * 13));
     const used = new Set(extents.map(({ offset }) => offset));
     expect(used.size).toBe(extents.length);
     b.free(extents);
@@ -233,7 +233,8 @@ describe("ArenaWriter", () => {
   it("makes a segment for what cannot wait, and gives the late answer's room back", () => {
     const b = new ArenaBench(1 << 16, 4096);
     b.atOnce = false;
-    expect(b.writer.place(5000, false)).toEqual({ segment: 1 << 16, offset: 0, size: 5000 });
+    b.ownBytesMax = 5_000;
+    expect(b.writer.place(5000)).toEqual({ segment: 1 << 16, offset: 0, size: 5000 });
     expect(b.made).toEqual([5000]);
     b.answer();
     expect(b.store.freeBytes).toBe(1 << 16);
@@ -242,18 +243,18 @@ describe("ArenaWriter", () => {
   it("makes segments up to a bound in a full store, on the node's own thread too", () => {
     const b = new ArenaBench(1 << 13, 4096);
     b.ownBytesMax = 10_000;
-    expect(b.writer.place(1 << 13, true).segment).toBe(0);
-    expect(b.writer.place(6_000, true).segment).toBe(1 << 16);
-    expect(() => b.writer.place(6_000, true)).toThrow(ArenaFullError);
-    expect(() => b.writer.place(6_000, false)).toThrow("no room for 6000 bytes");
+    expect(b.writer.place(1 << 13).segment).toBe(0);
+    expect(b.writer.place(6_000).segment).toBe(1 << 16);
+    expect(() => b.writer.place(6_000)).toThrow(ArenaFullError);
+    expect(() => b.writer.place(6_000)).toThrow("no room for 6000 bytes");
     expect(b.made).toEqual([6_000]);
   });
 
-  it("looks at the bound elsewhere only for what has another way", () => {
+  it("looks at the bound elsewhere, too", () => {
     const b = new ArenaBench(1 << 16, 4096);
     b.atOnce = false;
-    expect(() => b.writer.place(5_000, true)).toThrow("5000 bytes at hand");
-    expect(b.writer.place(5_000, false).segment).toBe(1 << 16);
+    b.ownBytesMax = 0;
+    expect(() => b.writer.place(5_000)).toThrow("5000 bytes at hand");
     b.answer();
     expect(b.store.freeBytes).toBe(1 << 16);
   });
@@ -269,9 +270,9 @@ describe("ArenaWriter", () => {
 
   it("says when there is no room", async () => {
     const b = new ArenaBench(1 << 13, 4096);
-    expect(() => b.writer.place(1 << 14, false)).toThrow(ArenaFullError);
+    expect(() => b.writer.place(1 << 14)).toThrow(ArenaFullError);
     await expect(b.writer.placeLater(1 << 14)).rejects.toBeInstanceOf(ArenaFullError);
-    expect(b.writer.place(100, false).size).toBe(100);
+    expect(b.writer.place(100).size).toBe(100);
   });
 });
 

@@ -35,11 +35,11 @@ describe("own segments", () => {
   test("of all threads of a node are counted together", () => {
     const words = wordsOf();
     const [a, b] = [ownOf(words, 8_192), ownOf(words, 8_192, 1)];
-    expect(a.take(5_000, true)).toBe(10);
-    expect(b.take(5_000, true)).toBeUndefined();
-    expect(b.take(3_000, true)).toBe(20);
+    expect(a.take(5_000)).toBe(10);
+    expect(b.take(5_000)).toBeUndefined();
+    expect(b.take(3_000)).toBe(20);
     a.giveBack(5_000);
-    expect(b.take(5_000, true)).toBe(21);
+    expect(b.take(5_000)).toBe(21);
     b.giveBack(3_000);
     b.giveBack(5_000);
     expect(words.ownBytes).toBe(0);
@@ -48,42 +48,36 @@ describe("own segments", () => {
   test("may take what the store has free, and the bound beside it", () => {
     const words = wordsOf(4_096);
     const own = ownOf(words, 8_192);
-    expect(own.take(12_288, true)).toBe(10);
-    expect(own.take(1, true)).toBeUndefined();
+    expect(own.take(12_288)).toBe(10);
+    expect(own.take(1)).toBeUndefined();
     let freeBytes = 8_192;
     const handle = (): void => void (freeBytes -= 1_000);
     const machine = { handle, nextDeadlineMs: () => Infinity, checkInvariants: () => {} };
     const telling = tellingFreeBytes(machine, words, () => freeBytes);
     telling.handle({ type: "deadline" }, 0, new RecordingOutbox<never>());
-    expect(own.take(3_072, true)).toBe(11);
-    expect(own.take(1, true)).toBeUndefined();
-  });
-
-  test("whose bytes must be somewhere are counted, whatever the bound", () => {
-    const own = ownOf(wordsOf(), 0);
-    expect(own.take(5_000, false)).toBe(10);
-    expect(own.take(1, true)).toBeUndefined();
+    expect(own.take(3_072)).toBe(11);
+    expect(own.take(1)).toBeUndefined();
   });
 
   test("never take the numbers of another thread", () => {
     const own = ownOf(wordsOf(), 2 ** 30);
-    const taken = Array.from({ length: 16_384 }, () => own.take(1, true));
+    const taken = Array.from({ length: 16_384 }, () => own.take(1));
     expect(taken.every((number, n) => number === 10 + n)).toBe(true);
-    expect(own.take(1, false)).toBeUndefined();
+    expect(own.take(1)).toBeUndefined();
   });
 
   test("of an ended thread count as the host's, as far as they were announced", () => {
     const words = wordsOf();
     const [host, ended] = [ownOf(words, 16_384), ownOf(words, 16_384, 1)];
-    host.take(1_000, true);
-    for (const size of [2_000, 3_000, 4_000]) ended.take(size, true);
+    host.take(1_000);
+    for (const size of [2_000, 3_000, 4_000]) ended.take(size);
     // The last one was never announced: the thread ended while it made it.
     words.takeOver(1, 0, [2_000, 3_000]);
     expect(words.ownBytes).toBe(1_024 + 2_048 + 3_072);
     for (const size of [2_000, 3_000]) words.removeOwn(0, size);
     expect(words.ownBytes).toBe(1_024);
     const next = ownOf(words, 16_384, 1);
-    expect(next.take(15_000, true)).toBe(20);
+    expect(next.take(15_000)).toBe(20);
   });
 
   test("of one thread are found in the arena by its numbers, and dropped but for some", () => {

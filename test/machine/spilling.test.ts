@@ -36,7 +36,7 @@ class Spilling extends RayletHarness {
       return { owner: driver, serial, index: 0, version: 0, extent };
     });
     const requestId = this.#nextRequestId++;
-    this.handle({ type: "objectsOffered", from: driver, requestId, objects });
+    this.handle({ type: "objectsOffered", from: driver, requestId, objects, told: [] });
   }
 
   pull(serial: number): number {
@@ -51,6 +51,14 @@ class Spilling extends RayletHarness {
       priority: 0,
     });
     return requestId;
+  }
+
+  whyNot(pullId: number): string {
+    const requestId = this.#nextRequestId++;
+    this.handle({ type: "explainPull", from: driver, requestId, pullId });
+    const { text, requestId: answered } = this.out.last("pullExplained", driver);
+    expect(answered).toBe(requestId);
+    return text;
   }
 
   /** All that was asked for, and what is asked for then. */
@@ -222,6 +230,26 @@ describe("a store above its threshold", () => {
     h.restored();
     expect(h.asked("deleteSpillFile")).toBe(1);
     expect(h.freeBytes).toBe(before + 256);
+  });
+
+  test("says what who waits for it waits for", () => {
+    const h = withFirstOnDisk();
+    const first = h.pull(1);
+    expect(h.whyNot(first)).toBe("it is being restored from disk");
+    h.restored();
+    expect(h.whyNot(first)).toBe("its bytes are here by now");
+    expect(h.whyNot(99)).toBe("its bytes are here by now");
+    expect(h.whyNot(h.pull(9))).toBe(`its owner ${driver} is asked where it lies`);
+  });
+
+  test("says how full it is to who waits for room", () => {
+    const h = withFirstOnDisk();
+    for (const serial of [2, 3, 4]) h.pull(serial);
+    const waiting = h.pull(1);
+    const used = "1024 of 1024 bytes in use, it needs 200";
+    expect(h.whyNot(waiting)).toBe(
+      `it was spilled to the disk, and waits for room in the store of node ${nodeId} (${used})`,
+    );
   });
 
   test("keeps in memory what could not be written, and tries again later", () => {

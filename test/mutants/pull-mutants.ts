@@ -94,6 +94,28 @@ export const pulls: readonly Mutant[] = [
     ],
   },
   {
+    name: "moved while others read it in place",
+    why: "what its owner has offered is moved before those who know its place have answered",
+    edits: [
+      {
+        file: `${raylet}/object-manager.ts`,
+        find: "(copy) => this.revocations.begin(copy)",
+        replace: "(copy) => this.objects.manage(copy)",
+      },
+    ],
+  },
+  {
+    name: "place told late",
+    why: "who is asked to forget a place answers, though its owner may be about to tell it",
+    edits: [
+      {
+        file: `${coreWorker}/revoked-places.ts`,
+        find: 'return state === "PENDING" && subscribed;',
+        replace: 'return state === "FREED" && subscribed;',
+      },
+    ],
+  },
+  {
     name: "pins of a dead process stay",
     why: "copies that a process read which has died can never be given up",
     edits: [

@@ -119,8 +119,8 @@ export const references: readonly Mutant[] = [
     why: "what was told with a push is offered to the raylet before the push is answered",
     edits: [
       {
-        file: `${coreWorker}/offered-objects.ts`,
-        find: "for (const entry of told.placesOf(task)) inUse.add(entry);",
+        file: `${coreWorker}/pushed-arguments.ts`,
+        find: "for (const entry of told.placesOf(task)) entries.add(entry);",
         replace: "",
       },
     ],

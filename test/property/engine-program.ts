@@ -299,6 +299,7 @@ function makeCall(world: EngineWorld, context: Context, refsMax = 2) {
   return {
     args,
     refs: refs.length === 0 ? null : refs,
+    written: null,
     depth: context.depth,
     parent: context.task,
     n,

@@ -2,11 +2,11 @@
 import fc from "fast-check";
 import type { EngineError, ErrorType } from "#engine/common/error-type.ts";
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
-import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { actorIndex, gcsAddress, nodeIdOf } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import { actorIndex, nodeIdOf } from "#engine/common/ids.ts";
 import type { FunctionDefinition, SchedulingStrategy } from "#engine/common/task-spec.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
-import type { CopyName, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
+import type { CopyName, OwnedCopy, PullPriority, SealedObject } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type {
   ActorLifeState,
@@ -26,61 +26,30 @@ import type {
   ObjectRow,
   ReferenceType,
   StateRows,
+  StoreRow,
   TaskRow,
   WorkerRow,
 } from "#engine/protocol/state.ts";
 import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
+import {
+  actorId,
+  addresses,
+  anyNumber,
+  type Arb,
+  count,
+  few,
+  nodeId,
+  of,
+  orNull,
+  type Shape,
+  strings,
+  u16,
+  u32,
+  u48,
+  workerId,
+} from "./message-parts.ts";
 
-type Arb<T> = fc.Arbitrary<T>;
-type Shape<T> = { [K in keyof T]: Arb<T[K]> };
-
-const of = <T>(shape: Shape<T>): Arb<T> => fc.record(shape, { noNullPrototype: true }) as Arb<T>;
-const orNull = <T>(value: Arb<T>): Arb<T | null> => fc.option(value, { nil: null });
-const few = <T>(value: Arb<T>): Arb<T[]> => fc.array(value, { maxLength: 4 });
-
-const u16 = fc.nat(0xffff);
-const u32 = fc.oneof(fc.nat(300), fc.nat(2 ** 32 - 1));
-const u48 = fc.oneof(
-  fc.nat(300),
-  fc.maxSafeNat().map((n) => n % 2 ** 48),
-);
-const count = fc.oneof(fc.nat(300), fc.maxSafeNat());
-const anyNumber = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double());
-
-const unitsOf = (unitMax: number): Arb<string> =>
-  fc
-    .array(fc.nat(unitMax), { maxLength: 40 })
-    .map((units) => units.map((unit) => String.fromCharCode(unit)).join(""));
-
-/** Short and long, one byte and two bytes a unit, whole and broken surrogate pairs, mixtures. */
-export const strings: Arb<string> = fc.oneof(
-  fc.string({ maxLength: 12 }),
-  unitsOf(0x7f),
-  unitsOf(0xff),
-  unitsOf(0xffff),
-  fc.tuple(fc.nat(200), unitsOf(0xffff)).map(([length, tail]) => "a".repeat(length) + tail),
-  fc.tuple(fc.nat(200), unitsOf(0xff)).map(([length, tail]) => "a".repeat(length) + tail),
-  fc.constantFrom("", "\ud800", "\udc00\ud800", "x".repeat(300), "é".repeat(70), "😀", "__proto__"),
-);
-
-const idOf = (digits: number): Arb<string> =>
-  fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc
-        .uint8Array({ minLength: digits / 2, maxLength: digits / 2 })
-        .map((bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.oneof(strings, fc.constantFrom("gcs", "AB", "abc", "0g", "ab".repeat(129))),
-    },
-  );
-
-const nodeId = idOf(32) as Arb<NodeId>;
-const workerId = idOf(40) as Arb<WorkerId>;
-const actorId = idOf(52) as Arb<ActorId>;
-export const addresses: Arb<Address> = fc.oneof(workerId, nodeId, fc.constant(gcsAddress));
+export { addresses, strings } from "./message-parts.ts";
 
 const errorType = fc.constantFrom<ErrorType>(
   "TASK_ERROR",
@@ -217,6 +186,18 @@ const stateRows = of<StateRows>({
   objects: few(objectRow),
   tasks: few(taskRow),
   workers: few(of<WorkerRow>({ workerId, isAlive: fc.boolean(), pendingReason: strings })),
+  stores: few(
+    of<StoreRow>({
+      nodeId,
+      capacityBytes: count,
+      usedBytes: count,
+      spilledObjects: count,
+      spilledBytes: count,
+      restoredObjects: count,
+      restoredBytes: count,
+      spillFiles: count,
+    }),
+  ),
 });
 const lifeStates = fc.constantFrom<ActorLifeState>("DEPENDENCIES_UNREADY", "ALIVE", "DEAD");
 const actorListing = of<ActorListing>({
@@ -242,9 +223,15 @@ const nodeListing = of<NodeListing>({
   deathReason: strings,
 });
 const clusterRows = of<ClusterRows>({ actors: few(actorListing), nodes: few(nodeListing) });
-const listedKind = fc.constantFrom("objects" as const, "tasks" as const, "workers" as const);
+const listedKind = fc.constantFrom(
+  "objects" as const,
+  "tasks" as const,
+  "workers" as const,
+  "stores" as const,
+);
 const copy = of<CopyName>({ serial: u48, index: u16, version: u32 });
 const extent = of<ArenaExtent>({ segment: u32, offset: u48, size: u48 });
+const ownedCopy = of<OwnedCopy>({ owner: workerId, serial: u48, index: u16, version: u32 });
 const sealed = of<SealedObject>({
   owner: workerId,
   serial: u48,
@@ -334,6 +321,8 @@ function fieldsFrom(from: Address): AllFields {
     probeTask: { serial: u48, stream: u48, seq: u48, probe },
     explainObject: { object: objectName, question },
     explainTask: { serial: u48, stream: u48, seq: u48, question },
+    explainPull: { requestId: u48, pullId: u48 },
+    pullExplained: { requestId: u48, text: strings },
     explained: { requestId: count, depth: u32, text: strings, isLast: fc.boolean() },
     requestWorkerLease: {
       leaseId: u48,
@@ -381,7 +370,9 @@ function fieldsFrom(from: Address): AllFields {
     },
     objectSealed: { requestId: u48, objects: few(sealed) },
     offerObjects: { bytes: u48 },
-    objectsOffered: { requestId: u48, objects: few(sealed) },
+    objectsOffered: { requestId: u48, objects: few(sealed), told: few(sealed) },
+    revokePlaces: { requestId: u48, objects: few(ownedCopy) },
+    placesRevoked: { requestId: u48, objects: few(ownedCopy) },
     objectWritten: {
       requestId: u48,
       ...{ serial: u48, index: u16, version: u32 },

@@ -1,9 +1,17 @@
 /**
  * More values than the stores hold at once: spilled, restored, served to other nodes from the disk,
- * lost where a disk spoils them; put where memory has no room, and written while the caller waits.
- * Whatever comes is what was made.
+ * lost where a disk spoils them; put where memory has no room, and written while the caller waits;
+ * moved although others keep them, read them, and pass them on. Whatever comes is what was made.
  */
-import { get, type ObjectRef, ObjectStoreFullError, put, remote, wait } from "mobula";
+import {
+  type ActorHandle,
+  get,
+  type ObjectRef,
+  ObjectStoreFullError,
+  put,
+  remote,
+  wait,
+} from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
 import { settle, settleAll, valueOf } from "./outcome.ts";
@@ -42,10 +50,69 @@ const putMany = remote(spread, (from: number) => {
   return refs;
 });
 
+/** Of each it was told where it lies; some it reads in place. */
+class Keeper {
+  #refs: readonly ObjectRef<string>[] = [];
+  #views: Uint8Array[] = [];
+
+  async keep(refs: readonly ObjectRef<string>[]): Promise<void> {
+    this.#refs = refs;
+    for (const ref of refs) await get(ref);
+  }
+
+  view(bytes: Uint8Array): void {
+    this.#views.push(bytes);
+  }
+
+  /** What is wrong with those that it has a view on. */
+  wrongViews(): number {
+    const isWrong = (view: Uint8Array): boolean => view.some((one) => one !== view[0]);
+    return this.#views.splice(0).filter(isWrong).length;
+  }
+
+  async read(n: number, text: number): Promise<boolean> {
+    const ref = this.#refs[n] as ObjectRef<string>;
+    return (await get(ref)) === textOf(text);
+  }
+
+  async passOn(n: number, text: number): Promise<boolean> {
+    return get(isOf.remote(this.#refs[n] as ObjectRef<string>, text));
+  }
+}
+const RemoteKeeper = remote(Keeper);
+const makeBytes = remote(spread, (n: number) => new Uint8Array(length).fill(n));
+
+/** It is told of those refs, and reads them again and again while others come and go. */
+async function useKept(
+  keeper: ActorHandle<Keeper>,
+  refs: readonly ObjectRef<string>[],
+): Promise<void> {
+  const bytes = [1, 2, 3].map((n) => makeBytes.remote(n));
+  for (const one of bytes) void keeper.view.remote(one);
+  await valueOf(get(keeper.keep.remote(refs)));
+  const checks = refs.flatMap((_, n) => [
+    settle(keeper.read.remote(n, n), true),
+    settle(keeper.passOn.remote(n, n), true),
+  ]);
+  checks.push(settle(keeper.wrongViews.remote(), 0));
+  await settleAll(checks);
+  for (const ref of bytes) ref[Symbol.dispose]();
+}
+
 /** Null where memory and disk are both full. */
 function putText(n: number): ObjectRef<string> | null {
   try {
     return put(textOf(n));
+  } catch (error) {
+    if (error instanceof ObjectStoreFullError) return null;
+    throw error;
+  }
+}
+
+/** A call that brings a large value along; null where memory and disk are both full. */
+function call(n: number): Promise<string | null> | null {
+  try {
+    return settle(isOf.remote(textOf(n), n), true);
   } catch (error) {
     if (error instanceof ObjectStoreFullError) return null;
     throw error;
@@ -88,8 +155,14 @@ async function oneRound(): Promise<void> {
     if (ref !== null && n % 3 === 0) checks.push(settle(isOf.remote(ref, 700 + n), true));
   }
   checks.push(readPut(800));
+  for (let n = 1_000; n < 1_000 + putCount; n++) {
+    const called = call(n);
+    if (called !== null) checks.push(called);
+  }
+  const keeping = useKept(RemoteKeeper.remote(), made.slice(0, 6));
   await settleAll(checks);
   for (const n of some) await settleAll([settle(refAt(n), textOf(n))]);
+  await keeping;
   if (own.length === 2) await settleAll(own.map((ref, i) => settle(ref, textOf(900 + i))));
   for (const [n, ref] of more.entries()) {
     if (ref !== null) await settleAll([settle(ref, textOf(700 + n))]);

@@ -105,6 +105,14 @@ export class ActorSubmitter {
     }
   }
 
+  /** Those whose arguments were told: calls under way, and creations, which nobody takes back. */
+  *pushed(): IterableIterator<TaskRecord> {
+    for (const { creation, stream } of this.clients.values()) {
+      if (creation?.task.state === "PENDING") yield creation.task;
+      for (const { task } of stream?.inFlight() ?? []) yield task;
+    }
+  }
+
   /** False for what is of no concern to actors at their callers. */
   route(event: CoreWorkerEvent, out: Out): boolean {
     switch (event.type) {
@@ -260,6 +268,7 @@ export class ActorSubmitter {
   #push(stream: ActorStream, task: TaskRecord, holds: readonly HeldRef[] | null, out: Out): void {
     const { template } = task;
     const known = stream.definitionsKnown.has(template.functionNumber);
+    const values = this.#dependencies.exportArguments(task, stream.workerId);
     const position = out.sendTask(stream.workerId, {
       type: "pushTask",
       from: this.#context.self,
@@ -271,7 +280,7 @@ export class ActorSubmitter {
       functionNumber: template.functionNumber,
       definition: known ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, stream.workerId),
+      values,
       gpuIds: null,
       holds,
     });

@@ -75,6 +75,13 @@ export interface PutObject {
   readonly place: SpilledPlace | null;
 }
 
+/** The arguments of a call that is to be made lie in a file: memory had no room for them. */
+export interface ArgumentsWritten {
+  readonly type: "argumentsWritten";
+  readonly task: TaskRecord;
+  readonly place: SpilledPlace;
+}
+
 /** Whoever keeps the locations of an object of ours has none left. */
 export interface LastCopyLost {
   readonly type: "lastCopyLost";
@@ -204,6 +211,7 @@ export type CoreWorkerCall =
   | AwaitObjects
   | AbandonAwait
   | PutObject
+  | ArgumentsWritten
   | LastCopyLost
   | RemoveRefs
   | ReleaseViews

@@ -40,6 +40,7 @@ import { pendingReason, whyPending } from "./pending-reason.ts";
 import { type Out, type ProcessContext, SerialCounter } from "./process-context.ts";
 import { ReferenceCounter } from "./reference-counter.ts";
 import { routeRequests } from "./requests.ts";
+import { RevokedPlaces } from "./revoked-places.ts";
 import { StateReader } from "./state-rows.ts";
 import { TaskLineage } from "./task-lineage.ts";
 import { TaskManager } from "./task-manager.ts";
@@ -80,6 +81,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #dependencies: DependencyResolver;
   readonly #offered: OfferedObjects;
   readonly #told: ToldValues;
+  readonly #revoked: RevokedPlaces;
   readonly #state: StateReader;
 
   constructor(context: ProcessContext) {
@@ -142,18 +144,19 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.deadlocks = new DeadlockDetector({ context, references, receiver, memoryStore });
     const submitters = { actors, submitter, retries, recovery };
     const seen = { context, references, objects, receiver, memoryStore, ...submitters };
-    this.reasons = new WaitReasons(seen);
+    this.reasons = new WaitReasons({ copies, ...seen });
     this.#state = new StateReader({ manager, reasons: this.reasons, ...seen });
     const { views } = this;
     this.uses = new ArenaUses({ context, copies, views, receiver });
-    this.#offered = new OfferedObjects({ copies, seals, views, told, ...seen });
+    this.#offered = new OfferedObjects({ copies, seals, views, lineage, told, ...seen });
+    this.#revoked = new RevokedPlaces({ copies, views, told, ...seen });
     this.#connect(dependencies, memoryStore);
   }
 
   /** What is made first asks what is made last. */
   #connect(dependencies: DependencyResolver, memoryStore: MemoryStore): void {
     const offered = this.#offered;
-    const beforePush: typeof dependencies.beforePush = (refs) => offered.beforePush(refs);
+    const beforePush: typeof dependencies.beforePush = (task) => offered.beforePush(task);
     dependencies.beforePush = beforePush;
     const { reasons } = this;
     const onNearlyDue: typeof memoryStore.onNearlyDue = (...args) => reasons.askFor(...args);
@@ -208,6 +211,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#offered.flush(out);
     this.holds.flush(out);
     this.references.flush(out);
+    this.#revoked.flush(out);
     this.actors.flush(out);
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
@@ -316,6 +320,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         return true;
       case "askArenaUse":
         this.uses.onAskArenaUse(event, out);
+        return true;
+      case "argumentsWritten":
+        this.#offered.onArgumentsWritten(event, out);
+        return true;
+      case "revokePlaces":
+        this.#revoked.onRevokePlaces(event, out);
         return true;
       case "objectsKept":
         this.seals.onObjectsKept(event, out);
@@ -439,7 +449,14 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (holds !== null) this.references.onReceivedHeld(holds, owner, out);
     this.references.onReceived(outcome, owner);
     const entry = this.references.find(owner, object);
-    if (entry !== undefined) this.tasks.settle(entry, outcome, out);
+    const isStray = this.references.strays.take(owner, object);
+    if (entry === undefined || entry.state !== "PENDING") return;
+    if (isStray && outcome instanceof StoredValue && this.copies.isNear(owner, outcome)) {
+      // Perhaps not what was asked for last: that is told after the next question in any case.
+      if (!entry.subscribed) return;
+      entry.subscribed = false;
+      this.references.subscribe(entry, out);
+    } else this.tasks.settle(entry, this.#revoked.asTold(entry, outcome), out);
   }
 
   #onDeadline(nowMs: number, out: Out): void {

@@ -24,8 +24,8 @@ export class DependencyResolver {
   readonly #references: ReferenceCounter;
   readonly #holds: HoldMaker;
   readonly #told: ToldValues;
-  /** Its top-level arguments are about to be told. */
-  beforePush: (refs: readonly (ObjectEntry | null)[]) => void = () => {};
+  /** Its arguments are about to be told. */
+  beforePush: (task: TaskRecord) => void = () => {};
 
   constructor(references: ReferenceCounter, holds: HoldMaker, told: ToldValues) {
     this.#references = references;
@@ -69,19 +69,22 @@ export class DependencyResolver {
   }
 
   /**
-   * What pushTask carries beside the encoded arguments: by position, the value of each top-level
-   * ref, and of some of those inside of arguments (ToldValues). What the executor may name in turn
-   * is listed; the task's own uses keep it until the reply, which says what the executor goes on
-   * using. `executor`: null while nobody knows.
+   * What pushTask carries beside the encoded arguments, which are as they are told only after this:
+   * by position, the value of each top-level ref, and of some of those inside of arguments
+   * (ToldValues). What the executor may name in turn is listed; the task's own uses keep it until
+   * the reply, which says what the executor goes on using. `executor`: null while nobody knows.
    */
   exportArguments(task: TaskRecord, executor: WorkerId | null): Outcome[] | null {
     const { refs } = task;
-    if (task.args instanceof StoredValue) {
+    const isStored = task.args instanceof StoredValue;
+    // With one of them there is nothing to hold while it stands in line.
+    const count = (refs?.length ?? 0) + (isStored ? 1 : 0);
+    if (executor !== null && count > 1) this.beforePush(task);
+    if (isStored) {
       const isNear = executor !== null && this.#references.isOfThisNode(executor);
       if (!isNear) nameArguments(task, this.#references);
     }
     if (refs === null) return null;
-    if (executor !== null) this.#beforePush(task, refs);
     const values = refs.map((entry, i) => {
       if (entry === null) return undefined;
       const topLevel = isTopLevel(task.args.specials[i]);
@@ -92,12 +95,6 @@ export class DependencyResolver {
     });
     if (executor !== null) this.#told.tell(task, values, executor);
     return values;
-  }
-
-  /** With one argument there is nothing to hold while it stands in line. */
-  #beforePush({ args }: TaskRecord, refs: readonly (ObjectEntry | null)[]): void {
-    if (refs.length < 2) return;
-    this.beforePush(refs.filter((_, i) => isTopLevel(args.specials[i])));
   }
 
   /** Holds for an executor that may outlive us, on what the arguments name of third processes. */

@@ -164,6 +164,19 @@ export class MemoryStore {
     this.#settle(request, out);
   }
 
+  /** What could be read in place no longer can: who counts on it has it fetched. */
+  fetchAnew(entry: ObjectEntry, out: Out): void {
+    for (const request of this.waiting()) {
+      // A wait knows of it all the same.
+      if (!request.failsEarly) continue;
+      for (const one of request.entries) {
+        if (one !== entry) continue;
+        request.missingCount += 1;
+        this.#fetch(entry, request, out);
+      }
+    }
+  }
+
   /** There is no room on this node for what the request needs. */
   noRoom(request: GetRequest, entry: ObjectEntry, failure: FailedValue, out: Out): void {
     if (request.settled) return;

@@ -15,7 +15,7 @@
  *         only when there is none.
  */
 import { engineError } from "#engine/common/error-type.ts";
-import { objectIdHex, objectKey } from "#engine/common/ids.ts";
+import { argumentsIndex, objectIdHex, objectKey } from "#engine/common/ids.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { LastCopyLost } from "./calls.ts";
 import type { DependencyResolver } from "./dependency-resolver.ts";
@@ -116,7 +116,7 @@ export class ObjectRecovery {
 
   #whyNot(entry: ObjectEntry, spec: KeptSpec | undefined): Reason | null {
     if (entry.owner !== this.#context.self) return "BORROWED";
-    if (entry.index === 0) return "PUT";
+    if (entry.index === 0 || entry.index === argumentsIndex) return "PUT";
     if (spec === undefined) return mayRunAgain(entry) ? "LINEAGE_EVICTED" : "RETRIES_DISABLED";
     if (spec.isEvicted) return "LINEAGE_EVICTED";
     return spec.isRunning || hasRetryLeft(spec.task) ? null : "MAX_ATTEMPTS_EXCEEDED";

@@ -8,7 +8,7 @@
  * Bounds: as many as have results, or requests of other nodes, under way.
  * Errors: none: the raylet answers while this process lives.
  */
-import type { CopyName, ObjectsKept, SealedObject } from "#engine/protocol/copy.ts";
+import type { CopyName, ObjectsKept, ObjectsOffered, SealedObject } from "#engine/protocol/copy.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 
@@ -32,12 +32,16 @@ export class ObjectSeals {
     out.send(raylet, { type: "objectSealed", from: self, requestId, objects });
   }
 
-  /** The answer to offerObjects: they are the raylet's to move. */
-  offer(objects: readonly SealedObject[], then: (out: Out) => void, out: Out): void {
+  /** The answer to offerObjects: they are the raylet's to move, or will be. */
+  offer(
+    offered: Pick<ObjectsOffered, "objects" | "told">,
+    then: (out: Out) => void,
+    out: Out,
+  ): void {
     const requestId = this.#nextRequestId++;
     this.#waiting.set(requestId, then);
     const { self, raylet } = this.#context;
-    out.send(raylet, { type: "objectsOffered", from: self, requestId, objects });
+    out.send(raylet, { type: "objectsOffered", from: self, requestId, ...offered });
   }
 
   /** It lies in a file that this process has written. */

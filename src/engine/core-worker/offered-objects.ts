@@ -2,6 +2,8 @@
  * Values of this owner that its raylet may move: the store of the node is too full → those that
  * nobody reads in place at this moment, the oldest first. From then on they are *managed*: where
  * they lie is the raylet's business, and whoever needs their bytes, this process too, asks it.
+ * When those are too few, also what other processes of the node were told the place of: here they
+ * are managed from then on, and the raylet moves them once those others read them in place no more.
  *
  * State:  what one event offers. Who reads what is found in the tables when it is asked: so it
  *         costs nothing while there is room.
@@ -11,19 +13,26 @@
  * Errors: none; with nothing to offer the answer is empty.
  * Source: Ray local_object_manager (spills what has one reference, the owner's pin).
  */
+import { assert } from "#engine/common/assert.ts";
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
-import { StoredValue } from "#engine/protocol/outcome.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { ActorSubmitter } from "./actor-submitter.ts";
+import type { ArgumentsWritten } from "./calls.ts";
 import { isTopLevel } from "./dependency-resolver.ts";
 import type { LocalCopies } from "./local-copies.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectSeals } from "./object-seals.ts";
 import type { ObjectTable } from "./object-table.ts";
+import { pendingTasks } from "./pending-tasks.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
+import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { manageArguments, nameArguments } from "./stored-arguments.ts";
+import type { TaskLineage } from "./task-lineage.ts";
+import type { TaskRetries } from "./task-retries.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import type { ToldValues } from "./told-values.ts";
 import type { ViewCounts } from "./view-counts.ts";
@@ -39,12 +48,15 @@ export interface OfferingParts {
   readonly submitter: TaskSubmitter;
   readonly actors: ActorSubmitter;
   readonly told: ToldValues;
+  readonly retries: TaskRetries;
+  readonly lineage: TaskLineage;
 }
 
 export class OfferedObjects {
   readonly #parts: OfferingParts;
   /** Of this event, and of those the ones of which the raylet did not know. */
   readonly #sealed: SealedObject[] = [];
+  readonly #told: SealedObject[] = [];
   readonly #offered: ObjectEntry[] = [];
   #isAsked = false;
 
@@ -53,13 +65,23 @@ export class OfferedObjects {
   }
 
   onOfferObjects({ bytes }: OfferObjects, nowMs: number, out: Out): void {
-    const { copies, told } = this.#parts;
-    copies.hurry(nowMs);
-    told.onStoreFull();
+    this.#parts.copies.hurry(nowMs);
+    this.#parts.told.onStoreFull();
     let offeredBytes = 0;
+    const told: [ObjectEntry, StoredValue][] = [];
     for (const [entry, value] of this.#candidates()) {
       if (offeredBytes >= bytes) break;
-      offeredBytes += value.size;
+      if (this.#isTold(entry)) told.push([entry, value]);
+      else {
+        offeredBytes += value.size;
+        this.#offer(entry, value);
+      }
+    }
+    if (offeredBytes < bytes) offeredBytes += this.#offerWaiting(bytes - offeredBytes);
+    let toldBytes = offeredBytes;
+    for (const [entry, value] of told) {
+      if (toldBytes >= bytes) break;
+      toldBytes += value.size;
       this.#offer(entry, value);
     }
     // What is left has views, or is used otherwise: perhaps nobody looks at them any more.
@@ -73,19 +95,20 @@ export class OfferedObjects {
    * nobody reads them in place. Else it would hold some in the store, out of the raylet's sight,
    * while it stands in line for the others, and so would each of those it waits for.
    */
-  beforePush(refs: readonly (ObjectEntry | null)[]): void {
-    const isManaged = (entry: ObjectEntry | null): boolean =>
-      entry?.outcome instanceof StoredValue && entry.outcome.segment === managedSegment;
-    if (!refs.some(isManaged)) return;
+  beforePush(task: TaskRecord): void {
+    const { args, refs } = task;
+    const entries = (refs ?? []).filter((_, i) => isTopLevel(args.specials[i]));
+    if (!isManaged(args) && !entries.some((entry) => isManaged(entry?.outcome))) return;
     const { views } = this.#parts;
     let inUse: Set<ObjectEntry> | null = null;
-    for (const entry of refs) {
+    for (const entry of entries) {
       const { outcome } = entry ?? {};
       if (!entry || !(outcome instanceof StoredValue)) continue;
       if (!this.#isMovable(entry, outcome) || views.has(entry)) continue;
       inUse ??= this.#inUse();
       if (!inUse.has(entry)) this.#offer(entry, outcome);
     }
+    this.#offerArguments(task);
   }
 
   /** A value that was put while memory had no room for it: managed from the start. */
@@ -98,28 +121,66 @@ export class OfferedObjects {
     seals.written(object, place, (later) => references.directory.onOffered([entry], later), out);
   }
 
+  /** … as arguments of a call. */
+  onArgumentsWritten({ task, place }: ArgumentsWritten, out: Out): void {
+    const entry = nameArguments(task, this.#parts.references);
+    assert(entry !== undefined, "what was written is no part of the call");
+    this.onWritten(entry, place, out);
+  }
+
   /** Ends an event that has offered something. */
   flush(out: Out): void {
-    if (!this.#isAsked && this.#sealed.length === 0) return;
+    const count = this.#sealed.length + this.#told.length;
+    if (!this.#isAsked && count === 0) return;
     this.#isAsked = false;
     const offered = this.#offered.splice(0);
     const { directory } = this.#parts.references;
-    this.#parts.seals.offer(
-      this.#sealed.splice(0),
-      (later) => directory.onOffered(offered, later),
-      out,
-    );
+    const objects = this.#sealed.splice(0);
+    const told = this.#told.splice(0);
+    const then = (later: Out): void => directory.onOffered(offered, later);
+    this.#parts.seals.offer({ objects, told }, then, out);
   }
 
   #offer(entry: ObjectEntry, value: StoredValue): void {
     const { context, references } = this.#parts;
     const { owner, serial, index } = entry;
     const { segment, offset, size, specials, version } = value;
-    this.#sealed.push({ owner, serial, index, version, extent: { segment, offset, size } });
+    const list = this.#isTold(entry) ? this.#told : this.#sealed;
+    list.push({ owner, serial, index, version, extent: { segment, offset, size } });
     references.name(entry);
     const { raylet } = context;
     entry.outcome = new StoredValue(managedSegment, 0, size, specials, raylet, version);
     if (references.directory.offer(entry, version)) this.#offered.push(entry);
+  }
+
+  /** Encoded arguments of tasks that nobody was given; how many bytes there were of them. */
+  #offerWaiting(bytes: number): number {
+    const { actors, lineage } = this.#parts;
+    let offeredBytes = 0;
+    for (const task of pendingTasks(this.#parts)) {
+      if (offeredBytes >= bytes) return offeredBytes;
+      // Those of a constructor are told once, before it is known who gets them.
+      const isCreation = task.actor !== null && actors.clientOfTask(task).creation?.task === task;
+      if (!isCreation) offeredBytes += this.#offerArguments(task);
+    }
+    for (const { task } of lineage.all()) {
+      if (offeredBytes >= bytes) return offeredBytes;
+      offeredBytes += this.#offerArguments(task);
+    }
+    return offeredBytes;
+  }
+
+  /** Nobody reads them while the task is in no stream: what reads them copies. 0 if they stay. */
+  #offerArguments(task: TaskRecord): number {
+    const { args, stream } = task;
+    if (stream !== null || !(args instanceof StoredValue) || !this.#isInStore(args)) return 0;
+    const { context, references } = this.#parts;
+    const entry = nameArguments(task, references);
+    if (!(entry?.outcome instanceof StoredValue)) return 0;
+    if (!this.#isMovable(entry, entry.outcome)) return 0;
+    this.#offer(entry, entry.outcome);
+    manageArguments(task, context.raylet);
+    return args.size;
   }
 
   *#candidates(): IterableIterator<[ObjectEntry, StoredValue]> {
@@ -132,15 +193,29 @@ export class OfferedObjects {
     }
   }
 
-  /** Ours, here, and nobody else of this node was told of the place. */
+  /** Ours, and here. */
   #isMovable(entry: ObjectEntry, value: StoredValue): boolean {
-    const { context, references, copies } = this.#parts;
-    const { owner, state, holders } = entry;
+    const { context, references } = this.#parts;
+    const { owner, state } = entry;
     if (owner !== context.self || state !== "AVAILABLE") return false;
-    if (!copies.isNear(owner, value) || value.segment >= ownSegmentsFrom) return false;
-    for (const holder of holders?.keys() ?? []) if (references.isOfThisNode(holder)) return false;
+    if (!this.#isInStore(value)) return false;
     // Its raylet is being told another thing of it.
     return references.directory.locationsOf(entry)?.registration !== "asked";
+  }
+
+  #isInStore(value: StoredValue): boolean {
+    const { context, copies } = this.#parts;
+    return copies.isNear(context.self, value) && value.segment < ownSegmentsFrom;
+  }
+
+  /** Others of this node may read it in place, for as long as they hold it or longer. */
+  #isTold(entry: ObjectEntry): boolean {
+    const { references } = this.#parts;
+    if (references.wasHeldByDead(entry)) return true;
+    for (const holder of entry.holders?.keys() ?? []) {
+      if (references.isOfThisNode(holder)) return true;
+    }
+    return false;
   }
 
   /** What a call waits to read, or is about to; what was pushed with its place and not answered. */
@@ -151,23 +226,11 @@ export class OfferedObjects {
       // A wait reads nothing.
       for (const entry of failsEarly ? entries : []) inUse.add(entry);
     }
-    const addPushed = (task: TaskRecord): void => {
-      addArguments(task, inUse);
-      for (const entry of told.placesOf(task)) inUse.add(entry);
-    };
-    for (const task of submitter.unfinished()) if (task.stream !== null) addPushed(task);
-    for (const task of actors.unfinished()) {
-      // The arguments of a constructor are told once, before it is known who gets them.
-      const isCreation = actors.clientOfTask(task).creation?.task === task;
-      if (task.stream !== null || isCreation) addPushed(task);
-    }
+    for (const task of toldWithCalls(submitter, actors)) addArguments(task, told, inUse);
     return inUse;
   }
 }
 
-/** Their values travel with the call; what other refs mean its executor may ask for by name. */
-function addArguments({ args, refs }: TaskRecord, inUse: Set<ObjectEntry>): void {
-  for (const [i, entry] of (refs ?? []).entries()) {
-    if (entry !== null && isTopLevel(args.specials[i])) inUse.add(entry);
-  }
+function isManaged(value: Outcome): boolean {
+  return value instanceof StoredValue && value.segment === managedSegment;
 }

@@ -43,8 +43,7 @@ export function pendingReason(task: TaskRecord, submitters: Submitters, depth = 
 
 /** What it is, and why it is not there. */
 export function whyPending(entry: ObjectEntry, submitters: Submitters, depth = 0): string {
-  if (entry.state === "AVAILABLE")
-    return `object ${idOf(entry)}: it is on its way from another node`;
+  if (entry.state === "AVAILABLE") return `object ${idOf(entry)}: its bytes are on their way here`;
   const task = taskOf(entry);
   if (task === null) return `object ${idOf(entry)} of worker ${entry.owner}: it has no value yet`;
   const { stream } = task;

@@ -32,6 +32,7 @@ import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
 import { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
+import { StrayStates } from "./stray-states.ts";
 
 /** What was kept to make objects anew goes with them. */
 export interface LineageWatch {
@@ -47,11 +48,13 @@ export interface HandleWatch {
 
 export class ReferenceCounter {
   readonly ended = new EndedPeers();
+  readonly strays = new StrayStates();
   readonly #context: ProcessContext;
   /** Owner → key → entry. */
   readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
   /** May have lost their last count in this event. */
   readonly #doubtful: ObjectEntry[] = [];
+  readonly #heldByDead = new WeakSet<ObjectEntry>();
   /** Living processes of whose end the raylet will tell. */
   readonly #watched = new Set<WorkerId>();
   readonly #batch: ReleaseBatch;
@@ -300,6 +303,11 @@ export class ReferenceCounter {
     return peer.startsWith(this.#context.raylet);
   }
 
+  /** Of this node: whom that one had told the place may read it still. */
+  wasHeldByDead(entry: ObjectEntry): boolean {
+    return this.#heldByDead.has(entry);
+  }
+
   /** As `watch`, for one that counts on us: those of this node are told of anyway. */
   watchIfFar(peer: WorkerId, out: Out): void {
     if (!this.isOfThisNode(peer)) this.watch(peer, out);
@@ -325,7 +333,9 @@ export class ReferenceCounter {
     this.ended.add(workerId, error.message);
     const own = this.#byOwner.get(this.#context.self);
     for (const entry of own?.values() ?? []) {
-      if (entry.holders?.delete(workerId)) this.#doubtful.push(entry);
+      if (!entry.holders?.delete(workerId)) continue;
+      this.#doubtful.push(entry);
+      if (this.isOfThisNode(workerId)) this.#heldByDead.add(entry);
     }
     const lost: ObjectEntry[] = [];
     for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {
@@ -441,6 +451,7 @@ export class ReferenceCounter {
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {
     this.#unlist(entry);
+    if (entry.subscribed && entry.state === "PENDING") this.strays.note(entry.owner, entry);
     if (entry.registered) this.#batch.addHold(entry.owner, entry);
     this.#freeValue(entry);
   }

@@ -33,6 +33,7 @@ import type { EndedAttempt } from "./ended-tasks.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ObjectTable } from "./object-table.ts";
+import { pendingTasks } from "./pending-tasks.ts";
 import { pendingReason, whyPending } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
@@ -97,6 +98,7 @@ export class StateReader {
       case "tasks":
         return this.#tellTasks(request, limit, nowMs, out);
       case "workers":
+      case "stores":
         return this.#send(request, [noStateRows], out);
     }
   }
@@ -137,7 +139,7 @@ export class StateReader {
   // ------------------------------------------------------------ objects
 
   #objects(referredTo: Iterable<ObjectEntry>, limit: number): ObjectRow[] {
-    const pending = this.#pendingTasks();
+    const pending = pendingTasks(this.#parts);
     const entries = this.#known(pending);
     for (const entry of referredTo) entries.add(entry);
     const used = new Set<ObjectEntry>();
@@ -248,7 +250,7 @@ export class StateReader {
       if (rows.length >= limit) return rows;
       rows.push(this.#runningRow(task, waiting));
     }
-    for (const task of this.#pendingTasks()) {
+    for (const task of pendingTasks(this.#parts)) {
       if (rows.length >= limit) return rows;
       if (!isCreation(task)) rows.push(this.#pendingRow(task));
     }
@@ -315,32 +317,11 @@ export class StateReader {
     if (stream !== null) return `was sent to worker ${stream.workerId} and has not ended`;
     return pendingReason(task, this.#parts) || "waits for a worker";
   }
-
-  /** Also those that wait for others to end: they hang on them. */
-  #pendingTasks(): Set<TaskRecord> {
-    const { submitter, actors, retries, references } = this.#parts;
-    const tasks = new Set<TaskRecord>(retries.unfinished());
-    for (const task of submitter.unfinished()) tasks.add(task);
-    for (const task of actors.unfinished()) tasks.add(task);
-    for (const entry of references.registered()) addDependents(entry, tasks);
-    for (const task of tasks) {
-      addDependents(task, tasks);
-      for (const entry of task.moreReturns ?? []) addDependents(entry, tasks);
-    }
-    return tasks;
-  }
 }
 
 /** Less was asked for on purpose. */
 function noteOfMore({ length }: readonly unknown[]): string {
   return length > stateRowsMax ? `has more than ${stateRowsMax}, and told no more of them` : "";
-}
-
-function addDependents({ waiters }: ObjectEntry, tasks: Set<TaskRecord>): void {
-  const all = Array.isArray(waiters) ? waiters : [waiters];
-  for (const waiter of all) {
-    if (waiter instanceof TaskRecord && waiter.state === "PENDING") tasks.add(waiter);
-  }
 }
 
 function isCreation(task: TaskRecord): boolean {

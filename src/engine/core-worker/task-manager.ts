@@ -13,6 +13,7 @@ import { assert } from "#engine/common/assert.ts";
 import { ByteSlab } from "#engine/common/byte-slab.ts";
 import { Deque } from "#engine/common/deque.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
+import { managedSegment } from "#engine/protocol/arena.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import { FailedValue, InlineValue, noArguments, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
@@ -185,11 +186,25 @@ export class TaskManager {
     holds: readonly HeldRef[] | null,
     out: Out,
   ): void {
-    const { outcome, serial, index } = entry;
+    const { serial, index } = entry;
+    const outcome = this.#toldTo(borrower, entry.outcome);
     this.#references.exportContained(outcome, borrower);
     const from = this.#context.self;
     const object = { serial, index };
     out.send(borrower, { type: "objectState", from, object, outcome, holds });
+  }
+
+  /**
+   * The place of bytes of this node is for processes of this node: others ask for them in any case,
+   * and might tell the place to one here when it is no more.
+   */
+  #toldTo(borrower: WorkerId, outcome: Outcome): Outcome {
+    if (!(outcome instanceof StoredValue) || this.#references.isOfThisNode(borrower))
+      return outcome;
+    const { size, specials, node, version } = outcome;
+    const { raylet } = this.#context;
+    if (node !== null && node !== raylet) return outcome;
+    return new StoredValue(managedSegment, 0, size, specials, raylet, version);
   }
 
   /** A return that was not lost keeps its value when its task has run again. */

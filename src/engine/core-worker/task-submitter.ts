@@ -295,10 +295,12 @@ export class TaskSubmitter {
 
   /** Those that wait for a worker, and those that were sent to one. */
   *unfinished(): IterableIterator<TaskRecord> {
-    for (const queue of this.#queues.values()) {
-      yield* queue.tasks;
-      for (const lease of queue.leases) for (const { task } of lease.inFlight()) yield task;
-    }
+    for (const queue of this.#queues.values()) yield* queue.tasks;
+    yield* this.pushed();
+  }
+
+  *pushed(): IterableIterator<TaskRecord> {
+    for (const lease of this.#leases.all()) for (const { task } of lease.inFlight()) yield task;
   }
 
   /** Held, for tests and the state api. */
@@ -374,6 +376,7 @@ export class TaskSubmitter {
 
   #push(lease: LeaseStream, task: TaskRecord, out: Out): void {
     const { template } = task;
+    const values = this.#dependencies.exportArguments(task, lease.workerId);
     const position = out.sendTask(lease.workerId, {
       type: "pushTask",
       from: this.#context.self,
@@ -385,7 +388,7 @@ export class TaskSubmitter {
       functionNumber: template.functionNumber,
       definition: lease.definitionKnown ? null : template.definition,
       args: task.args,
-      values: this.#dependencies.exportArguments(task, lease.workerId),
+      values,
       gpuIds: lease.gpuIds,
       holds: null,
     });

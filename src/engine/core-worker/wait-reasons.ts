@@ -21,10 +21,12 @@ import type {
 import { ActorClient } from "./actor-client.ts";
 import type { CoreWorkerEvent } from "./calls.ts";
 import { missingArguments } from "./dependency-resolver.ts";
+import type { LocalCopies } from "./local-copies.ts";
 import type { GetRequest, MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import { pendingReason, type Submitters, whyPending } from "./pending-reason.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
+import { PullReasons } from "./pull-reasons.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { IncomingTask } from "./incoming-task.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
@@ -41,6 +43,7 @@ export interface ReasonParts extends Submitters {
   readonly references: ReferenceCounter;
   readonly receiver: TaskReceiver;
   readonly memoryStore: MemoryStore;
+  readonly copies: LocalCopies;
 }
 
 /** Called with the longest chain so far; `isLast` once, when there is no more to come. */
@@ -57,11 +60,13 @@ export class WaitReasons {
   readonly #parts: ReasonParts;
   readonly #self: WorkerId;
   readonly #questions = new Map<number, Asked>();
+  readonly #pulls: PullReasons;
   #nextRequestId = 1;
 
   constructor(parts: ReasonParts) {
     this.#parts = parts;
     this.#self = parts.context.self;
+    this.#pulls = new PullReasons(parts.context, parts.copies);
   }
 
   /** Open ones, for tests. */
@@ -82,6 +87,9 @@ export class WaitReasons {
         return true;
       case "explained":
         this.#onExplained(event, out);
+        return true;
+      case "pullExplained":
+        this.#pulls.onPullExplained(event, out);
         return true;
       default:
         return false;
@@ -183,7 +191,7 @@ export class WaitReasons {
   #askOwner(entry: ObjectEntry, question: WaitQuestion, out: Out): void {
     const { owner, serial, index, state } = entry;
     if (state !== "PENDING") {
-      this.#end(question, `object ${idOf(entry)}: its outcome is on its way`, out);
+      this.#askRaylet(entry, question, out);
       return;
     }
     const known = `object ${idOf(entry)} of worker ${owner}: it has no value yet`;
@@ -195,6 +203,16 @@ export class WaitReasons {
     const object = { serial, index };
     const next = goOn(question, "");
     out.send(owner, { type: "explainObject", from: this.#self, object, question: next });
+  }
+
+  /** It has an outcome: what is missing are bytes. */
+  #askRaylet(entry: ObjectEntry, question: WaitQuestion, out: Out): void {
+    const name = `object ${idOf(entry)}: `;
+    const next = goOn(question, name);
+    const onTold = (why: string, later: Out): void => this.#end(next, why, later);
+    const onItsWay = `${name}its outcome is on its way`;
+    if (this.#pulls.ask(entry, onTold, out)) this.#tell(question, onItsWay, false, out);
+    else this.#end(question, onItsWay, out);
   }
 
   #askWorker(task: TaskRecord, question: WaitQuestion, out: Out): void {

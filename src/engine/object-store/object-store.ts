@@ -46,6 +46,8 @@ export class ObjectStore {
   readonly #held = new HeldExtents();
   /** Freed by their owner before we heard from the process that had written and given them: who. */
   readonly #freedEarly = new Map<string, Address>();
+  /** Offered to us by their owner before that: by who wrote them, the places. */
+  readonly #keptEarly = new Map<Address, Set<string>>();
   /** Process → requestId → answer, oldest first; an inner map is never empty. */
   readonly #answers = new Map<Address, Map<number, ArenaAllocated>>();
 
@@ -121,9 +123,15 @@ export class ObjectStore {
     this.#allocator.free(whole.segment, whole.offset, whole.size);
   }
 
-  /** It is no process's any more: whoever keeps it frees it. */
-  keep(extent: ArenaExtent): void {
-    if (this.#isHere(extent)) this.#held.remove(wholeExtent(extent));
+  /** It is no process's any more: whoever keeps it frees it. `by`: who says so. */
+  keep(extent: ArenaExtent, by: Address): void {
+    if (!this.#isHere(extent)) return;
+    const holder = this.#held.holderOf(extent);
+    if (holder !== undefined && holder !== by) {
+      const places = this.#keptEarly.get(holder) ?? new Set();
+      this.#keptEarly.set(holder, places.add(placeOf(extent)));
+    }
+    this.#held.remove(wholeExtent(extent));
   }
 
   /** What `process` has, and nothing of what is in `kept`, is free again. */
@@ -132,6 +140,7 @@ export class ObjectStore {
     for (const [place, holder] of this.#freedEarly) {
       if (holder === process) this.#freedEarly.delete(place);
     }
+    this.#keptEarly.delete(process);
   }
 
   onAllocateArena(message: AllocateArena, nowMs: number, out: Outbox<never>): void {
@@ -200,9 +209,12 @@ export class ObjectStore {
   }
 
   /** A result is its owner's; `isOver`: nobody of that owner is left, nor anything that it had. */
-  onArenaGiven({ to, extents }: ArenaGiven, isOver: boolean): void {
+  onArenaGiven({ from, to, extents }: ArenaGiven, isOver: boolean): void {
+    const keptEarly = this.#keptEarly.get(from);
     for (const extent of extents) {
       if (!this.#isHere(extent)) continue;
+      // It is the raylet's by now, or what it has made of that room.
+      if (keptEarly?.delete(placeOf(extent)) === true) continue;
       if (this.#freedEarly.delete(placeOf(extent)) || isOver) this.free(extent);
       else this.#held.move(to, wholeExtent(extent));
     }

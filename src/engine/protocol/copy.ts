@@ -57,6 +57,37 @@ export interface ObjectsOffered {
   readonly from: Address;
   readonly requestId: number;
   readonly objects: readonly SealedObject[];
+  /** These as well, once no other process of the node reads them in place: revokePlaces. */
+  readonly told: readonly SealedObject[];
+}
+
+/** One version of an object of any owner. */
+export interface OwnedCopy extends CopyName {
+  readonly owner: WorkerId;
+}
+
+/**
+ * raylet → processes of its node: where these lie is told to nobody any more, and who needs one
+ * asks for it; which of them do you not read in place? Key: requestId of the sender; one question
+ * at a time.
+ */
+export interface RevokePlaces {
+  readonly type: "revokePlaces";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly objects: readonly OwnedCopy[];
+}
+
+/**
+ * process → its raylet: these I do not, or no more. At once, perhaps of none; of the others when
+ * that is so.
+ */
+export interface PlacesRevoked {
+  readonly type: "placesRevoked";
+  readonly from: Address;
+  /** Of the last question. */
+  readonly requestId: number;
+  readonly objects: readonly OwnedCopy[];
 }
 
 /**
@@ -217,6 +248,8 @@ export type CopyMessage =
   | ObjectSealed
   | OfferObjects
   | ObjectsOffered
+  | RevokePlaces
+  | PlacesRevoked
   | ObjectWritten
   | ObjectsKept
   | PullObject

@@ -45,4 +45,21 @@ export interface Explained {
   readonly isLast: boolean;
 }
 
-export type ExplainMessage = ExplainObject | ExplainTask | Explained;
+/** process → its raylet: why is what I asked for with that pullObject not here yet? */
+export interface ExplainPull {
+  readonly type: "explainPull";
+  readonly from: Address;
+  readonly requestId: number;
+  /** The requestId of the pullObject. */
+  readonly pullId: number;
+}
+
+/** raylet → the sender of explainPull. */
+export interface PullExplained {
+  readonly type: "pullExplained";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly text: string;
+}
+
+export type ExplainMessage = ExplainObject | ExplainTask | Explained | ExplainPull | PullExplained;

@@ -11,7 +11,7 @@ export const stateRowsMax = 10_000;
 /** Rows of one message, so that it stays small. */
 export const statePageRows = 100;
 
-export type NodeStateKind = "objects" | "tasks" | "workers";
+export type NodeStateKind = "objects" | "tasks" | "workers" | "stores";
 export type ClusterStateKind = "actors" | "nodes";
 
 export type ReferenceType =
@@ -75,10 +75,24 @@ export interface WorkerRow {
   readonly pendingReason: string;
 }
 
+/** What the object store of a node holds, and what it has written to the disk since it began. */
+export interface StoreRow {
+  readonly nodeId: NodeId;
+  readonly capacityBytes: number;
+  readonly usedBytes: number;
+  readonly spilledObjects: number;
+  readonly spilledBytes: number;
+  readonly restoredObjects: number;
+  readonly restoredBytes: number;
+  /** That there are now. */
+  readonly spillFiles: number;
+}
+
 export interface StateRows {
   readonly objects: readonly ObjectRow[];
   readonly tasks: readonly TaskRow[];
   readonly workers: readonly WorkerRow[];
+  readonly stores: readonly StoreRow[];
 }
 
 export interface ActorListing {
@@ -176,7 +190,7 @@ export type StateMessage =
   | ListCluster
   | ClusterListed;
 
-export const noStateRows: StateRows = { objects: [], tasks: [], workers: [] };
+export const noStateRows: StateRows = { objects: [], tasks: [], workers: [], stores: [] };
 export const noClusterRows: ClusterRows = { actors: [], nodes: [] };
 
 /** At least one page, which may be empty. */

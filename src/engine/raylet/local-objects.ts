@@ -18,7 +18,7 @@
  * Source: Ray local_object_manager; protocols §5.
  */
 import { assert } from "#engine/common/assert.ts";
-import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { type Address, type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type {
   CopyGone,
@@ -52,6 +52,8 @@ export class Copy implements CopyName {
   isRestoring = false;
   /** Nobody reads it without a pin. */
   isManaged: boolean;
+  /** Before, its place was told to others than its owner. */
+  wasTold = false;
   /** Its owner counts on it; others go when room is needed. */
   isPrimary: boolean;
   /** The owner itself wrote it, in this node's arena. */
@@ -93,6 +95,8 @@ export class LocalObjects {
   #forsakenCount = 0;
   #hasUnpinned = false;
   #lastArrival = 0;
+  /** Nobody can find it any more; something may still read it. */
+  onUnlisted: (copy: Copy) => void = () => {};
 
   constructor(self: NodeId, store: ObjectStore, files: SpillFiles) {
     this.#self = self;
@@ -147,25 +151,27 @@ export class LocalObjects {
   onObjectSealed(message: ObjectSealed, hasEnded: (owner: WorkerId) => boolean): void {
     for (const sealed of message.objects) {
       const isOwners = sealed.owner === message.from;
-      if (!isOwners) this.#store.keep(sealed.extent);
+      if (!isOwners) this.#store.keep(sealed.extent, message.from);
       if (hasEnded(sealed.owner)) this.#store.free(sealed.extent);
       else this.#add(new Copy(sealed, isOwners ? "owner's" : "primary"));
     }
   }
 
   /** Their owner reads them through us from now on. */
-  onObjectsOffered({ from, objects }: ObjectsOffered): void {
-    for (const offered of objects) {
-      assert(offered.owner === from, "a process offers what it owns");
-      let copy = this.find(offered.owner, offered, offered.version);
-      if (copy === undefined) {
-        copy = new Copy(offered, "owner's");
-        this.#add(copy);
-      }
-      copy.isManaged = true;
-      this.#store.keep(offered.extent);
-      this.#sort(copy);
+  onObjectsOffered({ from, objects, told }: ObjectsOffered, revoke: (copy: Copy) => void): void {
+    for (const offered of objects) this.manage(this.#offered(from, offered));
+    for (const offered of told) {
+      const copy = this.#offered(from, offered);
+      copy.wasTold = true;
+      revoke(copy);
     }
+  }
+
+  /** Nobody reads it in place any more. */
+  manage(copy: Copy): void {
+    copy.isManaged = true;
+    if (copy.extent !== null) this.#store.keep(copy.extent, copy.owner);
+    this.#sort(copy);
   }
 
   /** It was never in memory; its file is one like ours from now on. */
@@ -316,6 +322,15 @@ export class LocalObjects {
     }
   }
 
+  #offered(from: Address, offered: SealedObject): Copy {
+    assert(offered.owner === from, "a process offers what it owns");
+    const known = this.find(offered.owner, offered, offered.version);
+    if (known !== undefined) return known;
+    const copy = new Copy(offered, "owner's");
+    this.#add(copy);
+    return copy;
+  }
+
   #add(copy: Copy): void {
     let copies = this.#byOwner.get(copy.owner);
     if (copies === undefined) {
@@ -365,6 +380,7 @@ export class LocalObjects {
   }
 
   #unlist(copy: Copy): void {
+    this.onUnlisted(copy);
     for (const queue of [this.spillable, this.#clean, this.#secondaries]) queue.delete(copy);
     const copies = this.#byOwner.get(copy.owner);
     const key = objectKey(copy.serial, copy.index);

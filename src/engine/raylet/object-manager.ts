@@ -15,17 +15,22 @@ import type {
   ObjectsOffered,
   ObjectWritten,
   PinCopy,
+  PlacesRevoked,
   PullChunk,
   PullObject,
   UnpinObjects,
 } from "#engine/protocol/copy.ts";
 import type { ArenaGiven, ArenaInUse } from "#engine/protocol/object.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
+import type { StoreRow } from "#engine/protocol/state.ts";
+import type { ExplainPull } from "#engine/protocol/explain.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
 import { ArenaReclaims } from "./arena-reclaims.ts";
 import { LocalObjects } from "./local-objects.ts";
+import { PlaceRevocations } from "./place-revocations.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import type { RayletOut } from "./placement-queue.ts";
+import { whyPulled } from "./pull-explanations.ts";
 import { PullManager } from "./pull-manager.ts";
 import { PushManager } from "./push-manager.ts";
 import { Restores } from "./restores.ts";
@@ -37,8 +42,10 @@ import { SpillManager } from "./spill-manager.ts";
 export type ObjectManagerMessage =
   | ObjectSealed
   | ObjectsOffered
+  | PlacesRevoked
   | ObjectWritten
   | PullObject
+  | ExplainPull
   | UnpinObjects
   | ObjectLocations
   | PinCopy
@@ -60,6 +67,7 @@ export class ObjectManager {
   readonly spilling: SpillManager;
   readonly reclaims: ArenaReclaims;
   readonly restores: Restores;
+  readonly revocations: PlaceRevocations;
   readonly #self: NodeId;
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
@@ -93,6 +101,7 @@ export class ObjectManager {
     const { objects } = this;
     const kept = { nodeId, config, store, objects };
     this.spilling = new SpillManager({ ...kept, files, processes });
+    this.revocations = new PlaceRevocations({ nodeId, objects, living: parts.living });
     const { counts } = this.spilling;
     this.restores = new Restores({ ...kept, counts });
     this.pulls = new PullManager({ ...kept, restores: this.restores, deathOf });
@@ -107,9 +116,11 @@ export class ObjectManager {
         this.objects.onObjectSealed(event, this.#hasEnded);
         return this.objects.kept(event, out);
       case "objectsOffered":
-        this.objects.onObjectsOffered(event);
+        this.objects.onObjectsOffered(event, (copy) => this.revocations.begin(copy));
         this.spilling.onOffered(event, nowMs);
         return this.objects.kept(event, out);
+      case "placesRevoked":
+        return this.revocations.onPlacesRevoked(event);
       case "objectWritten":
         this.objects.onObjectWritten(event);
         return this.objects.kept(event, out);
@@ -124,6 +135,8 @@ export class ObjectManager {
       case "pullObject":
         this.#watch(event.owner, out);
         return this.pulls.onPullObject(event, this.#endOf(event.owner, event), out);
+      case "explainPull":
+        return this.onExplainPull(event, out);
       case "unpinObjects":
         return this.pulls.onUnpinObjects(event, out);
       case "objectLocations":
@@ -148,6 +161,28 @@ export class ObjectManager {
     }
   }
 
+  /** For who looks at it. */
+  storeRow(): StoreRow {
+    const { capacityBytes, freeBytes } = this.store;
+    const { spilledObjects, spilledBytes, restoredObjects, restoredBytes } = this.spilling.counts;
+    return {
+      nodeId: this.#self,
+      capacityBytes,
+      usedBytes: capacityBytes - freeBytes,
+      spilledObjects,
+      spilledBytes,
+      restoredObjects,
+      restoredBytes,
+      spillFiles: this.files.count,
+    };
+  }
+
+  onExplainPull({ from, requestId, pullId }: ExplainPull, out: RayletOut): void {
+    const pull = this.pulls.pullFor(from as WorkerId, pullId);
+    const text = whyPulled(pull, this.store, this.#self);
+    out.send(from, { type: "pullExplained", from: this.#self, requestId, text });
+  }
+
   onDeadline(nowMs: number, out: RayletOut): void {
     this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
@@ -170,6 +205,7 @@ export class ObjectManager {
     this.pushes.settle(out);
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
+    this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
   }
 
@@ -179,6 +215,7 @@ export class ObjectManager {
     this.pulls.onOwnerEnded(process, (pull) => ownerDiedError(pull, why), out);
     this.objects.onOwnerEnded(process, out);
     this.spilling.onProcessEnded(process);
+    this.revocations.onProcessEnded(process);
     this.store.forget(process);
   }
 
@@ -203,6 +240,7 @@ export class ObjectManager {
     this.store.checkInvariants();
     this.objects.checkInvariants();
     this.spilling.checkInvariants();
+    this.revocations.checkInvariants();
     this.pulls.checkInvariants();
     this.pushes.checkInvariants();
     this.reclaims.checkInvariants();

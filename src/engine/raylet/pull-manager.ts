@@ -81,6 +81,11 @@ export class PullManager {
     for (const pulls of this.#pulls.values()) yield* pulls.values();
   }
 
+  /** What a process waits for with that request; null when it has it. */
+  pullFor(process: WorkerId, requestId: number): Pull | null {
+    return this.#requests.find(process, requestId)?.pull ?? null;
+  }
+
   get chunksInFlight(): number {
     return this.#chunks.size;
   }

@@ -157,6 +157,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
       isSpilled: ({ owner, serial, index }) =>
         this.#objects.objects.find(owner, { serial, index })?.extent === null,
       workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
+      store: () => this.#objects.storeRow(),
     });
   }
 

@@ -38,6 +38,8 @@ interface Batch {
 export interface SpillCounts {
   spilledObjects: number;
   spilledBytes: number;
+  /** Of the spilled ones, those whose place others than their owners had been told. */
+  revokedObjects: number;
   restoredObjects: number;
   restoredBytes: number;
   /** Copies that could not be read back as they were written. */
@@ -48,6 +50,7 @@ export class SpillManager {
   readonly counts: SpillCounts = {
     spilledObjects: 0,
     spilledBytes: 0,
+    revokedObjects: 0,
     restoredObjects: 0,
     restoredBytes: 0,
     lostObjects: 0,
@@ -122,9 +125,10 @@ export class SpillManager {
     return this.#tryAgainMs;
   }
 
-  onOffered({ from, objects }: ObjectsOffered, nowMs: number): void {
-    this.#offers.onAnswer(from as WorkerId, objects.length === 0, nowMs);
-    this.#inVainBytes = objects.length === 0 ? this.#heldBytes() : 0;
+  onOffered({ from, objects, told }: ObjectsOffered, nowMs: number): void {
+    const isEmpty = objects.length + told.length === 0;
+    this.#offers.onAnswer(from as WorkerId, isEmpty, nowMs);
+    this.#inVainBytes = isEmpty ? this.#heldBytes() : 0;
   }
 
   onObjectsSpilled(event: ObjectsSpilled, nowMs: number, out: RayletOut): void {
@@ -209,6 +213,7 @@ export class SpillManager {
       assert(checksums !== undefined, "every part has its checksums");
       copy.spilled = { file, offset, size: copy.size, checksums };
       offset += copy.size;
+      if (copy.wasTold) this.counts.revokedObjects += 1;
       // One that was freed meanwhile gives up its place with this.
       this.#objects.unpin(copy, out);
     }

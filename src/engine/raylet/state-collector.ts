@@ -17,6 +17,7 @@ import {
   statePages,
   type ObjectRow,
   type StateRows,
+  type StoreRow,
   type WorkerRow,
 } from "#engine/protocol/state.ts";
 import type { RayletOut } from "./placement-queue.ts";
@@ -37,6 +38,7 @@ export interface CollectorParts {
   /** Drivers, and workers that are ready. */
   processes(): WorkerId[];
   workers(): WorkerRow[];
+  store(): StoreRow;
   /** Whether its bytes are on this node's disk alone. */
   isSpilled(object: ObjectRow): boolean;
 }
@@ -56,11 +58,8 @@ export class StateCollector {
 
   onListState(message: ListState, nowMs: number, out: RayletOut): void {
     const { from: asker, requestId, kind, limit } = message;
-    if (kind === "workers") {
-      for (const workers of statePages(this.#parts.workers().slice(0, limit))) {
-        this.#send({ asker, requestId }, { ...noStateRows, workers }, out);
-      }
-      this.#end({ asker, requestId, missing: [] }, out);
+    if (kind === "workers" || kind === "stores") {
+      this.#tellOwn({ asker, requestId }, kind, limit, out);
       return;
     }
     if (this.#requests.size >= requestsMax) {
@@ -126,6 +125,22 @@ export class StateCollector {
       request.waiting.clear();
       this.#endIfComplete(own, request, out);
     }
+  }
+
+  /** What no process is asked for. */
+  #tellOwn(
+    to: Pick<Request, "asker" | "requestId">,
+    kind: "workers" | "stores",
+    limit: number,
+    out: RayletOut,
+  ): void {
+    if (kind === "stores") this.#send(to, { ...noStateRows, stores: [this.#parts.store()] }, out);
+    else {
+      for (const workers of statePages(this.#parts.workers().slice(0, limit))) {
+        this.#send(to, { ...noStateRows, workers }, out);
+      }
+    }
+    this.#end({ ...to, missing: [] }, out);
   }
 
   #endIfComplete(own: number, request: Request, out: RayletOut): void {

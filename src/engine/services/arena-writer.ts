@@ -36,9 +36,9 @@ export interface ArenaWriterOptions {
   release(extent: ArenaExtent): void;
   /**
    * Makes a segment for one object and announces it to the other threads; undefined when they have
-   * too many already, if that is to be looked at.
+   * too many already.
    */
-  makeSegment(size: number, isBounded: boolean): ArenaExtent | undefined;
+  makeSegment(size: number): ArenaExtent | undefined;
 }
 
 interface Waiting {
@@ -69,11 +69,8 @@ export class ArenaWriter {
     this.#requestChunk();
   }
 
-  /**
-   * Synchronous; throws ArenaFullError. `hasOtherWay`: who calls can do without; else as long as
-   * nobody has said that the store is full, there is always room.
-   */
-  place(size: number, hasOtherWay: boolean): ArenaExtent {
+  /** Synchronous; throws ArenaFullError. */
+  place(size: number): ArenaExtent {
     const small = this.#placeInChunk(size);
     if (small !== undefined) return small;
     let answer: Allocation | undefined;
@@ -87,7 +84,7 @@ export class ArenaWriter {
       if (refusal === null) this.#options.release({ segment, offset, size });
     };
     if (answer === undefined) this.#waiting.set(requestId, { size, settle });
-    const own = this.#options.makeSegment(size, hasOtherWay || answer !== undefined);
+    const own = this.#options.makeSegment(size);
     if (own === undefined) throw new ArenaFullError(error ?? nothingAtHand(size));
     return own;
   }

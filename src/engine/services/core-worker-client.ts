@@ -61,6 +61,8 @@ export abstract class PendingCall extends GetRequest {
 export interface NewCall {
   readonly args: Encoded;
   readonly refs: (ObjectEntry | null)[] | null;
+  /** Of the arguments, when memory had no room for them. */
+  readonly written: WrittenFile | null;
   readonly depth: number;
   /** The task that makes it; null for the driver. */
   readonly parent: IncomingTask | null;
@@ -223,8 +225,11 @@ export class CoreWorkerClient {
       serial,
       template: this.#templateOf(shape),
       actor: null,
-      ...call,
+      args: call.args,
+      refs: call.refs,
+      depth: call.depth,
     });
+    this.#tellWritten(task, call);
     const registration = { actorId, ...options.registration };
     const creation = { task, spec: options.spec };
     // What is found may be one whose handles count.
@@ -378,7 +383,13 @@ export class CoreWorkerClient {
         task.moreReturns.push(entry);
       }
     }
+    this.#tellWritten(task, call);
     return task;
+  }
+
+  #tellWritten(task: TaskRecord, { written }: Pick<NewCall, "written">): void {
+    if (written === null) return;
+    this.dispatch({ type: "argumentsWritten", task, place: written.place });
   }
 
   #templateOf(shape: CallShape): TaskTemplate {

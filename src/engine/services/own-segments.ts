@@ -40,12 +40,12 @@ export class OwnSegments {
   }
 
   /** A number for one more; undefined when there is no more room, or number. */
-  take(size: number, isBounded: boolean): number | undefined {
+  take(size: number): number | undefined {
     if (this.#next === this.#end) return undefined;
     const words = this.#words;
     // First, so that of two who take the last room at once none gets more than there is.
     words.addOwn(this.#thread, size);
-    if (isBounded && words.ownBytes - words.freeBytes > this.#bytesMax) {
+    if (words.ownBytes - words.freeBytes > this.#bytesMax) {
       words.removeOwn(this.#thread, size);
       return undefined;
     }

@@ -9,6 +9,7 @@ import type { Fault } from "#sim/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
 import { programs } from "./arbitrary.ts";
 import type { Body, Program, Step } from "./description.ts";
+import { crowds } from "./patterns.ts";
 
 export interface Case {
   readonly options: SimOptions;
@@ -32,6 +33,7 @@ const settings = fc.record({
 
 interface Drawn {
   readonly systemConfig: Partial<Config>;
+  readonly objectStoreMemory?: number;
   readonly plan: readonly Fault[];
   readonly program: Program;
 }
@@ -44,6 +46,44 @@ const farSettings = fc.record({
   inlineBytesMax: fc.constantFrom(1_024, 64),
   copyLingerMs: fc.constantFrom(1_000, 5, 1, 1),
 });
+
+/** Where stores are small, and whatever nobody reads is written to the disk. */
+const fullSettings = fc.record({
+  spillThreshold: fc.constantFrom(0.8, 0.3, 0.01, 0.01),
+  minSpillBytes: fc.constantFrom(100 << 20, 1),
+});
+const smallStoreBytes = 1 << 20;
+/** Seven fit. */
+const largeInSmallStore = 150_000;
+
+/** Values that others know the place of are moved, and come back elsewhere. */
+function fullCases(nodes: number): fc.Arbitrary<Drawn> {
+  return fc.record({
+    systemConfig: fc
+      .tuple(settings, farSettings, fullSettings)
+      .map(([all, far, full]) => ({ ...all, ...far, ...full })),
+    objectStoreMemory: fc.constant(smallStoreBytes),
+    plan: together(notEmpty(squeezes(nodes)), plansOf(nodes, ["slowLink", "hold"], 2)),
+    program: fc
+      .tuple(fc.array(crowds(largeInSmallStore), { minLength: 1, maxLength: 2 }), programs())
+      .map(([steps, program]) => {
+        // Each task would be lent the actors, and give them back: more than a slow driver reads.
+        return later({ ...program, actorCount: 0, body: { steps, result: program.body.result } });
+      }),
+  });
+}
+
+function kindsOf(
+  nodes: number,
+  near: fc.Arbitrary<Drawn>,
+  far: () => fc.Arbitrary<Drawn>,
+): fc.Arbitrary<Drawn> {
+  const others = nodes === 1 ? [near] : [near, far()];
+  return fc.oneof(...others.map((arbitrary) => ({ weight: 2, arbitrary })), {
+    weight: 1,
+    arbitrary: fullCases(nodes),
+  });
+}
 
 export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbitrary<Case> {
   const given = kinds === undefined ? null : plansOf(nodes, kinds, 5);
@@ -65,18 +105,19 @@ export function cases(nodes: number, kinds?: readonly Fault["kind"][]): fc.Arbit
       // Shrinks to none.
       hasFaults: fc.constantFrom(false, true, true, true, true),
       order: choices(),
-      kind: nodes === 1 ? near : fc.oneof(near, far()),
+      kind: kindsOf(nodes, near, far),
     })
-    .map(({ seed, numCpus, hasFaults, order, kind: { systemConfig, plan, program } }) => ({
+    .map(({ seed, numCpus, hasFaults, order, kind: { plan, program, ...init } }) => ({
       options: {
         seed,
         nodes,
-        faults: (hasFaults ? plan : []).map((fault) => {
+        // In a small store something may find no room: only where something is taken is that right.
+        faults: (hasFaults || init.objectStoreMemory !== undefined ? plan : []).map((fault) => {
           return { ...fault, at: fault.at + startMs(program) };
         }),
         choices: order,
         choicesOnly: true,
-        init: { numCpus, systemConfig },
+        init: { numCpus, ...init },
       },
       program: { ...program, body: onOneNode(program.body, numCpus) },
     }));

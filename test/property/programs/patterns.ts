@@ -186,6 +186,40 @@ export function races(bytes: fc.Arbitrary<number>): fc.Arbitrary<Step> {
     });
 }
 
+/**
+ * A task that makes more values than its store holds, while tasks of its own read some of them
+ * again and again: what they were told of lies elsewhere then.
+ */
+export function crowds(bytes: number): fc.Arbitrary<Step> {
+  const reader = fc.record({ ms: shortMs, pauseMs: fc.nat(20), spread: fc.boolean() });
+  return fc
+    .record({
+      sharedCount: fc.integer({ min: 1, max: 5 }),
+      moreCount: fc.integer({ min: 3, max: 10 }),
+      readers: fc.array(reader, { minLength: 1, maxLength: 3 }),
+      sleepMs: shortMs,
+      returns: places,
+    })
+    .map(({ sharedCount, moreCount, readers, sleepMs, returns }): Step => {
+      const make = (n: number): Step => {
+        return taskOf({ steps: [], result: valueOf(n, [], bytes) }, { maxRetries: 1 });
+      };
+      const shared = Array.from({ length: sharedCount }, (_, i) => i);
+      // One by one: together they need not fit.
+      const reads = shared.map((i): Step => ({ op: "get", of: [i], timeoutMs: null }));
+      const reading = readers.map(({ ms, pauseMs, spread }): Step => {
+        const pause: Step[] = [{ op: "sleep", ms: pauseMs }, ...reads];
+        const steps: Step[] = [{ op: "sleep", ms }, ...reads, ...pause, ...pause];
+        const task = taskOf({ steps, result: valueOf(4, [], 0) }, { spread, maxRetries: 1 });
+        return { ...task, nested: shared, cpus: 0 };
+      });
+      const more = Array.from({ length: moreCount }, (_, i) => make(20 + i));
+      const steps = [...shared.map(make), ...reading, { op: "sleep", ms: sleepMs } as const];
+      steps.push(...more, ...reads);
+      return taskOf({ steps, result: valueOf(6, returns, 0) }, { maxRetries: 1 });
+    });
+}
+
 interface Reader {
   readonly ms: number;
   readonly spread: boolean;

@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 13;
+export const wireVersion = 14;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -90,6 +90,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   explainObject: 72,
   explainTask: 73,
   explained: 74,
+  explainPull: 78,
+  pullExplained: 79,
   cancelTask: 80,
   taskStarted: 81,
   cancelObject: 82,
@@ -116,6 +118,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   offerObjects: 112,
   objectsOffered: 113,
   objectWritten: 114,
+  revokePlaces: 120,
+  placesRevoked: 121,
 };
 
 const headBytes = 2;

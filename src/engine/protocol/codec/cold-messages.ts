@@ -250,6 +250,8 @@ export const coldMessages: MessageFields<ColdMessage> = {
   probeTask: messageOf("probeTask", { serial: u48, stream: u48, seq: u48, probe }),
   explainObject: messageOf("explainObject", { object: objectName, question }),
   explainTask: messageOf("explainTask", { serial: u48, stream: u48, seq: u48, question }),
+  explainPull: messageOf("explainPull", { requestId: u48, pullId: u48 }),
+  pullExplained: messageOf("pullExplained", { requestId: u48, text }),
   explained: messageOf("explained", { requestId: anyNumber, depth: u32, text, isLast: bool }),
   ...copyMessages,
   ...stateMessages,

@@ -9,6 +9,7 @@ import type {
   Chunk,
   CopyMessage,
   CopyName,
+  OwnedCopy,
   PullPriority,
   SealedObject,
 } from "#engine/protocol/copy.ts";
@@ -30,6 +31,7 @@ const requestId = u48;
 const owner = id<WorkerId>();
 const nodeId = id<NodeId>();
 const copy = record<CopyName>({ serial: u48, index: u16, version: u32 });
+const owned = record<OwnedCopy>({ owner, serial: u48, index: u16, version: u32 });
 const sealed = record<SealedObject>({
   owner,
   serial: u48,
@@ -65,7 +67,13 @@ const chunkBytes: Field<Chunk["bytes"]> = {
 export const copyMessages: MessageFields<CopyMessage> = {
   objectSealed: messageOf("objectSealed", { requestId, objects: list(sealed, 28) }),
   offerObjects: messageOf("offerObjects", { bytes: u48 }),
-  objectsOffered: messageOf("objectsOffered", { requestId, objects: list(sealed, 28) }),
+  objectsOffered: messageOf("objectsOffered", {
+    requestId,
+    objects: list(sealed, 28),
+    told: list(sealed, 28),
+  }),
+  revokePlaces: messageOf("revokePlaces", { requestId, objects: list(owned) }),
+  placesRevoked: messageOf("placesRevoked", { requestId, objects: list(owned) }),
   objectWritten: messageOf("objectWritten", {
     requestId,
     serial: u48,

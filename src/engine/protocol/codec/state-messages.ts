@@ -9,6 +9,7 @@ import type {
   ReferenceType,
   StateMessage,
   StateRows,
+  StoreRow,
   TaskRow,
   WorkerRow,
 } from "#engine/protocol/state.ts";
@@ -81,10 +82,22 @@ const taskRow = record<TaskRow>({
 
 const workerRow = record<WorkerRow>({ workerId, isAlive: bool, pendingReason: text });
 
+const storeRow = record<StoreRow>({
+  nodeId,
+  capacityBytes: anyNumber,
+  usedBytes: anyNumber,
+  spilledObjects: anyNumber,
+  spilledBytes: anyNumber,
+  restoredObjects: anyNumber,
+  restoredBytes: anyNumber,
+  spillFiles: anyNumber,
+});
+
 const stateRows = record<StateRows>({
   objects: list(objectRow, 16),
   tasks: list(taskRow, 13),
   workers: list(workerRow, 3),
+  stores: list(storeRow, 8),
 });
 
 const actorListing = record<ActorListing>({
@@ -116,7 +129,7 @@ const clusterRows = record<ClusterRows>({
   nodes: list(nodeListing, 7),
 });
 
-const kind = oneOf<NodeStateKind>({ objects: 0, tasks: 1, workers: 2 });
+const kind = oneOf<NodeStateKind>({ objects: 0, tasks: 1, workers: 2, stores: 3 });
 
 export const stateMessages: MessageFields<StateMessage> = {
   listState: messageOf("listState", { requestId: anyNumber, kind, limit: u32 }),

@@ -1,0 +1,79 @@
+/** What a get says whose time is up while its value is on the disk, or has no room here. */
+import { describe, expect, test } from "vitest";
+import { GetTimeoutError } from "#api/errors.ts";
+import { get, wait } from "#api/get.ts";
+import { remote } from "#api/remote.ts";
+import { list } from "#api/state.ts";
+import type { Fault } from "#sim/fault.ts";
+import { simulate } from "#sim/simulate.ts";
+
+const length = 100_000;
+const count = 30;
+const textOf = (n: number): string => `${n} `.repeat(length).slice(0, length);
+const make = remote((n: number) => textOf(n));
+const makeBytes = remote((n: number) => new Uint8Array(length).fill(n));
+const init = { objectStoreMemory: 1 << 20 };
+
+async function messageOf(getting: Promise<unknown>): Promise<string> {
+  try {
+    await getting;
+  } catch (error) {
+    if (error instanceof GetTimeoutError) return error.message;
+    throw error;
+  }
+  return "it is there";
+}
+
+describe.each([1, 2])("a store of a mebibyte, seed %d", (seed) => {
+  test("says that a slow disk is read", async () => {
+    const faults: Fault[] = [{ at: 1_000, kind: "disk", node: 0, what: "slow", forMs: 60_000 }];
+    const report = await simulate({ seed, nodes: 1, init, faults }, async (sim) => {
+      const refs = Array.from({ length: count }, (_, n) => make.remote(n));
+      await wait(refs, { numReturns: count });
+      await sim.sleep(1_500 - sim.nowMs);
+      for (const ref of refs) {
+        const message = await messageOf(get(ref, { timeoutMs: 4 }));
+        if (message !== "it is there") return message;
+      }
+      return "";
+    });
+    expect(report.check()).toContain(": it is being restored from disk");
+  });
+
+  test("says that there is no room, and how much is in use", async () => {
+    const report = await simulate({ seed, nodes: 1, init }, async () => {
+      const refs = Array.from({ length: count }, (_, n) => makeBytes.remote(n));
+      await wait(refs, { numReturns: count });
+      const views: Uint8Array[] = [];
+      for (const ref of refs) {
+        const getting = get(ref, { timeoutMs: 1_000 }).then((view) => views.push(view));
+        const message = await messageOf(getting);
+        if (message !== "it is there") return { message, seen: views.map((view) => view[0]) };
+      }
+      return { message: "", seen: [] };
+    });
+    const { message, seen } = report.check();
+    expect(seen.length).toBeGreaterThan(5);
+    expect(message).toMatch(
+      /it was spilled to the disk, and waits for room in the store of node [0-9a-f]{32} \(/,
+    );
+    expect(message).toMatch(/\(\d+ of 1048576 bytes in use, it needs 100\d+\)/);
+  });
+
+  test("counts what went to the disk of the caller's node, and what came back", async () => {
+    const report = await simulate({ seed, nodes: 2, init }, async () => {
+      const refs = Array.from({ length: count }, (_, n) => make.remote(n));
+      await wait(refs, { numReturns: count });
+      for (const ref of refs) await get(ref);
+      return list("nodes");
+    });
+    const [own, other] = report.check();
+    const store = own?.objectStore;
+    expect(store?.capacityBytes).toBe(1 << 20);
+    expect(store?.spilledObjects).toBeGreaterThan(5);
+    expect(store?.spilledBytes).toBeGreaterThanOrEqual((store?.spilledObjects ?? 0) * length);
+    expect(store?.restoredObjects).toBeGreaterThan(0);
+    expect(store?.spillFiles).toBeGreaterThan(0);
+    expect(other?.objectStore).toBeUndefined();
+  });
+});
