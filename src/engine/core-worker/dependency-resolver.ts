@@ -93,7 +93,7 @@ export class DependencyResolver {
       if (topLevel && outcome instanceof StoredValue) this.#references.name(entry);
       return topLevel ? outcome : undefined;
     });
-    if (executor !== null) this.#told.tell(task, values, executor);
+    this.#told.tell(task, values, executor);
     return values;
   }
 

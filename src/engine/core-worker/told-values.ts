@@ -7,8 +7,9 @@
  * with direct arguments. At the executor the task counts a use, so that its outcome is here for as
  * long as it runs; what it goes on using it names in the reply, like any other ref that came.
  *
- * State:  by pushed task what was told of the store. When the store was last too full: then places
- *         are not told, so that what is only named can be spilled.
+ * State:  by pushed task the places that were told with it, of direct arguments too. When the
+ *         store was last too full: then places are not told, so that what is only named can be
+ *         spilled.
  * In/out: tasks that are pushed, and that come → values beside their arguments, outcomes.
  * Bounds: `toldMax` values a push; those inside of messages within `inlineBytesMax`, with the
  *         arguments.
@@ -65,10 +66,43 @@ export class ToldValues {
 
   // ------------------------------------------------------------ at the owner
 
-  /** The task goes to that process: adds to the values of its direct arguments. */
-  tell(task: TaskRecord, values: Outcome[], executor: WorkerId): void {
-    const { refs, args } = task;
-    if (refs === null || executor === this.#context.self) return;
+  /**
+   * The task goes to that process, or to one that nobody knows yet, with the values of its direct
+   * arguments: adds others to those.
+   */
+  tell(task: TaskRecord, values: Outcome[], executor: WorkerId | null): void {
+    const { refs } = task;
+    if (refs === null) return;
+    const direct = this.#placesAmong(refs, values);
+    const isForUs = executor === null || executor === this.#context.self;
+    const named = isForUs ? null : this.#tellNamed(task, refs, values, executor);
+    const places = direct === null || named === null ? (direct ?? named) : [...direct, ...named];
+    if (places !== null) this.#places.set(task, places);
+    else this.#places.delete(task);
+  }
+
+  /** Of values that are told as they lie; what is managed by then is told without a place. */
+  #placesAmong(
+    refs: readonly (ObjectEntry | null)[],
+    values: readonly Outcome[],
+  ): ObjectEntry[] | null {
+    let places: ObjectEntry[] | null = null;
+    for (let i = 0; i < values.length; i++) {
+      const [entry, value] = [refs[i] ?? null, values[i]];
+      if (entry === null || !(value instanceof StoredValue)) continue;
+      if (this.#copies.isNear(entry.owner, value)) (places ??= []).push(entry);
+    }
+    return places;
+  }
+
+  /** Returns those whose places it has told. */
+  // oxlint-disable-next-line max-params -- a call, its refs and values, and whom they go to.
+  #tellNamed(
+    { args }: TaskRecord,
+    refs: readonly (ObjectEntry | null)[],
+    values: Outcome[],
+    executor: WorkerId,
+  ): ObjectEntry[] | null {
     const mayBePlace = this.#mayTellPlaces(refs, values, executor);
     let bytesLeft = this.#context.config.inlineBytesMax;
     if (args instanceof InlineValue) bytesLeft -= args.length;
@@ -91,8 +125,7 @@ export class ToldValues {
       values[i] = outcome;
       toldCount += 1;
     }
-    if (places !== null) this.#places.set(task, places);
-    else this.#places.delete(task);
+    return places;
   }
 
   /** Whose places were told with its push, as far as it is not answered. */
