@@ -65,6 +65,22 @@ describe("an owner that is asked for values", () => {
     expect(h.offered(1_000).told).toMatchObject([nameOf(pushed)]);
   });
 
+  test("does not wait for calls that bring the value without its place", () => {
+    const h = new Owner();
+    const [before, after] = [h.put(stored()), h.put(stored(256))];
+    for (const entry of [before, after]) h.subscribe(entry);
+    h.submit([before]);
+    h.grant(worker(2));
+    const to = h.out.last("pushTask");
+    h.offered(1_000);
+    h.submit([after]);
+    h.reply(1, { to, by: worker(2) });
+    expect(h.out.last("pushTask").values).toMatchObject([{ segment: managedSegment }]);
+    const objects = [copyOf(before), copyOf(after)];
+    h.only({ type: "revokePlaces", from: nodeId, requestId: 1, objects });
+    expect(h.out.last("placesRevoked").objects).toEqual(objects);
+  });
+
   test("says of what a dead process had held that others may know of it", () => {
     const h = new Owner();
     const entry = h.put(stored());
