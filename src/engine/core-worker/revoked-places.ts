@@ -52,6 +52,8 @@ export class RevokedPlaces {
   #requestId = 0;
   /** To be looked at again, whatever their counts say. */
   #isAsked = false;
+  /** Tasks and views, when it was last looked. */
+  #endedSeen = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -138,16 +140,19 @@ export class RevokedPlaces {
   }
 
   #takeUnused(): OwnedCopy[] {
-    const isAsked = this.#isAsked;
+    const { views, receiver } = this.#parts;
+    // A task that ends was given values by its call, which are no use of their entries.
+    const endedCount = receiver.endedCount + views.dropCount;
+    const looksAtAll = this.#isAsked || endedCount !== this.#endedSeen;
     this.#isAsked = false;
-    const { views } = this.#parts;
+    this.#endedSeen = endedCount;
     const unused: OwnedCopy[] = [];
     let told: Set<ObjectEntry> | null = null;
     for (const [owner, ofOwner] of this.#inUse) {
       for (const [key, one] of ofOwner) {
         const { entry, usesSeen, wasAwaited } = one;
         one.wasAwaited = isAwaited(entry);
-        if (one.wasAwaited || (!isAsked && !wasAwaited && entry.uses === usesSeen)) continue;
+        if (one.wasAwaited || (!looksAtAll && !wasAwaited && entry.uses === usesSeen)) continue;
         one.usesSeen = entry.uses;
         if (views.has(entry)) continue;
         told ??= this.#toldWithCalls();
