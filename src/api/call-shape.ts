@@ -14,7 +14,7 @@ import {
   toFixedPoint,
 } from "#engine/common/resources.ts";
 import { noRetries, type SchedulingStrategy } from "#engine/common/task-spec.ts";
-import type { CallShape } from "#engine/services/core-worker-client.ts";
+import type { CallShape } from "#engine/services/task-templates.ts";
 import {
   checkAmount,
   checkBoolean,

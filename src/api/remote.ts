@@ -2,7 +2,7 @@
 
 import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { makeRequest } from "#engine/common/resources.ts";
-import type { CallShape } from "#engine/services/core-worker-client.ts";
+import type { CallShape } from "#engine/services/task-templates.ts";
 import { countedHandle, firstHandle } from "./actor-handle.ts";
 import {
   checkActorOptions,

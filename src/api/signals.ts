@@ -1,7 +1,8 @@
 /** The `signal` in the options of a call: its abort cancels the call. */
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { CallShape, CoreWorkerClient, NewCall } from "#engine/services/core-worker-client.ts";
+import type { CoreWorkerClient, NewCall } from "#engine/services/core-worker-client.ts";
+import type { CallShape } from "#engine/services/task-templates.ts";
 
 const sweepFrom = 16;
 

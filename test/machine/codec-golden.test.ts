@@ -3,8 +3,7 @@
  * `wireVersion` in src/engine/protocol/codec/codec.ts, then write the new bytes down.
  */
 import { describe, expect, it } from "vitest";
-import type { ActorId, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { actorIndex, gcsAddress } from "#engine/common/ids.ts";
+import { gcsAddress } from "#engine/common/ids.ts";
 import {
   FrameWriter,
   encodeMessage,
@@ -12,127 +11,31 @@ import {
   wireVersion,
 } from "#engine/protocol/codec/codec.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
-import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
-import type { Special } from "#engine/protocol/outcome.ts";
 import { FailedValue, InlineValue, StoredValue, noSpecials } from "#engine/protocol/outcome.ts";
-import type { WaitProbe } from "#engine/protocol/probe.ts";
-import {
-  type ActorListing,
-  type NodeListing,
-  noStateRows,
-  type ObjectRow,
-  type TaskRow,
-} from "#engine/protocol/state.ts";
+import { noStateRows } from "#engine/protocol/state.ts";
 import { golden } from "./golden-bytes.ts";
-
-const nodeId = "00112233445566778899aabbccddeeff" as NodeId;
-const farNode = "ffeeddccbbaa99887766554433221100" as NodeId;
-const workerId = `${nodeId}00000001` as WorkerId;
-const otherId = `${nodeId}00000002` as WorkerId;
-const actorId = `${workerId}000000000005` as ActorId;
-
-const descriptor = {
-  moduleUrl: "file:///a.js",
-  ordinal: 1,
-  name: "",
-  kind: "function",
-  parameterCount: 2,
-  sourceHash: 300,
-  displayName: "sum",
-} as const;
-const error = {
-  type: "WORKER_CRASHED",
-  message: "exit 1",
-  subject: "ab",
-  detail: "",
-} as const;
-const resources = new Map([["CPU", 10_000]]);
-const value = new InlineValue(Uint8Array.of(9, 1, 2, 3, 9), 1, 3, noSpecials);
-const stored = new StoredValue(1, 64, 4096, noSpecials);
-const specials: readonly Special[] = [
-  { type: "ref", owner: workerId, serial: 7, index: 1, topLevel: true },
-  { type: "ref", owner: otherId, serial: 2 ** 40, index: 0, topLevel: false },
-  {
-    type: "actor",
-    owner: otherId,
-    serial: 5,
-    index: actorIndex,
-    className: "Counter",
-    isDetached: true,
-  },
-  { type: "function", descriptor, options: value },
-];
-const spec: ActorSpec = {
+import {
   actorId,
-  descriptor: { ...descriptor, kind: "class", name: "counter" },
-  actorName: "c",
-  namespace: "",
-  detached: true,
-  args: value,
-  values: null,
-  placementResources: resources,
-  runningResources: new Map(),
-  strategy: { type: "nodeAffinity", nodeId, soft: true },
-  maxConcurrency: Infinity,
-};
-const failure = { error, cause: null };
-const objectRow: ObjectRow = {
-  owner: otherId,
-  serial: 4,
-  index: 1,
-  workerId,
-  sizeBytes: 99,
-  referenceType: "USED_BY_PENDING_TASK",
-  hasValue: true,
-  isSpilled: false,
-  pendingReason: "",
-  callSite: "a.ts:1",
-};
-const taskRow: TaskRow = {
-  owner: otherId,
-  serial: 4,
-  name: "sum",
-  state: "RUNNING_IN_GET",
-  attempt: 1,
-  actorId: null,
-  workerId,
-  resources,
-  pendingReason: "",
-  errorMessage: "no",
-};
-const actorListing: ActorListing = {
-  actorId,
-  className: "Counter",
-  name: "",
-  namespace: "n",
-  state: "DEAD",
-  restartCount: 0,
+  actorListing,
+  descriptor,
+  error,
+  failure,
+  farNode,
   nodeId,
-  workerId: null,
-  deathCause: "x",
-  pendingReason: "",
-};
-const nodeListing: NodeListing = {
-  nodeId,
-  isAlive: true,
-  isHead: true,
-  address: "l",
-  hostname: "h",
+  nodeListing,
+  objectRow,
+  otherId,
+  probe,
+  question,
   resources,
-  labels: new Map(),
-  deathReason: "",
-};
-const question = { asker: otherId, requestId: 3, depth: 1, text: "task a" };
-const probe: WaitProbe = {
-  owner: otherId,
-  serial: 9,
-  round: 3,
-  yields: true,
-  path: [{ workerId, blockSeq: 2 }],
-  expected: [],
-  lines: ["a waits for b", "b"],
-};
+  spec,
+  specials,
+  stored,
+  taskRow,
+  value,
+  workerId,
+} from "./golden-values.ts";
 
 const pushTask: Message = {
   type: "pushTask",

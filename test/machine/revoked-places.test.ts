@@ -291,6 +291,18 @@ describe("a borrower that is told to forget a place", () => {
     expect(h.out.all("placesRevoked")).toMatchObject([{ objects: [copyOf(entry)] }]);
   });
 
+  test("… also where its owner gave it: that is no use of what is here", () => {
+    const h = new Borrower();
+    const entry = h.told(7);
+    const special = { type: "ref", owner: driver, serial: 7, index: 0, topLevel: true } as const;
+    const values = [new StoredValue(0, 0, size, noSpecials, nodeId)];
+    const task = h.push(driver, { args: inline(special), values });
+    expect(h.revoked(entry)).toEqual([]);
+    const ended = { durationMs: 1, outcome: 1, outcomes: null };
+    h.only({ type: "taskFinished", task: task as never, ...ended });
+    expect(h.out.all("placesRevoked")).toMatchObject([{ objects: [copyOf(entry)] }]);
+  });
+
   test("has what a get waits with brought by its raylet", () => {
     const h = new Borrower();
     const entry = h.told(7);

@@ -93,8 +93,8 @@ export const copies: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-manager.ts`,
-        find: "    this.#references.discardReturn(task, outcome);",
-        replace: "    this.#references.discard(outcome);",
+        find: "    this.#references.untaken.discardReturn(task, outcome);",
+        replace: "    this.#references.untaken.discard(outcome);",
       },
     ],
   },
@@ -104,14 +104,14 @@ export const copies: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "      this.#references.giveUp(task, lease.workerId);\n",
+        find: "      this.#references.untaken.giveUp(task, lease.workerId);\n",
         replace: "",
       },
       {
         file: `${coreWorker}/task-submitter.ts`,
         find: "      this.#retries.onWorkerLost(task, error, nowMs, out);",
         replace: `      this.#retries.onWorkerLost(task, error, nowMs, out);
-      this.#references.giveUp(task, lease.workerId);`,
+      this.#references.untaken.giveUp(task, lease.workerId);`,
       },
     ],
   },

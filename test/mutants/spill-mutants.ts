@@ -90,7 +90,7 @@ export const spills: readonly Mutant[] = [
       },
       {
         file: `${raylet}/pull-manager.ts`,
-        find: "for (const other of this.#inOrder) other.waitLonger",
+        find: "for (const other of this.#line) other.waitLonger",
         replace: "for (const other of [] as Pull[]) other.waitLonger",
       },
     ],

@@ -5,7 +5,7 @@ import { noRetries } from "#engine/common/task-spec.ts";
 import { taskOf, type TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import type { CallShape } from "#engine/services/core-worker-client.ts";
+import type { CallShape } from "#engine/services/task-templates.ts";
 import { type ActorModel, check, nameOf, type ObjectName } from "./engine-model.ts";
 import { Await, type Context, type GivenPart, givenOf } from "./engine-process.ts";
 import { inlineValue, type Ref, thrownValue } from "./engine-values.ts";

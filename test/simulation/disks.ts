@@ -4,10 +4,10 @@
  * maps are reduced, what lies elsewhere is read, and machines come and go, some with their disks.
  * Whatever comes is what was made.
  */
-import { get, type ObjectRef, ObjectStoreFullError, put, remote, wait } from "mobula";
+import { get, type ObjectRef, put, remote, wait } from "mobula";
 import type { Fault, SimOptions, Simulation } from "mobula/sim";
 import { Prng } from "#engine/common/prng.ts";
-import { settle, settleAll, valueOf } from "./outcome.ts";
+import { ifRoom, settle, settleAll, valueOf } from "./outcome.ts";
 import { inRounds, type SimProgram } from "./world.ts";
 
 const nodeCount = 3;
@@ -46,22 +46,12 @@ const areOf = remote(async (refs: readonly ObjectRef<string>[], numbers: readonl
 });
 /** More than lies beside the store: the rest is written while the task waits. */
 const putMany = remote((from: number, count: number) => {
-  return Array.from({ length: count }, (_, i) => putText(from + i));
+  return Array.from({ length: count }, (_, i) => ifRoom(() => put(textOf(from + i))));
 });
 
 interface Kept {
   readonly n: number;
   readonly ref: ObjectRef<string>;
-}
-
-/** Null where memory and disk are both full. */
-function putText(n: number): ObjectRef<string> | null {
-  try {
-    return put(textOf(n));
-  } catch (error) {
-    if (error instanceof ObjectStoreFullError) return null;
-    throw error;
-  }
 }
 
 function numbered(refs: readonly (ObjectRef<string> | null)[], from: number): Kept[] {
@@ -82,7 +72,7 @@ async function makeSome(from: number): Promise<Kept[]> {
   }
   kept.push(
     ...numbered(
-      Array.from({ length: some(6) }, (_, i) => putText(from + 100 + i)),
+      Array.from({ length: some(6) }, (_, i) => ifRoom(() => put(textOf(from + 100 + i)))),
       from + 100,
     ),
   );

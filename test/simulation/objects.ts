@@ -2,10 +2,10 @@
  * Large values made on every node and needed on others: pulled, spread, evicted, lost with their
  * nodes. Whatever comes is what was made, byte for byte.
  */
-import { get, type ObjectRef, ObjectStoreFullError, put, remote, wait } from "mobula";
+import { get, type ObjectRef, put, remote, wait } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
-import { settle, settleAll, valueOf } from "./outcome.ts";
+import { ifRoom, settle, settleAll, valueOf } from "./outcome.ts";
 
 const bytesMax = 60_000;
 
@@ -47,16 +47,6 @@ interface Kept {
   readonly expected: number;
 }
 
-/** A drawn store may be small, and its disk full. */
-function putIfRoom(bytes: Uint8Array): ObjectRef<Uint8Array> | null {
-  try {
-    return put(bytes);
-  } catch (error) {
-    if (error instanceof ObjectStoreFullError) return null;
-    throw error;
-  }
-}
-
 async function oneRound(sim: Simulation, kept: Kept[]): Promise<void> {
   const older = kept.flatMap(({ ref, expected }) => {
     return [0, 40, 200].map((ms) => settle(digest.remote(ref, ms), expected));
@@ -66,7 +56,7 @@ async function oneRound(sim: Simulation, kept: Kept[]): Promise<void> {
   const sizes = seeds.map(() => Math.floor(Math.random() * bytesMax));
   const expected = seeds.map((seed, i) => digestOf(bytesOf(seed, sizes[i] ?? 0)));
   const total = expected.reduce((a, b) => a + b, 0);
-  const own = putIfRoom(bytesOf(7, bytesMax));
+  const own = ifRoom(() => put(bytesOf(7, bytesMax)));
   if (own === null) return;
   const made = seeds.map((seed, i) => makeBytes.remote(seed, sizes[i] ?? 0));
   const ownDigest = digestOf(bytesOf(7, bytesMax));

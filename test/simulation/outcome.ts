@@ -1,5 +1,5 @@
 /** What a ref came to beside what it should: a fault may take a value away, never change it. */
-import { get, MobulaError, type ObjectRef, TaskError } from "mobula";
+import { get, MobulaError, type ObjectRef, ObjectStoreFullError, TaskError } from "mobula";
 
 /** Null when it is right or a fault took it; else what was wrong. */
 export async function settle<T>(ref: ObjectRef<T>, expected: T | Error): Promise<string | null> {
@@ -28,6 +28,16 @@ export async function valueOf<T>(promise: Promise<T>): Promise<T | null> {
     return await promise;
   } catch (error) {
     if (error instanceof MobulaError) return null;
+    throw error;
+  }
+}
+
+/** What a put or a call gives; null where memory and disk are both full, as drawn ones may be. */
+export function ifRoom<T>(make: () => T): T | null {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ObjectStoreFullError) return null;
     throw error;
   }
 }

@@ -3,19 +3,10 @@
  * lost where a disk spoils them; put where memory has no room, and written while the caller waits;
  * moved although others keep them, read them, and pass them on. Whatever comes is what was made.
  */
-import {
-  type ActorHandle,
-  get,
-  kill,
-  type ObjectRef,
-  ObjectStoreFullError,
-  put,
-  remote,
-  wait,
-} from "mobula";
+import { type ActorHandle, get, kill, type ObjectRef, put, remote, wait } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
-import { settle, settleAll, valueOf } from "./outcome.ts";
+import { ifRoom, settle, settleAll, valueOf } from "./outcome.ts";
 
 /** Of which a store of a mebibyte holds a third. */
 const count = 40;
@@ -46,7 +37,7 @@ const areOfLater = remote(async (refs: readonly ObjectRef<string>[], from: numbe
 });
 /** As many as will not fit beside the store, without waiting for anything; some it keeps. */
 const putMany = remote(spread, (from: number) => {
-  const refs = Array.from({ length: putCount }, (_, n) => putText(from + n));
+  const refs = Array.from({ length: putCount }, (_, n) => ifRoom(() => put(textOf(from + n))));
   for (const ref of refs.splice(2)) ref?.[Symbol.dispose]();
   return refs;
 });
@@ -102,26 +93,6 @@ async function useKept(
   await valueOf(kill(keeper));
 }
 
-/** Null where memory and disk are both full. */
-function putText(n: number): ObjectRef<string> | null {
-  try {
-    return put(textOf(n));
-  } catch (error) {
-    if (error instanceof ObjectStoreFullError) return null;
-    throw error;
-  }
-}
-
-/** A call that brings a large value along; null where memory and disk are both full. */
-function call(n: number): Promise<string | null> | null {
-  try {
-    return settle(isOf.remote(textOf(n), n), true);
-  } catch (error) {
-    if (error instanceof ObjectStoreFullError) return null;
-    throw error;
-  }
-}
-
 /** What is wrong with them, or null. */
 async function readPut(from: number): Promise<string | null> {
   const refs = (await valueOf(get(putMany.remote(from)))) ?? [];
@@ -141,9 +112,9 @@ async function oneRound(): Promise<void> {
   const later = areOfLater.remote(early, 950, 300);
   // It has begun when the store fills up.
   await new Promise((resolve) => setTimeout(resolve, 10));
-  const more = Array.from({ length: putCount }, (_, n) => putText(700 + n));
+  const more = Array.from({ length: putCount }, (_, n) => ifRoom(() => put(textOf(700 + n))));
   const made = Array.from({ length: count }, (_, n) => make.remote(n, n % 3));
-  const own = [900, 901].map(putText).filter((ref) => ref !== null);
+  const own = [900, 901].map((n) => ifRoom(() => put(textOf(n)))).filter((ref) => ref !== null);
   await valueOf(wait(made, { numReturns: count / 2, timeoutMs: 2_000 }));
   const some = Array.from({ length: 12 }, () => Math.floor(Math.random() * (count - 3)));
   const refAt = (n: number) => made[n] as ObjectRef<string>;
@@ -159,7 +130,8 @@ async function oneRound(): Promise<void> {
   }
   checks.push(readPut(800));
   for (let n = 1_000; n < 1_000 + putCount; n++) {
-    const called = call(n);
+    // It brings a large value along.
+    const called = ifRoom(() => settle(isOf.remote(textOf(n), n), true));
     if (called !== null) checks.push(called);
   }
   const keeping = useKept(RemoteKeeper.remote(), made.slice(0, 6));

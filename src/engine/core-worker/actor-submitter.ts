@@ -333,7 +333,7 @@ export class ActorSubmitter {
       this.#streams.delete(stream.stream);
       for (const { task } of [...stream.inFlight()]) {
         stream.remove(task.seq);
-        this.#references.giveUp(task, stream.workerId);
+        this.#references.untaken.giveUp(task, stream.workerId);
         client.holds?.delete(task);
         this.#manager.finish(task, death, null, out);
       }

@@ -16,9 +16,9 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { actorIndex, type NodeId, nodeIdOf, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { actorIndex, type NodeId, nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
+import { ObjectMap } from "#engine/common/object-map.ts";
 import { managedSegment } from "#engine/protocol/arena.ts";
-import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
@@ -28,11 +28,12 @@ import { isCounted, specialsOf } from "./contained-refs.ts";
 import { EndedPeers } from "./ended-peers.ts";
 import { diedWithOwner, freedByOwner } from "./lost-object.ts";
 import { ObjectDirectory } from "./object-directory.ts";
-import { isUsed, ObjectEntry, type TaskRecord } from "./object-entry.ts";
+import { isUsed, ObjectEntry } from "./object-entry.ts";
 import { ObjectSeals } from "./object-seals.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import { ReleaseBatch } from "./release-batch.ts";
 import { StrayStates } from "./stray-states.ts";
+import { UntakenResults } from "./untaken-results.ts";
 
 /** What was kept to make objects anew goes with them. */
 export interface LineageWatch {
@@ -50,8 +51,7 @@ export class ReferenceCounter {
   readonly ended = new EndedPeers();
   readonly strays = new StrayStates();
   readonly #context: ProcessContext;
-  /** Owner → key → entry. */
-  readonly #byOwner = new Map<WorkerId, Map<number, ObjectEntry>>();
+  readonly #entries = new ObjectMap<ObjectEntry>();
   /** May have lost their last count in this event. */
   readonly #doubtful: ObjectEntry[] = [];
   readonly #heldByDead = new WeakSet<ObjectEntry>();
@@ -61,36 +61,34 @@ export class ReferenceCounter {
   /** Asked when own objects have gone. */
   lineage: LineageWatch | null = null;
   handles: HandleWatch | null = null;
-  /** By executor on another node: returns of attempts whose replies are not taken. */
-  readonly #givenUp = new Map<WorkerId, CopyName[]>();
   /** Where the copies of own objects lie. */
   readonly directory: ObjectDirectory;
+  readonly untaken: UntakenResults;
 
   constructor(context: ProcessContext, seals = new ObjectSeals(context)) {
     this.#context = context;
     const batch = new ReleaseBatch(context);
     this.#batch = batch;
+    this.untaken = new UntakenResults({ context, batch, ended: this.ended });
     this.directory = new ObjectDirectory({ context, seals, batch, owner: this });
   }
 
   get registeredCount(): number {
-    let count = 0;
-    for (const entries of this.#byOwner.values()) count += entries.size;
-    return count;
+    return this.#entries.size;
   }
 
   /** Whether objects of other processes are listed. */
   get hasBorrowed(): boolean {
-    return this.#byOwner.size > (this.#byOwner.has(this.#context.self) ? 1 : 0);
+    return this.#entries.hasOthersThan(this.#context.self);
   }
 
   /** For status and tests. */
-  *registered(): IterableIterator<ObjectEntry> {
-    for (const entries of this.#byOwner.values()) yield* entries.values();
+  registered(): IterableIterator<ObjectEntry> {
+    return this.#entries.values();
   }
 
   find(owner: WorkerId, name: ObjectName): ObjectEntry | undefined {
-    return this.#byOwner.get(owner)?.get(objectKey(name.serial, name.index));
+    return this.#entries.find(owner, name);
   }
 
   /** The entry of an object that a value names, new if need be; the caller counts it. */
@@ -104,7 +102,7 @@ export class ReferenceCounter {
       return entry;
     }
     if (this.ended.has(owner)) this.#failWithOwner(entry);
-    this.#list(entry);
+    this.#entries.add(entry);
     return entry;
   }
 
@@ -112,7 +110,7 @@ export class ReferenceCounter {
   name(entry: ObjectEntry): void {
     if (entry.owner !== this.#context.self || entry.registered) return;
     entry.registered = true;
-    this.#list(entry);
+    this.#entries.add(entry);
   }
 
   /** Another process has heard of the entry in no message: it is kept until this one ends. */
@@ -284,7 +282,7 @@ export class ReferenceCounter {
     }
     if (entry.state === "PENDING" || (entry.holders !== null && entry.holders.size > 0)) return;
     this.#freeBytes(entry);
-    if (entry.registered) this.#unlist(entry);
+    if (entry.registered) this.#entries.delete(entry);
     this.#freeValue(entry);
   }
 
@@ -315,7 +313,7 @@ export class ReferenceCounter {
 
   /** Something of ours is: this process is needed. */
   isHeldByOthers(): boolean {
-    for (const { holders } of this.#byOwner.get(this.#context.self)?.values() ?? []) {
+    for (const { holders } of this.#entries.of(this.#context.self)) {
       if (holders !== null && holders.size > 0) return true;
     }
     return false;
@@ -323,7 +321,7 @@ export class ReferenceCounter {
 
   /** Processes of a node that anything here depends on. */
   peersOn(nodeId: NodeId): Set<WorkerId> {
-    const peers = new Set([...this.#watched, ...this.#byOwner.keys()]);
+    const peers = new Set([...this.#watched, ...this.#entries.owners()]);
     for (const peer of peers) if (nodeIdOf(peer) !== nodeId) peers.delete(peer);
     return peers;
   }
@@ -331,14 +329,13 @@ export class ReferenceCounter {
   /** Fails what the dead process owned and this one waits for; returned for their waiters. */
   onWorkerDied(workerId: WorkerId, error: EngineError): ObjectEntry[] {
     this.ended.add(workerId, error.message);
-    const own = this.#byOwner.get(this.#context.self);
-    for (const entry of own?.values() ?? []) {
+    for (const entry of this.#entries.of(this.#context.self)) {
       if (!entry.holders?.delete(workerId)) continue;
       this.#doubtful.push(entry);
       if (this.isOfThisNode(workerId)) this.#heldByDead.add(entry);
     }
     const lost: ObjectEntry[] = [];
-    for (const entry of this.#byOwner.get(workerId)?.values() ?? []) {
+    for (const entry of this.#entries.of(workerId)) {
       entry.registered = false;
       entry.held = false;
       if (entry.state === "PENDING") {
@@ -347,7 +344,7 @@ export class ReferenceCounter {
       } else if (this.#isInItsMemory(entry)) this.fail(entry, diedWithOwner(entry, error.message));
     }
     this.#batch.dropHolds(workerId);
-    this.#freeGivenUp(workerId);
+    this.untaken.onExecutorDied(workerId);
     this.#watched.delete(workerId);
     return lost;
   }
@@ -369,39 +366,7 @@ export class ReferenceCounter {
 
   /** Bytes in the arena that only an unfinished call needed. */
   freeEncoded(value: Outcome): void {
-    if (!(value instanceof StoredValue)) return;
-    const { segment, offset, size } = value;
-    this.freeExtent({ segment, offset, size });
-  }
-
-  /** A result that nobody takes. On another node its raylet is told by name: `giveUp`. */
-  discard(outcome: Outcome): void {
-    if (!(outcome instanceof StoredValue)) return;
-    const { node } = outcome;
-    if (node === null || node === this.#context.raylet) this.freeEncoded(outcome);
-  }
-
-  /** … of a task of ours, wherever it lies. No other version of the return goes with it. */
-  discardReturn({ serial, index }: ObjectName, value: Outcome): void {
-    this.discard(value);
-    const node = value instanceof StoredValue ? value.node : null;
-    if (node === null || node === this.#context.raylet || this.ended.has(node)) return;
-    const { version } = value as StoredValue;
-    this.#batch.addFree(node, { serial, index, version });
-  }
-
-  /**
-   * No reply of this attempt is taken any more. What the executor stored for us on its node is let
-   * go of once its end is known: until then it may store more.
-   */
-  giveUp(task: TaskRecord, executor: WorkerId): void {
-    if (this.isOfThisNode(executor)) return;
-    const { serial, attempt: version, moreReturns } = task;
-    const names = this.#givenUp.get(executor) ?? [];
-    const count = 1 + (moreReturns?.length ?? 0);
-    for (let index = 1; index <= count; index++) names.push({ serial, index, version });
-    this.#givenUp.set(executor, names);
-    if (this.ended.has(executor)) this.#freeGivenUp(executor);
+    this.#batch.addBytesOf(value);
   }
 
   /** What was told of a borrowed object is no longer so: it is lost for good. */
@@ -415,29 +380,19 @@ export class ReferenceCounter {
   checkInvariants(): void {
     assert(this.#doubtful.length === 0, "an event ended before its drops were settled");
     this.directory.checkInvariants();
-    for (const [owner, entries] of this.#byOwner) {
-      assert(entries.size > 0, "an owner without entries is not listed");
-      for (const [key, entry] of entries) {
-        assert(key === objectKey(entry.serial, entry.index), "an entry is listed by its name");
-        assert(entry.owner === owner, "an entry is listed under its owner");
-        assert(entry.state !== "FREED", "a freed entry is not listed");
-        assert(entry.localRefs >= 0 && entry.uses >= 0, "counts are not negative");
-        assert(owner !== this.#context.self || entry.registered, "an own entry is listed once");
-        assert(!entry.registered || !this.ended.has(owner), "a dead owner holds nothing");
-        assert(!entry.held || entry.registered, "what the owner holds for us is ours");
-        for (const [holder, count] of entry.holders ?? []) {
-          assert(count > 0 && !this.ended.has(holder), "a hold counts for a living process");
-        }
+    this.#entries.checkInvariants();
+    const { self } = this.#context;
+    for (const entry of this.#entries.values()) {
+      const { owner, holders } = entry;
+      assert(entry.state !== "FREED", "a freed entry is not listed");
+      assert(entry.localRefs >= 0 && entry.uses >= 0, "counts are not negative");
+      assert(owner !== self || entry.registered, "an own entry is listed once");
+      assert(!entry.registered || !this.ended.has(owner), "a dead owner holds nothing");
+      assert(!entry.held || entry.registered, "what the owner holds for us is ours");
+      for (const [holder, count] of holders ?? []) {
+        assert(count > 0 && !this.ended.has(holder), "a hold counts for a living process");
       }
     }
-  }
-
-  #freeGivenUp(executor: WorkerId): void {
-    const node = nodeIdOf(executor);
-    for (const name of this.#givenUp.get(executor) ?? []) {
-      if (!this.ended.has(node)) this.#batch.addFree(node, name);
-    }
-    this.#givenUp.delete(executor);
   }
 
   /** One more hold at the owner is ours; whether anything here needs it is not known yet. */
@@ -450,7 +405,7 @@ export class ReferenceCounter {
 
   /** The bytes are the owner's; refs inside them were counted here when they came. */
   #forgetBorrowed(entry: ObjectEntry): void {
-    this.#unlist(entry);
+    this.#entries.delete(entry);
     if (entry.subscribed && entry.state === "PENDING") this.strays.note(entry.owner, entry);
     if (entry.registered) this.#batch.addHold(entry.owner, entry);
     this.#freeValue(entry);
@@ -483,21 +438,5 @@ export class ReferenceCounter {
   #failWithOwner(entry: ObjectEntry): void {
     entry.state = "FAILED";
     entry.outcome = diedWithOwner(entry, this.ended.reasonOf(entry.owner));
-  }
-
-  #list(entry: ObjectEntry): void {
-    let entries = this.#byOwner.get(entry.owner);
-    if (entries === undefined) {
-      entries = new Map();
-      this.#byOwner.set(entry.owner, entries);
-    }
-    entries.set(objectKey(entry.serial, entry.index), entry);
-  }
-
-  #unlist(entry: ObjectEntry): void {
-    const entries = this.#byOwner.get(entry.owner);
-    if (entries === undefined) return;
-    entries.delete(objectKey(entry.serial, entry.index));
-    if (entries.size === 0) this.#byOwner.delete(entry.owner);
   }
 }

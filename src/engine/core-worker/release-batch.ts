@@ -7,6 +7,7 @@ import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef, HoldId } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
+import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { ObjectName } from "#engine/protocol/task.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 
@@ -23,6 +24,13 @@ export class ReleaseBatch {
 
   addExtent(extent: ArenaExtent): void {
     this.#extents.push(extent);
+  }
+
+  /** Those of a value that lies in the arena. */
+  addBytesOf(value: Outcome): void {
+    if (!(value instanceof StoredValue)) return;
+    const { segment, offset, size } = value;
+    this.addExtent({ segment, offset, size });
   }
 
   addConfirmed(maker: WorkerId, { owner, hold }: HeldRef): void {

@@ -119,9 +119,9 @@ export class TaskManager {
   /** The holds that came with it go by themselves: nothing here names what it names. */
   #refuse(task: TaskRecord, outcome: Outcome, outcomes: readonly Outcome[] | null): void {
     const { serial } = task;
-    this.#references.discardReturn(task, outcome);
+    this.#references.untaken.discardReturn(task, outcome);
     for (const [i, value] of (outcomes ?? []).entries()) {
-      this.#references.discardReturn({ serial, index: i + 2 }, value);
+      this.#references.untaken.discardReturn({ serial, index: i + 2 }, value);
     }
   }
 
@@ -210,7 +210,7 @@ export class TaskManager {
   /** A return that was not lost keeps its value when its task has run again. */
   #settleReturn(entry: ObjectEntry, value: Outcome, out: Out): void {
     if (entry.state === "PENDING") this.settle(entry, value, out);
-    else if (!(value instanceof FailedValue)) this.#references.discardReturn(entry, value);
+    else if (!(value instanceof FailedValue)) this.#references.untaken.discardReturn(entry, value);
   }
 
   #wake(waiter: Waiter, entry: ObjectEntry, out: Out): void {

@@ -189,8 +189,8 @@ export class TaskReplies {
   }
 
   #discard({ outcome, outcomes }: TaskFinished): void {
-    this.#references.discard(outcome);
-    for (const value of outcomes ?? noOutcomes) this.#references.discard(value);
+    this.#references.untaken.discard(outcome);
+    for (const value of outcomes ?? noOutcomes) this.#references.untaken.discard(value);
   }
 }
 

@@ -99,7 +99,7 @@ export class TaskRetries {
     // An argument could not be had, which was found out where the task was to run.
     const meant = this.#recovery.failureOf(task, failed);
     if (meant === failed) return false;
-    this.#references.discard(failed);
+    this.#references.untaken.discard(failed);
     this.#manager.finish(task, meant, null, out);
     return true;
   }
@@ -130,7 +130,7 @@ export class TaskRetries {
     const failed = this.#judged.get(task);
     if (failed === undefined) return;
     this.#judged.delete(task);
-    if (task.isCancelled) this.#references.discard(failed);
+    if (task.isCancelled) this.#references.untaken.discard(failed);
     else if (retries) this.#retryException(task, failed, out);
     else this.#end(task, failed, why, out);
     this.#references.dropContained(failed);
@@ -144,8 +144,8 @@ export class TaskRetries {
   /** A reply of an attempt that no longer counts changes nothing: what it stored goes. */
   refuse({ outcome, outcomes }: TaskReply): void {
     this.counts.refused += 1;
-    this.#references.discard(outcome);
-    for (const value of outcomes ?? []) this.#references.discard(value);
+    this.#references.untaken.discard(outcome);
+    for (const value of outcomes ?? []) this.#references.untaken.discard(value);
   }
 
   /** Ends the task with a failure that is not its own; `bound` says why it does not run again. */
@@ -205,7 +205,7 @@ export class TaskRetries {
   }
 
   #retryException(task: TaskRecord, failed: FailedValue, out: Out): void {
-    this.#references.discard(failed);
+    this.#references.untaken.discard(failed);
     this.counts.retriedExceptions += 1;
     task.retriesUsed += 1;
     this.#runAgain(task, failed.error.message, out);

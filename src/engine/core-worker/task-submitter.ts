@@ -183,7 +183,7 @@ export class TaskSubmitter {
         continue;
       }
       // First: the next attempt stores under another version.
-      this.#references.giveUp(task, lease.workerId);
+      this.#references.untaken.giveUp(task, lease.workerId);
       this.#retries.onWorkerLost(task, error, nowMs, out);
     }
     for (const task of unstarted.reverse()) queue.tasks.unshift(task);

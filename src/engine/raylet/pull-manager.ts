@@ -4,7 +4,7 @@
  * was spilled here needs room as well, and is then read back: in one line with the others, so that
  * who came first gets all it needs before who came later takes its room.
  *
- * State:  requests by process; pulls by object, those with a location in order of priority; copies
+ * State:  requests by process; pulls by object, those with a location in line (PullLine); copies
  *         that are read back.
  * In/out: pullObject, unpinObjects, objectLocations, chunk, notHere, copies that were read back,
  *         deaths, deadlines → locateObject, pullChunk, objectLocal, copyAdded, copyGone,
@@ -18,7 +18,8 @@
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
-import { type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import { ObjectMap } from "#engine/common/object-map.ts";
 import { FrameBytes } from "#engine/protocol/arena.ts";
 import {
   type Chunk,
@@ -35,6 +36,7 @@ import { CopyRequests } from "./copy-requests.ts";
 import { type Copy, type LocalObjects, nameOf } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import { type CopyRequest, Pull } from "./pull.ts";
+import { PullLine } from "./pull-line.ts";
 import { died, fullError, localValue, type Lost } from "./pull-outcomes.ts";
 import type { Restores } from "./restores.ts";
 
@@ -49,9 +51,9 @@ export class PullManager {
   /** Null while it lives; asked of nodes and of owners. */
   readonly #deathOf: (nodeId: NodeId) => string | undefined;
   readonly #requests = new CopyRequests();
-  readonly #pulls = new Map<WorkerId, Map<number, Pull>>();
-  /** Waiting or fetching, the most urgent first. */
-  readonly #inOrder: Pull[] = [];
+  readonly #pulls = new ObjectMap<Pull>();
+  /** Waiting or fetching. */
+  readonly #line: PullLine;
   readonly #chunks: ChunkRequests;
   readonly #restores: Restores;
   #nextOrder = 1;
@@ -73,12 +75,13 @@ export class PullManager {
     this.#config = parts.config;
     this.#store = parts.store;
     this.#objects = parts.objects;
+    this.#line = new PullLine(parts.store, parts.objects);
     this.#deathOf = parts.deathOf;
   }
 
   /** For status and tests. */
-  *pulls(): IterableIterator<Pull> {
-    for (const pulls of this.#pulls.values()) yield* pulls.values();
+  pulls(): IterableIterator<Pull> {
+    return this.#pulls.values();
   }
 
   /** What a process waits for with that request; null when it has it. */
@@ -96,7 +99,7 @@ export class PullManager {
 
   /** What the first of those that wait for room lacks. */
   get waitingBytes(): number {
-    return this.#inOrder.find(({ roomDeadlineMs }) => roomDeadlineMs < Infinity)?.size ?? 0;
+    return this.#line.waitingBytes;
   }
 
   /** `ownerError`: why its owner is no more, else null. */
@@ -116,11 +119,11 @@ export class PullManager {
     }
     this.#requests.add(request);
     const copy = this.#objects.find(owner, object);
-    if (copy !== undefined && this.#mayPinNow(copy, priority)) {
+    if (copy !== undefined && this.#line.mayPinNow(copy, priority)) {
       this.#deliver(request, copy, out);
       return;
     }
-    const pull = this.#pullOf(owner, object) ?? this.#newPull(owner, object);
+    const pull = this.#pulls.find(owner, object) ?? this.#newPull(owner, object);
     request.pull = pull;
     pull.requests.add(request);
     if (pull.state !== "new") this.#reorder(pull);
@@ -138,7 +141,7 @@ export class PullManager {
 
   onObjectLocations(message: ObjectLocations, out: RayletOut): void {
     const { from, object, nodes, outcome } = message;
-    const pull = this.#pullOf(from as WorkerId, object);
+    const pull = this.#pulls.find(from as WorkerId, object);
     if (pull === undefined || pull.state !== "locating") return;
     if (!(outcome instanceof StoredValue)) {
       this.#end(pull, ownOutcome(outcome), out);
@@ -209,7 +212,7 @@ export class PullManager {
   }
 
   onOwnerEnded(owner: WorkerId, errorOf: (pull: Pull) => EngineError, out: RayletOut): void {
-    for (const pull of [...(this.#pulls.get(owner)?.values() ?? [])]) {
+    for (const pull of [...this.#pulls.of(owner)]) {
       this.#end(pull, new FailedValue(errorOf(pull), null), out);
     }
   }
@@ -225,7 +228,7 @@ export class PullManager {
     name: { serial: number; index: number; version: number },
     out: RayletOut,
   ) {
-    const pull = this.#pullOf(owner, name);
+    const pull = this.#pulls.find(owner, name);
     if (pull === undefined || pull.state === "locating" || pull.version !== name.version) return;
     pull.sources = [];
     this.#dropPartial(pull);
@@ -236,7 +239,7 @@ export class PullManager {
   onCopyRead(copy: Copy | undefined, out: RayletOut): void {
     this.#isDue = true;
     if (copy === undefined) return;
-    const pull = this.#pullOf(copy.owner, copy);
+    const pull = this.#pulls.find(copy.owner, copy);
     if (pull?.copy === copy && copy.extent !== null) this.#complete(pull, copy, out);
     else if (pull?.copy === copy) this.#locate(pull, out);
     this.#restores.end(copy, out);
@@ -245,38 +248,36 @@ export class PullManager {
   /** Found out by another who read it: whoever waits for it here asks its owner. */
   onCopyLost(copy: Copy | undefined, out: RayletOut): void {
     if (copy === undefined || copy.isRestoring) return;
-    const pull = this.#pullOf(copy.owner, copy);
+    const pull = this.#pulls.find(copy.owner, copy);
     if (pull?.copy === copy) this.#locate(pull, out);
   }
 
   /** Asks for as much as is allowed at once. */
   settle(nowMs: number, out: RayletOut): void {
-    const roomBytes = this.#roomBytes();
+    const roomBytes = this.#line.roomBytes;
     const hasRoom = roomBytes > this.#roomBytesSeen;
     this.#roomBytesSeen = roomBytes;
-    if (this.#inOrder.length === 0 || (!this.#isDue && !hasRoom)) return;
+    if (this.#line.isEmpty || (!this.#isDue && !hasRoom)) return;
     this.#isDue = false;
     // Those behind one that waits for room do not take it away from it.
     let isFull = false;
     let aheadBytes = 0;
-    for (const pull of [...this.#inOrder]) {
+    for (const pull of [...this.#line]) {
       if (pull.state === "waiting" && !isFull && this.#isItsTurn(pull)) {
-        isFull = !this.#fits(pull.size, aheadBytes) || !this.#reserve(pull, nowMs, out);
+        isFull = !this.#line.fits(pull.size, aheadBytes) || !this.#reserve(pull, nowMs, out);
       }
       if (pull.state === "waiting") aheadBytes += pull.size;
       if (pull.state === "fetching" && pull.copy === null) this.#chunks.askFor(pull, out);
     }
-    this.#roomBytesSeen = this.#roomBytes();
+    this.#roomBytesSeen = this.#line.roomBytes;
   }
 
   nextDeadlineMs(): number {
-    let nextMs = Infinity;
-    for (const { roomDeadlineMs } of this.#inOrder) nextMs = Math.min(nextMs, roomDeadlineMs);
-    return nextMs;
+    return this.#line.nextDeadlineMs();
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {
-    for (const pull of [...this.#inOrder]) {
+    for (const pull of [...this.#line]) {
       if (pull.roomDeadlineMs > nowMs) continue;
       if (!this.#isItsTurn(pull)) {
         // It is not room that it waits for now.
@@ -287,7 +288,7 @@ export class PullManager {
       const waited = `none became free within ${pullRoomTimeoutMs} ms`;
       this.#end(pull, new FailedValue(fullError(this.#store, pull, waited), null), out);
       // What it stood in line for may be enough for those behind it, or what is let go of now.
-      for (const other of this.#inOrder) other.waitLonger(nowMs + pullRoomTimeoutMs / patience);
+      for (const other of this.#line) other.waitLonger(nowMs + pullRoomTimeoutMs / patience);
       this.settle(nowMs, out);
     }
   }
@@ -295,9 +296,10 @@ export class PullManager {
   checkInvariants(): void {
     this.#chunks.checkInvariants();
     this.#requests.checkInvariants();
+    this.#pulls.checkInvariants();
     for (const pull of this.pulls()) {
       assert(pull.requests.size > 0, "a pull that nobody waits for is over");
-      assert(pull.state === "locating" || this.#inOrder.includes(pull), "a located pull is listed");
+      assert(pull.state === "locating" || this.#line.has(pull), "a located pull is listed");
       const { state, copy } = pull;
       assert(state !== "fetching" || pull.extent !== null || copy !== null, "it has its room");
       const isSomewhere = pull.sources.length > 0 || copy?.spilled !== undefined;
@@ -336,24 +338,15 @@ export class PullManager {
 
   // ------------------------------------------------------------ pulls
 
-  #pullOf(owner: WorkerId, { serial, index }: { serial: number; index: number }) {
-    return this.#pulls.get(owner)?.get(objectKey(serial, index));
-  }
-
   #newPull(owner: WorkerId, name: { serial: number; index: number }): Pull {
     const pull = new Pull(owner, name, this.#nextOrder++);
-    let pulls = this.#pulls.get(owner);
-    if (pulls === undefined) {
-      pulls = new Map();
-      this.#pulls.set(owner, pulls);
-    }
-    pulls.set(objectKey(name.serial, name.index), pull);
+    this.#pulls.add(pull);
     return pull;
   }
 
   /** It is here, on the disk: it stands in line for room. */
   #restore(pull: Pull, copy: Copy): void {
-    this.#unplace(pull);
+    this.#line.delete(pull);
     pull.sources = [];
     pull.begin(copy.version, copy.size);
     pull.copy = copy;
@@ -361,7 +354,7 @@ export class PullManager {
   }
 
   #locate(pull: Pull, out: RayletOut): void {
-    this.#unplace(pull);
+    this.#line.delete(pull);
     pull.copy = null;
     pull.state = "locating";
     const { owner, serial, index } = pull;
@@ -372,26 +365,13 @@ export class PullManager {
   #place(pull: Pull, state: "waiting" | "fetching"): void {
     pull.state = state;
     this.#isDue = true;
-    const { priority, order } = pull;
-    const at = this.#inOrder.findIndex((other) => {
-      return other.priority > priority || (other.priority === priority && other.order > order);
-    });
-    this.#inOrder.splice(at === -1 ? this.#inOrder.length : at, 0, pull);
-  }
-
-  #unplace(pull: Pull): void {
-    const at = this.#inOrder.indexOf(pull);
-    if (at !== -1) this.#inOrder.splice(at, 1);
-    pull.roomDeadlineMs = Infinity;
+    this.#line.add(pull);
   }
 
   #reorder(pull: Pull): void {
-    const { state } = pull;
-    if (state !== "waiting" && state !== "fetching") return;
-    const { roomDeadlineMs } = pull;
-    this.#unplace(pull);
-    this.#place(pull, state);
-    pull.roomDeadlineMs = roomDeadlineMs;
+    if (pull.state !== "waiting" && pull.state !== "fetching") return;
+    this.#line.reorder(pull);
+    this.#isDue = true;
   }
 
   #complete(pull: Pull, copy: Copy, out: RayletOut): void {
@@ -408,13 +388,11 @@ export class PullManager {
   }
 
   #remove(pull: Pull): void {
-    this.#unplace(pull);
+    this.#line.delete(pull);
     this.#dropPartial(pull);
     pull.state = "over";
     pull.requests.clear();
-    const pulls = this.#pulls.get(pull.owner);
-    pulls?.delete(objectKey(pull.serial, pull.index));
-    if (pulls?.size === 0) this.#pulls.delete(pull.owner);
+    this.#pulls.delete(pull);
     this.#isDue = true;
   }
 
@@ -437,26 +415,6 @@ export class PullManager {
   }
 
   // ------------------------------------------------------------ room and chunks
-
-  /**
-   * A task that has some of its arguments keeps them until it has all. So nobody takes room, nor a
-   * pin on what could be evicted, that those ahead in line need: each could wait for the other.
-   */
-  #mayPinNow(copy: Copy, priority: CopyRequest["priority"]): boolean {
-    if (copy.extent === null) return false;
-    if (this.#inOrder.length === 0 || !this.#objects.isIdle(copy)) return true;
-    let aheadBytes = 0;
-    for (const { state, size, priority: other } of this.#inOrder) {
-      if (state === "waiting" && other <= priority) aheadBytes += size;
-    }
-    return this.#fits(copy.size, aheadBytes);
-  }
-
-  /** Beside what is needed by those ahead; the first of all may try in any case. */
-  #fits(size: number, aheadBytes: number): boolean {
-    if (aheadBytes === 0) return true;
-    return this.#roomBytes() + this.#objects.spillable.bytes >= aheadBytes + size;
-  }
 
   #isItsTurn({ copy }: Pull): boolean {
     if (copy === null) return this.#chunks.mayAsk(1);
@@ -496,10 +454,5 @@ export class PullManager {
     const chunk = this.#chunks.take(requestId, from);
     if (chunk !== undefined) this.#isDue = true;
     return chunk;
-  }
-
-  /** That it could have. */
-  #roomBytes(): number {
-    return this.#store.freeBytes + this.#objects.evictableBytes;
   }
 }

@@ -4,14 +4,7 @@
  */
 import type { ActorId, WorkerId } from "#engine/common/ids.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
-import type {
-  ExceptionMatcher,
-  FunctionDefinition,
-  RetryPolicy,
-  SchedulingStrategy,
-  TaskTemplate,
-} from "#engine/common/task-spec.ts";
-import { definitionKey, strategyKey } from "#engine/common/task-spec.ts";
+import type { ExceptionMatcher } from "#engine/common/task-spec.ts";
 import { ActorClient, type CreationSpec } from "#engine/core-worker/actor-client.ts";
 import type {
   CoreWorkerEvent,
@@ -34,13 +27,8 @@ import { DroppedUses } from "./dropped-uses.ts";
 import type { Executor } from "./executor.ts";
 import type { WrittenFile } from "./fallback-files.ts";
 import type { Host } from "./host.ts";
-
-/** What the options of one remote function come to; one object per set of options. */
-export interface CallShape {
-  readonly definition: FunctionDefinition;
-  readonly strategy: SchedulingStrategy;
-  readonly retry: RetryPolicy;
-}
+import { type FoundActor, OpenRequests } from "./open-requests.ts";
+import { type CallShape, TaskTemplates } from "./task-templates.ts";
 
 /** A call of get or wait that is told when it is settled, or its time is up. */
 export abstract class PendingCall extends GetRequest {
@@ -74,28 +62,10 @@ export interface CancelReach {
   readonly recursive: boolean;
 }
 
-export interface FoundActor {
-  readonly actorId: ActorId | null;
-  readonly className: string;
-  readonly detached: boolean;
-}
-
 export interface CreatedActor {
   readonly actor: ActorClient;
   /** Whose count is raised for the first handle; null if nobody counts its handles. */
   readonly entry: ObjectEntry | null;
-}
-
-/** The pages of a list that have come. */
-interface Lister {
-  readonly pages: StatePage[];
-  resolve(pages: readonly StatePage[]): void;
-  reject(error: Error): void;
-}
-
-interface Finder {
-  resolve(found: FoundActor): void;
-  reject(error: Error): void;
 }
 
 export interface Judgement {
@@ -134,18 +104,11 @@ export class CoreWorkerClient {
   /** What the api knows of its process. A weak table would keep it until a full collection. */
   process: object | null = null;
   readonly #options: ClientOptions;
-  readonly #templates = new WeakMap<CallShape, TaskTemplate>();
-  readonly #functionNumbers = new Map<string, number>();
-  readonly #killed = new Map<number, () => void>();
-  readonly #found = new Map<number, Finder>();
-  readonly #cancelled = new Map<number, (refused: boolean) => void>();
-  readonly #lists = new Map<number, Lister>();
+  readonly #templates = new TaskTemplates();
+  readonly #requests = new OpenRequests();
   #executor: Executor | null = null;
-  #nextRequestId = 1;
   #isKeptAlive = false;
   #isClosed = false;
-  /** Calls outside the core worker that wait for an answer: kill, getActor. */
-  #openRequestCount = 0;
   readonly #dropped: DroppedUses;
 
   constructor(options: ClientOptions) {
@@ -201,9 +164,7 @@ export class CoreWorkerClient {
   /** Resolves when the owner of the object has taken it; true if it was refused (force, actor). */
   cancel(entry: ObjectEntry, options: CancelReach): Promise<boolean> {
     if (this.#isClosed) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const requestId = this.#request();
-      this.#cancelled.set(requestId, resolve);
+    return this.#requests.cancel((requestId) => {
       this.dispatch({ type: "cancelCall", requestId, entry, ...options });
     });
   }
@@ -223,7 +184,7 @@ export class CoreWorkerClient {
     const task = new TaskRecord({
       owner: this.workerId,
       serial,
-      template: this.#templateOf(shape),
+      template: this.#templates.of(shape),
       actor: null,
       args: call.args,
       refs: call.refs,
@@ -246,29 +207,29 @@ export class CoreWorkerClient {
   /** Its actors end with the runtime: nobody is left to kill. */
   killActor(actorId: ActorId, reason: string): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const requestId = this.#request();
-      this.#killed.set(requestId, resolve);
+    return this.#requests.kill((requestId) => {
       this.dispatch({ type: "killActorCall", requestId, actorId, reason });
     });
   }
 
   getActorByName(name: string, namespace: string): Promise<FoundActor> {
-    return new Promise((resolve, reject) => {
-      const requestId = this.#request();
-      this.#found.set(requestId, { resolve, reject });
+    return this.#requests.find((requestId) => {
       this.dispatch({ type: "getActorByNameCall", requestId, name, namespace });
     });
   }
 
   /** Of the processes of this node. */
   listState(kind: NodeStateKind, limit: number): Promise<readonly StatePage[]> {
-    return this.#list((requestId) => ({ type: "listStateCall", requestId, kind, limit }));
+    return this.#requests.list((requestId) => {
+      this.dispatch({ type: "listStateCall", requestId, kind, limit });
+    });
   }
 
   /** Of the GCS. */
   listCluster(kind: ClusterStateKind, limit: number): Promise<readonly StatePage[]> {
-    return this.#list((requestId) => ({ type: "listClusterCall", requestId, kind, limit }));
+    return this.#requests.list((requestId) => {
+      this.dispatch({ type: "listClusterCall", requestId, kind, limit });
+    });
   }
 
   // ------------------------------------------------------------ objects
@@ -326,14 +287,7 @@ export class CoreWorkerClient {
   close(error: Error): void {
     this.#isClosed = true;
     for (const request of [...this.core.waitingRequests]) (request as PendingCall).onClosed(error);
-    for (const killed of this.#killed.values()) killed();
-    for (const finder of this.#found.values()) finder.reject(error);
-    for (const cancelled of this.#cancelled.values()) cancelled(false);
-    this.#cancelled.clear();
-    for (const lister of this.#lists.values()) lister.reject(error);
-    this.#killed.clear();
-    this.#found.clear();
-    this.#lists.clear();
+    this.#requests.close(error);
   }
 
   // ------------------------------------------------------------ inside
@@ -367,7 +321,7 @@ export class CoreWorkerClient {
     const task = new TaskRecord({
       owner: this.workerId,
       serial: this.core.serials.take(),
-      template: this.#templateOf(shape),
+      template: this.#templates.of(shape),
       depth: call.depth,
       args: call.args,
       refs: call.refs,
@@ -392,22 +346,6 @@ export class CoreWorkerClient {
     this.dispatch({ type: "argumentsWritten", task, place: written.place });
   }
 
-  #templateOf(shape: CallShape): TaskTemplate {
-    const known = this.#templates.get(shape);
-    if (known !== undefined) return known;
-    const { definition, strategy, retry } = shape;
-    const key = definitionKey(definition);
-    let functionNumber = this.#functionNumbers.get(key);
-    if (functionNumber === undefined) {
-      functionNumber = this.#functionNumbers.size + 1;
-      this.#functionNumbers.set(key, functionNumber);
-    }
-    const schedulingKey = `${key}|${strategyKey(strategy)}`;
-    const template = { definition, functionNumber, schedulingKey, strategy, retry };
-    this.#templates.set(shape, template);
-    return template;
-  }
-
   #perform(instruction: CoreWorkerInstruction): void {
     switch (instruction.type) {
       case "settle":
@@ -421,7 +359,7 @@ export class CoreWorkerClient {
       case "abortTask":
         return this.#abortSoon(instruction.task);
       case "cancelled":
-        return this.#answer(this.#cancelled, instruction.requestId)?.(instruction.refused);
+        return this.#requests.onCancelled(instruction.requestId, instruction.refused);
       case "judgeException":
         return this.#judge(instruction);
       case "allocated":
@@ -435,15 +373,14 @@ export class CoreWorkerClient {
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "listed":
-        return this.#onListed(instruction.requestId, instruction.page);
+        return this.#requests.onListed(instruction.requestId, instruction.page);
       case "listRefs":
         return this.#listRefs(instruction.request);
       case "killed":
-        return this.#answer(this.#killed, instruction.requestId)?.();
+        return this.#requests.onKilled(instruction.requestId);
       case "found": {
-        const { actorId, className, detached } = instruction;
-        const found = { actorId, className, detached };
-        return this.#answer(this.#found, instruction.requestId)?.resolve(found);
+        const { requestId, actorId, className, detached } = instruction;
+        return this.#requests.onFound(requestId, { actorId, className, detached });
       }
     }
   }
@@ -458,14 +395,6 @@ export class CoreWorkerClient {
     else tell(judgement);
   }
 
-  #list(call: (requestId: number) => CoreWorkerEvent): Promise<readonly StatePage[]> {
-    return new Promise((resolve, reject) => {
-      const requestId = this.#request();
-      this.#lists.set(requestId, { pages: [], resolve, reject });
-      this.dispatch(call(requestId));
-    });
-  }
-
   #listRefs(request: CollectState): void {
     let entries: Iterable<ObjectEntry> = [];
     let note = "";
@@ -477,26 +406,8 @@ export class CoreWorkerClient {
     this.dispatch({ type: "refsListed", request, entries, note });
   }
 
-  #onListed(requestId: number, page: StatePage): void {
-    this.#lists.get(requestId)?.pages.push(page);
-    if (!page.isLast) return;
-    const lister = this.#answer(this.#lists, requestId);
-    lister?.resolve(lister.pages);
-  }
-
-  #request(): number {
-    this.#openRequestCount += 1;
-    return this.#nextRequestId++;
-  }
-
-  #answer<T>(waiting: Map<number, T>, requestId: number): T | undefined {
-    const asker = waiting.get(requestId);
-    if (waiting.delete(requestId)) this.#openRequestCount -= 1;
-    return asker;
-  }
-
   #updateKeepAlive(): void {
-    const needed = this.core.isWaiting || this.#openRequestCount > 0;
+    const needed = this.core.isWaiting || this.#requests.areOpen;
     if (needed === this.#isKeptAlive) return;
     this.#isKeptAlive = needed;
     this.#options.keepAlive(needed);
