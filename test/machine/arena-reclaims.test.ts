@@ -238,6 +238,29 @@ describe("results that it had written", () => {
   });
 });
 
+describe("what a worker wrote for its owner, who says more of it before the worker does", () => {
+  const name = { serial: 1, index: 1, version: 0 };
+  const object = { owner: driver, ...name };
+
+  test.each(["objectsOffered", "objectSealed"] as const)("%s: the room is given once", (type) => {
+    const h = new Reclaims();
+    const extent = h.room(worker(1));
+    const about = { from: driver, requestId: 1, objects: [{ ...object, extent }] };
+    if (type === "objectsOffered") h.handle({ type, told: [], ...about });
+    else h.handle({ type, ...about });
+    h.handle({ type: "freeObjects", from: driver, objects: [name] });
+    expect(h.usedBytes).toBe(0);
+    h.gives(worker(1), driver, extent);
+    const next = h.room(worker(2));
+    expect(next).toEqual(extent);
+    h.gives(worker(2), driver, next);
+    expect(h.usedBytes).toBe(256);
+    h.room(worker(2));
+    h.frees(driver, next);
+    expect(h.usedBytes).toBe(256);
+  });
+});
+
 describe("values that it had told other nodes of", () => {
   const name = { serial: 1, index: 0, version: 0 };
 

@@ -56,6 +56,17 @@ function nameOf({ serial, index }: ObjectEntry, version = 0) {
 }
 
 describe("the owner's directory", () => {
+  test("tells a raylet that asked several times of one outcome once", () => {
+    const h = new Owner();
+    const task = h.submit();
+    h.core.references.name(task);
+    h.grant(far);
+    for (const from of [third, third, otherNodeId, third]) h.locate(task, from);
+    h.reply(7);
+    const told = h.out.sent.filter(({ message }) => message.type === "objectLocations");
+    expect(told.map(({ to }) => to)).toEqual([third, otherNodeId]);
+  });
+
   test("of what lies here nothing is kept, and its bytes go straight back", () => {
     const h = new Owner();
     const entry = h.put(here());

@@ -303,6 +303,24 @@ describe("a borrower that is told to forget a place", () => {
     expect(h.out.all("placesRevoked")).toMatchObject([{ objects: [copyOf(entry)] }]);
   });
 
+  test("reads a copy that is here for somebody else", () => {
+    const h = new Borrower();
+    const entry = h.told(7);
+    const special = { type: "ref", owner: driver, serial: 7, index: 0, topLevel: true } as const;
+    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
+    h.push(driver, { args: inline(special), values: [managed] });
+    const { requestId } = h.out.last("pullObject", nodeId);
+    const outcome = new StoredValue(0, 512, size, noSpecials, nodeId);
+    h.handle({ type: "objectLocal", from: nodeId, requestId, outcome });
+    const request = h.get(entry, h.adopt(driver, { serial: 8, index: 0 }));
+    h.revoked(entry);
+    expect(request.missingCount).toBe(1);
+    const object = { serial: 8, index: 0 };
+    h.handle({ type: "objectState", from: driver, object, outcome: 1, holds: null });
+    expect(request.settled).toBe(true);
+    expect(h.core.copies.readable(entry)).toMatchObject({ offset: 512 });
+  });
+
   test("has what a get waits with brought by its raylet", () => {
     const h = new Borrower();
     const entry = h.told(7);

@@ -171,6 +171,11 @@ export class MemoryStore {
       if (!request.failsEarly) continue;
       for (const one of request.entries) {
         if (one !== entry) continue;
+        // A copy of it may be here already, for somebody else.
+        if (this.isReady(entry, request)) {
+          this.#copies.hold(entry, request);
+          continue;
+        }
         request.missingCount += 1;
         this.#fetch(entry, request, out);
       }

@@ -128,7 +128,9 @@ export class ObjectDirectory {
     if (entry === undefined) {
       this.#tell(object, raylet, { nodes: [], outcome: this.#freed(object) }, out);
     } else if (entry.state === "PENDING") {
-      this.#unsettled.set(entry, [...(this.#unsettled.get(entry) ?? []), raylet]);
+      const asking = this.#unsettled.get(entry) ?? [];
+      // One whose processes give up and ask again hears of it once.
+      if (!asking.includes(raylet)) this.#unsettled.set(entry, [...asking, raylet]);
     } else this.#answer(entry, raylet, out);
   }
 

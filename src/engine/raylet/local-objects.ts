@@ -400,8 +400,11 @@ export class LocalObjects {
     if (spilled !== null) this.#files.release(spilled, out);
     copy.spilled = null;
     if (extent === null) return;
-    if (extent.segment < ownSegmentsFrom) this.#store.free(extent);
-    else if (isOwners) {
+    if (extent.segment < ownSegmentsFrom) {
+      // Who wrote it may not have said yet that it is its owner's.
+      this.#store.keep(extent, owner);
+      this.#store.free(extent);
+    } else if (isOwners) {
       const { segment } = extent;
       out.send(owner, { type: "segmentFreed", from: this.#self, segment });
     }
