@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { managedSegment } from "#engine/protocol/arena.ts";
-import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
+import { noSpecials, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import { CoreWorkerHarness, inline } from "./core-worker-harness.ts";
 import { driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-harness.ts";
@@ -319,6 +319,28 @@ describe("a borrower that is told to forget a place", () => {
     h.handle({ type: "objectState", from: driver, object, outcome: 1, holds: null });
     expect(request.settled).toBe(true);
     expect(h.core.copies.readable(entry)).toMatchObject({ offset: 512 });
+  });
+
+  test("waits for what its owner tells anew, though it could have read it", () => {
+    const h = new Borrower();
+    const entry = h.told(7);
+    const special = { type: "ref", owner: driver, serial: 7, index: 0, topLevel: true } as const;
+    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
+    h.push(driver, { args: inline(special), values: [managed] });
+    const { requestId } = h.out.last("pullObject", nodeId);
+    const request = h.get(entry, h.adopt(driver, { serial: 8, index: 0 }), entry);
+    expect(request.missingCount).toBe(1);
+    const outcome = new StoredValue(0, 512, size, noSpecials, nodeId, 1);
+    h.handle({ type: "objectLocal", from: nodeId, requestId, outcome });
+    expect(request.missingCount).toBe(3);
+    const tell = (serial: number, outcome: Outcome): void => {
+      const object = { serial, index: 0 };
+      h.handle({ type: "objectState", from: driver, object, outcome, holds: null });
+    };
+    tell(8, 1);
+    expect(request.settled).toBe(false);
+    tell(7, 2);
+    expect(request.settled).toBe(true);
   });
 
   test("has what a get waits with brought by its raylet", () => {

@@ -81,6 +81,7 @@ export class CopyArrivals {
     copy.came = came instanceof StoredValue ? came : null;
     this.#untold.set(entry, copy);
     if (entry.state === "AVAILABLE" && owner !== this.#context.self) {
+      this.#memoryStore.awaitAnew(entry);
       entry.state = "PENDING";
       entry.subscribed = false;
     }

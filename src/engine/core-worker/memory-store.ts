@@ -182,6 +182,18 @@ export class MemoryStore {
     }
   }
 
+  /** Its owner is about to tell it anew: who could have read it waits for that. */
+  awaitAnew(entry: ObjectEntry): void {
+    for (const request of this.waiting()) {
+      if (!request.failsEarly || !this.isReady(entry, request)) continue;
+      for (const one of request.entries) {
+        if (one !== entry) continue;
+        request.missingCount += 1;
+        addWaiter(entry, request);
+      }
+    }
+  }
+
   /** There is no room on this node for what the request needs. */
   noRoom(request: GetRequest, entry: ObjectEntry, failure: FailedValue, out: Out): void {
     if (request.settled) return;
