@@ -37,6 +37,8 @@ interface Head {
 
 /** Clocks of a simulation drift, and timers of this thread are a little early. */
 const earlyMax = { ms: 1.1, part: 0.003 };
+/** Who waits for room gives up before, several times over. */
+const readBackMs = 300_000;
 
 const runTask = remote(async (head: Head, ...direct: Value[]): Promise<Value> => {
   return new Running(head, direct).toEnd();
@@ -302,9 +304,19 @@ async function waitFor(
   if (!staysAway) for (const ref of ready) await look(ref);
 }
 
+/** At hand, or on its node: of what was spilled, or is about to be, that is all that wait says. */
+async function getReady(ref: Ref): Promise<Value> {
+  try {
+    return await get(ref, { timeoutMs: 0 });
+  } catch (error) {
+    if (!(error instanceof GetTimeoutError)) throw error;
+    return get(ref, { timeoutMs: readBackMs });
+  }
+}
+
 async function look(ref: Ref): Promise<void> {
   try {
-    const value = await get(ref, { timeoutMs: 0 });
+    const value = await getReady(ref);
     dispose(refsIn(value));
     letGo(value);
   } catch (error) {
