@@ -74,7 +74,7 @@ export class LocalOracles {
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry, written) =>
         oracles.onPut(entry, digestOfPut(entry, written, this.#digest), watched),
-      onCreating: (registration) => oracles.onCreating(registration),
+      onCreating: (registration, creation) => oracles.onCreating(registration, creation),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, watched),
       onSettled: (request) => this.#seen(() => oracles.onSettled(request, watched, this.#digest)),
