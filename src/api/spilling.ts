@@ -62,6 +62,18 @@ function inDirectory({ spillDirectory }: NodePlan, port: SpillPort): SpillPort {
   };
 }
 
+/** `failed` is told of each read that fails, before the raylet is. */
+export function watchingReads(port: SpillPort, failed: () => void): SpillPort {
+  return {
+    perform: (instruction, report) =>
+      port.perform(instruction, (event) => {
+        if (event.type !== "objectsSpilled" && event.failure !== null) failed();
+        report(event);
+      }),
+    close: () => port.close(),
+  };
+}
+
 type Report = (event: SpillEvent) => void;
 type Answered = Exclude<SpillInstruction, { type: "deleteSpillFile" }>;
 
