@@ -163,8 +163,7 @@ function checkOption(name: string, value: unknown): void {
       if (value === "detached" || value === "nonDetached") return;
       throw kindError(name, '"detached" or "nonDetached"', value);
     case "transfer":
-      if (Array.isArray(value) && value.every((item) => item instanceof ArrayBuffer)) return;
-      throw kindError(name, "a list of ArrayBuffers", value);
+      return checkTransfer(value);
     case "labelSelector":
     case "schedulingStrategy":
       // Looked at together, below.
@@ -172,6 +171,14 @@ function checkOption(name: string, value: unknown): void {
     default:
       checkNotYet(name, value);
   }
+}
+
+function checkTransfer(value: unknown): void {
+  if (!Array.isArray(value) || !value.every((item) => item instanceof ArrayBuffer)) {
+    throw kindError("transfer", "a list of ArrayBuffers", value);
+  }
+  if (new Set(value).size === value.length) return;
+  throw new TypeError("transfer takes each ArrayBuffer once");
 }
 
 function checkNotYet(name: string, value: unknown): void {

@@ -20,7 +20,7 @@ import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { nodeDiskNow } from "./node-disk-now.ts";
-import { prefixOf, spillingHere } from "./spilling.ts";
+import { prefixOf, spillingHere, watchingReads } from "./spilling.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
 import { outsideTasks, useStorageAlways } from "./task-context.ts";
@@ -113,7 +113,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   };
   const verify = (): void => oracles?.verify();
   const segmentBytes = segments.map((s) => s.byteLength);
-  const spilling = spillingHere(plan, arena);
+  const spilling = watchingReads(spillingHere(plan, arena), () => oracles?.readFailed());
   const watch = (): Promise<void> => Promise.resolve();
   const { memoryWords } = common;
   return { process, launcher, arena, memoryWords, segmentBytes, spilling, stop, watch, verify };

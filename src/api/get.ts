@@ -286,7 +286,9 @@ export abstract class WaitingCall extends PendingCall {
     const onAbort = (): void => {
       caller.client.dispatch({ type: "abandonAwait", request: this });
       this.#end();
-      this.reject(signal.reason);
+      const { reject } = this;
+      this.#letGo();
+      reject(signal.reason);
     };
     this.#onAbort = onAbort;
     signal.addEventListener("abort", onAbort, { once: true });
@@ -314,9 +316,24 @@ export abstract class WaitingCall extends PendingCall {
     if (context !== null) this.#fail(cancelledError(context));
   }
 
+  protected tell(outcome: unknown): void {
+    const { resolve } = this;
+    this.#letGo();
+    resolve(outcome as never);
+  }
+
   /** With a stack that leads to whoever awaits the call, instead of through the engine. */
   #fail(error: unknown): void {
-    this.resolve(rejectedSoon(error) as never);
+    this.tell(rejectedSoon(error));
+  }
+
+  /**
+   * Whoever keeps a call that was settled, until its time is up or the rest of its objects are
+   * there, must not keep the views and refs that it gave.
+   */
+  #letGo(): void {
+    this.resolve = nothing;
+    this.reject = nothing;
   }
 
   #end(): Caller | null {
@@ -337,7 +354,7 @@ class GetCall extends WaitingCall {
     const value = this.isList
       ? valuesOf(entries, values)
       : valueOf(entries[0] as ObjectEntry, values);
-    this.resolve(value as never);
+    this.tell(value);
   }
 
   override onTimedOut({ client }: Caller): void {
@@ -371,7 +388,7 @@ class WaitCall extends WaitingCall {
     for (let i = 0; i < entries.length && readyAt.length < this.#readyMax; i++) {
       if (client.core.isReady(entries[i] as ObjectEntry, this)) readyAt.push(i);
     }
-    this.resolve(this as never);
+    this.tell(this);
   }
 
   override onTimedOut(caller: Caller): void {

@@ -1,7 +1,8 @@
 /** The options of `init`, checked, with every default filled in: what a node is built from. */
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import { availableParallelism, hostname, tmpdir, totalmem } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Config } from "#engine/common/config.ts";
 import { withOverrides } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
@@ -176,10 +177,24 @@ export function usableMemoryBytes(): number {
 
 /** A directory of its own: nodes on one machine may share where they spill. */
 function spillDirectoryOf(asked: string | undefined, nodeId: NodeId): string {
-  if (asked !== undefined && (typeof asked !== "string" || asked === "")) {
+  if (asked !== undefined && (typeof asked !== "string" || asked === "" || isInFile(asked))) {
     throw kindError("init: spillDirectory", "the path of a directory", asked);
   }
   return spillDirectoryIn(resolve(asked ?? tmpdir()), nodeId);
+}
+
+/** Said at once, rather than by the first value that has no other room. */
+function isInFile(path: string): boolean {
+  for (let at = resolve(path); at !== dirname(at); at = dirname(at)) {
+    try {
+      return !statSync(at).isDirectory();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOTDIR") return true;
+      if (code !== "ENOENT") throw error;
+    }
+  }
+  return false;
 }
 
 /** The memory of the node's object store: reserved now, touched by use. */

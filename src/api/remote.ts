@@ -77,9 +77,15 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
     }
     const { client, values, depth, context } = caller;
     const { args: encoded, refs, written } = values.encodeArguments(args);
-    if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
     const parent = context === null ? null : context.task;
     const call = { args: encoded, refs, written, depth, parent };
+    try {
+      if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
+    } catch (error) {
+      // What was encoded goes with a call that never starts.
+      dispose(refsOf(client.submitAborted(null, shape, call), client, submit));
+      throw error;
+    }
     const task =
       signal === undefined
         ? client.submitTask(shape, call)
@@ -98,6 +104,11 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
 /** The bytes have been copied; the contract says that the sender loses them all the same. */
 function detach(buffers: readonly ArrayBuffer[]): void {
   structuredClone(null, { transfer: [...buffers] });
+}
+
+/** `refs`: as `refsOf` gives them. */
+function dispose(refs: unknown): void {
+  for (const ref of [refs].flat()) (ref as Disposable)[Symbol.dispose]();
 }
 
 // ---------------------------------------------------------------- classes

@@ -37,21 +37,40 @@ export function prefixOf({ spillDirectory }: NodePlan): string {
 
 /**
  * Nothing of it is left when the node has ended, or its process; what processes left that were
- * killed goes now. Any thread may have made it, for what it had put.
+ * killed goes now. Any thread may have made it, for what it had put. What cannot be removed stays
+ * for whoever comes next, and is no reason for a program to fail.
  */
 function inDirectory({ spillDirectory }: NodePlan, port: SpillPort): SpillPort {
   const options = { recursive: true, force: true };
   const tidying = beginIn(spillDirectory);
-  const onExit = (): void => rmSync(spillDirectory, options);
+  const onExit = (): void => {
+    try {
+      rmSync(spillDirectory, options);
+    } catch {
+      // As with `close`.
+    }
+  };
   process.once("exit", onExit);
   return {
     perform: (instruction, report) => port.perform(instruction, report),
     close: async () => {
       await Promise.all([port.close(), tidying]);
       process.off("exit", onExit);
-      await rm(spillDirectory, options);
+      await rm(spillDirectory, options).catch(() => {});
       endIn(spillDirectory);
     },
+  };
+}
+
+/** `failed` is told of each read that fails, before the raylet is. */
+export function watchingReads(port: SpillPort, failed: () => void): SpillPort {
+  return {
+    perform: (instruction, report) =>
+      port.perform(instruction, (event) => {
+        if (event.type !== "objectsSpilled" && event.failure !== null) failed();
+        report(event);
+      }),
+    close: () => port.close(),
   };
 }
 

@@ -123,11 +123,11 @@ export class ApiUserCode implements UserCode {
     const kept: ObjectEntry[] = [];
     const args = this.#decode(given, kept);
     const context = new TaskContext(this.#client, task, actor?.actor ?? null);
-    const { definition } = task;
     const instance = actor?.instance;
     return {
       run: () => enterTask(context, () => body.apply(instance, args)),
-      encode: (result) => this.#encodeResult(result, definition.numReturns, definition.taskName),
+      // What an actor returns may be its state, which other calls and timers go on with.
+      encode: (result) => this.#encodeResult(result, task, actor !== null),
       encodeError: (error) => this.#encodeTaskError(error, task),
       finish: () => {
         leaveTask(context);
@@ -145,16 +145,16 @@ export class ApiUserCode implements UserCode {
 
   #encodeResult(
     result: unknown,
-    numReturns: number,
-    taskName: string,
+    { definition: { numReturns, taskName } }: IncomingTask,
+    mayChange: boolean,
   ): Outcome | readonly Outcome[] | Promise<Outcome | readonly Outcome[]> {
     refuseStream(result, taskName);
-    if (numReturns === 1) return this.#values.encodeResult(result);
+    if (numReturns === 1) return this.#values.encodeResult(result, mayChange);
     if (!Array.isArray(result) || result.length !== numReturns) {
       const got = Array.isArray(result) ? `${result.length} values` : "no list";
       throw new TypeError(`numReturns is ${numReturns}, but ${taskName} returned ${got}`);
     }
-    return this.#encodeSeveral(result);
+    return this.#encodeSeveral(result, mayChange);
   }
 
   /**
@@ -163,11 +163,12 @@ export class ApiUserCode implements UserCode {
    */
   #encodeSeveral(
     results: readonly unknown[],
+    mayChange: boolean,
     triesLeft = roomTriesMax - 1,
   ): readonly Outcome[] | Promise<readonly Outcome[]> {
     const encoded: (Outcome | Promise<Outcome>)[] = [];
     try {
-      for (const value of results) encoded.push(this.#values.encodeResult(value));
+      for (const value of results) encoded.push(this.#values.encodeResult(value, mayChange));
     } catch (error) {
       void this.#allOrNone(encoded, { reason: error }).catch(() => {});
       throw error;
@@ -178,7 +179,7 @@ export class ApiUserCode implements UserCode {
     return this.#allOrNone(encoded, null).catch((error: unknown) => {
       const isNoRoom = error instanceof ObjectStoreFullError || error instanceof OutOfDiskError;
       if (!isNoRoom || triesLeft === 0) throw error;
-      return this.#encodeSeveral(results, triesLeft - 1);
+      return this.#encodeSeveral(results, mayChange, triesLeft - 1);
     });
   }
 

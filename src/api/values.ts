@@ -184,14 +184,17 @@ export class Values {
     }
   }
 
-  /** As `encode`, but waits for room in the arena instead of failing for want of a chunk. */
-  encodeResult(value: unknown): Outcome | Promise<Outcome> {
+  /**
+   * As `encode`, but waits for room in the arena instead of failing for want of a chunk.
+   * `mayChange`: user code goes on with it meanwhile, so its bytes are copied before.
+   */
+  encodeResult(value: unknown, mayChange: boolean): Outcome | Promise<Outcome> {
     if (isPrimitive(value)) return value;
     const encoder = this.#takeEncoder();
     let placed: Encoded | Promise<Encoded>;
     try {
       encoder.encode(value, "result");
-      placed = this.#placeLater(encoder);
+      placed = this.#placeLater(encoder, mayChange);
     } catch (error) {
       this.#giveBack(encoder);
       throw error;
@@ -343,12 +346,13 @@ export class Values {
     return { value: new StoredValue(managedSegment, 0, size, specials, raylet), written };
   }
 
-  #placeLater(encoder: ValueEncoder): Encoded | Promise<Encoded> {
+  #placeLater(encoder: ValueEncoder, mayChange: boolean): Encoded | Promise<Encoded> {
     const size = encoder.byteLength;
     const specials = this.#specialsOf(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
     const extent = this.#client.arena.placeLater(size);
     if (!(extent instanceof Promise)) return this.#write(encoder, extent, specials);
+    if (mayChange) encoder.copyBuffers();
     return extent.then(
       (granted) => this.#write(encoder, granted, specials),
       (error: unknown) => {

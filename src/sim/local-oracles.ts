@@ -38,6 +38,7 @@ export class LocalOracles {
   readonly #digest: Digest;
   readonly #living = new Set<WorkerId>();
   #endedCount = 0;
+  #hasLostSpilled = false;
   /** Of the step that is looked at, if a call can tell of them. */
   #told: ViolationError[] | null = null;
   readonly #untold: ViolationError[] = [];
@@ -74,7 +75,7 @@ export class LocalOracles {
       onCancelTaken: (entry, wasPending) => oracles.onCancelTaken(entry, wasPending),
       onPut: (entry, written) =>
         oracles.onPut(entry, digestOfPut(entry, written, this.#digest), watched),
-      onCreating: (registration) => oracles.onCreating(registration),
+      onCreating: (registration, creation) => oracles.onCreating(registration, creation),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, watched),
       onSettled: (request) => this.#seen(() => oracles.onSettled(request, watched, this.#digest)),
@@ -101,6 +102,11 @@ export class LocalOracles {
     this.#endedCount += 1;
   }
 
+  /** Of what was spilled: perhaps it is lost. */
+  readFailed(): void {
+    this.#hasLostSpilled = true;
+  }
+
   /** Throws what no call has told. */
   verify(): void {
     const error = errorOf(this.#untold.splice(0));
@@ -110,7 +116,7 @@ export class LocalOracles {
   #fates(): Fates {
     return {
       hasLostNode: false,
-      hasLostSpilled: false,
+      hasLostSpilled: this.#hasLostSpilled,
       hasLostProcess: this.#endedCount > 0,
       goneWorkerCount: this.#endedCount,
       endedForMemoryCount: 0,

@@ -289,7 +289,7 @@ export class SimNode {
       onPut: (entry, written) => {
         oracles.onPut(entry, digestOfPut(entry, written, digest), simulated);
       },
-      onCreating: (registration) => oracles.onCreating(registration),
+      onCreating: (registration, creation) => oracles.onCreating(registration, creation),
       onKill: (actorId) => oracles.onKill(actorId),
       onAwaited: (request) => oracles.onAwaited(request, simulated),
       onSettled: (request) => {

@@ -17,7 +17,8 @@ export interface ClientWatch {
   onCancelTaken(entry: ObjectEntry, wasPending: boolean): void;
   /** `written`: it is in no memory. */
   onPut(entry: ObjectEntry, written: WrittenFile | null): void;
-  onCreating(registration: ActorRegistration): void;
+  /** `creation`: with the arguments of its constructor. */
+  onCreating(registration: ActorRegistration, creation: TaskRecord | null): void;
   onKill(actorId: ActorId): void;
   onAwaited(request: PendingCall): void;
   /** What it returns ends the call instead of its outcome. */
@@ -39,8 +40,8 @@ export function watchClient(client: CoreWorkerClient, watch: ClientWatch): void 
       submitted(submitActorTask.call(client, actor, shape, call), call),
     createActor: (shape, call, options) => {
       const created = createActor.call(client, shape, call, options);
-      const { registration } = created.actor;
-      if (registration !== null) watch.onCreating(registration);
+      const { registration, creation } = created.actor;
+      if (registration !== null) watch.onCreating(registration, creation?.task ?? null);
       return created;
     },
     killActor: (actorId, reason) => {

@@ -13,6 +13,22 @@ for (let i = 0; i < 400; i++) sum += (await get(fill.remote(1_000_000, 1)))[i];
 console.log(sum);
 `;
 
+/** What a time-out is kept for must not keep what was got before it. */
+const timed = `
+import { get, init, remote } from "mobula";
+const fill = remote((bytes, value) => new Uint8Array(bytes).fill(value));
+const localMode = process.argv[2] === "local";
+const systemConfig = { spillDiskUsedMax: 0 };
+await init({ localMode, numCpus: 1, objectStoreMemory: 64 << 20, systemConfig });
+let sum = 0;
+for (let i = 0; i < 40; i++) {
+  const ref = fill.remote(8_000_000, 1);
+  sum += (await get(ref, { timeoutMs: 60_000 }))[i];
+  ref[Symbol.dispose]();
+}
+console.log(sum);
+`;
+
 /** All in one turn of the event loop. */
 const disposing = `
 import { init, put } from "mobula";
@@ -27,6 +43,7 @@ beforeAll(() => {
   folder = new UserFolder();
   folder.write("disposing.mjs", disposing);
   folder.write("dropped.mjs", program);
+  folder.write("timed.mjs", timed);
 });
 afterAll(() => folder.remove());
 
@@ -37,6 +54,16 @@ test(
     const { status, output } = await folder.run("dropped.mjs", { timeoutMs: 80_000 });
     expect(status, output).toBe(0);
     expect(output.trim()).toBe("400");
+  },
+);
+
+test.each(["threads", "local"])(
+  "what was got with a time-out goes before that, %s",
+  { timeout: 60_000 },
+  async (mode) => {
+    const { status, output } = await folder.run("timed.mjs", { args: [mode], timeoutMs: 50_000 });
+    expect(status, output).toBe(0);
+    expect(output.trim()).toBe("40");
   },
 );
 

@@ -28,10 +28,23 @@ else {
 }
 `;
 
+/** Its directory cannot be removed any more, and need not be. */
+const unremovable = `
+import { writeFileSync } from "node:fs";
+import { get, init, put, shutdown } from "mobula";
+
+const [, , how, mode] = process.argv;
+await init({ localMode: mode === "local", numCpus: 1, spillDirectory: "./gone-" + mode + how });
+writeFileSync("./gone-" + mode + how, "a file now");
+console.log(await get(put(how)));
+if (how === "shutdown") await shutdown();
+`;
+
 let folder: UserFolder;
 beforeAll(() => {
   folder = new UserFolder();
   folder.write("spills.mjs", program);
+  folder.write("unremovable.mjs", unremovable);
 });
 afterAll(() => folder.remove());
 
@@ -67,4 +80,15 @@ test("of a former process with the same id, and none of this one", async () => {
   await beginIn(next);
   expect([old, young, living].map((path) => existsSync(path))).toEqual([false, true, true]);
   for (const path of [living, next]) endIn(path);
+});
+
+test.each([
+  ["threads", "exit"],
+  ["threads", "shutdown"],
+  ["local", "exit"],
+  ["local", "shutdown"],
+])("what cannot be removed harms nobody, %s, %s", async (mode, how) => {
+  const { status, output } = await folder.run("unremovable.mjs", { args: [how, mode] });
+  expect(output).toBe(`${how}\n`);
+  expect(status).toBe(0);
 });

@@ -40,6 +40,15 @@ describe("native objects", () => {
     for (const value of [new Decorated(), bound]) expect(roundTrip(value)).toEqual({ kept: 1 });
   });
 
+  test.each<[name: string, fake: object, real: object]>([
+    ["a proxy of a map", new Proxy(new Map(), {}), new Map([[1, 2]])],
+    ["a date that holds none", Object.create(Date.prototype) as object, new Date(5)],
+    ["a view on nothing", Object.create(Int8Array.prototype) as object, Int8Array.of(5)],
+  ])("%s does not stand for those that are real", (_name, fake, real) => {
+    expect(refusal({ fake }).path).toBe("args.fake");
+    expect(roundTrip({ real })).toEqual({ real });
+  });
+
   test("not a plain object of another realm", () => {
     expect(roundTrip(runInNewContext("({ kept: { x: [1] } })"))).toEqual({ kept: { x: [1] } });
   });

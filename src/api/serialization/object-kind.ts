@@ -67,7 +67,10 @@ const checks: readonly (readonly [(value: object) => boolean, ObjectKind])[] = [
   [(value) => value instanceof URLSearchParams, "urlSearchParams"],
 ];
 
-/** By prototype, once it has been worked out for one instance. */
+/**
+ * By prototype, once it has been worked out for one instance. Refusals are not kept: one that only
+ * looks like a Map (a Proxy of it) says nothing of those that are.
+ */
 const kinds = new WeakMap<object, ObjectKind>();
 
 export function objectKind(value: object): ObjectKind {
@@ -79,7 +82,7 @@ export function objectKind(value: object): ObjectKind {
   let kind = kinds.get(prototype);
   if (kind === undefined) {
     kind = inspect(value);
-    kinds.set(prototype, kind);
+    if (!(kind instanceof Refusal)) kinds.set(prototype, kind);
   }
   return kind;
 }

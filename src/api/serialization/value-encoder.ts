@@ -114,6 +114,13 @@ export class ValueEncoder extends ByteWriter {
     }
   }
 
+  /** From here to `writeTo` the user may change them, or give them away. */
+  copyBuffers(): void {
+    for (let i = 0; i < this.buffers.length; i++) {
+      this.buffers[i] = new Uint8Array(this.buffers[i] as Uint8Array);
+    }
+  }
+
   // -------------------------------------------------------------- begin and end
 
   #begin(rootPath: string): void {

@@ -93,11 +93,18 @@ export class ArenaWriter {
   placeLater(size: number): Promise<ArenaExtent> | ArenaExtent {
     const small = this.#placeInChunk(size);
     if (small !== undefined) return small;
+    let answer: Allocation | undefined;
+    const requestId = this.#request(size, true, (allocation) => {
+      answer = allocation;
+    });
+    if (answer !== undefined && answer.error === null) return extentOf(answer, size);
     return new Promise((resolve, reject) => {
-      this.#request(size, true, (allocation) => {
+      const settle = (allocation: Allocation): void => {
         if (allocation.error === null) resolve(extentOf(allocation, size));
         else reject(new ArenaFullError(allocation.error));
-      });
+      };
+      if (answer === undefined) this.#waiting.set(requestId, { size, settle });
+      else settle(answer);
     });
   }
 

@@ -6,6 +6,7 @@ import { objectKey } from "#engine/common/ids.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import {
   type Encoded,
   FailedValue,
@@ -74,14 +75,12 @@ export class ObjectOracle extends Oracle {
   /** Where it runs nobody looks on our behalf: all that can be told is who was given what. */
   override onSubmitted(entries: readonly ObjectEntry[]): void {
     const [task] = entries;
-    if (!this.#isOneThread || !(task instanceof TaskRecord)) return;
-    for (const [i, ref] of (task.refs ?? []).entries()) {
-      const special = task.args.specials[i];
-      if (ref === null || special?.type !== "ref" || !special.topLevel) continue;
-      const made = this.#made.get(ref.owner, objectKey(ref.serial, ref.index));
-      if (made === undefined || !(ref.outcome instanceof StoredValue)) continue;
-      suspect(made, `task ${task.template.definition.taskName}, which it was an argument of`);
-    }
+    if (!(task instanceof TaskRecord)) return;
+    this.#onPassed(task, `task ${task.template.definition.taskName}`);
+  }
+
+  override onCreating({ className }: ActorRegistration, creation: TaskRecord | null): void {
+    if (creation !== null) this.#onPassed(creation, `the constructor of ${className}`);
   }
 
   override onPut(entry: ObjectEntry, digest: string): void {
@@ -161,6 +160,18 @@ export class ObjectOracle extends Oracle {
     return made;
   }
 
+  #onPassed({ args, refs }: TaskRecord, name: string): void {
+    if (!this.#isOneThread || refs === null) return;
+    for (const [i, ref] of refs.entries()) {
+      const special = args.specials[i];
+      if (ref === null || special?.type !== "ref") continue;
+      const made = this.#made.get(ref.owner, objectKey(ref.serial, ref.index));
+      if (made === undefined || !(ref.outcome instanceof StoredValue)) continue;
+      const how = special.topLevel ? "it was an argument of" : "was given a ref to it";
+      suspect(made, `${name}, which ${how}`);
+    }
+  }
+
   /** Refs whose values a body gets, stored ones as views; and those it may get at once. */
   #onArguments({ args, values }: Arguments, name: string, digest: Digest): void {
     for (const [i, special] of args.specials.entries()) {
@@ -232,7 +243,7 @@ function whyDifferent(
   const message = `${digests.join(" or ")} was made, ${got} was got`;
   if (!(outcome instanceof StoredValue)) return message;
   const changed = `${message}: its bytes changed after it was sealed`;
-  if (made.suspects === null) return `${changed}, though nobody had been given a view on them`;
+  if (made.suspects === null) return `${changed}, though nobody is known to have a view on them`;
   const names = [...made.suspects, ...(made.hasMoreSuspects ? ["others before them"] : [])];
   return (
     `${changed}. Who had been given a view on them since, and may have written into it: ` +

@@ -90,7 +90,7 @@ export abstract class Oracle {
   onCancelTaken?(entry: ObjectEntry, wasPending: boolean): void;
   onPut?(entry: ObjectEntry, digest: string, by: WatchedProcess): void;
   /** An actor is asked for: made, or found by its name. */
-  onCreating?(registration: ActorRegistration): void;
+  onCreating?(registration: ActorRegistration, creation: TaskRecord | null): void;
   onKill?(actorId: ActorId): void;
   /** A call of get or wait begins. */
   onAwaited?(request: GetRequest, by: WatchedProcess): void;

@@ -78,8 +78,8 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#for.onPut) oracle.onPut(entry, digest, by);
   }
 
-  onCreating(registration: ActorRegistration): void {
-    for (const oracle of this.#for.onCreating) oracle.onCreating(registration);
+  onCreating(registration: ActorRegistration, creation: TaskRecord | null): void {
+    for (const oracle of this.#for.onCreating) oracle.onCreating(registration, creation);
   }
 
   onKill(actorId: ActorId): void {
