@@ -88,7 +88,7 @@ export const pulls: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/object-directory.ts`,
-        find: "[...(this.#unsettled.get(entry) ?? []), raylet]",
+        find: "[...asking, raylet]",
         replace: "[raylet]",
       },
     ],
