@@ -161,10 +161,25 @@ class Borrower extends CoreWorkerHarness {
   told(serial: number): ObjectEntry {
     const entry = this.adopt(driver, { serial, index: 0 });
     this.get(entry);
-    const object = { serial, index: 0 };
-    const outcome = new StoredValue(0, 0, size, noSpecials, nodeId);
-    this.handle({ type: "objectState", from: driver, object, outcome, holds: null });
+    this.tell(serial, new StoredValue(0, 0, size, noSpecials, nodeId));
     return entry;
+  }
+
+  tell(serial: number, outcome: Outcome): void {
+    const object = { serial, index: 0 };
+    this.handle({ type: "objectState", from: driver, object, outcome, holds: null });
+  }
+
+  /** For a task with it as an argument. What it returns lets the copy come, of a version. */
+  copyAsked(serial: number): (version: number) => void {
+    const special = { type: "ref", owner: driver, serial, index: 0, topLevel: true } as const;
+    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
+    this.push(driver, { args: inline(special), values: [managed] });
+    const { requestId } = this.out.last("pullObject", nodeId);
+    return (version) => {
+      const outcome = new StoredValue(0, 512, size, noSpecials, nodeId, version);
+      this.handle({ type: "objectLocal", from: nodeId, requestId, outcome });
+    };
   }
 
   /** What it answers at once, and that it did. */
@@ -306,17 +321,12 @@ describe("a borrower that is told to forget a place", () => {
   test("reads a copy that is here for somebody else", () => {
     const h = new Borrower();
     const entry = h.told(7);
-    const special = { type: "ref", owner: driver, serial: 7, index: 0, topLevel: true } as const;
-    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
-    h.push(driver, { args: inline(special), values: [managed] });
-    const { requestId } = h.out.last("pullObject", nodeId);
-    const outcome = new StoredValue(0, 512, size, noSpecials, nodeId);
-    h.handle({ type: "objectLocal", from: nodeId, requestId, outcome });
+    const arrive = h.copyAsked(7);
+    arrive(0);
     const request = h.get(entry, h.adopt(driver, { serial: 8, index: 0 }));
     h.revoked(entry);
     expect(request.missingCount).toBe(1);
-    const object = { serial: 8, index: 0 };
-    h.handle({ type: "objectState", from: driver, object, outcome: 1, holds: null });
+    h.tell(8, 1);
     expect(request.settled).toBe(true);
     expect(h.core.copies.readable(entry)).toMatchObject({ offset: 512 });
   });
@@ -324,22 +334,14 @@ describe("a borrower that is told to forget a place", () => {
   test("waits for what its owner tells anew, though it could have read it", () => {
     const h = new Borrower();
     const entry = h.told(7);
-    const special = { type: "ref", owner: driver, serial: 7, index: 0, topLevel: true } as const;
-    const managed = new StoredValue(managedSegment, 0, size, noSpecials, nodeId);
-    h.push(driver, { args: inline(special), values: [managed] });
-    const { requestId } = h.out.last("pullObject", nodeId);
+    const arrive = h.copyAsked(7);
     const request = h.get(entry, h.adopt(driver, { serial: 8, index: 0 }), entry);
     expect(request.missingCount).toBe(1);
-    const outcome = new StoredValue(0, 512, size, noSpecials, nodeId, 1);
-    h.handle({ type: "objectLocal", from: nodeId, requestId, outcome });
+    arrive(1);
     expect(request.missingCount).toBe(3);
-    const tell = (serial: number, outcome: Outcome): void => {
-      const object = { serial, index: 0 };
-      h.handle({ type: "objectState", from: driver, object, outcome, holds: null });
-    };
-    tell(8, 1);
+    h.tell(8, 1);
     expect(request.settled).toBe(false);
-    tell(7, 2);
+    h.tell(7, 2);
     expect(request.settled).toBe(true);
   });
 

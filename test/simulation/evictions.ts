@@ -5,7 +5,7 @@
 import { get, type ObjectRef, remote, wait } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
-import { settle, settleAll, valueOf } from "./outcome.ts";
+import { settle, settleAll, valueOf, sumOf } from "./outcome.ts";
 
 const make = remote((n: number, size: number) => new Uint8Array(size).fill(n));
 /** Has copies brought to its node, and looks at none. */
@@ -57,10 +57,6 @@ async function evictions(sim: Simulation): Promise<void> {
   for (let i = 0; i < 2; i++) await oneRound(kept, nodes);
   await inRounds(sim, () => oneRound(kept, nodes));
   for (const ref of refs) ref[Symbol.dispose]();
-}
-
-function sumOf(bytes: Uint8Array): number {
-  return bytes.reduce((total, byte) => total + byte, 0);
 }
 
 function options(seed: number): Partial<SimOptions> {

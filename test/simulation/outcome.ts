@@ -47,3 +47,8 @@ function rootOf(error: Error): unknown {
   while (cause instanceof TaskError && cause.cause !== undefined) cause = cause.cause;
   return cause;
 }
+
+/** By which the programs tell bytes apart. */
+export function sumOf(bytes: Uint8Array): number {
+  return bytes.reduce((total, byte) => total + byte, 0);
+}

@@ -4,7 +4,7 @@
  */
 import { get, kill, type ObjectRef, put, remote } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
-import { settle, settleAll, valueOf } from "./outcome.ts";
+import { settle, settleAll, valueOf, sumOf } from "./outcome.ts";
 import { inRounds, type SimProgram, worldOf } from "./world.ts";
 
 const make = remote((n: number, size: number) => new Uint8Array(size).fill(n));
@@ -72,10 +72,6 @@ async function reclaims(sim: Simulation): Promise<void> {
   await inRounds(sim, () => oneRound(sim, keeper, views));
   const isIntact = await valueOf(get(keeper.isIntact.remote()));
   if (isIntact === false) throw new Error("what an actor keeps has changed under it");
-}
-
-function sumOf(bytes: Uint8Array): number {
-  return bytes.reduce((total, byte) => total + byte, 0);
 }
 
 function options(seed: number): Partial<SimOptions> {
