@@ -120,7 +120,7 @@ export const references: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/pushed-arguments.ts`,
-        find: "for (const entry of told.placesOf(task)) entries.add(entry);",
+        find: "for (const task of submitter.pushed()) yield* told.placesOf(task);",
         replace: "",
       },
     ],

@@ -166,31 +166,23 @@ export class MemoryStore {
 
   /** What could be read in place no longer can: who counts on it has it fetched. */
   fetchAnew(entry: ObjectEntry, out: Out): void {
-    for (const request of this.waiting()) {
-      // A wait knows of it all the same.
-      if (!request.failsEarly) continue;
-      for (const one of request.entries) {
-        if (one !== entry) continue;
-        // A copy of it may be here already, for somebody else.
-        if (this.isReady(entry, request)) {
-          this.#copies.hold(entry, request);
-          continue;
-        }
-        request.missingCount += 1;
-        this.#fetch(entry, request, out);
+    for (const request of this.#getsOf(entry)) {
+      // A copy of it may be here already, for somebody else.
+      if (this.isReady(entry, request)) {
+        this.#copies.hold(entry, request);
+        continue;
       }
+      request.missingCount += 1;
+      this.#fetch(entry, request, out);
     }
   }
 
   /** Its owner is about to tell it anew: who could have read it waits for that. */
   awaitAnew(entry: ObjectEntry): void {
-    for (const request of this.waiting()) {
-      if (!request.failsEarly || !this.isReady(entry, request)) continue;
-      for (const one of request.entries) {
-        if (one !== entry) continue;
-        request.missingCount += 1;
-        addWaiter(entry, request);
-      }
+    for (const request of this.#getsOf(entry)) {
+      if (!this.isReady(entry, request)) continue;
+      request.missingCount += 1;
+      addWaiter(entry, request);
     }
   }
 
@@ -240,6 +232,14 @@ export class MemoryStore {
       request.timedOut = true;
       out.instruct(request);
       this.#settle(request, out);
+    }
+  }
+
+  /** Each as often as it has the entry. A wait knows of it, whatever becomes of its bytes. */
+  *#getsOf(entry: ObjectEntry): IterableIterator<GetRequest> {
+    for (const request of this.waiting()) {
+      if (!request.failsEarly) continue;
+      for (const one of request.entries) if (one === entry) yield request;
     }
   }
 

@@ -28,7 +28,7 @@ import type { ObjectSeals } from "./object-seals.ts";
 import type { ObjectTable } from "./object-table.ts";
 import { pendingTasks } from "./pending-tasks.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
-import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
+import { toldWithCalls } from "./pushed-arguments.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { manageArguments, nameArguments } from "./stored-arguments.ts";
 import type { TaskLineage } from "./task-lineage.ts";
@@ -220,13 +220,12 @@ export class OfferedObjects {
 
   /** What a call waits to read, or is about to; what was pushed with its place and not answered. */
   #inUse(): Set<ObjectEntry> {
-    const { memoryStore, submitter, actors, told } = this.#parts;
-    const inUse = new Set<ObjectEntry>();
+    const { memoryStore } = this.#parts;
+    const inUse = new Set(toldWithCalls(this.#parts));
     for (const { entries, failsEarly } of memoryStore.reading()) {
       // A wait reads nothing.
       for (const entry of failsEarly ? entries : []) inUse.add(entry);
     }
-    for (const task of toldWithCalls(submitter, actors)) addArguments(task, told, inUse);
     return inUse;
   }
 }

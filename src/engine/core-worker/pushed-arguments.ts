@@ -1,19 +1,18 @@
-/** Values that were told to executors with calls which have not been answered. */
+/** What executors were told the place of, with calls that have not been answered. */
 import type { ActorSubmitter } from "./actor-submitter.ts";
-import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
+import type { ObjectEntry } from "./object-entry.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import type { ToldValues } from "./told-values.ts";
 
-export function* toldWithCalls(
-  submitter: TaskSubmitter,
-  actors: ActorSubmitter,
-): IterableIterator<TaskRecord> {
-  yield* submitter.pushed();
-  // The arguments of a constructor are told once, before it is known who gets them.
-  yield* actors.pushed();
+interface Parts {
+  readonly submitter: TaskSubmitter;
+  readonly actors: ActorSubmitter;
+  readonly told: ToldValues;
 }
 
-/** Of which it was told where they lie. A call that brings a managed value reads none in place. */
-export function addArguments(task: TaskRecord, told: ToldValues, entries: Set<ObjectEntry>): void {
-  for (const entry of told.placesOf(task)) entries.add(entry);
+/** A call that brings a managed value reads none in place. */
+export function* toldWithCalls({ submitter, actors, told }: Parts): IterableIterator<ObjectEntry> {
+  for (const task of submitter.pushed()) yield* told.placesOf(task);
+  // The arguments of a constructor are told once, before it is known who gets them.
+  for (const task of actors.pushed()) yield* told.placesOf(task);
 }

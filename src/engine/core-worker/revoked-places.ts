@@ -19,7 +19,7 @@ import type { LocalCopies } from "./local-copies.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
-import { addArguments, toldWithCalls } from "./pushed-arguments.ts";
+import { toldWithCalls } from "./pushed-arguments.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskReceiver } from "./task-receiver.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
@@ -167,9 +167,8 @@ export class RevokedPlaces {
 
   /** With ours that were not answered, and with those of others that have not ended here. */
   #toldWithCalls(): Set<ObjectEntry> {
-    const { submitter, actors, receiver } = this.#parts;
-    const told = new Set<ObjectEntry>();
-    for (const task of toldWithCalls(submitter, actors)) addArguments(task, this.#parts.told, told);
+    const { receiver } = this.#parts;
+    const told = new Set(toldWithCalls(this.#parts));
     for (const { args, values } of receiver.running) this.#addGiven(args, values, told);
     const { actor } = receiver;
     if (actor !== null && !actor.hasEnded) {

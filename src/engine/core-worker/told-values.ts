@@ -74,8 +74,8 @@ export class ToldValues {
     const { refs } = task;
     if (refs === null) return;
     const direct = this.#placesAmong(refs, values);
-    const isForUs = executor === null || executor === this.#context.self;
-    const named = isForUs ? null : this.#tellNamed(task, refs, values, executor);
+    const isForAnother = executor !== null && executor !== this.#context.self;
+    const named = isForAnother ? this.#tellNamed(task, refs, values, executor) : null;
     const places = direct === null || named === null ? (direct ?? named) : [...direct, ...named];
     if (places !== null) this.#places.set(task, places);
     else this.#places.delete(task);
