@@ -114,12 +114,11 @@ export const layers: readonly Layer[] = [
   // What stands in for Node's own, or watches it, must know it.
   {
     files: [
-      "src/sim/repro-file.ts",
+      "src/sim/report/repro-file.ts",
       "src/sim/run-set/**",
-      "src/sim/virtual-globals.ts",
       "src/sim/virtual/**",
-      "src/sim/real-io.ts",
-      "src/sim/unhandled.ts",
+      "src/sim/user-code/real-io.ts",
+      "src/sim/user-code/unhandled.ts",
     ],
     engine: engineFolders,
     others: ["transports", "api", "sim"],

@@ -12,7 +12,7 @@ import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
-import type { LocalOracles } from "#sim/local-oracles.ts";
+import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
@@ -92,7 +92,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const watchFromNow = async (): Promise<LocalOracles | null> => {
     if (!checkInvariants) return null;
     // Worker threads import this module with the user's: only a local runtime loads the oracles.
-    const { LocalOracles } = await import("#sim/local-oracles.ts");
+    const { LocalOracles } = await import("#sim/oracles/local-oracles.ts");
     oracles = new LocalOracles(arena);
     oracles.watch(process, "driver");
     return oracles;

@@ -9,7 +9,7 @@ import { lastFileOf } from "#engine/services/fallback-files.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
-import type { LocalOracles } from "#sim/local-oracles.ts";
+import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { Poller, makeParkedWords, threadsMax } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
@@ -143,7 +143,7 @@ function checksOf(
   return {
     async watch() {
       if (!checkInvariants) return;
-      const { LocalOracles } = await import("#sim/local-oracles.ts");
+      const { LocalOracles } = await import("#sim/oracles/local-oracles.ts");
       oracles = new LocalOracles(arena, "thread");
       oracles.watch(process, "driver");
     },

@@ -116,7 +116,7 @@ async function addUserCode(
     addExecutor(process, resolve);
     return;
   }
-  const { LocalOracles } = await import("#sim/local-oracles.ts");
+  const { LocalOracles } = await import("#sim/oracles/local-oracles.ts");
   const oracles = new LocalOracles(arena, "thread");
   const name = "this thread";
   oracles.watch(process, name);

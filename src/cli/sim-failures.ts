@@ -5,8 +5,8 @@
  * State:  by program and signature of the failure the first seed that showed it, and the others.
  * Bounds: a set ends after a few failed seeds.
  */
-import { signatureOf } from "#sim/failure-signature.ts";
-import type { Fault } from "#sim/fault.ts";
+import { signatureOf } from "#sim/shrinking/failure-signature.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import type { SeedResult } from "#sim/run-set/seed-run.ts";
 
 const seedsShown = 5;

@@ -1,6 +1,6 @@
 /** `mobula sim replay`: a saved run once more; says whether what was wrong with it still is. */
-import { readRepro, type Repro, ReproFileError } from "#sim/repro-file.ts";
-import { Report } from "#sim/report.ts";
+import { readRepro, type Repro, ReproFileError } from "#sim/report/repro-file.ts";
+import { Report } from "#sim/report/report.ts";
 import {
   importPrograms,
   type LoadedProgram,

@@ -1,6 +1,6 @@
 /** Whether the options of a simulation mean something, before anything runs. */
 import { checkBoolean, checkOptions, recordOf } from "#api/option-checks.ts";
-import { checkChaos, checkFaults } from "./check-faults.ts";
+import { checkChaos, checkFaults } from "./faults/check-faults.ts";
 import type { NodeSpec, SimOptions } from "./options.ts";
 
 const defaultNodeCount = 3;

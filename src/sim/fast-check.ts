@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check";
 import { checkAmount, checkInteger, checkOptions, kindError } from "#api/option-checks.ts";
-import { checkKind } from "./check-faults.ts";
+import { checkKind } from "./faults/check-faults.ts";
 import {
   type BuiltKind,
   collectOrders,
@@ -18,12 +18,12 @@ import {
   momentMethods,
   momentSides,
   rpcInstants,
-} from "./fault.ts";
-import { type Failure, signatureOf } from "./failure-signature.ts";
-import { AboutOneFailure } from "./one-failure.ts";
+} from "./faults/fault.ts";
+import { type Failure, signatureOf } from "./shrinking/failure-signature.ts";
+import { AboutOneFailure } from "./shrinking/one-failure.ts";
 import type { SimOptions } from "./options.ts";
 
-export { type Failure, signatureOf } from "./failure-signature.ts";
+export { type Failure, signatureOf } from "./shrinking/failure-signature.ts";
 
 export interface FaultsOptions {
   nodes?: number;

@@ -1,4 +1,4 @@
 /** "mobula/sim": the deterministic simulator. */
 export { simulate } from "./simulate.ts";
-export type { Fault } from "./fault.ts";
+export type { Fault } from "./faults/fault.ts";
 export type { NodeSpec, SimOptions, SimReport, Simulation } from "./options.ts";

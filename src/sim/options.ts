@@ -1,6 +1,6 @@
 /** What a simulation is given and what it reports. */
 import type { InitOptions } from "#api/options.ts";
-import type { Fault, FaultKind } from "./fault.ts";
+import type { Fault, FaultKind } from "./faults/fault.ts";
 
 export interface NodeSpec {
   numCpus?: number;

@@ -1,10 +1,10 @@
 /** What a program is given to act on its world: time, faults, machines that come back. */
-import { checkFault } from "./check-faults.ts";
-import type { Cluster } from "./cluster.ts";
-import type { Fault } from "./fault.ts";
-import type { FaultDriver } from "./fault-driver.ts";
+import { checkFault } from "./faults/check-faults.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import type { Fault } from "./faults/fault.ts";
+import type { FaultDriver } from "./faults/fault-driver.ts";
 import type { Simulation } from "./options.ts";
-import type { World } from "./world.ts";
+import type { World } from "./world/world.ts";
 
 export interface SimulationParts {
   readonly world: World;

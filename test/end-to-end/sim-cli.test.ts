@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { engineVersion } from "#sim/repro-file.ts";
+import { engineVersion } from "#sim/report/repro-file.ts";
 import { type Ended, runNode } from "../package/run-command.ts";
 import { projectRoot } from "../tidy/source-files.ts";
 import { UserFolder } from "./user-folder.ts";

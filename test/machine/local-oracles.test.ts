@@ -7,10 +7,10 @@ import { defaultConfig } from "#engine/common/config.ts";
 import { type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
-import { LocalOracles } from "#sim/local-oracles.ts";
+import { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { Recent } from "#sim/oracles/recent.ts";
 import { digestIn } from "#sim/oracles/value-digest.ts";
-import { ViolationError } from "#sim/violation-error.ts";
+import { ViolationError } from "#sim/oracles/violation-error.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 
 const nodeId = "0".repeat(32) as NodeId;

@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import { sameFailure, signatureOf } from "#sim/fast-check.ts";
 import { simulate } from "#sim/simulate.ts";
-import type { Failure } from "#sim/failure-signature.ts";
+import type { Failure } from "#sim/shrinking/failure-signature.ts";
 import type { SimProgram } from "../simulation/world.ts";
 import { type Case, cases } from "../property/programs/cases.ts";
 import { judge } from "../property/programs/judge.ts";

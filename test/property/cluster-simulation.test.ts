@@ -6,7 +6,7 @@ import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { getRuntimeContext } from "#api/runtime-context.ts";
 import { simOptions } from "#sim/fast-check.ts";
-import { type Fault, kindsFor } from "#sim/fault.ts";
+import { type Fault, kindsFor } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { Simulation, SimOptions } from "#sim/options.ts";
 

@@ -1,8 +1,8 @@
 /** Two runs of a seed, compared event by event: what comes from outside is found where it acts. */
 import { describe, expect, test } from "vitest";
-import { checkDeterminism, type Divergence } from "#sim/determinism.ts";
+import { checkDeterminism, type Divergence } from "#sim/report/determinism.ts";
 import type { Simulation } from "#sim/options.ts";
-import { firstDivergence, Trace } from "#sim/trace.ts";
+import { firstDivergence, Trace } from "#sim/report/trace.ts";
 import * as programs from "../fixtures/simulation/not-deterministic.ts";
 
 const check = async <R>(program: (sim: Simulation) => Promise<R>): Promise<Divergence | null> => {

@@ -4,8 +4,8 @@ import { memfs } from "memfs";
 import { describe, expect, test } from "vitest";
 import { Prng } from "#engine/common/prng.ts";
 import type { Disk } from "#engine/services/disk.ts";
-import { SimDisk } from "#sim/disk.ts";
-import { type Life, World } from "#sim/world.ts";
+import { SimDisk } from "#sim/cluster/disk.ts";
+import { type Life, World } from "#sim/world/world.ts";
 
 const life: Life = { name: "writer", node: 0, hasUserCode: true, isAlive: true };
 

@@ -4,7 +4,7 @@ import { GetTimeoutError, ObjectStoreFullError, TaskError } from "#api/errors.ts
 import { get, put } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import type { ObjectRef } from "#api/types.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
 import { simulate } from "#sim/simulate.ts";
 

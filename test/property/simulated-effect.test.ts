@@ -5,8 +5,8 @@ import * as Fiber from "effect/Fiber";
 import * as Random from "effect/Random";
 import * as Schedule from "effect/Schedule";
 import { describe, expect, test } from "vitest";
-import { type Life, World } from "#sim/world.ts";
-import { WorldEffect } from "#sim/world-effect.ts";
+import { type Life, World } from "#sim/world/world.ts";
+import { WorldEffect } from "#sim/cluster/world-effect.ts";
 
 function makeWorld(seed: number) {
   const world = new World({ seed, nodeCount: 1, choices: [], choicesOnly: false });

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { type DriverRuntime, realmState } from "#api/runtime.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import type { Simulation } from "#sim/options.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
+import { SimReclaimer } from "#sim/cluster/reclaimer.ts";
 import { judge } from "#sim/run-set/seed-run.ts";
 import { simulate } from "#sim/simulate.ts";
 

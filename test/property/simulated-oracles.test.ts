@@ -5,7 +5,7 @@ import { handleInternals } from "#api/actor-handle.ts";
 import { get } from "#api/get.ts";
 import { requireClient } from "#api/runtime.ts";
 import { Prng } from "#engine/common/prng.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
+import { SimReclaimer } from "#sim/cluster/reclaimer.ts";
 import { remote } from "#api/remote.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { type ActorId, actorIdOf, type WorkerId } from "#engine/common/ids.ts";
@@ -14,7 +14,7 @@ import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import { LossOracle } from "#sim/oracles/loss.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { AgreementOracle } from "#sim/oracles/agreement.ts";
 import { MembershipOracle } from "#sim/oracles/membership.ts";
 import type { Fates, Violated, WatchedProcess } from "#sim/oracles/oracle.ts";
@@ -23,7 +23,7 @@ import { type StandStill, TimeOracle } from "#sim/oracles/time.ts";
 import { QueueOracle } from "#sim/oracles/queues.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import { simulate } from "#sim/simulate.ts";
-import { World } from "#sim/world.ts";
+import { World } from "#sim/world/world.ts";
 
 const cpu = (count: number): Map<string, number> => new Map([["CPU", count]]);
 

@@ -5,7 +5,7 @@ import { get, put } from "#api/get.ts";
 import { type ObjectRef } from "#api/object-ref.ts";
 import { remote } from "#api/remote.ts";
 import { claimsOf } from "#sim/oracles/claims.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { ReasonOracle } from "#sim/oracles/reasons.ts";
 import type { Fates } from "#sim/oracles/oracle.ts";
 import { simulate } from "#sim/simulate.ts";

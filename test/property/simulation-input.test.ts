@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { choices, faults, simOptions } from "#sim/fast-check.ts";
-import { builtKinds, type Fault, hostileKinds } from "#sim/fault.ts";
+import { builtKinds, type Fault, hostileKinds } from "#sim/faults/fault.ts";
 import { runSet } from "#sim/run-set/run-set.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { SimOptions, SimReport, Simulation } from "#sim/options.ts";

@@ -6,7 +6,7 @@ import { get, put, wait } from "#api/get.ts";
 import { kill } from "#api/actors.ts";
 import { remote } from "#api/remote.ts";
 import { choices, faults } from "#sim/fast-check.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 import type { Simulation } from "#sim/options.ts";
 

@@ -1,7 +1,7 @@
 /** The story of an entity: its own steps, their causes, and the faults that hit where it was. */
 import { describe, expect, test } from "vitest";
 import { get, remote } from "#api/index.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const linesMax = 20;

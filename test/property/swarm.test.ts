@@ -6,10 +6,10 @@ import { describe, expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { type Config, defaultConfig, withOverrides } from "#engine/common/config.ts";
-import { quietMsOf, stuckMsOf } from "#sim/bounds.ts";
+import { quietMsOf, stuckMsOf } from "#sim/run-end/bounds.ts";
 import type { NodeSpec, SimOptions } from "#sim/options.ts";
 import { simulate } from "#sim/simulate.ts";
-import { drawSwarm } from "#sim/swarm.ts";
+import { drawSwarm } from "#sim/faults/swarm.ts";
 
 const add = remote((a: number, b: number) => a + b);
 const program = (): Promise<number[]> => get([1, 2, 3].map((n) => add.remote(n, n)));

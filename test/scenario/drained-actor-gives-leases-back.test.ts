@@ -9,7 +9,7 @@ import { remote } from "#api/remote.ts";
 import { requireClient } from "#api/runtime.ts";
 import type { ObjectRef } from "#api/types.ts";
 import { Prng } from "#engine/common/prng.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
+import { SimReclaimer } from "#sim/cluster/reclaimer.ts";
 import { simulate } from "#sim/simulate.ts";
 
 type Made = { readonly ref: ObjectRef<number> };

@@ -3,7 +3,7 @@
  * the first frame of a link has a step of its own, and that was a report which nobody waits for.
  */
 import { expect, test } from "vitest";
-import { World } from "#sim/world.ts";
+import { World } from "#sim/world/world.ts";
 import { Lane } from "#transports/simulated/lane.ts";
 
 test("what is held up is still to come", async () => {

@@ -6,7 +6,7 @@
 import { expect, test } from "vitest";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const once = remote({ maxRetries: 0 }, (n: number) => n + 1);

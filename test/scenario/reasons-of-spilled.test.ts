@@ -4,7 +4,7 @@ import { GetTimeoutError } from "#api/errors.ts";
 import { get, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import { list } from "#api/state.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const length = 100_000;

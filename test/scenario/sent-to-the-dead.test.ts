@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { get, GetTimeoutError, remote } from "#api/index.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 test("a task that was sent to a worker that is gone was sent there", async () => {

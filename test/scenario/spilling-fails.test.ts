@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import type { ObjectRef } from "#api/types.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const length = 100_000;

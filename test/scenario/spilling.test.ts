@@ -9,7 +9,7 @@ import { ObjectReconstructionFailedError, ObjectStoreFullError, TaskError } from
 import { get, put, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import type { ObjectRef } from "#api/types.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 
 const length = 100_000;

@@ -3,7 +3,7 @@
  * is cut all of that was kept for the owner: as many frames as the task had waits, each the same.
  */
 import { expect, test } from "vitest";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import { simulate } from "#sim/simulate.ts";
 import { get } from "#api/get.ts";
 import { remote } from "#api/remote.ts";

@@ -3,7 +3,7 @@
  * the worker that it is for.
  */
 import type { Address, WorkerId } from "#engine/common/ids.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { Oracle } from "./oracle.ts";
 
 export interface AgreedLease {

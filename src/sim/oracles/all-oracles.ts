@@ -1,7 +1,7 @@
 /** The oracles that are on in every run, by their numbers in docs/internals/simulation.md. */
-import type { SimNode } from "#sim/sim-node.ts";
+import type { SimNode } from "#sim/cluster/sim-node.ts";
 import { AgreementOracle } from "./agreement.ts";
-import type { RareState } from "#sim/reached.ts";
+import type { RareState } from "#sim/report/reached.ts";
 import { CancelOracle } from "./cancel.ts";
 import { CopyOracle } from "./copies.ts";
 import { DeadlockOracle } from "./deadlocks.ts";

@@ -9,7 +9,7 @@ import { type ObjectEntry, taskOf, type TaskRecord } from "#engine/core-worker/o
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { CancelTask } from "#engine/protocol/cancel.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import type { RareState } from "#sim/reached.ts";
+import type { RareState } from "#sim/report/reached.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { Recent } from "./recent.ts";

@@ -15,9 +15,9 @@ import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome
 import type { Copy } from "#engine/raylet/local-objects.ts";
 import { roundedOwnBytes } from "#engine/services/memory-words.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
-import type { Cluster } from "#sim/cluster.ts";
-import type { RareState } from "#sim/reached.ts";
-import type { SimNode } from "#sim/sim-node.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
+import type { RareState } from "#sim/report/reached.ts";
+import type { SimNode } from "#sim/cluster/sim-node.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 

@@ -6,8 +6,8 @@
 import { actorIdOf, actorIndex, makerOf, type WorkerId } from "#engine/common/ids.ts";
 import { isUsed, type ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
-import type { RareState } from "#sim/reached.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { RareState } from "#sim/report/reached.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import { type Fates, Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 

@@ -3,7 +3,7 @@
  * is in scope, or for another kept spec that has one of its returns as an argument.
  */
 import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { Oracle } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 

@@ -1,6 +1,6 @@
 /** 16 Liveness: at quiet nothing runs any more, but user code of detached actors. */
-import type { Cluster } from "#sim/cluster.ts";
-import { inUserCode } from "#sim/job-end.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
+import { inUserCode } from "#sim/run-end/job-end.ts";
 import { Oracle } from "./oracle.ts";
 
 export class LivenessOracle extends Oracle {

@@ -10,7 +10,7 @@ import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistered, ActorRegistration } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
 import { Recent } from "./recent.ts";

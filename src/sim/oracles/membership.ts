@@ -1,5 +1,5 @@
 /** 12 Membership: at quiet nobody lives under an id that was declared dead. */
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { Oracle } from "./oracle.ts";
 
 export class MembershipOracle extends Oracle {

@@ -9,7 +9,7 @@ import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-t
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
 import type { Process } from "#api/runtime.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { Link } from "#transports/simulated/network-watch.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 

@@ -5,7 +5,7 @@ import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
 import type { Digest, Oracle, Violate, Violated, WatchedProcess } from "./oracle.ts";

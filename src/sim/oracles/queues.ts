@@ -9,7 +9,7 @@
  */
 import type { MessageType } from "#engine/protocol/message.ts";
 import type { TakenBack } from "#engine/protocol/task.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { roomOf } from "#transports/session/send-window.ts";
 import { keptAtRestMax } from "#transports/simulated/channel.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";

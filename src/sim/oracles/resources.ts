@@ -1,6 +1,6 @@
 /** 6 Resources: at quiet all is back but what the options of living actors say that they hold. */
 import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { Oracle } from "./oracle.ts";
 
 export class ResourceOracle extends Oracle {

@@ -5,7 +5,7 @@
 import type { EngineError } from "#engine/common/error-type.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { ObjectLocal } from "#engine/protocol/copy.ts";
-import type { SimNode } from "#sim/sim-node.ts";
+import type { SimNode } from "#sim/cluster/sim-node.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { Oracle, type Violate } from "./oracle.ts";
 

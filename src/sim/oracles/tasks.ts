@@ -8,7 +8,7 @@ import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import {
   type Digest,
   type Fates,

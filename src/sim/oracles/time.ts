@@ -3,7 +3,7 @@
  * not before. While the machine stands still no time can be kept.
  */
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
-import type { Cluster } from "#sim/cluster.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import { Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 

@@ -16,7 +16,7 @@ import type {
   RunSetWorkerData,
   SeedJob,
 } from "./run-set-worker.ts";
-import { type Repro, saveRepro } from "#sim/repro-file.ts";
+import { type Repro, saveRepro } from "#sim/report/repro-file.ts";
 import { pathArgument } from "./shell-line.ts";
 import { type SeedResult, whySaveFails } from "./seed-run.ts";
 import { type RunSetTally, TallyCounter } from "./tally.ts";

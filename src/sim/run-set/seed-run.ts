@@ -1,20 +1,20 @@
 /** One program, one seed: run once or twice, judged, saved when it failed, told as plain data. */
 import { join } from "node:path";
 import { checkSimOptions } from "#sim/check-options.ts";
-import { compareRuns } from "#sim/determinism.ts";
-import { DriverCrashed } from "#sim/driver-crashed.ts";
-import type { Fault } from "#sim/fault.ts";
+import { compareRuns } from "#sim/report/determinism.ts";
+import { DriverCrashed } from "#sim/run-end/driver-crashed.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import type { SimOptions, SimReport } from "#sim/options.ts";
-import { programEntity, Report } from "#sim/report.ts";
+import { programEntity, Report } from "#sim/report/report.ts";
 import {
   engineVersion,
   type Repro,
   reproFileName,
   type ReproMismatch,
   reproVersion,
-} from "#sim/repro-file.ts";
+} from "#sim/report/repro-file.ts";
 import { simulate } from "#sim/simulate.ts";
-import { drawSwarm } from "#sim/swarm.ts";
+import { drawSwarm } from "#sim/faults/swarm.ts";
 import type { LoadedProgram } from "./program-module.ts";
 
 export interface SeedFailure {

@@ -1,6 +1,6 @@
 /** `performance` and the clocks of `process` as user code sees them: those of its machine. */
 import type { MarkOptions, MeasureOptions, PerformanceMeasure } from "node:perf_hooks";
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 const nanosPerSecond = 1_000_000_000n;

@@ -1,5 +1,5 @@
 /** `Date` as user code sees it: now is the wall clock of its machine, all else is Date's own. */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 export function virtualDate(find: FindProcess): DateConstructor {

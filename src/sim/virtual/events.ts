@@ -1,5 +1,5 @@
 /** `Event.timeStamp` as user code sees it: by the monotonic clock of its machine. */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 type EventClass = new (...args: never[]) => Event;

@@ -5,7 +5,7 @@
  * Each has an exitCode of its own, where user code asks the global `process` for it. The real one
  * stays with those outside of the run: as a property it cannot be replaced.
  */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 export class ProcessExited extends Error {

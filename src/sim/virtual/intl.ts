@@ -1,5 +1,5 @@
 /** `Intl.DateTimeFormat` as user code sees it: without a date it formats the now of its machine. */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 type Format = (date?: unknown) => unknown;

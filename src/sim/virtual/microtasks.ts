@@ -2,7 +2,7 @@
  * `queueMicrotask` of a run: what its callback throws is told in the name of who queued it. Node
  * would tell of it in nobody's.
  */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 export function replaceMicrotasks(find: FindProcess, replacements: Replacements): void {

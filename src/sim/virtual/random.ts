@@ -1,7 +1,7 @@
 /** Randomness as user code sees it: from the world's seed. */
 import type { Prng } from "#engine/common/prng.ts";
 import { AsyncResource } from "node:async_hooks";
-import type { FindProcess, VirtualProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess, VirtualProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 type AnyFunction = (...args: never[]) => unknown;

@@ -1,5 +1,5 @@
 /** `Temporal.Now` as user code sees it, where there is one: the wall clock of its machine. */
-import type { FindProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess } from "./virtual-globals.ts";
 import type { Replacements } from "./replacements.ts";
 
 /** As much of it as is needed here: the types of TypeScript do not know it everywhere. */

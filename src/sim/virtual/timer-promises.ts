@@ -1,6 +1,6 @@
 /** node:timers/promises as user code sees it. */
 import { delayMsOf } from "./timers.ts";
-import type { FindProcess, VirtualProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess, VirtualProcess } from "./virtual-globals.ts";
 
 interface TimerOptions {
   readonly signal?: AbortSignal;

@@ -2,7 +2,7 @@
  * Timers as user code sees them: in virtual time, with the objects and the limits that Node's have.
  */
 import { AsyncResource } from "node:async_hooks";
-import type { FindProcess, VirtualProcess } from "#sim/virtual-globals.ts";
+import type { FindProcess, VirtualProcess } from "./virtual-globals.ts";
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type TimerKind = "once" | "repeated" | "immediate";

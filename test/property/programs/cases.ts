@@ -5,7 +5,7 @@
 import * as fc from "fast-check";
 import type { Config } from "#engine/common/config.ts";
 import { choices, faults } from "#sim/fast-check.ts";
-import type { Fault } from "#sim/fault.ts";
+import type { Fault } from "#sim/faults/fault.ts";
 import type { SimOptions } from "#sim/options.ts";
 import { programs } from "./arbitrary.ts";
 import type { Body, Program, Step } from "./description.ts";

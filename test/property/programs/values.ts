@@ -3,7 +3,7 @@ import { handleInternals } from "#api/actor-handle.ts";
 import { requireClient } from "#api/runtime.ts";
 import type { ObjectRef } from "#api/types.ts";
 import { Prng } from "#engine/common/prng.ts";
-import { SimReclaimer } from "#sim/reclaimer.ts";
+import { SimReclaimer } from "#sim/cluster/reclaimer.ts";
 
 export interface Rich {
   readonly n: number;

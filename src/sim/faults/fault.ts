@@ -1,5 +1,5 @@
 /** Faults as plain values: when, what, whom. A plan is a list of them; it shrinks and replays. */
-import type { DiskFault } from "./disk.ts";
+import type { DiskFault } from "#sim/cluster/disk.ts";
 import type { MessageType } from "#engine/protocol/message.ts";
 
 /** `at` and `forMs` in virtual milliseconds, nodes and workers by number. */

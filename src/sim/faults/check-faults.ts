@@ -10,7 +10,7 @@ import {
   momentSides,
   rpcInstants,
 } from "./fault.ts";
-import type { SimOptions } from "./options.ts";
+import type { SimOptions } from "#sim/options.ts";
 
 /** In the specification, and why they have to wait. */
 const laterKinds: Partial<Record<FaultKind, string>> = {

@@ -9,10 +9,10 @@
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { WaitingCall } from "#api/get.ts";
-import type { Cluster } from "./cluster.ts";
-import type { WatchedProcess } from "./oracles/oracle.ts";
-import type { Oracles } from "./oracles/oracles.ts";
-import type { Life, World } from "./world.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
+import type { WatchedProcess } from "#sim/oracles/oracle.ts";
+import type { Oracles } from "#sim/oracles/oracles.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 export class JobEnd {
   readonly #world: World;

@@ -13,8 +13,8 @@ import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { WaitingCall } from "#api/get.ts";
 import { TaskContext } from "#api/task-context.ts";
-import type { RealIo } from "./real-io.ts";
-import type { SimProcess } from "./sim-node.ts";
+import type { RealIo } from "#sim/user-code/real-io.ts";
+import type { SimProcess } from "#sim/cluster/sim-node.ts";
 
 /** Objects told of one waiter, and lines in all: a program may wait for thousands. */
 const objectsMax = 8;

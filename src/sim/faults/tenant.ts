@@ -13,7 +13,7 @@ import type { Message } from "#engine/protocol/message.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import type { TransportReceiver } from "#engine/protocol/transport.ts";
 import type { Endpoint, Network } from "#transports/simulated/network.ts";
-import type { Life, World } from "./world.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 const pieceBytesMin = 4_096;
 

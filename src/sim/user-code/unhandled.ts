@@ -7,7 +7,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { currentContext } from "#api/task-context.ts";
 import type { UserContext } from "./user-context.ts";
-import { Replacements } from "./virtual/replacements.ts";
+import { Replacements } from "#sim/virtual/replacements.ts";
 
 type Emit = (event: string, ...args: unknown[]) => boolean;
 

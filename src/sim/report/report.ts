@@ -1,6 +1,6 @@
 /** What a run came to: its result, what was wrong, and how to see it again. */
-import type { Fault, FaultKind } from "./fault.ts";
-import type { SimOptions, SimReport, Violation } from "./options.ts";
+import type { Fault, FaultKind } from "#sim/faults/fault.ts";
+import type { SimOptions, SimReport, Violation } from "#sim/options.ts";
 import {
   engineVersion,
   type ReproMismatch,
@@ -8,11 +8,11 @@ import {
   reproVersion,
   saveRepro,
 } from "./repro-file.ts";
-import type { FirstFailure } from "./first-failure.ts";
-import { signatureOf } from "./failure-signature.ts";
+import type { FirstFailure } from "#sim/shrinking/first-failure.ts";
+import { signatureOf } from "#sim/shrinking/failure-signature.ts";
 import { storyOf } from "./story.ts";
 import { formatLine, type Trace } from "./trace.ts";
-import type { World } from "./world.ts";
+import type { World } from "#sim/world/world.ts";
 
 const tailLines = 40;
 /** In hexadecimal digits: its owner and its serial number. */

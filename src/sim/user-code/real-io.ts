@@ -7,7 +7,7 @@
  * a module that the engine imports, or that has been imported before.
  */
 import { asyncWrapProviders, createHook } from "node:async_hooks";
-import { Replacements } from "./virtual/replacements.ts";
+import { Replacements } from "#sim/virtual/replacements.ts";
 import {
   type Call,
   callOf,

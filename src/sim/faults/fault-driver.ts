@@ -2,9 +2,9 @@
 import type { Address } from "#engine/common/ids.ts";
 import type { Prng } from "#engine/common/prng.ts";
 import type { Fault, FaultKind } from "./fault.ts";
-import { type Cluster, crashedByFault, type SimProcess } from "./cluster.ts";
+import { type Cluster, crashedByFault, type SimProcess } from "#sim/cluster/cluster.ts";
 import type { Tenant } from "./tenant.ts";
-import type { Life, World } from "./world.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 export interface FaultDriverOptions {
   readonly world: World;

@@ -5,9 +5,9 @@
  * What makes them differ comes from outside of the world: a real clock, real randomness, real
  * garbage collection, real IO, state that the program keeps from one run to the next.
  */
-import type { SimOptions, SimReport, Simulation } from "./options.ts";
+import type { SimOptions, SimReport, Simulation } from "#sim/options.ts";
 import { Report } from "./report.ts";
-import { simulate } from "./simulate.ts";
+import { simulate } from "#sim/simulate.ts";
 import { firstDivergence, formatLine, type TraceLine } from "./trace.ts";
 
 const linesBefore = 6;

@@ -1,6 +1,6 @@
 /** What an oracle saw, as an error: of the kind of every broken invariant. */
 import { AssertionError } from "#engine/common/assert.ts";
-import type { Violated } from "./oracles/oracle.ts";
+import type { Violated } from "./oracle.ts";
 
 export class ViolationError extends AssertionError {
   readonly oracle: string;

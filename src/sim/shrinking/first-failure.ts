@@ -2,7 +2,7 @@
  * Which failure a case of a property is about: the first that a check of it has seen. Kept beside
  * the values that its runs are made of, so that `check()` of a smaller case knows of it.
  */
-import type { SimOptions } from "./options.ts";
+import type { SimOptions } from "#sim/options.ts";
 
 export interface FirstFailure {
   /** Signatures of what a run has shown. Throws where others have failed and this has not. */

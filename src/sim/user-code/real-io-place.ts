@@ -4,7 +4,7 @@ const stackFramesMax = 40;
 /** Of an expression that is awaited. */
 const rowsMax = 20;
 
-const ownFolder = new URL("..", import.meta.url).pathname;
+const ownFolder = new URL("../..", import.meta.url).pathname;
 export const importCall = "import()";
 const hooksFile = "node:internal/async_hooks";
 /** What zlib makes its functions from: they are known by the name that they were called by. */

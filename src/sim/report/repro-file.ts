@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
-import { checkSimOptions } from "./check-options.ts";
-import type { SimOptions, Violation } from "./options.ts";
+import { checkSimOptions } from "#sim/check-options.ts";
+import type { SimOptions, Violation } from "#sim/options.ts";
 
 /** Rises with the shape of the file. */
 export const reproVersion = 4;

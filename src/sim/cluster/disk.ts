@@ -16,7 +16,7 @@ import { assert } from "#engine/common/assert.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
 import type { DiskNow } from "#engine/services/fallback-files.ts";
-import type { Life, World } from "./world.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 export type DiskFault = "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
 

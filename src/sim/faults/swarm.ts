@@ -8,8 +8,8 @@
 import type { Config } from "#engine/common/config.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { drawFaults } from "./chaos.ts";
-import { nodesOf } from "./check-options.ts";
-import type { NodeSpec, SimOptions } from "./options.ts";
+import { nodesOf } from "#sim/check-options.ts";
+import type { NodeSpec, SimOptions } from "#sim/options.ts";
 
 export interface Swarm {
   /** Without chaos: what it stands for is among the others. */

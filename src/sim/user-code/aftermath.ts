@@ -6,7 +6,7 @@
  * nothing else is at rest → timers that keep it busy all the same are dropped with what made them.
  */
 import { TaskContext } from "#api/task-context.ts";
-import type { SimProcess } from "./sim-node.ts";
+import type { SimProcess } from "#sim/cluster/sim-node.ts";
 import { isRunning, type UserContext } from "./user-context.ts";
 
 export class Aftermath {

@@ -29,15 +29,15 @@ import { SharedArena } from "#transports/threads/shared-arena.ts";
 import type { SimDisk } from "./disk.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
 import { SimReclaimer } from "./reclaimer.ts";
-import type { Digest } from "./oracles/oracle.ts";
-import type { Oracles } from "./oracles/oracles.ts";
-import { digestIn, digestOfPut } from "./oracles/value-digest.ts";
-import { ProcessExited } from "./virtual/exit.ts";
-import { watchClient } from "./watch-client.ts";
-import { watchValues } from "./watch-values.ts";
-import { type UserCodeWatch, WatchedUserCode } from "./watch-user-code.ts";
-import { Tenant } from "./tenant.ts";
-import type { Life, World } from "./world.ts";
+import type { Digest } from "#sim/oracles/oracle.ts";
+import type { Oracles } from "#sim/oracles/oracles.ts";
+import { digestIn, digestOfPut } from "#sim/oracles/value-digest.ts";
+import { ProcessExited } from "#sim/virtual/exit.ts";
+import { watchClient } from "#sim/watch/watch-client.ts";
+import { watchValues } from "#sim/watch/watch-values.ts";
+import { type UserCodeWatch, WatchedUserCode } from "#sim/watch/watch-user-code.ts";
+import { Tenant } from "#sim/faults/tenant.ts";
+import type { Life, World } from "#sim/world/world.ts";
 import { WorldEffect } from "./world-effect.ts";
 
 export interface SimProcess extends Process {

@@ -12,17 +12,17 @@ import timersModule from "node:timers";
 import promisesModule from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Prng } from "#engine/common/prng.ts";
-import { replacePerformance, virtualProcessClocks } from "./virtual/clocks.ts";
-import { replaceDateConstructor, virtualDate } from "./virtual/date.ts";
-import { replaceEvents, replaceTimeStamp } from "./virtual/events.ts";
-import { replaceIntl } from "./virtual/intl.ts";
-import { replaceExit } from "./virtual/exit.ts";
-import { replaceMicrotasks } from "./virtual/microtasks.ts";
-import { replaceRandom, virtualCrypto } from "./virtual/random.ts";
-import { Replacements } from "./virtual/replacements.ts";
-import { replaceTemporal } from "./virtual/temporal.ts";
-import { type TimerPromises, virtualTimerPromises } from "./virtual/timer-promises.ts";
-import { type TimerFunctions, virtualAbortTimeout, virtualTimers } from "./virtual/timers.ts";
+import { replacePerformance, virtualProcessClocks } from "./clocks.ts";
+import { replaceDateConstructor, virtualDate } from "./date.ts";
+import { replaceEvents, replaceTimeStamp } from "./events.ts";
+import { replaceIntl } from "./intl.ts";
+import { replaceExit } from "./exit.ts";
+import { replaceMicrotasks } from "./microtasks.ts";
+import { replaceRandom, virtualCrypto } from "./random.ts";
+import { Replacements } from "./replacements.ts";
+import { replaceTemporal } from "./temporal.ts";
+import { type TimerPromises, virtualTimerPromises } from "./timer-promises.ts";
+import { type TimerFunctions, virtualAbortTimeout, virtualTimers } from "./timers.ts";
 
 /** The process in whose name the calling code runs. */
 export interface VirtualProcess {

@@ -9,23 +9,17 @@ import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Process } from "#api/runtime.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
-import { LossOracle } from "./oracles/loss.ts";
-import { ObjectOracle } from "./oracles/objects.ts";
-import {
-  type Digest,
-  type Fates,
-  type Scope,
-  unreadable,
-  type WatchedProcess,
-} from "./oracles/oracle.ts";
-import { Oracles } from "./oracles/oracles.ts";
-import { TaskOracle } from "./oracles/tasks.ts";
-import { TimeOracle } from "./oracles/time.ts";
-import { digestIn, digestOfPut } from "./oracles/value-digest.ts";
+import { LossOracle } from "./loss.ts";
+import { ObjectOracle } from "./objects.ts";
+import { type Digest, type Fates, type Scope, unreadable, type WatchedProcess } from "./oracle.ts";
+import { Oracles } from "./oracles.ts";
+import { TaskOracle } from "./tasks.ts";
+import { TimeOracle } from "./time.ts";
+import { digestIn, digestOfPut } from "./value-digest.ts";
 import { ViolationError } from "./violation-error.ts";
-import { watchClient } from "./watch-client.ts";
-import { watchValues } from "./watch-values.ts";
-import { WatchedUserCode } from "./watch-user-code.ts";
+import { watchClient } from "#sim/watch/watch-client.ts";
+import { watchValues } from "#sim/watch/watch-values.ts";
+import { WatchedUserCode } from "#sim/watch/watch-user-code.ts";
 
 /** What a long program remembers is bounded; it may have begun before it was watched. */
 const ofRuntime: Scope = { seesAll: false, rememberedMax: 65_536 };

@@ -14,7 +14,7 @@ import * as Random from "effect/Random";
 import * as Scheduler from "effect/Scheduler";
 import type { Prng } from "#engine/common/prng.ts";
 import type { NodeClock } from "./node-clock.ts";
-import type { Life, World } from "./world.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 /** One operation of a fiber in so many gives way to others: at any of them a fault may come. */
 const yieldOneIn = 16;

@@ -2,11 +2,11 @@
 import type { Prng } from "#engine/common/prng.ts";
 import { currentContext } from "#api/task-context.ts";
 import type { Aftermath } from "./aftermath.ts";
-import type { NodeClock } from "./node-clock.ts";
+import type { NodeClock } from "#sim/cluster/node-clock.ts";
 import type { UserContext } from "./user-context.ts";
-import { ProcessExited } from "./virtual/exit.ts";
-import type { VirtualProcess } from "./virtual-globals.ts";
-import type { Life, World } from "./world.ts";
+import { ProcessExited } from "#sim/virtual/exit.ts";
+import type { VirtualProcess } from "#sim/virtual/virtual-globals.ts";
+import type { Life, World } from "#sim/world/world.ts";
 
 export interface UserTimersRun {
   readonly world: World;

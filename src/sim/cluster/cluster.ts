@@ -15,11 +15,11 @@ import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import type { NodePlan } from "#api/node-plan.ts";
 import { Network } from "#transports/simulated/network.ts";
 import { PlainVolume, SimDisk } from "./disk.ts";
-import { Moments } from "./moments.ts";
-import type { Fates, WatchedProcess } from "./oracles/oracle.ts";
-import type { Oracles } from "./oracles/oracles.ts";
+import { Moments } from "#sim/faults/moments.ts";
+import type { Fates, WatchedProcess } from "#sim/oracles/oracle.ts";
+import type { Oracles } from "#sim/oracles/oracles.ts";
 import { isLost, type SimProcess, SimNode } from "./sim-node.ts";
-import type { World } from "./world.ts";
+import type { World } from "#sim/world/world.ts";
 
 export type { SimProcess } from "./sim-node.ts";
 

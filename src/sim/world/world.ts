@@ -22,12 +22,12 @@ import type {
   Place,
 } from "#transports/simulated/network-world.ts";
 import { Arrival } from "./arrival.ts";
-import { LinkRules } from "./link-rules.ts";
-import { NodeClock } from "./node-clock.ts";
-import { rareMessages, rareResent, type RareState } from "./reached.ts";
+import { LinkRules } from "#sim/faults/link-rules.ts";
+import { NodeClock } from "#sim/cluster/node-clock.ts";
+import { rareMessages, rareResent, type RareState } from "#sim/report/reached.ts";
 import { isUpkeep, Schedule, type Step } from "./schedule.ts";
-import { EntitySteps } from "./story.ts";
-import { Trace } from "./trace.ts";
+import { EntitySteps } from "#sim/report/story.ts";
+import { Trace } from "#sim/report/trace.ts";
 import { workInTurns } from "./turns.ts";
 
 /**

@@ -14,7 +14,7 @@ import {
   momentSides,
   rpcInstants,
 } from "./fault.ts";
-import type { SimOptions } from "./options.ts";
+import type { SimOptions } from "#sim/options.ts";
 
 const withinMs = 2_000;
 const faultsPerIntensity = 6;
