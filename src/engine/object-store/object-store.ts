@@ -122,6 +122,11 @@ export class ObjectStore {
     return this.#overflow.usedBytes;
   }
 
+  /** In this event. */
+  get hasFreedOverflow(): boolean {
+    return this.#overflow.hasFreed;
+  }
+
   /** Whether so large an object can ever be here. */
   mayHold(size: number): boolean {
     return size <= this.#allocator.largestSegmentBytes() || this.#overflow.mayHold(size);
@@ -345,12 +350,11 @@ export class ObjectStore {
     const state =
       `capacity ${capacity} bytes in ${allocator.segmentCount} segment(s), ` +
       `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}`;
-    const advice =
-      !this.mayHold(size)
-        ? `one value may have ${allocator.largestSegmentBytes()} bytes at most: split it, ` +
-          "or give init({ objectStoreMemory }) more"
-        : "let go of refs to large values that are no longer needed (a ref is disposable), " +
-          "or give init({ objectStoreMemory }) more";
+    const advice = !this.mayHold(size)
+      ? `one value may have ${allocator.largestSegmentBytes()} bytes at most: split it, ` +
+        "or give init({ objectStoreMemory }) more"
+      : "let go of refs to large values that are no longer needed (a ref is disposable), " +
+        "or give init({ objectStoreMemory }) more";
     return this.shortage(`${asked}: ${state}`, advice);
   }
 }

@@ -57,6 +57,10 @@ export class Overflow {
     return this.#usedBytes;
   }
 
+  get hasFreed(): boolean {
+    return this.#freed.length > 0;
+  }
+
   /** Whether an object of that size may lie here at all. */
   mayHold(size: number): boolean {
     return size <= this.#bytesMax;

@@ -309,6 +309,7 @@ export class LocalObjects {
   checkInvariants(): void {
     for (const copy of this.#leaving) assert(copy.pinCount > 0, "a copy leaves with its last pin");
     this.#files.checkInvariants(this.all());
+    assert(this.#overflowing.bytes === 0, "what lies beyond the store for nobody is gone");
     for (const [owner, copies] of this.#byOwner) {
       assert(copies.size > 0, "an owner without copies is not listed");
       for (const [key, list] of copies) {

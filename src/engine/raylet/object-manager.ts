@@ -212,6 +212,8 @@ export class ObjectManager {
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
     this.reclaims.settle(out);
+    this.objects.evictOverflow(out);
+    if (this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
     this.store.settle(nowMs, out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
@@ -219,7 +221,6 @@ export class ObjectManager {
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
-    this.objects.evictOverflow(out);
     this.store.settleOverflow(waitingBytes === 0, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
