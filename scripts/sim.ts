@@ -34,7 +34,7 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
-  ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
+  ...["copyEvicted", "waitedForRoom", "fallback", "overflowed", "reclaimed", "segmentsReclaimed"],
   ...["readOfTheDead", "placeTold"],
   ...["formerFilesRemoved", "revokedSpilled"],
   ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],

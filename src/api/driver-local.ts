@@ -8,6 +8,7 @@ import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
+import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
@@ -20,6 +21,7 @@ import { notRegisteredError } from "./identity/remote-resolution-error.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { nodeDiskNow } from "./node-disk-now.ts";
+import { OverflowSegments } from "./overflow-segments.ts";
 import { prefixOf, spillingHere, watchingReads } from "./spilling.ts";
 import { addExecutor, makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
@@ -38,6 +40,7 @@ export interface LocalDriverParts {
   readonly memoryWords: MemoryWords;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
+  readonly overflow: OverflowPort;
   stop(): void;
   /** Nothing to do: its launcher loads the oracles. */
   watch(): Promise<void>;
@@ -116,7 +119,8 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const spilling = watchingReads(spillingHere(plan, arena), () => oracles?.readFailed());
   const watch = (): Promise<void> => Promise.resolve();
   const { memoryWords } = common;
-  return { process, launcher, arena, memoryWords, segmentBytes, spilling, stop, watch, verify };
+  const room = { arena, memoryWords, segmentBytes, overflow: new OverflowSegments(arena) };
+  return { process, launcher, ...room, spilling, stop, watch, verify };
 }
 
 function launcherOf(parts: {

@@ -7,6 +7,7 @@ import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
 import { lastFileOf } from "#engine/services/fallback-files.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
+import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { Poller, makeParkedWords, threadsMax } from "#transports/threads/parking.ts";
@@ -20,6 +21,7 @@ import { KeepAlive } from "./keep-alive.ts";
 import { MemorySampler } from "./memory-sampler.ts";
 import { type NodePlan, reserveStore } from "./node-plan.ts";
 import { nodeDiskNow } from "./node-disk-now.ts";
+import { OverflowSegments } from "./overflow-segments.ts";
 import { prefixOf, spillingInThreads } from "./spilling.ts";
 import { makeProcess, realClock } from "./process.ts";
 import type { Process } from "./runtime.ts";
@@ -42,6 +44,7 @@ export interface DriverParts {
   readonly memoryWords: MemoryWords;
   readonly segmentBytes: readonly number[];
   readonly spilling: SpillPort;
+  readonly overflow: OverflowPort;
   /** Nothing is read or sent any more. */
   stop(): void;
   /** Before the first worker starts: loads the oracles, if there are to be any. */
@@ -115,9 +118,11 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const stop = (): void => stopAll(memory, poller, keepAlive, host);
   poller.kick();
   const segmentBytes = segments.map(({ byteLength }) => byteLength);
-  const spilling = spillingInThreads(plan, arena);
+  const { spilling, listeners } = spillingInThreads(plan, arena);
+  const overflow = new OverflowSegments(arena, [launcher, ...listeners]);
+  const disks = { spilling, overflow };
   const checks = checksOf(plan, process, arena);
-  return { process, launcher, arena, memoryWords, segmentBytes, spilling, stop, ...checks };
+  return { process, launcher, arena, memoryWords, segmentBytes, ...disks, stop, ...checks };
 }
 
 // oxlint-disable-next-line max-params -- all that runs, in the order in which it ends.

@@ -5,6 +5,7 @@
 import { assert } from "#engine/common/assert.ts";
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { MemoryWords } from "#engine/services/memory-words.ts";
+import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
@@ -104,6 +105,7 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
     arena,
     memoryWords: parts.memoryWords,
     spilling: parts.spilling,
+    overflow: parts.overflow,
     driverId: process.client.workerId,
     watch: parts.watch,
   });
@@ -158,6 +160,7 @@ async function startNode(
     arena: ArenaBytes;
     memoryWords: MemoryWords;
     spilling: SpillPort;
+    overflow: OverflowPort;
     driverId: WorkerId;
     watch(): Promise<void>;
   },

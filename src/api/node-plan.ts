@@ -111,9 +111,14 @@ export function planNode(options: InitOptions = {}, drawId: () => string = rando
 
 function configOf(asked: NonNullable<InitOptions["systemConfig"]>, storeBytes: number): Config {
   const given = withOverrides(asked);
-  const fallbackBytesMax = Math.floor(storeBytes * fallbackShare);
-  const config = Object.hasOwn(asked, "fallbackBytesMax") ? given : { ...given, fallbackBytesMax };
-  if (Object.hasOwn(asked, "arenaChunkBytes")) return config;
+  const ofMachine = {
+    fallbackBytesMax: Math.floor(storeBytes * fallbackShare),
+    overflowBytesMax: defaultStoreBytes(),
+  };
+  const isGiven = (name: string): boolean => Object.hasOwn(asked, name);
+  const own = Object.entries(ofMachine).filter(([name]) => !isGiven(name));
+  const config = { ...given, ...Object.fromEntries(own) };
+  if (isGiven("arenaChunkBytes")) return config;
   const units = Math.floor(storeBytes / chunksPerStoreMin / chunkBytesMin);
   const arenaChunkBytes = Math.min(config.arenaChunkBytes, Math.max(1, units) * chunkBytesMin);
   return { ...config, arenaChunkBytes };
@@ -164,9 +169,13 @@ function labelsOf(labels: unknown = {}): ReadonlyMap<string, string> {
 }
 
 function objectStoreBytesOf(asked: number | undefined): number {
-  if (asked === undefined) return Math.floor(usableMemoryBytes() * objectStoreShare);
+  if (asked === undefined) return defaultStoreBytes();
   checkInteger("init: objectStoreMemory", asked, objectStoreBytesMin, objectStoreBytesMax);
   return asked;
+}
+
+function defaultStoreBytes(): number {
+  return Math.floor(usableMemoryBytes() * objectStoreShare);
 }
 
 /** In a container the process may use less than the machine has. */

@@ -15,13 +15,20 @@ export interface SpillWorkerData {
   readonly diskUsedMax: number;
 }
 
+/** Of the arena, beyond what it began with. */
+export type SegmentMessage =
+  | { readonly type: "segment"; readonly segment: number; readonly buffer: SharedArrayBuffer }
+  | { readonly type: "dropSegment"; readonly segment: number };
+
 if (!isMainThread) {
   const { port, segments, prefix, diskUsedMax } = workerData as SpillWorkerData;
   const arena = new SharedArena(segments);
   const files = new SpillFilesOnDisk({ disk: nodeDisk, arena, prefix, diskUsedMax });
   const tell = (event: SpillEvent): void => port.postMessage(event);
-  port.on("message", (instruction: SpillInstruction) => {
-    if (instruction.type === "spillObjects") void files.spill(instruction).then(tell);
+  port.on("message", (instruction: SpillInstruction | SegmentMessage) => {
+    if (instruction.type === "segment") arena.add(instruction.segment, instruction.buffer);
+    else if (instruction.type === "dropSegment") arena.drop(instruction.segment);
+    else if (instruction.type === "spillObjects") void files.spill(instruction).then(tell);
     else if (instruction.type === "restoreObject") void files.restore(instruction).then(tell);
     else if (instruction.type === "readSpilled") void files.readPart(instruction).then(tell);
     else void files.delete(instruction.file);

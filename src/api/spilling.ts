@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { type ArenaBytes, FrameBytes, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { type ArenaBytes, FrameBytes, isOfStore } from "#engine/protocol/arena.ts";
 import type { SpillEvent, SpillFailure, SpillInstruction } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
 import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
@@ -15,7 +15,8 @@ import type { SharedArena } from "#transports/threads/shared-arena.ts";
 import { beginIn, endIn } from "./left-directories.ts";
 import { nodeDisk } from "./node-disk.ts";
 import type { NodePlan } from "./node-plan.ts";
-import type { SpillWorkerData } from "./spill-worker.ts";
+import type { ArenaListener } from "./overflow-segments.ts";
+import type { SegmentMessage, SpillWorkerData } from "./spill-worker.ts";
 
 /** By the thread that the node lives in. */
 export function spillingHere(plan: NodePlan, arena: ArenaBytes): SpillPort {
@@ -25,10 +26,16 @@ export function spillingHere(plan: NodePlan, arena: ArenaBytes): SpillPort {
 }
 
 /** By threads of its own; in a bundle there is no module to start them with. */
-export function spillingInThreads(plan: NodePlan, arena: SharedArena): SpillPort {
+export function spillingInThreads(
+  plan: NodePlan,
+  arena: SharedArena,
+): { readonly spilling: SpillPort; readonly listeners: readonly ArenaListener[] } {
   const entry = new URL("./spill-worker.js", import.meta.url);
-  if (!existsSync(fileURLToPath(entry))) return spillingHere(plan, arena);
-  return inDirectory(plan, new SpillThreads(plan, arena, entry));
+  if (!existsSync(fileURLToPath(entry))) {
+    return { spilling: spillingHere(plan, arena), listeners: [] };
+  }
+  const threads = new SpillThreads(plan, arena, entry);
+  return { spilling: inDirectory(plan, threads), listeners: [threads] };
 }
 
 export function prefixOf({ spillDirectory }: NodePlan): string {
@@ -77,16 +84,16 @@ export function watchingReads(port: SpillPort, failed: () => void): SpillPort {
 type Report = (event: SpillEvent) => void;
 type Answered = Exclude<SpillInstruction, { type: "deleteSpillFile" }>;
 
-class SpillThreads implements SpillPort {
+class SpillThreads implements SpillPort, ArenaListener {
   readonly #spill: IoThread;
   readonly #restore: IoThread;
 
   constructor(plan: NodePlan, arena: SharedArena, entry: URL) {
-    const data = {
-      segments: arena.segments().filter(([segment]) => segment < ownSegmentsFrom),
+    const data = (): Omit<SpillWorkerData, "port"> => ({
+      segments: arena.segments().filter(([segment]) => isOfStore(segment)),
       prefix: prefixOf(plan),
       diskUsedMax: plan.config.spillDiskUsedMax,
-    };
+    });
     this.#spill = new IoThread("mobula-spill", entry, data);
     this.#restore = new IoThread("mobula-restore", entry, data);
   }
@@ -96,8 +103,21 @@ class SpillThreads implements SpillPort {
     (reads ? this.#restore : this.#spill).perform(instruction, report);
   }
 
+  announceSegment(segment: number, buffer: SharedArrayBuffer): void {
+    this.#tell({ type: "segment", segment, buffer });
+  }
+
+  announceDrop(segment: number): void {
+    this.#tell({ type: "dropSegment", segment });
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#spill.close(), this.#restore.close()]);
+  }
+
+  #tell(message: SegmentMessage): void {
+    this.#spill.tell(message);
+    this.#restore.tell(message);
   }
 }
 
@@ -105,13 +125,14 @@ class SpillThreads implements SpillPort {
 class IoThread {
   readonly #name: string;
   readonly #entry: URL;
-  readonly #data: Omit<SpillWorkerData, "port">;
+  /** As things are when it starts. */
+  readonly #data: () => Omit<SpillWorkerData, "port">;
   readonly #open = new Map<number, { readonly instruction: Answered; readonly report: Report }>();
   #worker: Worker | null = null;
   #port: MessagePort | null = null;
   #isClosed = false;
 
-  constructor(name: string, entry: URL, data: Omit<SpillWorkerData, "port">) {
+  constructor(name: string, entry: URL, data: () => Omit<SpillWorkerData, "port">) {
     this.#name = name;
     this.#entry = entry;
     this.#data = data;
@@ -126,6 +147,11 @@ class IoThread {
     port.postMessage(instruction);
   }
 
+  /** One that is not there yet learns it when it starts. */
+  tell(message: SegmentMessage): void {
+    this.#port?.postMessage(message);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#open.clear();
@@ -134,7 +160,7 @@ class IoThread {
 
   #start(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    const data: SpillWorkerData = { ...this.#data, port: port2 };
+    const data: SpillWorkerData = { ...this.#data(), port: port2 };
     const worker = new Worker(this.#entry, {
       name: this.#name,
       workerData: data,

@@ -103,6 +103,8 @@ export interface PlacementGroupInfo extends Row {
 export interface ObjectStoreInfo {
   capacityBytes: number;
   usedBytes: number;
+  /** Beside that: what is read or returned while the store is full. */
+  overflowBytes: number;
   spilledObjects: number;
   spilledBytes: number;
   restoredObjects: number;

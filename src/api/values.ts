@@ -7,7 +7,7 @@ import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { actorIdOf } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { managedSegment, objectBytesMax, ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import {
   type Encoded,
@@ -75,7 +75,7 @@ export class Values {
   readonly #client: CoreWorkerClient;
   readonly #arena: SharedArena;
   readonly #files: FallbackFiles;
-  /** More the store cannot hold in one piece. */
+  /** More the store cannot hold in one piece, nor beside it. */
   readonly #storedBytesMax: number;
   readonly #inlineBytesMax: number;
   readonly #encoders: ValueEncoder[] = [];
@@ -85,9 +85,11 @@ export class Values {
     this.#client = client;
     this.#arena = arena;
     this.#files = files;
+    const { inlineBytesMax, overflowBytesMax } = client.core.context.config;
     const inStore = arena.segments().filter(([segment]) => segment < ownSegmentsFrom);
-    this.#storedBytesMax = Math.max(0, ...inStore.map(([, { byteLength }]) => byteLength));
-    this.#inlineBytesMax = client.core.context.config.inlineBytesMax;
+    const sizes = inStore.map(([, { byteLength }]) => byteLength);
+    this.#storedBytesMax = Math.max(Math.min(overflowBytesMax, objectBytesMax), ...sizes);
+    this.#inlineBytesMax = inlineBytesMax;
   }
 
   // ------------------------------------------------------------ encode
@@ -259,7 +261,7 @@ export class Values {
     return !(outcome instanceof StoredValue) || this.#arena.has(outcome.segment);
   }
 
-  whenMapped({ segment }: StoredValue): Promise<void> {
+  whenMapped({ segment }: ArenaExtent): Promise<void> {
     return new Promise((resolve) => this.#arena.whenAdded(segment, resolve));
   }
 
@@ -354,7 +356,7 @@ export class Values {
     if (!(extent instanceof Promise)) return this.#write(encoder, extent, specials);
     if (mayChange) encoder.copyBuffers();
     return extent.then(
-      (granted) => this.#write(encoder, granted, specials),
+      (granted) => this.#writeWhenMapped(encoder, granted, specials),
       (error: unknown) => {
         throw storeError(error);
       },
@@ -373,6 +375,16 @@ export class Values {
     const { segment, offset, size } = extent;
     encoder.writeTo(this.#arena.bytes(segment), offset);
     return new StoredValue(segment, offset, size, specials);
+  }
+
+  /** A segment that was made for it may not have been announced here yet. */
+  async #writeWhenMapped(
+    encoder: ValueEncoder,
+    extent: ArenaExtent,
+    specials: readonly Special[],
+  ): Promise<StoredValue> {
+    await this.whenMapped(extent);
+    return this.#write(encoder, extent, specials);
   }
 
   #specialsOf(values: readonly object[]): readonly Special[] {

@@ -1,72 +1,12 @@
 /** Objects at a raylet: what is brought, what is sent, what is kept and what goes. */
 import { describe, expect, test } from "vitest";
-import type { Config } from "#engine/common/config.ts";
-import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
-import { FrameBytes } from "#engine/protocol/arena.ts";
+import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { CopyName } from "#engine/protocol/copy.ts";
-import { FailedValue, noSpecials, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import { driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-harness.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import { copy, owner, Pulls } from "./pulls-harness.ts";
+import { driver, nodeId, otherNodeId, worker } from "./raylet-harness.ts";
 
 const third = "11111111111111111111111111111111" as NodeId;
-const owner = workerIdOf(otherNodeId, 3);
-const object = { serial: 5, index: 1 };
-const copy = { ...object, version: 2 };
-
-class Pulls extends RayletHarness {
-  #nextRequestId = 1;
-
-  constructor(config: Partial<Config> = {}, segments = [4096]) {
-    super({ config: { pullChunkBytes: 100, ...config }, segments, prestartCount: 2 });
-    this.withWorkers(2);
-  }
-
-  pull(process: WorkerId, options: { priority?: 0 | 1 | 2; serial?: number } = {}): number {
-    const { priority = 0, serial = object.serial } = options;
-    const requestId = this.#nextRequestId++;
-    const name = { ...object, serial };
-    const request = { requestId, owner, object: name, priority };
-    this.handle({ type: "pullObject", from: process, ...request });
-    return requestId;
-  }
-
-  locate(nodes: readonly NodeId[], size = 250, fields: { serial?: number; version?: number } = {}) {
-    const { serial = object.serial, version = copy.version } = fields;
-    const outcome = new StoredValue(0, 0, size, noSpecials, nodes[0] ?? otherNodeId, version);
-    this.found(nodes, outcome, serial);
-  }
-
-  found(nodes: readonly NodeId[], outcome: Outcome, serial = object.serial): void {
-    const name = { ...object, serial };
-    this.handle({ type: "objectLocations", from: owner, object: name, nodes, outcome });
-  }
-
-  /** The chunks that were asked for and not answered, as the asked nodes would. */
-  answer(asked = this.out.all("pullChunk")): void {
-    this.out.clear();
-    for (const { requestId, size } of asked) this.chunk(requestId, size);
-  }
-
-  chunk(requestId: number, size: number, from: NodeId = otherNodeId): void {
-    const bytes = new FrameBytes(new Uint8Array(size), 0, size);
-    this.handle({ type: "chunk", from, requestId, bytes });
-  }
-
-  notHere(requestId: number, lastArrival = 1): void {
-    this.handle({ type: "notHere", from: otherNodeId, requestId, lastArrival });
-  }
-
-  unpin(process: WorkerId, ...requestIds: number[]): void {
-    this.handle({ type: "unpinObjects", from: process, requestIds });
-  }
-
-  localOf(requestId: number): Outcome {
-    return this.out.all("objectLocal").find((one) => one.requestId === requestId)?.outcome;
-  }
-
-  get freeBytes(): number {
-    return this.raylet.counts.arenaFreeBytes;
-  }
-}
 
 describe("a pull", () => {
   test("locates, takes room, asks for chunks, and tells all who wait", () => {
@@ -251,7 +191,7 @@ describe("a pull", () => {
   });
 
   test("fails at once for what no segment could hold", () => {
-    const h = new Pulls({}, [512]);
+    const h = new Pulls({ overflowBytesMax: 599 }, [512]);
     const id = h.pull(worker(1));
     h.locate([otherNodeId], 600);
     expect(h.localOf(id)).toBeInstanceOf(FailedValue);
@@ -268,7 +208,7 @@ describe("a pull", () => {
 
 describe("copies on a node", () => {
   const sealed = (h: Pulls, by: WorkerId, of: WorkerId, size = 200): void => {
-    const extent = h.raylet.objects.store.reserve(size, h.out);
+    const extent = h.raylet.objects.store.reserve(size, 0, h.out);
     if (extent === null) throw new Error("no room");
     const objects = [{ ...copy, owner: of, extent }];
     h.handle({ type: "objectSealed", from: by, requestId: 9, objects });

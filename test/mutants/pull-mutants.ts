@@ -44,7 +44,7 @@ export const pulls: readonly Mutant[] = [
     edits: [
       {
         file: `${raylet}/local-objects.ts`,
-        find: "    this.tellGone(secondary, { nodeId: this.#self, lastArrival, cause }, out);\n",
+        find: "    this.tellGone(copy, { nodeId: this.#self, lastArrival, cause }, out);\n",
         replace: "    void [lastArrival, cause];\n",
       },
     ],

@@ -120,6 +120,30 @@ export const spills: readonly Mutant[] = [
     ],
   },
   {
+    name: "store stays as large as it has grown",
+    why: "a segment beyond the store is kept when nobody reads it any more",
+    program,
+    edits: [
+      {
+        file: "src/engine/object-store/overflow.ts",
+        find: "    for (const segment of this.#freed) out.instruct({",
+        replace: "    for (const segment of this.#freed.slice(1)) out.instruct({",
+      },
+    ],
+  },
+  {
+    name: "copy beyond the store is forgotten untold",
+    why: "a secondary copy goes with its last reader, and its owner still counts on it",
+    program,
+    edits: [
+      {
+        file: `${raylet}/local-objects.ts`,
+        find: "      if (copy.spilled === null) this.#evictSecondary(copy, out);\n",
+        replace: "      if (copy.spilled === null) this.#leave(copy, out);\n",
+      },
+    ],
+  },
+  {
     name: "written file may be evicted at once",
     why: "what is written has no pin: it moves before the disk is done with it",
     program,

@@ -191,6 +191,7 @@ const stateRows = of<StateRows>({
       nodeId,
       capacityBytes: count,
       usedBytes: count,
+      overflowBytes: count,
       spilledObjects: count,
       spilledBytes: count,
       restoredObjects: count,

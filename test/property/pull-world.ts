@@ -190,6 +190,7 @@ export class PullWorld {
     const size = 1 + this.#pick(chunkMax);
     const extent = owner.node.raylet.objects.store.reserve(
       size,
+      this.nowMs,
       this.#outOf(this.#rayletOf(owner)),
     );
     if (extent === null) return;
@@ -215,7 +216,8 @@ export class PullWorld {
     check(core !== null && owner.core !== null, "a process owns and executes");
     const size = 1 + this.#pick(chunkMax);
     const executor = this.#machines.get(address) as Machine;
-    const extent = node.raylet.objects.store.reserve(size, this.#outOf(this.#rayletOf(executor)));
+    const out = this.#outOf(this.#rayletOf(executor));
+    const extent = node.raylet.objects.store.reserve(size, this.nowMs, out);
     if (extent === null) return;
     const seed = (this.#seeds += 1);
     fill(node.memory, extent, seed);

@@ -81,6 +81,13 @@ export interface Config {
    * tenth of the store.
    */
   readonly fallbackBytesMax: number;
+  /**
+   * What is read or returned and finds no room in the store may lie beside it, so much at most:
+   * after `overflowGraceMs` in which nobody who waits has got room, and nothing is on its way to
+   * the disk. Unless given, as much as a store has by default.
+   */
+  readonly overflowBytesMax: number;
+  readonly overflowGraceMs: number;
   /** A store that holds more than this share of itself writes objects to the disk. */
   readonly spillThreshold: number;
   /** Objects are written together until a file has about so many bytes. */
@@ -135,6 +142,8 @@ export const defaultConfig: Config = {
   pullBytesInFlightMax: 64 * 1024 * 1024,
   pullRoomTimeoutMs: 10_000,
   fallbackBytesMax: 2 ** 40,
+  overflowBytesMax: 2 ** 40,
+  overflowGraceMs: 500,
   spillThreshold: 0.8,
   minSpillBytes: 100 * 1024 * 1024,
   ioWorkers: 2,

@@ -14,7 +14,7 @@
  * Source: Ray local_object_manager (spills what has one reference, the owner's pin).
  */
 import { assert } from "#engine/common/assert.ts";
-import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { isOfStore, managedSegment } from "#engine/protocol/arena.ts";
 import type { OfferObjects, SealedObject } from "#engine/protocol/copy.ts";
 import { type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
@@ -205,7 +205,7 @@ export class OfferedObjects {
 
   #isInStore(value: StoredValue): boolean {
     const { context, copies } = this.#parts;
-    return copies.isNear(context.self, value) && value.segment < ownSegmentsFrom;
+    return copies.isNear(context.self, value) && isOfStore(value.segment);
   }
 
   /** Others of this node may read it in place, for as long as they hold it or longer. */

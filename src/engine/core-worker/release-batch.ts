@@ -3,7 +3,7 @@
  * that keep them, holds to their owners; and the holds that came with it, confirmed first.
  */
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { isOwnSegment } from "#engine/protocol/arena.ts";
 import type { CopyName } from "#engine/protocol/copy.ts";
 import type { HeldRef, HoldId } from "#engine/protocol/hold.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -89,9 +89,9 @@ export class ReleaseBatch {
   }
 
   #freeExtents(freed: readonly ArenaExtent[], out: Out): void {
-    const extents = freed.filter(({ segment }) => segment < ownSegmentsFrom);
+    const extents = freed.filter(({ segment }) => !isOwnSegment(segment));
     for (const { segment } of freed) {
-      if (segment >= ownSegmentsFrom) out.instruct({ type: "dropSegment", segment });
+      if (isOwnSegment(segment)) out.instruct({ type: "dropSegment", segment });
     }
     if (extents.length === 0) return;
     out.send(this.#context.raylet, { type: "freeArena", from: this.#context.self, extents });

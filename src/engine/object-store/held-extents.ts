@@ -18,10 +18,12 @@ interface Held {
 }
 
 export class HeldExtents {
-  readonly #segments: Held[][] = [];
+  /** None of them empty. */
+  readonly #segments = new Map<number, Held[]>();
 
   add(holder: Address, { segment, offset, size }: ArenaExtent): void {
-    const held = (this.#segments[segment] ??= []);
+    let held = this.#segments.get(segment);
+    if (held === undefined) this.#segments.set(segment, (held = []));
     const at = positionOf(held, offset);
     const [before, next] = [held[at - 1], held[at]];
     const end = offset + size;
@@ -39,28 +41,16 @@ export class HeldExtents {
 
   /** Undefined for the raylet itself. */
   holderOf({ segment, offset }: ArenaExtent): Address | undefined {
-    const held = this.#segments[segment];
-    const found = held?.[positionOf(held, offset + 1) - 1];
+    const held = this.#segments.get(segment) ?? [];
+    const found = held[positionOf(held, offset + 1) - 1];
     return found !== undefined && found.end > offset ? found.holder : undefined;
   }
 
-  remove({ segment, offset, size }: ArenaExtent): void {
-    const held = this.#segments[segment];
+  remove(extent: ArenaExtent): void {
+    const held = this.#segments.get(extent.segment);
     if (held === undefined) return;
-    const end = offset + size;
-    let at = positionOf(held, offset);
-    const before = held[at - 1];
-    if (before !== undefined && before.end > offset) {
-      const tail = { start: end, end: before.end, holder: before.holder };
-      before.end = offset;
-      if (tail.end > end) held.splice(at, 0, tail);
-      if (before.start === before.end) held.splice((at -= 1), 1);
-    }
-    for (let next = held[at]; next !== undefined && next.start < end; next = held[at]) {
-      if (next.end > end) next.start = end;
-      else held.splice(at, 1);
-      if (next.start === end) return;
-    }
+    cut(held, extent);
+    if (held.length === 0) this.#segments.delete(extent.segment);
   }
 
   move(to: Address, extent: ArenaExtent): void {
@@ -70,7 +60,7 @@ export class HeldExtents {
 
   /** What the holder has, without `kept`. */
   of(holder: Address, kept: readonly ArenaExtent[]): ArenaExtent[] {
-    return this.#segments.flatMap((held, segment) => {
+    return [...this.#segments].flatMap(([segment, held]) => {
       const stays = kept.filter((one) => one.segment === segment);
       stays.sort((a, b) => a.offset - b.offset);
       return held
@@ -81,9 +71,10 @@ export class HeldExtents {
   }
 
   checkInvariants(): void {
-    for (const held of this.#segments) {
+    for (const held of this.#segments.values()) {
+      assert(held.length > 0, "a segment where nothing is held is not listed");
       let last: Held | undefined;
-      for (const one of held ?? []) {
+      for (const one of held) {
         assert(one.start < one.end, "a held extent has bytes");
         assert(last === undefined || last.end <= one.start, "held extents do not overlap");
         const isSplit = last?.end === one.start && last.holder === one.holder;
@@ -91,6 +82,23 @@ export class HeldExtents {
         last = one;
       }
     }
+  }
+}
+
+function cut(held: Held[], { offset, size }: ArenaExtent): void {
+  const end = offset + size;
+  let at = positionOf(held, offset);
+  const before = held[at - 1];
+  if (before !== undefined && before.end > offset) {
+    const tail = { start: end, end: before.end, holder: before.holder };
+    before.end = offset;
+    if (tail.end > end) held.splice(at, 0, tail);
+    if (before.start === before.end) held.splice((at -= 1), 1);
+  }
+  for (let next = held[at]; next !== undefined && next.start < end; next = held[at]) {
+    if (next.end > end) next.start = end;
+    else held.splice(at, 1);
+    if (next.start === end) return;
   }
 }
 

@@ -3,14 +3,15 @@
  * → its owner frees it, whole or in parts.
  *
  * State:  the allocator; which process has what; per process its last answers, so that a repeated
- *         request gets the same extent; requests that wait for room, first come first served.
- * In/out: allocateArena, arenaGiven, freeArena, the end of a process → arenaAllocated; when it is
- *         full, evict.
+ *         request gets the same extent; requests that wait for room, first come first served; since
+ *         when nothing that waits has got any.
+ * In/out: allocateArena, arenaGiven, freeArena, overflowMade, the end of a process →
+ *         arenaAllocated; when it is full, evict; when it stays full, MakeOverflow.
  * Bounds: `answersMax` answers a process, none for processes that ended; a result that waits is one
  *         of a task that runs, and so is one that was freed before it was given.
  * Errors: no room, and nothing to evict → OBJECT_STORE_FULL or OUT_OF_DISK in the answer: at once,
  *         or for who may wait after `waitMs`.
- * Source: Ray plasma's create request queue; decisions on memory, 1.
+ * Source: Ray plasma's create request queue, oom_grace_period; decisions on memory, 1.
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
@@ -26,6 +27,7 @@ import type {
 } from "#engine/protocol/object.ts";
 import { Allocator, extentAlignment, type Placed } from "./allocator.ts";
 import { HeldExtents } from "./held-extents.ts";
+import { Overflow, type OverflowInstruction, type OverflowMade } from "./overflow.ts";
 
 const answersMax = 64;
 /** Of the time that a request waits: so much longer, up to twice, when another has given up. */
@@ -39,6 +41,8 @@ interface Waiting {
 
 /** Why what lies here stays: null if nothing is wrong. */
 export type DiskTrouble = () => { readonly kind: string; readonly text: string } | null;
+
+type Out = Outbox<OverflowInstruction>;
 
 export class ObjectStore {
   readonly #self: Address;
@@ -55,6 +59,11 @@ export class ObjectStore {
   readonly #evict: (out: Outbox<never>) => boolean;
   readonly #diskTrouble: DiskTrouble;
   readonly #waitMs: number;
+  readonly #overflow: Overflow;
+  readonly #overflowGraceMs: number;
+  readonly #isMakingRoom: () => boolean;
+  /** From then on what waits may lie beyond the store; Infinity while all get room in it. */
+  #overflowsFromMs = Infinity;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -66,9 +75,17 @@ export class ObjectStore {
       readonly evict?: (out: Outbox<never>) => boolean;
       readonly diskTrouble?: DiskTrouble;
       readonly waitMs?: number;
+      readonly overflowBytesMax?: number;
+      readonly overflowGraceMs?: number;
+      /** Something is under way that will free some. */
+      readonly isMakingRoom?: () => boolean;
     } = {},
   ) {
     const { evict = () => false, diskTrouble = () => null, waitMs = 0 } = options;
+    const { overflowBytesMax = 0, overflowGraceMs = 0, isMakingRoom = () => false } = options;
+    this.#overflow = new Overflow(overflowBytesMax);
+    this.#overflowGraceMs = overflowGraceMs;
+    this.#isMakingRoom = isMakingRoom;
     this.#evict = evict;
     this.#diskTrouble = diskTrouble;
     this.#waitMs = waitMs;
@@ -100,9 +117,19 @@ export class ObjectStore {
     return this.#allocator.freeBytes;
   }
 
-  /** One object may have so many. */
-  get largestBytes(): number {
-    return this.#allocator.largestSegmentBytes();
+  /** Beside what it has. */
+  get overflowBytes(): number {
+    return this.#overflow.usedBytes;
+  }
+
+  /** In this event. */
+  get hasFreedOverflow(): boolean {
+    return this.#overflow.hasFreed;
+  }
+
+  /** Whether so large an object can ever be here. */
+  mayHold(size: number): boolean {
+    return size <= this.#allocator.largestSegmentBytes() || this.#overflow.mayHold(size);
   }
 
   /** In one piece, without what could be given up; for tests. */
@@ -110,9 +137,9 @@ export class ObjectStore {
     return this.#allocator.largestFreeBytes();
   }
 
-  /** Room for an object that comes from another node; null when there is none. */
-  reserve(size: number, out: Outbox<never>): ArenaExtent | null {
-    const placed = this.#allocate(size, out);
+  /** Room for an object that comes from another node or the disk; null when there is none yet. */
+  reserve(size: number, nowMs: number, out: Out): ArenaExtent | null {
+    const placed = this.#placeWaiting(size, nowMs, out);
     return placed === null ? null : { size, ...placed };
   }
 
@@ -120,7 +147,8 @@ export class ObjectStore {
     if (!this.#isHere(extent)) return;
     const whole = wholeExtent(extent);
     this.#held.remove(whole);
-    this.#allocator.free(whole.segment, whole.offset, whole.size);
+    if (this.#overflow.has(extent.segment)) this.#overflow.free(extent.segment);
+    else this.#allocator.free(whole.segment, whole.offset, whole.size);
   }
 
   /** It is no process's any more: whoever keeps it frees it. `by`: who says so. */
@@ -143,7 +171,7 @@ export class ObjectStore {
     this.#keptEarly.delete(process);
   }
 
-  onAllocateArena(message: AllocateArena, nowMs: number, out: Outbox<never>): void {
+  onAllocateArena(message: AllocateArena, nowMs: number, out: Out): void {
     const { from, requestId, size, mayWait } = message;
     const known = this.#answers.get(from)?.get(requestId);
     if (known !== undefined) {
@@ -151,32 +179,47 @@ export class ObjectStore {
       return;
     }
     if (this.#waiting.some((one) => one.message.requestId === requestId && isOf(one, from))) return;
-    const canWait = mayWait && this.#waitMs > 0 && size <= this.largestBytes;
-    // Those who came first are served first.
-    const placed = canWait && this.#waiting.length > 0 ? null : this.#allocate(size, out);
-    if (placed === null && canWait) {
+    const canWait = mayWait && this.#waitMs > 0 && this.mayHold(size);
+    if (canWait) {
+      // Those who came first are served first.
       this.#waiting.push({ message, sinceMs: nowMs, deadlineMs: nowMs + this.#waitMs });
+      if (this.#waiting.length === 1) this.#serve(nowMs, out);
       return;
     }
+    const placed = this.#allocate(size, out);
     if (placed === null) this.#refusedBytes = Math.max(this.#refusedBytes, size);
     this.#answer(message, placed, out);
   }
 
-  /** Ends an event: what was freed goes to who waits. */
-  settle(out: Outbox<never>): void {
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const placed = this.#allocate(first.message.size, out);
-      if (placed === null) return;
-      this.#waiting.shift();
-      this.#answer(first.message, placed, out);
-    }
+  /** Towards the end of an event: what was freed goes to who waits. */
+  settle(nowMs: number, out: Out): void {
+    this.#serve(nowMs, out);
+  }
+
+  /** Ends it. `isCalm`: nobody waits for room. */
+  settleOverflow(isCalm: boolean, out: Out): void {
+    if (isCalm && this.#waiting.length === 0) this.#overflowsFromMs = Infinity;
+    this.#overflow.settle(out);
+  }
+
+  /** True if it is there for who waits first. */
+  onOverflowMade(event: OverflowMade, nowMs: number): boolean {
+    const isMade = this.#overflow.onMade(event);
+    // There is none now; perhaps later.
+    if (!isMade) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
+    return isMade;
   }
 
   nextDeadlineMs(): number {
     return this.#waiting[0]?.deadlineMs ?? Infinity;
   }
 
-  onDeadline(nowMs: number, out: Outbox<never>): void {
+  /** When who waits may lie beyond the store, after now; Infinity if that is not to come. */
+  nextOverflowMs(nowMs: number): number {
+    return this.#overflowsFromMs > nowMs ? this.#overflowsFromMs : Infinity;
+  }
+
+  onDeadline(nowMs: number, out: Out): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       if (first.deadlineMs > nowMs) return;
       this.#waiting.shift();
@@ -229,9 +272,35 @@ export class ObjectStore {
   checkInvariants(): void {
     this.#allocator.checkInvariants();
     this.#held.checkInvariants();
+    this.#overflow.checkInvariants();
     for (const answers of this.#answers.values()) {
       assert(answers.size > 0 && answers.size <= answersMax, "answers kept for a process");
     }
+  }
+
+  #serve(nowMs: number, out: Out): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      const placed = this.#placeWaiting(first.message.size, nowMs, out);
+      if (placed === null) return;
+      this.#waiting.shift();
+      this.#answer(first.message, placed, out);
+    }
+  }
+
+  /** For who may wait: in the store, or else beyond it once that has been in vain for a while. */
+  #placeWaiting(size: number, nowMs: number, out: Out): Placed | null {
+    const placed = this.#allocate(size, out);
+    if (placed !== null) {
+      this.#overflowsFromMs = Infinity;
+      return placed;
+    }
+    const beyond = this.#overflow.take(size);
+    if (beyond !== null) return beyond;
+    if (this.#overflowsFromMs === Infinity) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
+    const isTooLarge = size > this.#allocator.largestSegmentBytes();
+    const isStuck = nowMs >= this.#overflowsFromMs && !this.#isMakingRoom();
+    if (isTooLarge || isStuck) this.#overflow.request(size, out);
+    return null;
   }
 
   #allocate(size: number, out: Outbox<never>): Placed | null {
@@ -242,8 +311,8 @@ export class ObjectStore {
   }
 
   #isHere({ segment }: ArenaExtent): boolean {
-    // Segments beyond are a thread's own, made for one object: nothing to give out again.
-    return segment < this.#allocator.segmentCount;
+    // Others are a thread's own, made for one object: nothing to give out again.
+    return segment < this.#allocator.segmentCount || this.#overflow.has(segment);
   }
 
   #answer({ from, requestId, size }: AllocateArena, placed: Placed | null, out: Outbox<never>) {
@@ -277,17 +346,15 @@ export class ObjectStore {
   #fullError(size: number): EngineError {
     const allocator = this.#allocator;
     const capacity = allocator.capacityBytes;
-    const largestSegment = allocator.largestSegmentBytes();
     const asked = `no room for ${size} bytes in the object store`;
     const state =
       `capacity ${capacity} bytes in ${allocator.segmentCount} segment(s), ` +
       `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}`;
-    const advice =
-      size > largestSegment
-        ? `one value may have ${largestSegment} bytes at most: split it, ` +
-          "or give init({ objectStoreMemory }) more"
-        : "let go of refs to large values that are no longer needed (a ref is disposable), " +
-          "or give init({ objectStoreMemory }) more";
+    const advice = !this.mayHold(size)
+      ? `one value may have ${allocator.largestSegmentBytes()} bytes at most: split it, ` +
+        "or give init({ objectStoreMemory }) more"
+      : "let go of refs to large values that are no longer needed (a ref is disposable), " +
+        "or give init({ objectStoreMemory }) more";
     return this.shortage(`${asked}: ${state}`, advice);
   }
 }

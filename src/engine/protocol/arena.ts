@@ -5,6 +5,8 @@
 
 /** Segments from this number on were made by one thread for one object, and go with it. */
 export const ownSegmentsFrom = 65_536;
+/** … and from here on by the store, when what is waited for has no room in it. */
+export const overflowSegmentsFrom: number = 2 ** 31;
 /** Numbers that one thread may use up. */
 export const ownSegmentsPerThread = 16_384;
 
@@ -16,6 +18,22 @@ export const ownFilesPerSegment = 16_384;
  * bytes asks for them.
  */
 export const managedSegment = 2 ** 32 - 1;
+
+export function isOwnSegment(segment: number): boolean {
+  return segment >= ownSegmentsFrom && segment < overflowSegmentsFrom;
+}
+
+export function isOverflow(segment: number): boolean {
+  return segment >= overflowSegmentsFrom && segment !== managedSegment;
+}
+
+/** Its store gives the bytes there out, and takes them back. */
+export function isOfStore(segment: number): boolean {
+  return segment < ownSegmentsFrom || isOverflow(segment);
+}
+
+/** One object may have so many, so that an offset is a small integer. */
+export const objectBytesMax: number = 2 ** 31 - 65_536;
 
 export interface Arena {
   readonly segmentCount: number;

@@ -80,6 +80,8 @@ export interface StoreRow {
   readonly nodeId: NodeId;
   readonly capacityBytes: number;
   readonly usedBytes: number;
+  /** Beside what it has. */
+  readonly overflowBytes: number;
   readonly spilledObjects: number;
   readonly spilledBytes: number;
   readonly restoredObjects: number;

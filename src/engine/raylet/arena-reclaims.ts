@@ -13,7 +13,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { isOwnSegment } from "#engine/protocol/arena.ts";
 import type { ArenaExtent, ArenaInUse } from "#engine/protocol/object.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
 import type { LocalObjects } from "./local-objects.ts";
@@ -107,7 +107,7 @@ export class ArenaReclaims {
         if (extent !== null) kept.push(extent);
       }
       this.#store.reclaim(process, kept);
-      const segments = kept.map(({ segment }) => segment).filter((one) => one >= ownSegmentsFrom);
+      const segments = kept.map(({ segment }) => segment).filter(isOwnSegment);
       out.instruct({ type: "dropSegments", workerId: process, kept: segments });
       if (kept.length === 0) this.#open.delete(process);
     }

@@ -19,7 +19,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { type Address, type NodeId, objectKey, type WorkerId } from "#engine/common/ids.ts";
-import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { isOfStore, isOverflow, managedSegment } from "#engine/protocol/arena.ts";
 import type {
   CopyGone,
   CopyName,
@@ -90,8 +90,11 @@ export class LocalObjects {
   /** On the disk too: to give up their memory costs nothing but reading them again. */
   readonly #clean = new CopyQueue();
   readonly #secondaries = new CopyQueue();
+  /** Beyond the store, and to be had elsewhere: they go at once. */
+  readonly #overflowing = new CopyQueue();
   /** Freed, and still in use. */
   readonly #leaving = new Set<Copy>();
+  readonly #queues = [this.spillable, this.#clean, this.#secondaries, this.#overflowing];
   #forsakenCount = 0;
   #hasUnpinned = false;
   #lastArrival = 0;
@@ -276,19 +279,21 @@ export class LocalObjects {
   evict(out: RayletOut): boolean {
     const clean = this.#clean.first;
     if (clean !== undefined) {
-      this.#clean.delete(clean);
-      assert(clean.extent !== null, "a clean copy is in memory");
-      this.#store.free(clean.extent);
-      clean.extent = null;
+      this.#evictClean(clean);
       return true;
     }
     const secondary = this.#secondaries.first;
     if (secondary === undefined) return false;
-    this.#leave(secondary, out);
-    const { lastArrival } = this;
-    const cause = "its room was needed";
-    this.tellGone(secondary, { nodeId: this.#self, lastArrival, cause }, out);
+    this.#evictSecondary(secondary, out);
     return true;
+  }
+
+  /** Nobody reads it any more. */
+  evictOverflow(out: RayletOut): void {
+    for (const copy of this.#overflowing) {
+      if (copy.spilled === null) this.#evictSecondary(copy, out);
+      else this.#evictClean(copy);
+    }
   }
 
   /** That node has no copy, this one or another. */
@@ -304,6 +309,7 @@ export class LocalObjects {
   checkInvariants(): void {
     for (const copy of this.#leaving) assert(copy.pinCount > 0, "a copy leaves with its last pin");
     this.#files.checkInvariants(this.all());
+    assert(this.#overflowing.bytes === 0, "what lies beyond the store for nobody is gone");
     for (const [owner, copies] of this.#byOwner) {
       assert(copies.size > 0, "an owner without copies is not listed");
       for (const [key, list] of copies) {
@@ -314,7 +320,7 @@ export class LocalObjects {
           assert(copy.extent !== null || copy.spilled !== null, "a copy is somewhere");
           assert(!copy.isRestoring || copy.pinCount > 0, "what is read back has a pin");
           const queue = this.#queueOf(copy);
-          for (const one of [this.spillable, this.#clean, this.#secondaries]) {
+          for (const one of this.#queues) {
             assert(one.has(copy) === (one === queue), "an unused copy stands in its queue");
           }
         }
@@ -352,7 +358,7 @@ export class LocalObjects {
   /** Among those that nobody reads, or none of them: as the one that was used last. */
   #sort(copy: Copy): void {
     const queue = this.#queueOf(copy);
-    for (const other of [this.spillable, this.#clean, this.#secondaries]) {
+    for (const other of this.#queues) {
       if (other !== queue) other.delete(copy);
     }
     queue?.add(copy);
@@ -360,11 +366,26 @@ export class LocalObjects {
 
   #queueOf(copy: Copy): CopyQueue | null {
     if (copy.pinCount > 0 || copy.extent === null || this.#leaving.has(copy)) return null;
-    if (copy.spilled !== null) return this.#clean;
-    if (!copy.isPrimary) return this.#secondaries;
-    // Segments of a thread's own are no part of the store.
-    const isInStore = copy.extent.segment < ownSegmentsFrom;
-    return copy.isManaged && isInStore ? this.spillable : null;
+    const { segment } = copy.extent;
+    if (copy.spilled !== null || !copy.isPrimary) {
+      if (isOverflow(segment)) return this.#overflowing;
+      return copy.spilled === null ? this.#secondaries : this.#clean;
+    }
+    return copy.isManaged && isOfStore(segment) ? this.spillable : null;
+  }
+
+  #evictClean(copy: Copy): void {
+    assert(copy.extent !== null, "a clean copy is in memory");
+    this.#store.free(copy.extent);
+    copy.extent = null;
+    this.#sort(copy);
+  }
+
+  #evictSecondary(copy: Copy, out: RayletOut): void {
+    this.#leave(copy, out);
+    const { lastArrival } = this;
+    const cause = "its room was needed";
+    this.tellGone(copy, { nodeId: this.#self, lastArrival, cause }, out);
   }
 
   #leave(copy: Copy, out: RayletOut): void {
@@ -381,7 +402,7 @@ export class LocalObjects {
 
   #unlist(copy: Copy): void {
     this.onUnlisted(copy);
-    for (const queue of [this.spillable, this.#clean, this.#secondaries]) queue.delete(copy);
+    for (const queue of this.#queues) queue.delete(copy);
     const copies = this.#byOwner.get(copy.owner);
     const key = objectKey(copy.serial, copy.index);
     const left = copies?.get(key)?.filter((other) => other !== copy) ?? [];
@@ -400,7 +421,7 @@ export class LocalObjects {
     if (spilled !== null) this.#files.release(spilled, out);
     copy.spilled = null;
     if (extent === null) return;
-    if (extent.segment < ownSegmentsFrom) {
+    if (isOfStore(extent.segment)) {
       // Who wrote it may not have said yet that it is its owner's.
       this.#store.keep(extent, owner);
       this.#store.free(extent);

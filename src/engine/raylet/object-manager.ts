@@ -25,6 +25,7 @@ import type { Outbox } from "#engine/protocol/machine.ts";
 import type { StoreRow } from "#engine/protocol/state.ts";
 import type { ExplainPull } from "#engine/protocol/explain.ts";
 import { ObjectStore } from "#engine/object-store/object-store.ts";
+import type { OverflowMade } from "#engine/object-store/overflow.ts";
 import { ArenaReclaims } from "./arena-reclaims.ts";
 import { LocalObjects } from "./local-objects.ts";
 import { PlaceRevocations } from "./place-revocations.ts";
@@ -56,6 +57,7 @@ export type ObjectManagerMessage =
   | ArenaGiven
   | ArenaInUse
   | FileLeft
+  | OverflowMade
   | SpillEvent;
 
 export class ObjectManager {
@@ -72,6 +74,7 @@ export class ObjectManager {
   readonly #peers: PeerWatch;
   /** Of a process, wherever. */
   readonly #hasEnded: (process: Address) => boolean;
+  #overflowAtMs = Infinity;
 
   constructor(parts: {
     nodeId: NodeId;
@@ -94,6 +97,9 @@ export class ObjectManager {
     this.store = new ObjectStore(nodeId, segments, {
       evict,
       waitMs: config.pullRoomTimeoutMs,
+      overflowBytesMax: config.overflowBytesMax,
+      overflowGraceMs: config.overflowGraceMs,
+      isMakingRoom: () => this.spilling.batchesInFlight > 0,
       diskTrouble: () => this.spilling.failure,
     });
     const { store, files } = this;
@@ -127,7 +133,11 @@ export class ObjectManager {
       case "fileLeft":
         return this.files.onLeft(event, out);
       case "objectsSpilled":
+        this.pulls.onRoomMayHaveCome();
         return this.spilling.onObjectsSpilled(event, nowMs, out);
+      case "overflowMade":
+        if (this.store.onOverflowMade(event, nowMs)) this.pulls.onRoomMayHaveCome();
+        return;
       case "spilledRead":
         return this.pulls.onCopyLost(this.pushes.onSpilledRead(event, nowMs, out), out);
       case "objectRestored":
@@ -163,12 +173,13 @@ export class ObjectManager {
 
   /** For who looks at it. */
   storeRow(): StoreRow {
-    const { capacityBytes, freeBytes } = this.store;
+    const { capacityBytes, freeBytes, overflowBytes } = this.store;
     const { spilledObjects, spilledBytes, restoredObjects, restoredBytes } = this.spilling.counts;
     return {
       nodeId: this.#self,
       capacityBytes,
       usedBytes: capacityBytes - freeBytes,
+      overflowBytes,
       spilledObjects,
       spilledBytes,
       restoredObjects,
@@ -184,6 +195,7 @@ export class ObjectManager {
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {
+    if (this.#overflowAtMs <= nowMs) this.pulls.onRoomMayHaveCome();
     this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
     this.restores.onDeadline(nowMs, out);
@@ -194,19 +206,23 @@ export class ObjectManager {
     const { store, spilling, pulls, pushes, restores } = this;
     const ofRoom = Math.min(store.nextDeadlineMs(), spilling.nextDeadlineMs());
     const ofReads = Math.min(restores.nextDeadlineMs(), pushes.nextDeadlineMs());
-    return Math.min(pulls.nextDeadlineMs(), ofReads, ofRoom);
+    return Math.min(pulls.nextDeadlineMs(), ofReads, ofRoom, this.#overflowAtMs);
   }
 
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
     this.reclaims.settle(out);
-    this.store.settle(out);
+    this.objects.evictOverflow(out);
+    if (this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
+    this.store.settle(nowMs, out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
+    this.store.settleOverflow(waitingBytes === 0, out);
+    this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
 
   /** Of this node, or of another. */

@@ -15,6 +15,7 @@ import type { Address, WorkerId } from "#engine/common/ids.ts";
 import { formatResources, requestKey } from "#engine/common/resources.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import type { SchedulingStrategy } from "#engine/common/task-spec.ts";
+import type { OverflowInstruction } from "#engine/object-store/overflow.ts";
 import type { FrameBytes } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
@@ -69,6 +70,7 @@ export type RayletInstruction =
   | ExitNode
   | StoreChunk
   | DropSegments
+  | OverflowInstruction
   | SpillInstruction;
 export type RayletOut = Outbox<RayletInstruction>;
 

@@ -252,6 +252,11 @@ export class PullManager {
     if (pull?.copy === copy) this.#locate(pull, out);
   }
 
+  /** There is some that does not show in what is free, or more can be asked for. */
+  onRoomMayHaveCome(): void {
+    this.#isDue = true;
+  }
+
   /** Asks for as much as is allowed at once. */
   settle(nowMs: number, out: RayletOut): void {
     const roomBytes = this.#line.roomBytes;
@@ -433,12 +438,12 @@ export class PullManager {
       this.#complete(pull, copy, out);
       return true;
     }
-    if (pull.size > this.#store.largestBytes) {
+    if (!this.#store.mayHold(pull.size)) {
       const why = "no segment of the store is as large";
       this.#end(pull, new FailedValue(fullError(this.#store, pull, why), null), out);
       return true;
     }
-    const extent = this.#store.reserve(pull.size, out);
+    const extent = this.#store.reserve(pull.size, nowMs, out);
     if (extent === null) {
       pull.waitForRoom(nowMs, this.#config.pullRoomTimeoutMs);
       return false;

@@ -171,8 +171,8 @@ export class SpillManager {
   }
 
   #heldBytes(): number {
-    const { capacityBytes, freeBytes } = this.#store;
-    return capacityBytes - freeBytes - this.#objects.evictableBytes;
+    const { capacityBytes, freeBytes, overflowBytes } = this.#store;
+    return capacityBytes - freeBytes + overflowBytes - this.#objects.evictableBytes;
   }
 
   /** Returns the bytes of one more file, 0 when there is nothing to write. */

@@ -18,6 +18,7 @@ import { GcsService } from "./gcs.ts";
 import type { Host } from "./host.ts";
 import type { MemoryWords } from "./memory-words.ts";
 import { NodeHost, WorkerLauncher } from "./ports.ts";
+import type { OverflowPort } from "./overflow-port.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -31,6 +32,8 @@ export interface NodeOptions {
   readonly memoryWords: MemoryWords;
   /** Its disk. */
   readonly spilling: SpillPort;
+  /** What of memory it takes beyond the arena. */
+  readonly overflow: OverflowPort;
   /** A driver that lives on this node, if any. */
   readonly driverId: WorkerId | null;
   /** The head hosts the GCS. */

@@ -9,6 +9,7 @@ import type { WorkerId } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import { Raylet, type RayletInstruction, type RayletOptions } from "#engine/raylet/raylet.ts";
 import type { MemoryWords } from "./memory-words.ts";
+import type { OverflowPort } from "./overflow-port.ts";
 import { tellingFreeBytes } from "./own-segments.ts";
 import type { SpillPort } from "./spill-port.ts";
 import { storeChunk } from "./store-chunk.ts";
@@ -18,6 +19,7 @@ export interface SchedulerParts {
   readonly arena: ArenaBytes;
   readonly memoryWords: MemoryWords;
   readonly spilling: SpillPort;
+  readonly overflow: OverflowPort;
 }
 
 export class Scheduler extends Context.Service<Scheduler, { readonly machine: Raylet }>()(
@@ -37,7 +39,7 @@ export class Scheduler extends Context.Service<Scheduler, { readonly machine: Ra
 // One generator for all nodes: V8 keeps what each one closes over for longer than the node lives.
 const build = Effect.fnUntraced(function* (
   options: RayletOptions,
-  { arena, memoryWords, spilling }: SchedulerParts,
+  { arena, memoryWords, spilling, overflow }: SchedulerParts,
   driverId: WorkerId | null,
   onExit: (reason: string) => void,
 ) {
@@ -47,12 +49,19 @@ const build = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.promise(() => launcher.close()));
   const machine = new Raylet(options);
   const { nodeId } = options;
-  const telling = tellingFreeBytes(machine, memoryWords, () => machine.objects.store.freeBytes);
+  const { store } = machine.objects;
+  const freeBytes = (): number => Math.max(0, store.freeBytes - store.overflowBytes);
+  const telling = tellingFreeBytes(machine, memoryWords, freeBytes);
   host.attach(nodeId, telling, (instruction: RayletInstruction) => {
     if (instruction.type === "startWorker") launcher.start(instruction.workerId);
     else if (instruction.type === "stopWorker") launcher.stop(instruction.workerId);
     else if (instruction.type === "dropSegments") launcher.dropSegments(instruction);
     else if (instruction.type === "storeChunk") storeChunk(arena, instruction);
+    else if (instruction.type === "makeOverflow") {
+      const { segment, size } = instruction;
+      const isMade = overflow.make(segment, size);
+      host.dispatch(nodeId, { type: "overflowMade", segment, isMade });
+    } else if (instruction.type === "dropOverflow") overflow.drop(instruction.segment);
     else if (instruction.type === "exitNode") onExit(instruction.reason);
     else spilling.perform(instruction, (event) => host.dispatch(nodeId, event));
   });

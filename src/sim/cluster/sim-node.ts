@@ -2,11 +2,17 @@
 import { assert } from "#engine/common/assert.ts";
 import { type ActorId, gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
-import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
+import {
+  isOverflow,
+  isOwnSegment,
+  ownSegmentsFrom,
+  ownSegmentsPerThread,
+} from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
+import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { SpillEvent, SpillInstruction } from "#engine/raylet/spill-io.ts";
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
@@ -14,6 +20,7 @@ import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.t
 import { findRemote } from "#api/identity/remote-registry.ts";
 import { notRegisteredError } from "#api/identity/remote-resolution-error.ts";
 import type { NodePlan } from "#api/node-plan.ts";
+import { OverflowSegments } from "#api/overflow-segments.ts";
 import { addExecutor, makeProcess } from "#api/process.ts";
 import type { Process } from "#api/runtime.ts";
 import type { ResolveRemote } from "#api/user-code.ts";
@@ -126,11 +133,17 @@ export class SimNode {
 
   /** Sizes of the segments that threads have made for themselves. */
   get ownSegmentSizes(): number[] {
-    const own = this.#arena.segments().filter(([segment]) => segment >= ownSegmentsFrom);
+    const own = this.#arena.segments().filter(([segment]) => isOwnSegment(segment));
     return own.map(([, { byteLength }]) => byteLength);
   }
 
-  /** … as they count against what threads may have. */
+  /** … and that the store has made beyond what it has. */
+  get overflowSizes(): number[] {
+    const beyond = this.#arena.segments().filter(([segment]) => isOverflow(segment));
+    return beyond.map(([, { byteLength }]) => byteLength);
+  }
+
+  /** Of the threads' own: as they count against what threads may have. */
   get ownBytesCounted(): number {
     return this.#memoryWords.ownBytes;
   }
@@ -165,6 +178,7 @@ export class SimNode {
       arena: this.#arena,
       memoryWords: this.#memoryWords,
       spilling: this.#spilling(),
+      overflow: this.#overflow(),
       driverId,
       isHead,
       onExit: onDeclaredDead,
@@ -336,6 +350,17 @@ export class SimNode {
         }),
       // Its world has ended before it: nobody could wait for its disk.
       close: () => Promise.resolve(),
+    };
+  }
+
+  #overflow(): OverflowPort {
+    const segments = new OverflowSegments(this.#arena);
+    return {
+      make: (segment, size) => {
+        this.#options.world.mark("overflowed");
+        return segments.make(segment, size);
+      },
+      drop: (segment) => segments.drop(segment),
     };
   }
 

@@ -53,6 +53,10 @@ const windows = [600, 4_000, 30_000] as const;
 /** None, a few values, more than a run makes. */
 const fallbacks = [0, 50_000, 2 ** 30] as const;
 
+/** The store may not grow at all, for one value or two, for all. */
+const overflows = [0, 100_000, 2 ** 30] as const;
+const graces = [0, 50, 5_000] as const;
+
 /** They bound each other: drawn together, or not at all. */
 const membershipNames = [
   "linkTimeoutMs",
@@ -117,6 +121,13 @@ function drawConfig(given: Readonly<Record<string, unknown>>, random: Prng): Dra
   const fallbackBytesMax = fallbacks[beside.below(fallbacks.length)] as number;
   const isBounded = beside.below(2) === 0 && !Object.hasOwn(given, "fallbackBytesMax");
   if (isBounded) drawn.fallbackBytesMax = fallbackBytesMax;
+  const beyond = random.split("overflow");
+  const overflowBytesMax = overflows[beyond.below(overflows.length)] as number;
+  const overflowGraceMs = graces[beyond.below(graces.length)] as number;
+  if (beyond.below(2) === 0) {
+    if (!Object.hasOwn(given, "overflowBytesMax")) drawn.overflowBytesMax = overflowBytesMax;
+    if (!Object.hasOwn(given, "overflowGraceMs")) drawn.overflowGraceMs = overflowGraceMs;
+  }
   const times = drawMembership(random);
   const isFree = membershipNames.every((name) => !Object.hasOwn(given, name));
   return random.below(2) === 0 && isFree ? { ...drawn, ...times } : drawn;

@@ -9,7 +9,8 @@ import { subjectOf } from "#engine/common/lost-object.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
-import { managedSegment, ownSegmentsFrom } from "#engine/protocol/arena.ts";
+import { isOverflow, isOwnSegment, managedSegment } from "#engine/protocol/arena.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import type { Copy } from "#engine/raylet/local-objects.ts";
 import { roundedOwnBytes } from "#engine/services/memory-words.ts";
@@ -142,12 +143,15 @@ export class CopyOracle extends Oracle {
     const { raylet } = node.running;
     let accounted = node.tenantBytes;
     let ownSegments = 0;
-    for (const [place, size] of this.#readOfTheDead(node, processes)) {
-      if (place.startsWith("own")) ownSegments += 1;
+    let overflows = 0;
+    const count = ({ segment, size }: Pick<ArenaExtent, "segment" | "size">): void => {
+      if (isOwnSegment(segment)) ownSegments += 1;
+      else if (isOverflow(segment)) overflows += 1;
       else accounted += unitsOf(size);
-    }
+    };
+    for (const extent of this.#readOfTheDead(node, processes)) count(extent);
     for (const { extent, isManaged } of raylet.objects.objects.all()) {
-      if (isManaged && extent !== null) accounted += unitsOf(extent.size);
+      if (isManaged && extent !== null) count(extent);
     }
     for (const process of processes.values()) {
       if (nodeIdOf(process.client.workerId) !== node.nodeId) continue;
@@ -156,14 +160,18 @@ export class CopyOracle extends Oracle {
         // Of a task that may have to run again.
         const values = entry instanceof TaskRecord ? [entry.outcome, entry.args] : [entry.outcome];
         for (const value of values) {
-          accounted += bytesHere(value, node.nodeId);
-          if (isOwnSegment(value)) ownSegments += 1;
+          if (isHere(value, node.nodeId)) count(value);
         }
       }
     }
     const used = node.arenaBytes - raylet.counts.arenaFreeBytes;
     if (used !== accounted) {
       const message = `${used} bytes of its arena are in use, and ${accounted} are accounted for`;
+      this.violate({ entity: node.nodeId, message });
+    }
+    const made = node.overflowSizes.length;
+    if (made !== overflows) {
+      const message = `its store has made ${made} segments, and ${overflows} are in use`;
       this.violate({ entity: node.nodeId, message });
     }
     const left = node.ownSegmentSizes;
@@ -179,38 +187,31 @@ export class CopyOracle extends Oracle {
     this.violate({ entity: node.nodeId, message });
   }
 
-  /** By place, the size. */
+  /** Each once, whoever reads it. */
   #readOfTheDead(
     { nodeId }: SimNode,
     processes: ReadonlyMap<WorkerId, WatchedProcess>,
-  ): Map<string, number> {
-    const read = new Map<string, number>();
+  ): Iterable<ArenaExtent> {
+    const read = new Map<string, ArenaExtent>();
     for (const owner of this.#owned.keys()) {
       const { workerId } = owner.client;
       if (owner.life.isAlive || nodeIdOf(workerId) !== nodeId) continue;
       for (const { client } of processes.values()) {
         if (nodeIdOf(client.workerId) !== nodeId) continue;
-        for (const { segment, offset, size } of client.core.uses.extentsOf(workerId)) {
-          const kind = segment >= ownSegmentsFrom ? "own" : "";
-          read.set(`${kind}${segment}:${offset}`, size);
+        for (const extent of client.core.uses.extentsOf(workerId)) {
+          read.set(`${extent.segment}:${extent.offset}`, extent);
         }
       }
     }
-    return read;
+    return read.values();
   }
 }
 
-function isOwnSegment(value: Outcome): boolean {
-  return (
-    value instanceof StoredValue &&
-    value.segment >= ownSegmentsFrom &&
-    value.segment !== managedSegment
-  );
-}
-
-function bytesHere(value: Outcome, nodeId: NodeId): number {
-  if (!(value instanceof StoredValue) || value.segment >= ownSegmentsFrom) return 0;
-  return value.node === null || value.node === nodeId ? unitsOf(value.size) : 0;
+/** Managed ones are the raylet's. */
+function isHere(value: Outcome, nodeId: NodeId): value is StoredValue {
+  if (!(value instanceof StoredValue) || value.segment === managedSegment) return false;
+  // A segment of a thread's own goes with its maker's node alone.
+  return isOwnSegment(value.segment) || value.node === null || value.node === nodeId;
 }
 
 function unitsOf(size: number): number {

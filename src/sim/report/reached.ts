@@ -53,6 +53,8 @@ export type RareState =
   | "reclaimed"
   /** … and segments that it had made for itself. */
   | "segmentsReclaimed"
+  /** The store grew for what somebody waited for. */
+  | "overflowed"
   | "retried"
   | "retriedException"
   /** A value was spilled whose place others than its owner had been told. */

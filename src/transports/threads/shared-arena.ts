@@ -2,11 +2,8 @@
  * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at
  * start and touched by use: a gigabyte costs nothing until something lies in it.
  */
-import { type Arena, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
+import { type Arena, objectBytesMax, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import { assert } from "#engine/common/assert.ts";
-
-/** Below 2 GiB, so that an offset is a small integer. */
-const segmentBytesMax = 2 ** 31 - 65_536;
 
 export interface OwnSegment {
   readonly segment: number;
@@ -98,8 +95,8 @@ export class SharedArena implements Arena {
 
 export function reserveSegments(totalBytes: number): SharedArrayBuffer[] {
   const buffers: SharedArrayBuffer[] = [];
-  for (let left = totalBytes; left > 0; left -= segmentBytesMax) {
-    buffers.push(new SharedArrayBuffer(Math.min(left, segmentBytesMax)));
+  for (let left = totalBytes; left > 0; left -= objectBytesMax) {
+    buffers.push(new SharedArrayBuffer(Math.min(left, objectBytesMax)));
   }
   return buffers;
 }

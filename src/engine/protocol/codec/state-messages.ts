@@ -86,6 +86,7 @@ const storeRow = record<StoreRow>({
   nodeId,
   capacityBytes: anyNumber,
   usedBytes: anyNumber,
+  overflowBytes: anyNumber,
   spilledObjects: anyNumber,
   spilledBytes: anyNumber,
   restoredObjects: anyNumber,
@@ -97,7 +98,7 @@ const stateRows = record<StateRows>({
   objects: list(objectRow, 16),
   tasks: list(taskRow, 13),
   workers: list(workerRow, 3),
-  stores: list(storeRow, 8),
+  stores: list(storeRow, 9),
 });
 
 const actorListing = record<ActorListing>({

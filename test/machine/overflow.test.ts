@@ -1,0 +1,232 @@
+/** What is waited for while the store is full and stays so: it grows. */
+import { describe, expect, test } from "vitest";
+import type { Config } from "#engine/common/config.ts";
+import { isOverflow } from "#engine/protocol/arena.ts";
+import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
+import type { RayletInstruction } from "#engine/raylet/raylet.ts";
+import { copy, owner, Pulls } from "./pulls-harness.ts";
+import { driver, nodeId, otherNodeId, worker } from "./raylet-harness.ts";
+
+const graceMs = 50;
+
+/** A store of 512 bytes, of which the driver reads 400 that lie on another node too. */
+class Overflowing extends Pulls {
+  constructor(config: Partial<Config> = {}) {
+    super({ overflowGraceMs: graceMs, pullRoomTimeoutMs: 1_000, ...config }, [512]);
+    this.pull(driver, { serial: 1 });
+    this.locate([otherNodeId], 400, { serial: 1 });
+    this.answer();
+    this.out.clear();
+  }
+
+  /** Of another, that finds no room. */
+  pullMore(serial: number, size = 300): number {
+    const id = this.pull(worker(1), { serial });
+    this.locate([otherNodeId], size, { serial });
+    return id;
+  }
+
+  /** A result of a process. */
+  ask(requestId: number, size = 300, mayWait = true): void {
+    this.handle({ type: "allocateArena", from: worker(1), requestId, size, mayWait });
+  }
+
+  passTime(ms: number): void {
+    this.nowMs += ms;
+    this.deadline();
+  }
+
+  all<T extends RayletInstruction["type"]>(type: T): Extract<RayletInstruction, { type: T }>[] {
+    type Found = Extract<RayletInstruction, { type: T }>;
+    return this.out.instructions.filter((one): one is Found => one.type === type);
+  }
+
+  /** What was asked for last. */
+  made(isMade = true): void {
+    const segment = this.all("makeOverflow").at(-1)?.segment ?? 0;
+    this.handle({ type: "overflowMade", segment, isMade });
+  }
+
+  get beyondBytes(): number {
+    return this.raylet.objects.store.overflowBytes;
+  }
+}
+
+describe("a pull that finds no room", () => {
+  test("lies beyond the store after a while, and goes with its last reader", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2);
+    h.passTime(graceMs - 1);
+    expect(h.all("makeOverflow")).toEqual([]);
+    h.passTime(1);
+    expect(h.all("makeOverflow")).toMatchObject([{ size: 300 }]);
+    expect(h.out.all("pullChunk")).toEqual([]);
+    const { segment } = h.all("makeOverflow")[0] ?? { segment: 0 };
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toMatchObject({ segment, offset: 0, size: 300, node: nodeId });
+    expect(isOverflow(segment)).toBe(true);
+    expect(h.beyondBytes).toBe(300);
+    h.unpin(worker(1), id);
+    expect(h.all("dropOverflow")).toEqual([{ type: "dropOverflow", segment }]);
+    const gone = { serial: 2, index: copy.index, version: copy.version };
+    expect(h.out.last("copyGone", owner)).toMatchObject({ copy: gone, nodeId });
+    expect(h.beyondBytes).toBe(0);
+  });
+
+  test("is followed at once by those behind it, until there is room for somebody", () => {
+    const h = new Overflowing();
+    const ids = [2, 3].map((serial) => h.pullMore(serial));
+    h.passTime(graceMs);
+    h.made();
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(2);
+    h.answer();
+    for (const id of ids) expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    h.pullMore(4);
+    // Nobody has waited when it came.
+    expect(h.all("makeOverflow")).toEqual([]);
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+  });
+
+  test("has no more than may be there in all", () => {
+    const h = new Overflowing({ overflowBytesMax: 599 });
+    const [first, second] = [h.pullMore(2), h.pullMore(3)];
+    h.passTime(graceMs);
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.answer();
+    h.unpin(worker(1), first ?? 0);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.made();
+    h.answer();
+    expect(h.localOf(second ?? 0)).toBeInstanceOf(StoredValue);
+  });
+
+  test("fails as before when the store may not grow", () => {
+    const h = new Overflowing({ overflowBytesMax: 299 });
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.passTime(1_000);
+    expect(h.all("makeOverflow")).toEqual([]);
+    expect(h.localOf(id)).toBeInstanceOf(FailedValue);
+  });
+
+  test("asks again later when the process has no memory", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.passTime(graceMs);
+    h.made(false);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs - 1);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(1);
+    expect(h.all("makeOverflow")).toHaveLength(2);
+  });
+
+  test("waits for no grace when no segment of the store could hold it", () => {
+    const h = new Overflowing();
+    h.pullMore(2, 600);
+    expect(h.all("makeOverflow")).toMatchObject([{ size: 600 }]);
+  });
+
+  test("takes room in the store when some has come meanwhile", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.unpin(driver, 1);
+    h.made();
+    expect(h.all("dropOverflow")).toHaveLength(1);
+    h.answer();
+    expect(h.localOf(id)).toMatchObject({ segment: 0 });
+    expect(h.beyondBytes).toBe(0);
+  });
+
+  test("leaves nothing when its process has let go of it", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.unpin(worker(1), id);
+    h.made();
+    expect(h.all("dropOverflow")).toHaveLength(1);
+  });
+});
+
+describe("a result that finds no room", () => {
+  test("lies beyond the store, and goes when its owner frees it", () => {
+    const h = new Overflowing();
+    h.ask(7);
+    h.passTime(graceMs);
+    h.made();
+    const { segment, offset, error } = h.out.last("arenaAllocated", worker(1));
+    expect([isOverflow(segment), offset, error]).toEqual([true, 0, null]);
+    const extents = [{ segment, offset, size: 300 }];
+    h.handle({ type: "arenaGiven", from: worker(1), to: driver, extents });
+    h.handle({ type: "freeArena", from: driver, extents });
+    expect(h.all("dropOverflow")).toEqual([{ type: "dropOverflow", segment }]);
+  });
+
+  test("gives it back with the process that was to write it", () => {
+    const h = new Overflowing();
+    h.ask(7);
+    h.passTime(graceMs);
+    h.made();
+    h.handle({ type: "workerExited", workerId: worker(1), exit: { type: "exited", code: 1 } });
+    for (const from of [driver, worker(2)]) {
+      const { of } = h.out.last("askArenaUse", from);
+      h.handle({ type: "arenaInUse", from, of, extents: [] });
+    }
+    expect(h.all("dropOverflow")).toHaveLength(1);
+  });
+
+  test("is spilled like others when it is managed, and gives up its memory then", () => {
+    const h = new Overflowing();
+    h.ask(7);
+    h.passTime(graceMs);
+    h.made();
+    const { segment, offset } = h.out.last("arenaAllocated", worker(1));
+    const extent = { segment, offset, size: 300 };
+    const name = { owner, serial: 9, index: 1, version: 0 };
+    h.handle({
+      type: "objectSealed",
+      from: worker(1),
+      requestId: 1,
+      objects: [{ ...name, extent }],
+    });
+    const [spill] = h.all("spillObjects");
+    expect(spill?.parts).toEqual([extent]);
+    expect(h.all("dropOverflow")).toEqual([]);
+    const { requestId = 0 } = spill ?? {};
+    h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
+    expect(h.all("dropOverflow")).toEqual([{ type: "dropOverflow", segment }]);
+  });
+
+  test("waits while something is written to the disk", () => {
+    const h = new Overflowing({ spillThreshold: 0.9 });
+    h.ask(1, 64);
+    const { segment, offset } = h.out.last("arenaAllocated", worker(1));
+    const extent = { segment, offset, size: 64 };
+    const name = { owner, serial: 9, index: 1, version: 0 };
+    h.handle({
+      type: "objectSealed",
+      from: worker(1),
+      requestId: 1,
+      objects: [{ ...name, extent }],
+    });
+    h.ask(7);
+    const { requestId = 0 } = h.all("spillObjects")[0] ?? {};
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toEqual([]);
+    h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
+    expect(h.all("makeOverflow")).toHaveLength(1);
+  });
+
+  test("is never what cannot wait", () => {
+    const h = new Overflowing();
+    h.ask(7, 300, false);
+    expect(h.out.last("arenaAllocated", worker(1)).error).not.toBeNull();
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toEqual([]);
+  });
+});
