@@ -8,13 +8,12 @@ import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
-import type { OverflowPort } from "#engine/services/overflow-port.ts";
-import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { Launcher } from "#engine/protocol/launcher.ts";
 import type { ColdLauncher } from "#engine/services/owned-launcher.ts";
 import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { InProcessNetwork, type InProcessTransport } from "#transports/in-process/network.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
+import type { DriverParts } from "./driver-parts.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { findRemote } from "./identity/remote-registry.ts";
 import { notRegisteredError } from "./identity/remote-resolution-error.ts";
@@ -33,22 +32,7 @@ interface LocalProcess {
   readonly transport: InProcessTransport;
 }
 
-export interface LocalDriverParts {
-  readonly process: Process;
-  readonly launcher: ColdLauncher;
-  readonly arena: SharedArena;
-  readonly memoryWords: MemoryWords;
-  readonly segmentBytes: readonly number[];
-  readonly spilling: SpillPort;
-  readonly overflow: OverflowPort;
-  stop(): void;
-  /** Nothing to do: its launcher loads the oracles. */
-  watch(): Promise<void>;
-  /** When all has ended: throws what the oracles saw and no call has told. */
-  verify(): void;
-}
-
-export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
+export function buildLocalDriver(plan: NodePlan): DriverParts {
   const { nodeId, clusterId, config, checkInvariants } = plan;
   // First, for it may fail.
   const segments = reserveStore(plan);
@@ -117,6 +101,7 @@ export function buildLocalDriver(plan: NodePlan): LocalDriverParts {
   const verify = (): void => oracles?.verify();
   const segmentBytes = segments.map((s) => s.byteLength);
   const spilling = watchingReads(spillingHere(plan, arena), () => oracles?.readFailed());
+  // Its launcher loads them, when it is prepared.
   const watch = (): Promise<void> => Promise.resolve();
   const { memoryWords } = common;
   const room = { arena, memoryWords, segmentBytes, overflow: new OverflowSegments(arena) };

@@ -1,4 +1,4 @@
-/** A driver with worker threads: the parts that exist at once, and those that follow. */
+/** A driver with worker threads. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
@@ -7,14 +7,13 @@ import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
 import { lastFileOf } from "#engine/services/fallback-files.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
-import type { OverflowPort } from "#engine/services/overflow-port.ts";
-import type { SpillPort } from "#engine/services/spill-port.ts";
 import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { Poller, makeParkedWords, threadsMax } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
 import { ThreadLauncher, type ThreadLauncherOptions } from "#transports/threads/thread-launcher.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
+import type { DriverParts } from "./driver-parts.ts";
 import { GarbageCollection } from "./garbage-collection.ts";
 import { loaderArguments, tsxSpecifier } from "./identity/code-transform.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -37,22 +36,6 @@ export interface WorkerApp {
 
 /** Turns without work before the driver parks; each is about a microsecond. */
 const idleTurnsMax = 30;
-export interface DriverParts {
-  readonly process: Process;
-  readonly launcher: ThreadLauncher;
-  readonly arena: SharedArena;
-  readonly memoryWords: MemoryWords;
-  readonly segmentBytes: readonly number[];
-  readonly spilling: SpillPort;
-  readonly overflow: OverflowPort;
-  /** Nothing is read or sent any more. */
-  stop(): void;
-  /** Before the first worker starts: loads the oracles, if there are to be any. */
-  watch(): Promise<void>;
-  /** When all has ended: throws what was seen of the driver's objects and no call has told. */
-  verify(): void;
-}
-
 export function buildThreadsDriver(plan: NodePlan): DriverParts {
   const { nodeId, config, checkInvariants, objectStoreBytes: storeBytes } = plan;
   const driverId = workerIdOf(nodeId, 0);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
 import { isOverflow } from "#engine/protocol/arena.ts";
+import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { RayletInstruction } from "#engine/raylet/raylet.ts";
 import { copy, owner, Pulls } from "./pulls-harness.ts";
@@ -29,6 +30,13 @@ class Overflowing extends Pulls {
   /** A result of a process. */
   ask(requestId: number, size = 300, mayWait = true): void {
     this.handle({ type: "allocateArena", from: worker(1), requestId, size, mayWait });
+  }
+
+  /** A result for an owner elsewhere. */
+  sealed(extent: ArenaExtent): void {
+    const name = { owner, serial: 9, index: 1, version: 0 };
+    const objects = [{ ...name, extent }];
+    this.handle({ type: "objectSealed", from: worker(1), requestId: 1, objects });
   }
 
   passTime(ms: number): void {
@@ -187,13 +195,7 @@ describe("a result that finds no room", () => {
     h.made();
     const { segment, offset } = h.out.last("arenaAllocated", worker(1));
     const extent = { segment, offset, size: 300 };
-    const name = { owner, serial: 9, index: 1, version: 0 };
-    h.handle({
-      type: "objectSealed",
-      from: worker(1),
-      requestId: 1,
-      objects: [{ ...name, extent }],
-    });
+    h.sealed(extent);
     const [spill] = h.all("spillObjects");
     expect(spill?.parts).toEqual([extent]);
     expect(h.all("dropOverflow")).toEqual([]);
@@ -206,14 +208,7 @@ describe("a result that finds no room", () => {
     const h = new Overflowing({ spillThreshold: 0.9 });
     h.ask(1, 64);
     const { segment, offset } = h.out.last("arenaAllocated", worker(1));
-    const extent = { segment, offset, size: 64 };
-    const name = { owner, serial: 9, index: 1, version: 0 };
-    h.handle({
-      type: "objectSealed",
-      from: worker(1),
-      requestId: 1,
-      objects: [{ ...name, extent }],
-    });
+    h.sealed({ segment, offset, size: 64 });
     h.ask(7);
     const { requestId = 0 } = h.all("spillObjects")[0] ?? {};
     h.passTime(graceMs);
