@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
 import { isOverflow } from "#engine/protocol/arena.ts";
+import type { PullPriority } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { RayletInstruction } from "#engine/raylet/raylet.ts";
@@ -21,8 +22,8 @@ class Overflowing extends Pulls {
   }
 
   /** Of another, that finds no room. */
-  pullMore(serial: number, size = 300): number {
-    const id = this.pull(worker(1), { serial });
+  pullMore(serial: number, size = 300, priority: PullPriority = 0): number {
+    const id = this.pull(worker(1), { serial, priority });
     this.locate([otherNodeId], size, { serial });
     return id;
   }
@@ -137,6 +138,21 @@ describe("a pull that finds no room", () => {
     const h = new Overflowing();
     h.pullMore(2, 600);
     expect(h.all("makeOverflow")).toMatchObject([{ size: 600 }]);
+  });
+
+  test("never lies there for a wait, which needs one at a time", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2, 300, 1);
+    h.passTime(graceMs);
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toEqual([]);
+    h.pull(worker(2), { serial: 2 });
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    expect(h.localOf(h.pullMore(3, 600, 1))).toBeInstanceOf(FailedValue);
   });
 
   test("takes room in the store when some has come meanwhile", () => {

@@ -208,7 +208,7 @@ describe("a pull", () => {
 
 describe("copies on a node", () => {
   const sealed = (h: Pulls, by: WorkerId, of: WorkerId, size = 200): void => {
-    const extent = h.raylet.objects.store.reserve(size, 0, h.out);
+    const extent = h.raylet.objects.store.reserve({ size, mayOverflow: false }, 0, h.out);
     if (extent === null) throw new Error("no room");
     const objects = [{ ...copy, owner: of, extent }];
     h.handle({ type: "objectSealed", from: by, requestId: 9, objects });

@@ -189,7 +189,7 @@ export class PullWorld {
     const owner = this.#oneOf(this.#processes());
     const size = 1 + this.#pick(chunkMax);
     const extent = owner.node.raylet.objects.store.reserve(
-      size,
+      { size, mayOverflow: false },
       this.nowMs,
       this.#outOf(this.#rayletOf(owner)),
     );
@@ -217,7 +217,7 @@ export class PullWorld {
     const size = 1 + this.#pick(chunkMax);
     const executor = this.#machines.get(address) as Machine;
     const out = this.#outOf(this.#rayletOf(executor));
-    const extent = node.raylet.objects.store.reserve(size, this.nowMs, out);
+    const extent = node.raylet.objects.store.reserve({ size, mayOverflow: false }, this.nowMs, out);
     if (extent === null) return;
     const seed = (this.#seeds += 1);
     fill(node.memory, extent, seed);

@@ -127,9 +127,10 @@ export class ObjectStore {
     return this.#overflow.hasFreed;
   }
 
-  /** Whether so large an object can ever be here. */
-  mayHold(size: number): boolean {
-    return size <= this.#allocator.largestSegmentBytes() || this.#overflow.mayHold(size);
+  /** Whether so large an object can ever be here, or beside it. */
+  mayHold(size: number, mayOverflow = true): boolean {
+    if (size <= this.#allocator.largestSegmentBytes()) return true;
+    return mayOverflow && this.#overflow.mayHold(size);
   }
 
   /** In one piece, without what could be given up; for tests. */
@@ -137,9 +138,16 @@ export class ObjectStore {
     return this.#allocator.largestFreeBytes();
   }
 
-  /** Room for an object that comes from another node or the disk; null when there is none yet. */
-  reserve(size: number, nowMs: number, out: Out): ArenaExtent | null {
-    const placed = this.#placeWaiting(size, nowMs, out);
+  /**
+   * Room for an object that comes from another node or the disk; null when there is none yet.
+   * `mayOverflow`: it is needed together with others, so that room for one more may not be enough.
+   */
+  reserve(
+    { size, mayOverflow }: { readonly size: number; readonly mayOverflow: boolean },
+    nowMs: number,
+    out: Out,
+  ): ArenaExtent | null {
+    const placed = mayOverflow ? this.#placeWaiting(size, nowMs, out) : this.#allocate(size, out);
     return placed === null ? null : { size, ...placed };
   }
 

@@ -438,12 +438,15 @@ export class PullManager {
       this.#complete(pull, copy, out);
       return true;
     }
-    if (!this.#store.mayHold(pull.size)) {
+    const { size } = pull;
+    // Of what `wait` asks for one at a time is enough.
+    const mayOverflow = pull.priority !== 1;
+    if (!this.#store.mayHold(size, mayOverflow)) {
       const why = "no segment of the store is as large";
       this.#end(pull, new FailedValue(fullError(this.#store, pull, why), null), out);
       return true;
     }
-    const extent = this.#store.reserve(pull.size, nowMs, out);
+    const extent = this.#store.reserve({ size, mayOverflow }, nowMs, out);
     if (extent === null) {
       pull.waitForRoom(nowMs, this.#config.pullRoomTimeoutMs);
       return false;
