@@ -1,7 +1,7 @@
 /** What is waited for while the store is full and stays so: it grows. */
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
-import { isOverflow } from "#engine/protocol/arena.ts";
+import { FrameBytes, isOverflow } from "#engine/protocol/arena.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -218,6 +218,31 @@ describe("a result that finds no room", () => {
     const { requestId = 0 } = spill ?? {};
     h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
     expect(h.all("dropOverflow")).toEqual([{ type: "dropOverflow", segment }]);
+  });
+
+  test("that was read back there goes with the last who reads the disk for another node", () => {
+    const h = new Overflowing({ spillThreshold: 0 });
+    h.ask(7, 64);
+    const { segment, offset } = h.out.last("arenaAllocated", worker(1));
+    h.sealed({ segment, offset, size: 64 });
+    const { requestId = 0 } = h.all("spillObjects")[0] ?? {};
+    h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
+    h.ask(8, 64, false);
+    const part = { copy: { serial: 9, index: 1, version: 0 }, offset: 0, size: 64 };
+    h.handle({ type: "pullChunk", from: otherNodeId, requestId: 5, owner, ...part });
+    const id = h.pull(worker(1), { serial: 9 });
+    h.passTime(graceMs);
+    h.made();
+    const [restore] = h.all("restoreObject");
+    h.handle({ type: "objectRestored", requestId: restore?.requestId ?? 0, failure: null });
+    expect(isOverflow((h.localOf(id) as StoredValue).segment)).toBe(true);
+    h.unpin(worker(1), id);
+    expect(h.all("dropOverflow")).toEqual([]);
+    const [read] = h.all("readSpilled");
+    const bytes = new FrameBytes(new Uint8Array(64), 0, 64);
+    const answer = { requestId: read?.requestId ?? 0, bytes, failure: null };
+    h.handle({ type: "spilledRead", ...answer });
+    expect(h.all("dropOverflow")).toHaveLength(1);
   });
 
   test("waits while something is written to the disk", () => {

@@ -212,11 +212,11 @@ export class ObjectManager {
   /** Ends every event of the raylet. */
   settle(nowMs: number, out: RayletOut): void {
     this.reclaims.settle(out);
+    this.pushes.settle(out);
     this.objects.evictOverflow(out);
     if (this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
     this.store.settle(nowMs, out);
     this.pulls.settle(nowMs, out);
-    this.pushes.settle(out);
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
