@@ -41,7 +41,8 @@ describe.each([1, 2])("a store of a mebibyte, seed %d", (seed) => {
   });
 
   test("says that there is no room, and how much is in use", async () => {
-    const report = await simulate({ seed, nodes: 1, init }, async () => {
+    const full = { ...init, systemConfig: { overflowBytesMax: 0 } };
+    const report = await simulate({ seed, nodes: 1, init: full }, async () => {
       const refs = Array.from({ length: count }, (_, n) => makeBytes.remote(n));
       await wait(refs, { numReturns: count });
       const views: Uint8Array[] = [];

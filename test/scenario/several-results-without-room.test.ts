@@ -23,7 +23,7 @@ describe.each([
   ["cannot be encoded", makeBad],
 ])("one result of two %s", (_, make) => {
   test("the other gives its room back", async () => {
-    const init = { objectStoreMemory: 1 << 20 };
+    const init = { objectStoreMemory: 1 << 20, systemConfig: { overflowBytesMax: 0 } };
     const report = await simulate({ seed: 1, nodes: 1, init }, async () => {
       const refs: readonly ObjectRef<unknown>[] = make.remote();
       const error = await get(refs).catch((thrown: unknown) => thrown);

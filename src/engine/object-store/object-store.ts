@@ -44,6 +44,11 @@ export type DiskTrouble = () => { readonly kind: string; readonly text: string }
 
 type Out = Outbox<OverflowInstruction>;
 
+interface Asked {
+  readonly size: number;
+  readonly mayOverflow: boolean;
+}
+
 export class ObjectStore {
   readonly #self: Address;
   readonly #allocator: Allocator;
@@ -142,13 +147,9 @@ export class ObjectStore {
    * Room for an object that comes from another node or the disk; null when there is none yet.
    * `mayOverflow`: it is needed together with others, so that room for one more may not be enough.
    */
-  reserve(
-    { size, mayOverflow }: { readonly size: number; readonly mayOverflow: boolean },
-    nowMs: number,
-    out: Out,
-  ): ArenaExtent | null {
-    const placed = mayOverflow ? this.#placeWaiting(size, nowMs, out) : this.#allocate(size, out);
-    return placed === null ? null : { size, ...placed };
+  reserve(asked: Asked, nowMs: number, out: Out): ArenaExtent | null {
+    const placed = this.#placeWaiting(asked, nowMs, out);
+    return placed === null ? null : { size: asked.size, ...placed };
   }
 
   free(extent: ArenaExtent): void {
@@ -288,7 +289,10 @@ export class ObjectStore {
 
   #serve(nowMs: number, out: Out): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const placed = this.#placeWaiting(first.message.size, nowMs, out);
+      const { size } = first.message;
+      // Else a disk that is full would go unnoticed until memory is, too.
+      const mayOverflow = this.#diskTrouble() === null;
+      const placed = this.#placeWaiting({ size, mayOverflow }, nowMs, out);
       if (placed === null) return;
       this.#waiting.shift();
       this.#answer(first.message, placed, out);
@@ -296,12 +300,13 @@ export class ObjectStore {
   }
 
   /** For who may wait: in the store, or else beyond it once that has been in vain for a while. */
-  #placeWaiting(size: number, nowMs: number, out: Out): Placed | null {
+  #placeWaiting({ size, mayOverflow }: Asked, nowMs: number, out: Out): Placed | null {
     const placed = this.#allocate(size, out);
     if (placed !== null) {
       this.#overflowsFromMs = Infinity;
       return placed;
     }
+    if (!mayOverflow) return null;
     const beyond = this.#overflow.take(size);
     if (beyond !== null) return beyond;
     if (this.#overflowsFromMs === Infinity) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
