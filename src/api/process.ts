@@ -57,9 +57,9 @@ export function makeProcess(options: ProcessOptions): Process {
     request: (requestId, size, mayWait) => client.requestRoom(requestId, size, mayWait),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
     makeSegment: (size) => {
-      const segment = own.take(size);
-      if (segment === undefined) return undefined;
-      const buffer = new SharedArrayBuffer(size);
+      const made = own.make(size);
+      if (made === undefined) return undefined;
+      const { segment, buffer } = made;
       arena.add(segment, buffer, workerId);
       options.announceSegment(segment, buffer);
       return { segment, offset: 0, size };

@@ -1,5 +1,5 @@
 /** What is put while the store is full: segments of the threads' own, then files. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import {
@@ -80,6 +80,22 @@ describe("own segments", () => {
     expect(own.take(5_000)).toBe(ownSegmentsTo - 1);
     own.giveBack(5_000);
     for (let n = 0; n < 2; n++) expect(own.take(5_000)).toBeUndefined();
+    expect(words.ownBytes).toBe(0);
+  });
+
+  test("that the system has no memory for are not counted", () => {
+    const words = wordsOf();
+    const own = ownOf(words, 2 ** 30);
+    expect(own.make(5_000)?.buffer.byteLength).toBe(5_000);
+    vi.stubGlobal("SharedArrayBuffer", function noMemory() {
+      throw new RangeError("Array buffer allocation failed");
+    });
+    try {
+      expect(own.make(7_000)).toBeUndefined();
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    own.giveBack(5_000);
     expect(words.ownBytes).toBe(0);
   });
 

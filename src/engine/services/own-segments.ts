@@ -22,6 +22,11 @@ export function tellingFreeBytes<E, I>(
   };
 }
 
+export interface MadeSegment {
+  readonly segment: number;
+  readonly buffer: SharedArrayBuffer;
+}
+
 export class OwnSegments {
   readonly #words: MemoryWords;
   readonly #thread: number;
@@ -43,6 +48,18 @@ export class OwnSegments {
     const number = hasRoom ? words.takeSegment() : undefined;
     if (number === undefined) words.removeOwn(this.#thread, size);
     return number;
+  }
+
+  /** Undefined also when the system has no memory for it: then it is not counted. */
+  make(size: number): MadeSegment | undefined {
+    const segment = this.take(size);
+    if (segment === undefined) return undefined;
+    try {
+      return { segment, buffer: new SharedArrayBuffer(size) };
+    } catch {
+      this.giveBack(size);
+      return undefined;
+    }
   }
 
   giveBack(size: number): void {
