@@ -105,6 +105,9 @@ export interface ObjectStoreInfo {
   usedBytes: number;
   spilledObjects: number;
   spilledBytes: number;
+  /** What `put` and calls wrote to files themselves, for want of room; not counted as spilled. */
+  fallbackObjects: number;
+  fallbackBytes: number;
   restoredObjects: number;
   restoredBytes: number;
   /** That there are now. */

@@ -400,7 +400,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(14);
+    expect(wireVersion).toBe(15);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

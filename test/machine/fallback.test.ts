@@ -267,6 +267,15 @@ describe("its raylet", () => {
     expect(h.raylet.counts.arenaFreeBytes).toBe(1024);
   });
 
+  test("counts it apart from what it has spilled", () => {
+    const h = new Keeper();
+    h.written();
+    h.handle({ type: "listState", from: driver, requestId: 1, kind: "stores", limit: 9 });
+    const [page] = h.out.all("stateListed", driver);
+    const own = { fallbackObjects: 1, fallbackBytes: size, spilledObjects: 0, spillFiles: 1 };
+    expect(page?.rows.stores).toMatchObject([own]);
+  });
+
   test("removes the file when the owner ends", () => {
     const h = new Keeper();
     h.written(worker(1));

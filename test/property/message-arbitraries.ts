@@ -193,6 +193,8 @@ const stateRows = of<StateRows>({
       usedBytes: count,
       spilledObjects: count,
       spilledBytes: count,
+      fallbackObjects: count,
+      fallbackBytes: count,
       restoredObjects: count,
       restoredBytes: count,
       spillFiles: count,

@@ -82,6 +82,9 @@ export interface StoreRow {
   readonly usedBytes: number;
   readonly spilledObjects: number;
   readonly spilledBytes: number;
+  /** What processes wrote themselves while they waited: there was no room in memory. */
+  readonly fallbackObjects: number;
+  readonly fallbackBytes: number;
   readonly restoredObjects: number;
   readonly restoredBytes: number;
   /** That there are now. */

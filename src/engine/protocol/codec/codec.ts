@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 14;
+export const wireVersion = 15;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,

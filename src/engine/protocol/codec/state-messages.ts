@@ -88,6 +88,8 @@ const storeRow = record<StoreRow>({
   usedBytes: anyNumber,
   spilledObjects: anyNumber,
   spilledBytes: anyNumber,
+  fallbackObjects: anyNumber,
+  fallbackBytes: anyNumber,
   restoredObjects: anyNumber,
   restoredBytes: anyNumber,
   spillFiles: anyNumber,
