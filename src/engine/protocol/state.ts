@@ -1,6 +1,7 @@
 /**
  * Messages that list what there is, for a person who looks: objects, tasks and workers from the
- * processes of a node by its raylet, actors and nodes from the GCS. Asked once, answered in pages.
+ * processes of a node by its raylet, what stores hold from all raylets by that of who looks, actors
+ * and nodes from the GCS. Asked once, answered in pages.
  */
 import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
@@ -156,6 +157,21 @@ export interface StateCollected {
   readonly note: string;
 }
 
+/** raylet → the raylet of another node; the request is numbered by who asks. */
+export interface AskStore {
+  readonly type: "askStore";
+  readonly from: Address;
+  readonly requestId: number;
+}
+
+/** raylet → raylet. */
+export interface StoreTold {
+  readonly type: "storeTold";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly store: StoreRow;
+}
+
 /** raylet → who asked, a page. */
 export interface StateListed {
   readonly type: "stateListed";
@@ -163,7 +179,7 @@ export interface StateListed {
   readonly requestId: number;
   readonly rows: StateRows;
   readonly isLast: boolean;
-  /** Processes that are left out, or that cannot tell of all, and why. */
+  /** Processes or nodes that are left out, or that cannot tell of all, and why. */
   readonly missing: readonly string[];
 }
 
@@ -189,6 +205,8 @@ export type StateMessage =
   | ListState
   | CollectState
   | StateCollected
+  | AskStore
+  | StoreTold
   | StateListed
   | ListCluster
   | ClusterListed;

@@ -142,6 +142,8 @@ export const stateMessages: MessageFields<StateMessage> = {
     isLast: bool,
     note: text,
   }),
+  askStore: messageOf("askStore", { requestId: anyNumber }),
+  storeTold: messageOf("storeTold", { requestId: anyNumber, store: storeRow }),
   stateListed: messageOf("stateListed", {
     requestId: anyNumber,
     rows: stateRows,
