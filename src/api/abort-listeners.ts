@@ -1,6 +1,7 @@
 /**
- * Who waits until a signal aborts. One listener a signal, however many wait: Node warns of more than
- * ten, and no program can know how many of its calls wait at once. It is there while anybody waits.
+ * Who waits until a signal aborts. One listener a signal, however many wait: Node warns of more
+ * than ten, and no program can know how many of its calls wait at once. It is there while anybody
+ * waits.
  */
 
 class Waiting {
