@@ -4,7 +4,6 @@
  * show up.
  */
 import { gcsAddress, type NodeId, type WorkerId, workerIdOf } from "#engine/common/ids.ts";
-import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { UserCode } from "#engine/services/executor.ts";
 import type { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
@@ -50,15 +49,10 @@ export function buildLocalDriver(plan: NodePlan): DriverParts {
     thread: 0,
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
   };
-  let nextSegment = ownSegmentsFrom;
-  const segmentsFrom = new Map<WorkerId, number>();
   const join = (workerId: WorkerId, alsoFor: readonly (typeof nodeId | typeof gcsAddress)[]) => {
-    segmentsFrom.set(workerId, (nextSegment += ownSegmentsPerThread));
     const process = makeProcess({
       ...common,
       workerId,
-      // One thread, one arena: a number is taken by whoever needs it.
-      ownSegmentsFrom: nextSegment,
       ...oneThread,
       keepAlive: (needed) => alsoFor.length > 0 && keepAlive.set(needed),
     });
@@ -87,9 +81,8 @@ export function buildLocalDriver(plan: NodePlan): DriverParts {
     network,
     join: (workerId) => join(workerId, []),
     dropSegments: ({ workerId, kept }) => {
-      const dropped = arena.dropOwn(segmentsFrom.get(workerId) ?? ownSegmentsFrom, kept);
+      const dropped = arena.dropOwn(workerId, kept);
       for (const { size } of dropped) common.memoryWords.removeOwn(common.thread, size);
-      if (kept.length === 0) segmentsFrom.delete(workerId);
     },
     watchFromNow,
   });

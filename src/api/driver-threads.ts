@@ -2,11 +2,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gcsAddress, type NodeId, workerIdOf } from "#engine/common/ids.ts";
-import { ownSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { LauncherReceiver } from "#engine/protocol/launcher.ts";
 import type { Host } from "#engine/services/host.ts";
-import { lastFileOf } from "#engine/services/fallback-files.ts";
-import { MemoryWords } from "#engine/services/memory-words.ts";
+import { MemoryWords, type SharedWords } from "#engine/services/memory-words.ts";
 import type { LocalOracles } from "#sim/oracles/local-oracles.ts";
 import { Poller, makeParkedWords, threadsMax } from "#transports/threads/parking.ts";
 import { hostThreadIndex } from "#transports/threads/boot-data.ts";
@@ -27,7 +25,7 @@ import type { Process } from "./runtime.ts";
 
 /** What a worker's api needs to know beside its boot data. */
 export interface WorkerApp {
-  readonly memoryWords: Int32Array;
+  readonly memoryWords: SharedWords;
   readonly spillPrefix: string;
   readonly namespace: string;
   readonly clusterId: string;
@@ -53,7 +51,6 @@ export function buildThreadsDriver(plan: NodePlan): DriverParts {
     clock: realClock,
     reclaimer: new GarbageCollection({ storeBytes, handleCollectMs: config.handleCollectMs }),
     arena,
-    ownSegmentsFrom,
     memoryWords,
     thread: hostThreadIndex,
     spilled: { disk: nodeDiskNow, prefix: prefixOf(plan) },
@@ -150,8 +147,8 @@ function whatIsLeft(
   words: MemoryWords,
 ): Pick<ThreadLauncherOptions, "onThreadEnded" | "onSegmentsDropped"> {
   return {
-    onThreadEnded: ({ threadIndex: thread, ownSegmentsFrom: from, segments }) => {
-      const file = lastFileOf(words, { thread, ownSegmentsFrom: from });
+    onThreadEnded: ({ threadIndex: thread, segments }) => {
+      const file = words.lastFileOf(thread);
       const sizes = segments.map(({ size }) => size);
       words.takeOver(thread, hostThreadIndex, sizes);
       if (file !== null) host.dispatch(nodeId, { type: "fileLeft", file });

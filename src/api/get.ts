@@ -3,6 +3,7 @@ import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
+import { whenAborted } from "./abort-listeners.ts";
 import { handleInternals } from "./actor-handle.ts";
 import { refIn } from "./captured-refs.ts";
 import { GetTimeoutError, MobulaError } from "./errors.ts";
@@ -254,8 +255,7 @@ export abstract class WaitingCall extends PendingCall {
   reject: (error: unknown) => void = nothing;
   #caller: Caller | null = null;
   #isWaiting = false;
-  #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  #stopListening: () => void = nothing;
 
   /** The task that waits; null for the driver, and once it is settled. */
   get context(): TaskContext | null {
@@ -282,16 +282,13 @@ export abstract class WaitingCall extends PendingCall {
     if (caller.context !== null) startWaiting(caller.context);
     this.#isWaiting = true;
     if (signal === undefined) return;
-    this.#signal = signal;
-    const onAbort = (): void => {
+    this.#stopListening = whenAborted(signal, () => {
       caller.client.dispatch({ type: "abandonAwait", request: this });
       this.#end();
       const { reject } = this;
       this.#letGo();
       reject(signal.reason);
-    };
-    this.#onAbort = onAbort;
-    signal.addEventListener("abort", onAbort, { once: true });
+    });
   }
 
   override onSettled(): void {
@@ -339,7 +336,7 @@ export abstract class WaitingCall extends PendingCall {
   #end(): Caller | null {
     const caller = this.#caller;
     this.#caller = null;
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
     if (this.#isWaiting && caller?.context) stopWaiting(caller.context);
     return caller;
   }

@@ -15,7 +15,7 @@ import { buildThreadsDriver } from "./driver-threads.ts";
 import { captureCallSite, describeLocation } from "./identity/call-site.ts";
 import { markInitialized } from "./identity/remote-registry.ts";
 import type { ClusterId } from "./ids.ts";
-import { type NodePlan, planNode } from "./node-plan.ts";
+import { makeSpillPlace, type NodePlan, planNode } from "./node-plan.ts";
 import { checkDuration, checkOptions } from "./option-checks.ts";
 import type { InitOptions, ShutdownOptions } from "./options.ts";
 import { type DriverRuntime, never, park, realmState } from "./runtime.ts";
@@ -56,6 +56,7 @@ async function initialize(options: InitOptions | undefined): Promise<Runtime> {
     await driver.ready;
     return driver.runtime;
   }
+  makeSpillPlace(options ?? {});
   const started = start(plan, where);
   markInitialized(site.moduleUrl);
   await started.ready;

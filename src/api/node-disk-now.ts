@@ -1,14 +1,15 @@
 /** The disk of a real machine for a thread that waits for it: `put` in a store that is full. */
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { DiskError } from "#engine/services/disk.ts";
 import type { DiskNow } from "#engine/services/fallback-files.ts";
+import { makeDirectoryNow } from "./make-directory.ts";
 import { codeOf } from "./node-disk.ts";
 
 export const nodeDiskNow: DiskNow = {
   writeAll: (path, bytes) =>
     told(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectoryNow(dirname(path));
       const file = openSync(path, "w");
       try {
         // One call may write less than it was given.
@@ -20,7 +21,7 @@ export const nodeDiskNow: DiskNow = {
   remove: (path) => told(path, () => rmSync(path)),
   usedShare: (path) =>
     told(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectoryNow(dirname(path));
       const { blocks, bavail } = statfsSync(dirname(path));
       return blocks === 0 ? 0 : 1 - bavail / blocks;
     }),

@@ -3,15 +3,16 @@
  * the event loop does not wait in them. Bytes may lie in shared memory: they are written from
  * there, and read to there.
  */
-import { type FileHandle, mkdir, open, readdir, rm, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
 import type { SpillDisk } from "#engine/services/spill-files.ts";
+import { makeDirectory } from "./make-directory.ts";
 
 export const nodeDisk: SpillDisk = {
   writeAll: (path, parts) =>
     told(path, async () => {
-      await mkdir(dirname(path), { recursive: true });
+      await makeDirectory(dirname(path));
       await using(path, "w", async (file) => {
         let at = 0;
         for (const part of parts) {
@@ -31,7 +32,7 @@ export const nodeDisk: SpillDisk = {
     }),
   usedShare: (path) =>
     told(path, async () => {
-      await mkdir(dirname(path), { recursive: true });
+      await makeDirectory(dirname(path));
       const { blocks, bavail } = await statfs(dirname(path));
       return blocks === 0 ? 0 : 1 - bavail / blocks;
     }),

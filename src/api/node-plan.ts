@@ -7,9 +7,11 @@ import type { Config } from "#engine/common/config.ts";
 import { withOverrides } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
+import { thrownText } from "#engine/common/thrown.ts";
 import { reserveSegments } from "#transports/threads/shared-arena.ts";
 import { requestOf } from "./call-shape.ts";
 import { spillDirectoryIn } from "./left-directories.ts";
+import { makeDirectoryNow } from "./make-directory.ts";
 import {
   checkAmount,
   checkBoolean,
@@ -200,10 +202,28 @@ function isInFile(path: string): boolean {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "ENOTDIR") return true;
-      if (code !== "ENOENT") throw error;
+      if (code !== "ENOENT") throw cannotSpillIn(path, error);
     }
   }
   return false;
+}
+
+/** Makes the place that was asked for, so that one where nothing can be made is told by `init`. */
+export function makeSpillPlace({ spillDirectory }: InitOptions): void {
+  if (spillDirectory === undefined) return;
+  try {
+    makeDirectoryNow(resolve(spillDirectory));
+  } catch (error) {
+    throw cannotSpillIn(spillDirectory, error);
+  }
+}
+
+function cannotSpillIn(path: string, cause: unknown): TypeError {
+  return new TypeError(
+    `init: spillDirectory: ${resolve(path)} is not there and cannot be made, or not be used: ` +
+      `${thrownText(cause)}; name a directory that exists, or one in a place to write to`,
+    { cause },
+  );
 }
 
 /** The memory of the node's object store: reserved now, touched by use. */

@@ -1,5 +1,6 @@
 /** Segments that the store of this node makes beyond what it has, in this process. */
 import type { OverflowPort } from "#engine/services/overflow-port.ts";
+import { sharedMemory } from "#engine/services/shared-memory.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
 
 /** Other threads with the arena mapped. */
@@ -28,15 +29,5 @@ export class OverflowSegments implements OverflowPort {
   drop(segment: number): void {
     this.#arena.drop(segment);
     for (const listener of this.#listeners) listener.announceDrop(segment);
-  }
-}
-
-/** Null: the process has none left, or is not allowed so much. */
-export function sharedMemory(size: number): SharedArrayBuffer | null {
-  try {
-    return new SharedArrayBuffer(size);
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
   }
 }

@@ -26,8 +26,6 @@ export interface ProcessOptions {
   readonly clock: HostClock;
   readonly reclaimer: Reclaimer;
   readonly arena: SharedArena;
-  /** Numbers for segments that this thread makes for itself, and for files. */
-  readonly ownSegmentsFrom: number;
   /** Of the node, and which of its threads this is. */
   readonly memoryWords: MemoryWords;
   readonly thread: number;
@@ -53,21 +51,16 @@ export function makeProcess(options: ProcessOptions): Process {
   const { workerId, nodeId, config, checkInvariants, arena, thread, memoryWords: words } = options;
   const host = new Host(options.clock, checkInvariants);
   const core = new CoreWorker({ self: workerId, raylet: nodeId, gcs: gcsAddress, config });
-  const own = new OwnSegments({
-    words,
-    thread,
-    bytesMax: config.fallbackBytesMax,
-    from: options.ownSegmentsFrom,
-  });
+  const own = new OwnSegments({ words, thread, bytesMax: config.fallbackBytesMax });
   const writer: ArenaWriter = new ArenaWriter({
     chunkBytes: config.arenaChunkBytes,
     request: (requestId, size, mayWait) => client.requestRoom(requestId, size, mayWait),
     release: (extent) => client.dispatch({ type: "releaseExtentCall", extent }),
     makeSegment: (size) => {
-      const segment = own.take(size);
-      if (segment === undefined) return undefined;
-      const buffer = new SharedArrayBuffer(size);
-      arena.add(segment, buffer);
+      const made = own.make(size);
+      if (made === undefined) return undefined;
+      const { segment, buffer } = made;
+      arena.add(segment, buffer, workerId);
       options.announceSegment(segment, buffer);
       return { segment, offset: 0, size };
     },
@@ -96,9 +89,8 @@ export function makeProcess(options: ProcessOptions): Process {
     forgetPeer,
     keepAlive,
   });
-  const { spilled, ownSegmentsFrom } = options;
   const { spillDiskUsedMax: diskUsedMax } = config;
-  const files = new FallbackFiles({ ...spilled, diskUsedMax, ownSegmentsFrom, words, thread });
+  const files = new FallbackFiles({ ...options.spilled, diskUsedMax, words, thread });
   const process: Process = { client, values: new Values(client, arena, files) };
   addProcess(process, options.clusterId);
   return process;

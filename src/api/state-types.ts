@@ -99,7 +99,7 @@ export interface PlacementGroupInfo extends Row {
   state: "PENDING" | "PREPARED" | "CREATED" | "RESCHEDULING" | "REMOVED";
   bundles: { resources: Record<string, number>; nodeId?: NodeId }[];
 }
-/** Of the caller's own node: what its store holds, and what went to its disk since it began. */
+/** What the store of a node holds, and what went to its disk since it began. */
 export interface ObjectStoreInfo {
   capacityBytes: number;
   usedBytes: number;
@@ -107,6 +107,9 @@ export interface ObjectStoreInfo {
   overflowBytes: number;
   spilledObjects: number;
   spilledBytes: number;
+  /** What `put` and calls wrote to files themselves, for want of room; not counted as spilled. */
+  fallbackObjects: number;
+  fallbackBytes: number;
   restoredObjects: number;
   restoredBytes: number;
   /** That there are now. */

@@ -1,6 +1,7 @@
 /**
  * `mobula/state`: what there is at this moment, as Ray's state API lists it, and why what waits
- * does. Objects, tasks and workers are those of the caller's node; actors and nodes the cluster's.
+ * does. Objects, tasks and workers are those of the caller's node; actors and nodes, with what
+ * their stores hold, the cluster's.
  *
  * Nothing here is needed to run a program: it is read from the processes when somebody asks.
  */
@@ -101,12 +102,12 @@ async function fetchRows(
   const pages = await (isOfCluster
     ? client.listCluster(kind, limit)
     : client.listState(kind, limit));
-  const stores = kind === "nodes" ? await client.listState("stores", 1) : [];
+  const stores = kind === "nodes" ? await client.listState("stores", stateRowsMax) : [];
   const storeOf = new Map(
     stores.flatMap((page) => page.stores.map((row) => [row.nodeId, storeInfo(row)] as const)),
   );
   const rows = pages.flatMap((page) => rowsOf(page, storeOf));
-  const missing = pages.flatMap((page) => page.missing);
+  const missing = [...pages, ...stores].flatMap((page) => page.missing);
   return { rows: kind === "tasks" ? liveFirst(newestOf(rows as TaskInfo[])) : rows, missing };
 }
 

@@ -47,7 +47,6 @@ export default async function workerMain(boot: BootData): Promise<void> {
       handleCollectMs: config.handleCollectMs,
     }),
     arena,
-    ownSegmentsFrom: boot.ownSegmentsFrom,
     memoryWords: new MemoryWords(app.memoryWords),
     thread: boot.threadIndex,
     spilled: { disk: nodeDiskNow, prefix: app.spillPrefix },

@@ -30,11 +30,12 @@ else {
 
 /** Its directory cannot be removed any more, and need not be. */
 const unremovable = `
-import { writeFileSync } from "node:fs";
+import { rmdirSync, writeFileSync } from "node:fs";
 import { get, init, put, shutdown } from "mobula";
 
 const [, , how, mode] = process.argv;
 await init({ localMode: mode === "local", numCpus: 1, spillDirectory: "./gone-" + mode + how });
+rmdirSync("./gone-" + mode + how);
 writeFileSync("./gone-" + mode + how, "a file now");
 console.log(await get(put(how)));
 if (how === "shutdown") await shutdown();

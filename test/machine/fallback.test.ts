@@ -1,17 +1,18 @@
 /** What is put while the store is full: segments of the threads' own, then files. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { type WorkerId, workerIdOf } from "#engine/common/ids.ts";
 import {
   managedSegment,
-  ownFilesPerSegment,
+  ownFilesFrom,
   ownSegmentsFrom,
-  ownSegmentsPerThread,
+  overflowSegmentsFrom,
 } from "#engine/protocol/arena.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import { checksumOf } from "#engine/services/checksum.ts";
 import { DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
-import { FallbackFiles, lastFileOf } from "#engine/services/fallback-files.ts";
+import { FallbackFiles } from "#engine/services/fallback-files.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { OwnSegments, tellingFreeBytes } from "#engine/services/own-segments.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
@@ -28,18 +29,18 @@ function wordsOf(storeBytes = 0, threads = 2): MemoryWords {
 
 /** Of two threads of a node. */
 function ownOf(words: MemoryWords, bytesMax: number, thread = 0): OwnSegments {
-  return new OwnSegments({ words, thread, bytesMax, from: 10 * (thread + 1) });
+  return new OwnSegments({ words, thread, bytesMax });
 }
 
 describe("own segments", () => {
   test("of all threads of a node are counted together", () => {
     const words = wordsOf();
     const [a, b] = [ownOf(words, 8_192), ownOf(words, 8_192, 1)];
-    expect(a.take(5_000)).toBe(10);
+    expect(a.take(5_000)).toBe(ownSegmentsFrom);
     expect(b.take(5_000)).toBeUndefined();
-    expect(b.take(3_000)).toBe(20);
+    expect(b.take(3_000)).toBe(ownSegmentsFrom + 1);
     a.giveBack(5_000);
-    expect(b.take(5_000)).toBe(21);
+    expect(b.take(5_000)).toBe(ownSegmentsFrom + 2);
     b.giveBack(3_000);
     b.giveBack(5_000);
     expect(words.ownBytes).toBe(0);
@@ -48,22 +49,54 @@ describe("own segments", () => {
   test("may take what the store has free, and the bound beside it", () => {
     const words = wordsOf(4_096);
     const own = ownOf(words, 8_192);
-    expect(own.take(12_288)).toBe(10);
+    expect(own.take(12_288)).toBe(ownSegmentsFrom);
     expect(own.take(1)).toBeUndefined();
     let freeBytes = 8_192;
     const handle = (): void => void (freeBytes -= 1_000);
     const machine = { handle, nextDeadlineMs: () => Infinity, checkInvariants: () => {} };
     const telling = tellingFreeBytes(machine, words, () => freeBytes);
     telling.handle({ type: "deadline" }, 0, new RecordingOutbox<never>());
-    expect(own.take(3_072)).toBe(11);
+    expect(own.take(3_072)).toBe(ownSegmentsFrom + 1);
     expect(own.take(1)).toBeUndefined();
   });
 
-  test("never take the numbers of another thread", () => {
-    const own = ownOf(wordsOf(), 2 ** 30);
-    const taken = Array.from({ length: 16_384 }, () => own.take(1));
-    expect(taken.every((number, n) => number === 10 + n)).toBe(true);
-    expect(own.take(1)).toBeUndefined();
+  test("have numbers for as long as anybody can make some, and each one once", () => {
+    const words = wordsOf();
+    const threads = [ownOf(words, 2 ** 30), ownOf(new MemoryWords(words.shared), 2 ** 30, 1)];
+    const taken = new Set<number | undefined>();
+    for (let n = 0; n < 200_000; n++) {
+      const own = threads[n % 3 === 0 ? 1 : 0];
+      taken.add(own?.take(1));
+      own?.giveBack(1);
+    }
+    expect(taken.size).toBe(200_000);
+    expect(taken.has(undefined)).toBe(false);
+  });
+
+  test("end with the last number below those of others, and count nothing then", () => {
+    const words = wordsOf();
+    words.shared.numbers[0] = BigInt(overflowSegmentsFrom - 1);
+    const own = ownOf(words, 2 ** 30);
+    expect(own.take(5_000)).toBe(overflowSegmentsFrom - 1);
+    own.giveBack(5_000);
+    for (let n = 0; n < 2; n++) expect(own.take(5_000)).toBeUndefined();
+    expect(words.ownBytes).toBe(0);
+  });
+
+  test("that the system has no memory for are not counted", () => {
+    const words = wordsOf();
+    const own = ownOf(words, 2 ** 30);
+    expect(own.make(5_000)?.buffer.byteLength).toBe(5_000);
+    vi.stubGlobal("SharedArrayBuffer", function noMemory() {
+      throw new RangeError("Array buffer allocation failed");
+    });
+    try {
+      expect(own.make(7_000)).toBeUndefined();
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    own.giveBack(5_000);
+    expect(words.ownBytes).toBe(0);
   });
 
   test("of an ended thread count as the host's, as far as they were announced", () => {
@@ -77,30 +110,25 @@ describe("own segments", () => {
     for (const size of [2_000, 3_000]) words.removeOwn(0, size);
     expect(words.ownBytes).toBe(1_024);
     const next = ownOf(words, 16_384, 1);
-    expect(next.take(15_000)).toBe(20);
+    expect(next.take(15_000)).toBe(ownSegmentsFrom + 4);
   });
 
-  test("of one thread are found in the arena by its numbers, and dropped but for some", () => {
-    const [from, dropped] = [ownSegmentsFrom + ownSegmentsPerThread, [] as number[]];
-    const sizes = new Map([
-      [0, 4_096],
-      [from - 1, 5],
-      [from, 10],
-      [from + 1, 20],
-      [from + ownSegmentsPerThread - 1, 30],
-      [from + ownSegmentsPerThread, 40],
-    ]);
-    const arena = new SharedArena([...sizes].map(([n, size]) => [n, new SharedArrayBuffer(size)]));
+  test("of one process are found in the arena, and dropped but for some", () => {
+    const [maker, other] = [workerIdOf(nodeId, 1), workerIdOf(nodeId, 2)];
+    const dropped: number[] = [];
+    const arena = new SharedArena([[0, new SharedArrayBuffer(4_096)]]);
+    const add = (segment: number, size: number, its: WorkerId): void =>
+      arena.add(segment, new SharedArrayBuffer(size), its);
+    for (const n of [1, 2, 3]) add(n, 10 * n, maker);
+    for (const n of [4, 5]) add(n, 10 * n, other);
     arena.onDropped = ({ byteLength }) => void dropped.push(byteLength);
-    expect(arena.ownOf(from).map(({ size }) => size)).toEqual([10, 20, 30]);
-    expect(arena.dropOwn(from, [from + 1]).map(({ size }) => size)).toEqual([10, 30]);
-    expect(arena.dropOwn(from, [])).toEqual([{ segment: from + 1, size: 20 }]);
-    expect(dropped).toEqual([10, 30, 20]);
-    expect(arena.segments().map(([segment]) => segment)).toEqual([
-      0,
-      from - 1,
-      from + ownSegmentsPerThread,
-    ]);
+    expect(arena.ownOf(maker).map(({ size }) => size)).toEqual([10, 20, 30]);
+    arena.drop(3);
+    expect(arena.dropOwn(maker, [2]).map(({ size }) => size)).toEqual([10]);
+    expect(arena.dropOwn(maker, [])).toEqual([{ segment: 2, size: 20 }]);
+    expect(arena.ownOf(maker)).toEqual([]);
+    expect(dropped).toEqual([30, 10, 20]);
+    expect(arena.segments().map(([segment]) => segment)).toEqual([0, 4, 5]);
   });
 });
 
@@ -118,12 +146,12 @@ describe("a file that put writes", () => {
       usedShare: () => usedShare,
     };
     const words = wordsOf();
-    const numbers = { prefix: "file-", diskUsedMax: 0.95, ownSegmentsFrom };
-    const last = () => lastFileOf(words, { thread: 1, ownSegmentsFrom });
+    const where = { prefix: "file-", diskUsedMax: 0.95 };
+    const last = () => words.lastFileOf(1);
     return {
       written,
       knownAhead,
-      files: new FallbackFiles({ disk, ...numbers, words, thread: 1 }),
+      files: new FallbackFiles({ disk, ...where, words, thread: 1 }),
       last,
     };
   }
@@ -132,7 +160,7 @@ describe("a file that put writes", () => {
     const { written, files } = onDisk(null);
     const bytes = new Uint8Array(1_200_000).fill(3);
     const first = files.write(bytes);
-    const file = ownSegmentsFrom * ownFilesPerSegment;
+    const file = ownFilesFrom;
     const checksums = [bytes.subarray(0, 1 << 20), bytes.subarray(1 << 20)].map(checksumOf);
     expect(first).toEqual({ place: { file, offset: 0, size: 1_200_000, checksums }, bytes });
     expect(written.get(`file-${file}`)).toEqual(bytes);
@@ -143,16 +171,18 @@ describe("a file that put writes", () => {
     const { files, knownAhead, last } = onDisk(null);
     expect(last()).toBeNull();
     for (let n = 0; n < 2; n++) files.write(new Uint8Array(10));
-    const file = ownSegmentsFrom * ownFilesPerSegment;
+    const file = ownFilesFrom;
     expect(knownAhead).toEqual([file, file + 1]);
     expect(last()).toBe(file + 1);
   });
 
   test("of an ended thread is not taken for one of the next with its words", () => {
     const words = wordsOf();
-    words.tellFiles(1, 3);
+    const [first, second] = [words.takeFile(1), words.takeFile(0)];
+    expect([words.lastFileOf(1), words.lastFileOf(0)]).toEqual([first, second]);
     words.takeOver(1, 0, []);
-    expect(lastFileOf(words, { thread: 1, ownSegmentsFrom })).toBeNull();
+    expect([words.lastFileOf(1), words.lastFileOf(0)]).toEqual([null, second]);
+    expect(new Set([first, second, words.takeFile(1)]).size).toBe(3);
   });
 
   test("is not left behind when the disk could not write it", () => {
@@ -235,6 +265,15 @@ describe("its raylet", () => {
     h.handle({ type: "freeObjects", from: driver, objects: [{ ...object, version: 0 }] });
     expect(h.instructions("deleteSpillFile")).toEqual([{ type: "deleteSpillFile", file: 7_000 }]);
     expect(h.raylet.counts.arenaFreeBytes).toBe(1024);
+  });
+
+  test("counts it apart from what it has spilled", () => {
+    const h = new Keeper();
+    h.written();
+    h.handle({ type: "listState", from: driver, requestId: 1, kind: "stores", limit: 9 });
+    const [page] = h.out.all("stateListed", driver);
+    const own = { fallbackObjects: 1, fallbackBytes: size, spilledObjects: 0, spillFiles: 1 };
+    expect(page?.rows.stores).toMatchObject([own]);
   });
 
   test("removes the file when the owner ends", () => {

@@ -83,7 +83,6 @@ describe("what no call can tell", () => {
       clock: realClock,
       reclaimer: new GarbageCollection({ storeBytes: 1 << 20, handleCollectMs: 0 }),
       arena,
-      ownSegmentsFrom: 1,
       memoryWords: MemoryWords.of({ storeBytes: 0, threads: 1 }),
       thread: 0,
       spilled: { disk: nodeDiskNow, prefix: "" },

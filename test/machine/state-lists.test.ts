@@ -1,14 +1,15 @@
 /** Lists of what there is: who is asked, who is left out, pages, limits; what a process tells. */
 import { describe, expect, it } from "vitest";
-import type { WorkerId } from "#engine/common/ids.ts";
+import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import { assert } from "#engine/common/assert.ts";
+import type { Config } from "#engine/common/config.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import { noStateRows, type ObjectRow, statePages, type TaskRow } from "#engine/protocol/state.ts";
 import { CoreWorkerHarness, template } from "./core-worker-harness.ts";
 import { GcsHarness } from "./gcs-harness.ts";
-import { actor, driver, nodeId, RayletHarness, worker } from "./raylet-harness.ts";
+import { actor, driver, nodeId, otherNodeId, RayletHarness, worker } from "./raylet-harness.ts";
 
 const rowOf = (serial: number, workerId: WorkerId): ObjectRow => ({
   owner: driver,
@@ -129,6 +130,85 @@ describe("a raylet that is asked", () => {
       { workerId: worker(1), isAlive: true, pendingReason: "" },
       { workerId: worker(2), isAlive: false, pendingReason: "its thread is starting" },
     ]);
+  });
+});
+
+describe("a raylet that is asked for what stores hold", () => {
+  const third = "ab".repeat(16) as NodeId;
+
+  class StoresHarness extends ListHarness {
+    constructor(config: Partial<Config> = {}) {
+      super({ config });
+      const node = { totals: new Map(), available: new Map(), labels: new Map() };
+      const nodes = [nodeId, otherNodeId, third].map((id) => ({ nodeId: id, ...node }));
+      this.handle({ type: "resourceView", from: gcsAddress, version: 1, nodes });
+      this.out.clear();
+    }
+
+    askStores(limit = 100): void {
+      const from = driver;
+      this.handle({ type: "listState", from, requestId: 7, kind: "stores", limit });
+    }
+
+    told(from: NodeId, usedBytes: number): void {
+      const { requestId } = this.out.last("askStore");
+      const store = { ...this.raylet.objects.storeRow(), nodeId: from, usedBytes };
+      this.handle({ type: "storeTold", from, requestId, store });
+    }
+
+    /** Nodes whose stores came, of each page; null once the list has ended. */
+    stores(): (NodeId[] | null)[] {
+      return this.out.all("stateListed", driver).map(({ rows, isLast }) => {
+        return isLast ? null : rows.stores.map((store) => store.nodeId);
+      });
+    }
+  }
+
+  it("tells of its own, asks all others, and ends when they have told", () => {
+    const h = new StoresHarness();
+    h.askStores();
+    expect(h.stores()).toEqual([[nodeId]]);
+    expect(h.out.all("askStore").length).toBe(2);
+    h.told(third, 5);
+    h.told(third, 6);
+    expect(h.stores()).toEqual([[nodeId], [third]]);
+    h.told(otherNodeId, 7);
+    expect(h.stores()).toEqual([[nodeId], [third], [otherNodeId], null]);
+    expect(h.missing()).toEqual([]);
+    h.told(otherNodeId, 8);
+    expect(h.stores()).toHaveLength(4);
+  });
+
+  it("asks no more than it was asked for", () => {
+    const h = new StoresHarness();
+    h.askStores(1);
+    expect(h.stores()).toEqual([[nodeId], null]);
+    expect(h.out.all("askStore")).toEqual([]);
+  });
+
+  it("names those that die or do not answer", () => {
+    const h = new StoresHarness({ stateTimeoutMs: 50 });
+    h.askStores();
+    h.handle({ type: "nodeDied", from: gcsAddress, nodeId: third, reason: "gone" });
+    expect(h.stores()).toEqual([[nodeId]]);
+    h.nowMs = 50;
+    h.deadline();
+    expect(h.stores()).toEqual([[nodeId], null]);
+    expect(h.missing()[0]).toBe(`node ${third} has died`);
+    expect(h.missing()[1]).toMatch(new RegExp(`^node ${otherNodeId} did not answer within 50 ms`));
+    h.told(otherNodeId, 5);
+    expect(h.stores()).toHaveLength(2);
+  });
+
+  it("tells another raylet of its own, as often as it asks", () => {
+    const h = new StoresHarness();
+    for (let n = 0; n < 2; n++) {
+      h.handle({ type: "askStore", from: otherNodeId, requestId: 4 });
+    }
+    const store = h.raylet.objects.storeRow();
+    const told = { type: "storeTold", from: nodeId, requestId: 4, store };
+    expect(h.out.all("storeTold", otherNodeId)).toEqual([told, told]);
+    expect(store).toMatchObject({ nodeId, capacityBytes: 1024, usedBytes: 0 });
   });
 });
 

@@ -4,7 +4,7 @@ import * as errors from "#api/errors.ts";
 import { inspectSerializability } from "#api/serialization/inspect-serializability.ts";
 import { portableError } from "#api/serialization/portable-error.ts";
 import { registerClass } from "#api/serialization/registered-classes.ts";
-import { roundTrip } from "./round-trip.ts";
+import { refusal, roundTrip } from "./round-trip.ts";
 
 const {
   ActorDiedError,
@@ -119,6 +119,51 @@ describe("travel", () => {
     expect(Object.hasOwn(arrived, "name")).toBe(false);
     expect(Object.hasOwn(roundTrip(new Error("x")), "cause")).toBe(false);
     expect(Object.hasOwn(roundTrip(new Error("x", { cause: undefined })), "cause")).toBe(true);
+  });
+
+  test.each<[name: string, message: unknown]>([
+    ["an object", { a: 1 }],
+    ["undefined", undefined],
+    ["null", null],
+    ["a number", 5],
+    ["a bigint", 5n],
+    ["a function", () => 1],
+    ["what says its text", { toString: () => "said" }],
+  ])("a message that is %s becomes its text, as for structuredClone", (_name, message) => {
+    const original = Object.assign(new RangeError("x"), { message });
+    const expected = Object.getOwnPropertyDescriptor(structuredClone(original), "message");
+    expect(Object.getOwnPropertyDescriptor(roundTrip(original), "message")).toEqual(expected);
+    expect(roundTrip(portableError(original, whyNot)).message).toBe(expected?.value);
+  });
+
+  test("a name or stack that is no string, and a message that is got, become text", () => {
+    const hidden = (key: string, value: unknown): Error =>
+      roundTrip(Object.defineProperty(new Error("x"), key, { value }));
+    expect(hidden("name", { a: 1 }).name).toBe("[object Object]");
+    const symbol = Object.assign(new Error("x"), { message: Symbol("s") });
+    expect(roundTrip(portableError(symbol as unknown as Error, whyNot)).message).toBe("Symbol(s)");
+    expect(hidden("stack", ["f (a:1:2)", "g (a:3:4)"]).stack).toBe("f (a:1:2),g (a:3:4)");
+    for (const none of [undefined, null, Object.create(null)]) {
+      expect(Object.hasOwn(hidden("stack", none), "stack")).toBe(false);
+    }
+    const got = Object.defineProperty(new Error("x"), "message", { get: () => ({ a: 1 }) });
+    expect(roundTrip(got).message).toBe("[object Object]");
+    class Inherits extends Error {
+      override get message(): string {
+        return 7 as unknown as string;
+      }
+    }
+    expect(roundTrip(new Inherits()).message).toBe("7");
+  });
+
+  test("a message that has no text is refused by its place, and told where it is thrown", () => {
+    const message = Object.create(null) as unknown;
+    const original = Object.assign(new Error("x"), { message, code: "E" });
+    expect(() => structuredClone(original)).toThrow(TypeError);
+    expect(refusal({ e: original }).path).toBe("args.e.message");
+    const arrived = roundTrip(portableError(original, whyNot));
+    expect(arrived.message).toMatch(/not serializable: reading it threw: Cannot convert object/);
+    expect(arrived).toMatchObject({ code: "E" });
   });
 
   test("one without a stack gets none", () => {

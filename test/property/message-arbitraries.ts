@@ -182,23 +182,24 @@ const taskRow = of<TaskRow>({
   pendingReason: strings,
   errorMessage: strings,
 });
+const storeRow = of<StoreRow>({
+  nodeId,
+  capacityBytes: count,
+  usedBytes: count,
+  overflowBytes: count,
+  spilledObjects: count,
+  spilledBytes: count,
+  fallbackObjects: count,
+  fallbackBytes: count,
+  restoredObjects: count,
+  restoredBytes: count,
+  spillFiles: count,
+});
 const stateRows = of<StateRows>({
   objects: few(objectRow),
   tasks: few(taskRow),
   workers: few(of<WorkerRow>({ workerId, isAlive: fc.boolean(), pendingReason: strings })),
-  stores: few(
-    of<StoreRow>({
-      nodeId,
-      capacityBytes: count,
-      usedBytes: count,
-      overflowBytes: count,
-      spilledObjects: count,
-      spilledBytes: count,
-      restoredObjects: count,
-      restoredBytes: count,
-      spillFiles: count,
-    }),
-  ),
+  stores: few(storeRow),
 });
 const lifeStates = fc.constantFrom<ActorLifeState>("DEPENDENCIES_UNREADY", "ALIVE", "DEAD");
 const actorListing = of<ActorListing>({
@@ -306,6 +307,8 @@ function fieldsFrom(from: Address): AllFields {
     listState: { requestId: count, kind: listedKind, limit: u32 },
     collectState: { requestId: count, kind: listedKind, limit: u32 },
     stateCollected: { requestId: count, rows: stateRows, isLast: fc.boolean(), note: strings },
+    askStore: { requestId: count },
+    storeTold: { requestId: count, store: storeRow },
     stateListed: {
       requestId: count,
       rows: stateRows,

@@ -61,20 +61,62 @@ describe.each([1, 2])("a store of a mebibyte, seed %d", (seed) => {
     expect(message).toMatch(/\(\d+ of 1048576 bytes in use, it needs 100\d+\)/);
   });
 
-  test("counts what went to the disk of the caller's node, and what came back", async () => {
-    const report = await simulate({ seed, nodes: 2, init }, async () => {
+  test("counts what went to the disk of each node, and what came back", async () => {
+    const report = await simulate({ seed, nodes: 3, init }, async () => {
       const refs = Array.from({ length: count }, (_, n) => make.remote(n));
       await wait(refs, { numReturns: count });
       for (const ref of refs) await get(ref);
-      return list("nodes");
+      const filled = (await list("nodes")).map(({ nodeId }) =>
+        makeBytes.options({ schedulingStrategy: { nodeId } }).remote(1),
+      );
+      await wait(filled, { numReturns: filled.length });
+      const rows = await list("nodes");
+      return { rows, filled, missing: rows.missing };
     });
-    const [own, other] = report.check();
-    const store = own?.objectStore;
+    const { rows, filled, missing } = report.check();
+    expect(missing).toEqual([]);
+    expect(rows).toHaveLength(3);
+    expect(filled).toHaveLength(3);
+    for (const { nodeId, objectStore } of rows) {
+      expect(objectStore?.capacityBytes).toBe(1 << 20);
+      // Its task has left a value: in memory, or on its disk.
+      const { usedBytes = 0, spilledObjects = 0 } = objectStore ?? {};
+      expect([nodeId, usedBytes > length || spilledObjects > 0]).toEqual([nodeId, true]);
+    }
+    const store = rows.find(({ isHead }) => isHead)?.objectStore;
     expect(store?.capacityBytes).toBe(1 << 20);
     expect(store?.spilledObjects).toBeGreaterThan(5);
     expect(store?.spilledBytes).toBeGreaterThanOrEqual((store?.spilledObjects ?? 0) * length);
     expect(store?.restoredObjects).toBeGreaterThan(0);
     expect(store?.spillFiles).toBeGreaterThan(0);
-    expect(other?.objectStore).toBeUndefined();
+  });
+
+  test("names a node that does not answer, and waits for none that has died", async () => {
+    const faults: Fault[] = [
+      { at: 2_000, kind: "partition", from: [0], to: [1], forMs: 3_000 },
+      { at: 2_000, kind: "crash", node: 2 },
+    ];
+    const init = { systemConfig: { stateTimeoutMs: 300 } };
+    const report = await simulate({ seed, nodes: 3, init, faults }, async (sim) => {
+      await sim.sleep(1_000);
+      const before = await list("nodes");
+      await sim.sleep(2_010 - sim.nowMs);
+      const began = sim.nowMs;
+      const during = await list("nodes");
+      const tookMs = sim.nowMs - began;
+      await sim.sleep(60_000);
+      const after = await list("nodes");
+      const storesOf = (rows: typeof before) => rows.filter((row) => row.objectStore).length;
+      const counts = [before, during, after].map(storesOf);
+      return { counts, missing: [during.missing, after.missing], tookMs };
+    });
+    const { counts, missing, tookMs } = report.check();
+    expect(counts).toEqual([3, 1, 2]);
+    expect(missing[0]).toHaveLength(2);
+    for (const text of missing[0] ?? []) {
+      expect(text).toMatch(/^node [0-9a-f]{32} did not answer within 300 ms .*cannot be reached/);
+    }
+    expect(tookMs).toBeLessThan(400);
+    expect(missing[1]).toEqual([]);
   });
 });

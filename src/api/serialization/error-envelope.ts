@@ -52,29 +52,51 @@ function ownConstructorName(prototype: object): string | undefined {
   return typeof constructor === "function" ? constructor.name : undefined;
 }
 
+/** What an error has under `key`, as `convert` makes it. */
+export type ReadField = (key: string, convert: (value: unknown) => unknown) => unknown;
+
 /** Reads every field once, by `read`. */
-export function errorFields(error: object, read: (key: string) => unknown): ErrorFields {
+export function errorFields(error: object, read: ReadField): ErrorFields {
   const keys: string[] = [];
   const values: unknown[] = [];
   const visible = Object.keys(error);
   for (const key of ["name", "message", "stack"]) {
     if (visible.includes(key)) continue;
-    const value = read(key);
-    if (typeof value !== "string") continue;
+    const isOwnMessage = key === "message" && Object.hasOwn(error, key);
+    const value = read(key, key === "stack" ? textOfStack : textOf(isOwnMessage));
+    if (value === undefined) continue;
     keys.push(key);
     values.push(value);
   }
   for (const key of ["cause", "errors", "error", "suppressed"]) {
     if (!Object.hasOwn(error, key) || visible.includes(key)) continue;
     keys.push(key);
-    values.push(read(key));
+    values.push(read(key, asIs));
   }
   const hiddenCount = keys.length;
   for (const key of visible) {
     keys.push(key);
-    values.push(read(key));
+    values.push(read(key, asIs));
   }
   return { keys, values, hiddenCount };
+}
+
+function asIs(value: unknown): unknown {
+  return value;
+}
+
+/** As structuredClone does: whatever a message is, String of it. What has none throws. */
+function textOf(isWanted: boolean): (value: unknown) => string | undefined {
+  return (value) => (value === undefined && !isWanted ? undefined : String(value));
+}
+
+/** It may be a list of call sites. Without text there is none, for structuredClone as well. */
+function textOfStack(value: unknown): string | undefined {
+  try {
+    return value === undefined || value === null ? undefined : String(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** An error without fields; its constructor is not called. */

@@ -23,7 +23,7 @@ export function portableError(
 ): Error {
   const portable = reviveError(attempt(() => errorClassNames(error), []));
   const { keys, values, hiddenCount } = attempt(
-    () => errorFields(error, (key) => readField(error, key)),
+    () => errorFields(error, (key, convert) => readField(error, key, convert)),
     noFields,
   );
   if (!keys.includes("stack")) delete portable.stack;
@@ -39,9 +39,9 @@ export function portableError(
   return portable;
 }
 
-function readField(error: Error, key: string): unknown {
+function readField(error: Error, key: string, convert: (value: unknown) => unknown): unknown {
   try {
-    return (error as unknown as Record<string, unknown>)[key];
+    return convert((error as unknown as Record<string, unknown>)[key]);
   } catch (thrown) {
     return lost(`reading it threw: ${thrownText(thrown)}`);
   }

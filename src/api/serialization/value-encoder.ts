@@ -456,9 +456,9 @@ export class ValueEncoder extends ByteWriter {
   }
 
   #writeErrorFields(error: object): void {
-    const { keys, values, hiddenCount } = errorFields(error, (key) => {
+    const { keys, values, hiddenCount } = errorFields(error, (key, convert) => {
       this.#path.set("property", key);
-      return (error as Fields)[key];
+      return convert((error as Fields)[key]);
     });
     this.writeVarint(hiddenCount);
     this.#writeShape(keys);

@@ -3,15 +3,17 @@
  * of an object are written once, before its location is told to anybody, and then never change.
  */
 
-/** Segments from this number on were made by one thread for one object, and go with it. */
+/**
+ * Segments from this number on were made by one thread for one object, and go with it. A number is
+ * never used again: threads hear of a drop at different times, and one that still has the segment
+ * of before would read that one.
+ */
 export const ownSegmentsFrom = 65_536;
 /** … and from here on by the store, when what is waited for has no room in it. */
 export const overflowSegmentsFrom: number = 2 ** 31;
-/** Numbers that one thread may use up. */
-export const ownSegmentsPerThread = 16_384;
 
-/** Files of spilled objects that a process numbers itself: as many for each of its segments. */
-export const ownFilesPerSegment = 16_384;
+/** Files of spilled objects from this number on were written by `put`, the others by the raylet. */
+export const ownFilesFrom = 2 ** 31;
 
 /**
  * In the place of a value that its raylet moves: nobody knows where it lies, and who needs the

@@ -1,6 +1,7 @@
 /**
  * Messages that list what there is, for a person who looks: objects, tasks and workers from the
- * processes of a node by its raylet, actors and nodes from the GCS. Asked once, answered in pages.
+ * processes of a node by its raylet, what stores hold from all raylets by that of who looks, actors
+ * and nodes from the GCS. Asked once, answered in pages.
  */
 import type { ActorId, Address, NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
@@ -84,6 +85,9 @@ export interface StoreRow {
   readonly overflowBytes: number;
   readonly spilledObjects: number;
   readonly spilledBytes: number;
+  /** What processes wrote themselves while they waited: there was no room in memory. */
+  readonly fallbackObjects: number;
+  readonly fallbackBytes: number;
   readonly restoredObjects: number;
   readonly restoredBytes: number;
   /** That there are now. */
@@ -155,6 +159,21 @@ export interface StateCollected {
   readonly note: string;
 }
 
+/** raylet → the raylet of another node; the request is numbered by who asks. */
+export interface AskStore {
+  readonly type: "askStore";
+  readonly from: Address;
+  readonly requestId: number;
+}
+
+/** raylet → raylet. */
+export interface StoreTold {
+  readonly type: "storeTold";
+  readonly from: Address;
+  readonly requestId: number;
+  readonly store: StoreRow;
+}
+
 /** raylet → who asked, a page. */
 export interface StateListed {
   readonly type: "stateListed";
@@ -162,7 +181,7 @@ export interface StateListed {
   readonly requestId: number;
   readonly rows: StateRows;
   readonly isLast: boolean;
-  /** Processes that are left out, or that cannot tell of all, and why. */
+  /** Processes or nodes that are left out, or that cannot tell of all, and why. */
   readonly missing: readonly string[];
 }
 
@@ -188,6 +207,8 @@ export type StateMessage =
   | ListState
   | CollectState
   | StateCollected
+  | AskStore
+  | StoreTold
   | StateListed
   | ListCluster
   | ClusterListed;

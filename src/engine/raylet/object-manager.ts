@@ -129,6 +129,8 @@ export class ObjectManager {
         return this.revocations.onPlacesRevoked(event);
       case "objectWritten":
         this.objects.onObjectWritten(event);
+        this.spilling.counts.fallbackObjects += 1;
+        this.spilling.counts.fallbackBytes += event.place.size;
         return this.objects.kept(event, out);
       case "fileLeft":
         return this.files.onLeft(event, out);
@@ -174,16 +176,18 @@ export class ObjectManager {
   /** For who looks at it. */
   storeRow(): StoreRow {
     const { capacityBytes, freeBytes, overflowBytes } = this.store;
-    const { spilledObjects, spilledBytes, restoredObjects, restoredBytes } = this.spilling.counts;
+    const { counts } = this.spilling;
     return {
       nodeId: this.#self,
       capacityBytes,
       usedBytes: capacityBytes - freeBytes,
       overflowBytes,
-      spilledObjects,
-      spilledBytes,
-      restoredObjects,
-      restoredBytes,
+      spilledObjects: counts.spilledObjects,
+      spilledBytes: counts.spilledBytes,
+      fallbackObjects: counts.fallbackObjects,
+      fallbackBytes: counts.fallbackBytes,
+      restoredObjects: counts.restoredObjects,
+      restoredBytes: counts.restoredBytes,
       spillFiles: this.files.count,
     };
   }

@@ -35,7 +35,13 @@ import type {
 } from "#engine/protocol/lease.ts";
 import type { Deadline, Machine, Writable } from "#engine/protocol/machine.ts";
 import type { AllocateArena, FreeArena } from "#engine/protocol/object.ts";
-import type { ListState, StateCollected, WorkerRow } from "#engine/protocol/state.ts";
+import type {
+  AskStore,
+  ListState,
+  StateCollected,
+  StoreTold,
+  WorkerRow,
+} from "#engine/protocol/state.ts";
 import type { DoomedLease } from "./doomed-leases.ts";
 import { LeaseManager } from "./lease-manager.ts";
 import { LocalActors } from "./local-actors.ts";
@@ -72,6 +78,8 @@ export type RayletMessage =
   | ObjectManagerMessage
   | ListState
   | StateCollected
+  | AskStore
+  | StoreTold
   | StopLeasedWorker
   | DoomedEnded;
 
@@ -158,6 +166,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         this.#objects.objects.find(owner, { serial, index })?.extent === null,
       workers: () => [...this.#drivers].map(driverRow).concat(pool.rows()),
       store: () => this.#objects.storeRow(),
+      otherNodes: () => this.#membership.others.map(({ nodeId: other }) => other),
     });
   }
 
@@ -255,6 +264,10 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
         return this.#state.onListState(event, nowMs, out);
       case "stateCollected":
         return this.#state.onStateCollected(event, out);
+      case "askStore":
+        return this.#state.onAskStore(event, out);
+      case "storeTold":
+        return this.#state.onStoreTold(event, out);
       case "workerReady":
         return this.#onWorkerReady(event.workerId, out);
       case "workerExited":
@@ -373,6 +386,7 @@ export class Raylet implements Machine<RayletEvent, RayletInstruction> {
     const { nodeId, reason } = message;
     if (!this.#membership.onNodeDied(message)) return;
     this.#peers.onNodeDied(nodeId);
+    this.#state.onNodeDied(nodeId, out);
     // First: what is made anew for want of a copy there goes to none of its workers.
     this.#tellProcesses({ type: "nodeDied", from: this.#options.nodeId, nodeId, reason }, out);
     this.#objects.onNodeDied(nodeId, reason, out);

@@ -38,6 +38,9 @@ interface Batch {
 export interface SpillCounts {
   spilledObjects: number;
   spilledBytes: number;
+  /** What processes wrote to files themselves. */
+  fallbackObjects: number;
+  fallbackBytes: number;
   /** Of the spilled ones, those whose place others than their owners had been told. */
   revokedObjects: number;
   restoredObjects: number;
@@ -50,6 +53,8 @@ export class SpillManager {
   readonly counts: SpillCounts = {
     spilledObjects: 0,
     spilledBytes: 0,
+    fallbackObjects: 0,
+    fallbackBytes: 0,
     revokedObjects: 0,
     restoredObjects: 0,
     restoredBytes: 0,

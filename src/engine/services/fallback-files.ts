@@ -2,7 +2,6 @@
  * A value that `put` finds no room for in memory: the thread that calls writes it to a file of its
  * own, at once, while the caller waits. From then on the file is one of the raylet's.
  */
-import { ownFilesPerSegment } from "#engine/protocol/arena.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { SpillFailure } from "#engine/raylet/spill-io.ts";
 import type { MemoryWords } from "./memory-words.ts";
@@ -28,15 +27,12 @@ export class FallbackFiles {
   readonly #diskUsedMax: number;
   readonly #words: MemoryWords;
   readonly #thread: number;
-  readonly #firstFile: number;
-  #count = 0;
 
-  /** `prefix`: as the node's spill files have it. `ownSegmentsFrom`: no other process has these. */
+  /** `prefix`: as the node's spill files have it. */
   constructor(parts: {
     disk: DiskNow;
     prefix: string;
     diskUsedMax: number;
-    ownSegmentsFrom: number;
     words: MemoryWords;
     thread: number;
   }) {
@@ -45,13 +41,11 @@ export class FallbackFiles {
     this.#diskUsedMax = parts.diskUsedMax;
     this.#words = parts.words;
     this.#thread = parts.thread;
-    this.#firstFile = firstFileOf(parts.ownSegmentsFrom);
   }
 
   write(bytes: Uint8Array): WrittenFile | SpillFailure {
-    const file = this.#firstFile + this.#count++;
     // A thread may be ended while it writes: who removes what it leaves must know of it.
-    this.#words.tellFiles(this.#thread, this.#count);
+    const file = this.#words.takeFile(this.#thread);
     const path = `${this.#prefix}${file}`;
     try {
       const failure = whyTooFull(this.#disk.usedShare(this.#prefix), this.#diskUsedMax);
@@ -72,20 +66,4 @@ export class FallbackFiles {
       // It goes with the node then.
     }
   }
-}
-
-/**
- * The file that an ended thread was writing last, if there is any: the raylet may never have heard
- * of it. Of those before it the thread had told, or they could not be written.
- */
-export function lastFileOf(
-  words: MemoryWords,
-  { thread, ownSegmentsFrom }: { thread: number; ownSegmentsFrom: number },
-): number | null {
-  const count = words.filesOf(thread);
-  return count === 0 ? null : firstFileOf(ownSegmentsFrom) + count - 1;
-}
-
-function firstFileOf(ownSegmentsFrom: number): number {
-  return ownSegmentsFrom * ownFilesPerSegment;
 }

@@ -2,12 +2,7 @@
 import { assert } from "#engine/common/assert.ts";
 import { type ActorId, gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import type { ResourceRequest } from "#engine/common/resources.ts";
-import {
-  isOverflow,
-  isOwnSegment,
-  ownSegmentsFrom,
-  ownSegmentsPerThread,
-} from "#engine/protocol/arena.ts";
+import { isOverflow, isOwnSegment } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
 import { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
@@ -90,8 +85,6 @@ export class SimNode {
   readonly #notRead = new WeakSet<SpilledPlace>();
   #endedForMemoryCount = 0;
   readonly #memoryWords: MemoryWords;
-  #nextOwnSegment = ownSegmentsFrom;
-  readonly #ownSegments = new Map<WorkerId, number>();
   #workerCount = 0;
   #running: RunningNode | null = null;
 
@@ -168,8 +161,7 @@ export class SimNode {
         start: (workerId) => this.#startWorker(workerId),
         stop: (workerId) => this.#stopWorker(workerId),
         dropSegments: ({ workerId, kept }) => {
-          const from = this.#ownSegments.get(workerId) ?? ownSegmentsFrom;
-          const dropped = this.#arena.dropOwn(from, kept);
+          const dropped = this.#arena.dropOwn(workerId, kept);
           if (dropped.length > 0) world.mark("segmentsReclaimed");
           for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
         },
@@ -272,7 +264,6 @@ export class SimNode {
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
-    this.#ownSegments.set(workerId, (this.#nextOwnSegment += ownSegmentsPerThread));
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
@@ -282,7 +273,6 @@ export class SimNode {
       clock: world.hostClock(life, () => simulated.client.core.hasOnlyProbesDue),
       reclaimer,
       arena: this.#arena,
-      ownSegmentsFrom: this.#nextOwnSegment,
       memoryWords: this.#memoryWords,
       thread,
       spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },

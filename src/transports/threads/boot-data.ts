@@ -10,9 +10,8 @@ export interface BootData {
   readonly driverId: WorkerId;
   readonly threadIndex: number;
   readonly parkedWords: SharedArrayBuffer;
-  /** Of the arena, by number; the worker's own segments are numbered from `ownSegmentsFrom`. */
+  /** Of the arena, by number. */
   readonly segments: readonly (readonly [number, SharedArrayBuffer])[];
-  readonly ownSegmentsFrom: number;
   readonly memory: LinkMemory;
   readonly port: MessagePort;
   readonly config: Config;

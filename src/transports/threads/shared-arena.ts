@@ -2,7 +2,8 @@
  * The arena of one node: SharedArrayBuffer segments that every thread maps. They are reserved at
  * start and touched by use: a gigabyte costs nothing until something lies in it.
  */
-import { type Arena, objectBytesMax, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
+import type { WorkerId } from "#engine/common/ids.ts";
+import { type Arena, objectBytesMax } from "#engine/protocol/arena.ts";
 import { assert } from "#engine/common/assert.ts";
 
 export interface OwnSegment {
@@ -13,6 +14,8 @@ export interface OwnSegment {
 export class SharedArena implements Arena {
   readonly #buffers = new Map<number, SharedArrayBuffer>();
   readonly #bytes = new Map<number, Uint8Array>();
+  /** Of segments that threads made for themselves; each thread knows its own, the host's all. */
+  readonly #makers = new Map<number, WorkerId>();
   readonly #waiting = new Map<number, (() => void)[]>();
   /** Its memory goes when every thread has collected what it mapped. */
   onDropped: (buffer: SharedArrayBuffer) => void = () => {};
@@ -49,9 +52,10 @@ export class SharedArena implements Arena {
     return this.#buffers.has(segment);
   }
 
-  /** A segment of another thread's own making has been announced. */
-  add(segment: number, buffer: SharedArrayBuffer): void {
+  /** One that a thread makes for itself, or that another has announced. */
+  add(segment: number, buffer: SharedArrayBuffer, maker?: WorkerId): void {
     this.#buffers.set(segment, buffer);
+    if (maker !== undefined) this.#makers.set(segment, maker);
     this.#bytes.set(segment, new Uint8Array(buffer));
     const waiting = this.#waiting.get(segment) ?? [];
     this.#waiting.delete(segment);
@@ -64,19 +68,19 @@ export class SharedArena implements Arena {
     if (buffer !== undefined) this.onDropped(buffer);
     this.#buffers.delete(segment);
     this.#bytes.delete(segment);
+    this.#makers.delete(segment);
   }
 
-  /** What one thread has made for itself, by its first number, and has not dropped. */
-  ownOf(ownFrom: number): OwnSegment[] {
-    const ownTo = ownFrom + ownSegmentsPerThread;
-    return [...this.#buffers].flatMap(([segment, { byteLength: size }]) =>
-      segment >= ownFrom && segment < ownTo ? [{ segment, size }] : [],
+  /** What one process has made for itself, and has not dropped. */
+  ownOf(maker: WorkerId): OwnSegment[] {
+    return [...this.#makers].flatMap(([segment, its]) =>
+      its === maker ? [{ segment, size: this.segmentBytes(segment) }] : [],
     );
   }
 
   /** Drops all of these but `kept`, and says which those were. */
-  dropOwn(ownFrom: number, kept: readonly number[]): OwnSegment[] {
-    const dropped = this.ownOf(ownFrom).filter(({ segment }) => !kept.includes(segment));
+  dropOwn(maker: WorkerId, kept: readonly number[]): OwnSegment[] {
+    const dropped = this.ownOf(maker).filter(({ segment }) => !kept.includes(segment));
     for (const { segment } of dropped) this.drop(segment);
     return dropped;
   }

@@ -19,7 +19,6 @@ import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import { thrownSummary } from "#engine/common/thrown.ts";
-import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { Launcher, LauncherReceiver, WorkerExit } from "#engine/protocol/launcher.ts";
 import type { BootData, PortMessage } from "./boot-data.ts";
 import { type LinkMemory, makeLinkMemory, openLinkMemory } from "./link-memory.ts";
@@ -62,7 +61,6 @@ export interface ThreadLauncherOptions {
 
 export interface EndedThread {
   readonly threadIndex: number;
-  readonly ownSegmentsFrom: number;
   /** What it had made for itself, and is mapped everywhere. */
   readonly segments: readonly OwnSegment[];
 }
@@ -89,10 +87,6 @@ export class ThreadLauncher implements Launcher {
   readonly #output = new OutputFlush();
   readonly #words: Int32Array;
   #nextIndex = 1;
-  /** By worker, also by those that have ended and whose segments are not all dropped. */
-  readonly #ownSegmentsFrom = new Map<WorkerId, number>();
-  /** The first range is the driver's. */
-  #nextSegmentNumbers = ownSegmentsFrom + ownSegmentsPerThread;
   #closed = false;
   #piscina: typeof Piscina | null = null;
 
@@ -142,12 +136,9 @@ export class ThreadLauncher implements Launcher {
   }
 
   dropSegments({ workerId, kept }: Parameters<Launcher["dropSegments"]>[0]): void {
-    const from = this.#ownSegmentsFrom.get(workerId);
-    if (from === undefined) return;
-    const dropped = this.#options.arena.dropOwn(from, kept);
+    const dropped = this.#options.arena.dropOwn(workerId, kept);
     for (const { segment } of dropped) this.announceDrop(segment);
     if (dropped.length > 0) this.#options.onSegmentsDropped(dropped);
-    if (kept.length === 0) this.#ownSegmentsFrom.delete(workerId);
   }
 
   /** Heap and buffers of each thread; empty where Node does not tell (before 22.16 and 24). */
@@ -197,14 +188,6 @@ export class ThreadLauncher implements Launcher {
     }
   }
 
-  /** Never given out again: what a dead thread made may still be mapped. */
-  #takeSegmentNumbers(workerId: WorkerId): number {
-    const from = this.#nextSegmentNumbers;
-    this.#nextSegmentNumbers += ownSegmentsPerThread;
-    this.#ownSegmentsFrom.set(workerId, from);
-    return from;
-  }
-
   #bootData(fields: {
     workerId: WorkerId;
     nodeId: NodeId;
@@ -218,7 +201,6 @@ export class ThreadLauncher implements Launcher {
       ...fields,
       parkedWords,
       segments: arena.segments(),
-      ownSegmentsFrom: this.#takeSegmentNumbers(fields.workerId),
       config,
       checkInvariants,
       app,
@@ -286,10 +268,7 @@ export class ThreadLauncher implements Launcher {
     slot.port.close();
     void slot.pool?.destroy();
     transport.onPeerExit(workerId);
-    const from = this.#ownSegmentsFrom.get(workerId);
-    assert(from !== undefined, "a thread has numbers for its segments");
-    const segments = arena.ownOf(from);
-    this.#options.onThreadEnded({ threadIndex, ownSegmentsFrom: from, segments });
+    this.#options.onThreadEnded({ threadIndex, segments: arena.ownOf(workerId) });
     receiver.onWorkerExit(workerId, exitOf(slot, code));
   }
 
@@ -317,7 +296,7 @@ export class ThreadLauncher implements Launcher {
       case "connect":
         return this.#connect(slot, message.peer);
       case "segment":
-        this.#options.arena.add(message.segment, message.buffer);
+        this.#options.arena.add(message.segment, message.buffer, slot.workerId);
         return this.announceSegment(message.segment, message.buffer, slot.workerId);
       case "dropSegment":
         this.#options.arena.drop(message.segment);

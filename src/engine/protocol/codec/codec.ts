@@ -90,6 +90,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   explainObject: 72,
   explainTask: 73,
   explained: 74,
+  askStore: 75,
+  storeTold: 76,
   explainPull: 78,
   pullExplained: 79,
   cancelTask: 80,

@@ -89,6 +89,8 @@ const storeRow = record<StoreRow>({
   overflowBytes: anyNumber,
   spilledObjects: anyNumber,
   spilledBytes: anyNumber,
+  fallbackObjects: anyNumber,
+  fallbackBytes: anyNumber,
   restoredObjects: anyNumber,
   restoredBytes: anyNumber,
   spillFiles: anyNumber,
@@ -141,6 +143,8 @@ export const stateMessages: MessageFields<StateMessage> = {
     isLast: bool,
     note: text,
   }),
+  askStore: messageOf("askStore", { requestId: anyNumber }),
+  storeTold: messageOf("storeTold", { requestId: anyNumber, store: storeRow }),
   stateListed: messageOf("stateListed", {
     requestId: anyNumber,
     rows: stateRows,
