@@ -36,7 +36,7 @@ const rareStates = [
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
   ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
   ...["readOfTheDead", "placeTold"],
-  ...["formerFilesRemoved", "revokedSpilled"],
+  ...["formerFilesRemoved", "revokedSpilled", "endedWhileWriting", "fileLeft"],
   ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
   ...["spillReadFailed", "spillReadAgain"],
 ];

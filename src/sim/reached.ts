@@ -26,6 +26,10 @@ export type RareState =
   | "driverCrashed"
   /** Threads were ended because their machine was short of memory. */
   | "endedForMemory"
+  /** A process ended in the midst of writing a file for itself. */
+  | "endedWhileWriting"
+  /** … and the raylet, which had never heard of it, removed what it left. */
+  | "fileLeft"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
   /** A grant was under way when its link was cut: the request stands, the grant is sent again. */

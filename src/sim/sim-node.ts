@@ -4,6 +4,7 @@ import { type ActorId, gcsAddress, type NodeId, type WorkerId } from "#engine/co
 import type { ResourceRequest } from "#engine/common/resources.ts";
 import { ownSegmentsFrom, ownSegmentsPerThread } from "#engine/protocol/arena.ts";
 import type { WorkerExit } from "#engine/protocol/launcher.ts";
+import { lastFileOf } from "#engine/services/fallback-files.ts";
 import { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
@@ -18,9 +19,12 @@ import { addExecutor, makeProcess } from "#api/process.ts";
 import type { Process } from "#api/runtime.ts";
 import type { ResolveRemote } from "#api/user-code.ts";
 import type { Endpoint, Network } from "#transports/simulated/network.ts";
+import { hostThreadIndex } from "#transports/threads/boot-data.ts";
+import { threadsMax } from "#transports/threads/parking.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
-import type { SimDisk } from "./disk.ts";
+import type { SimDisk, WriteMoments } from "./disk.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
+import type { Moments } from "./moments.ts";
 import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "./oracles/oracle.ts";
 import type { Oracles } from "./oracles/oracles.ts";
@@ -49,6 +53,7 @@ export interface SimNodeOptions {
   readonly oracles: Oracles;
   /** Of the machine: it outlives the node. */
   readonly disk: SimDisk;
+  readonly moments: Moments;
   /** It goes by the id of the life before: nobody may take it for that one. */
   readonly hasOldId?: boolean;
   /** Whether the GCS has declared such a node dead. */
@@ -59,8 +64,6 @@ export interface SimNodeOptions {
 }
 
 const spillArea = "spilled/";
-/** All processes are in one. */
-const thread = 0;
 
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
@@ -85,6 +88,12 @@ export class SimNode {
   readonly #memoryWords: MemoryWords;
   #nextOwnSegment = ownSegmentsFrom;
   readonly #ownSegments = new Map<WorkerId, number>();
+  /** What each process writes what it has in words of. Those of the dead are given out again. */
+  readonly #threads = new Map<WorkerId, number>();
+  readonly #freeThreads: number[] = [];
+  #nextThread = hostThreadIndex + 1;
+  /** While the raylet is told of it: by one that has ended. */
+  #leftFile: number | null = null;
   #workerCount = 0;
   #running: RunningNode | null = null;
 
@@ -94,7 +103,7 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
-    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 });
+    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: threadsMax });
     this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
@@ -158,7 +167,7 @@ export class SimNode {
           const from = this.#ownSegments.get(workerId) ?? ownSegmentsFrom;
           const dropped = this.#arena.dropOwn(from, kept);
           if (dropped.length > 0) world.mark("segmentsReclaimed");
-          for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
+          for (const { size } of dropped) this.#memoryWords.removeOwn(hostThreadIndex, size);
         },
         close: () => Promise.resolve(),
       },
@@ -206,10 +215,32 @@ export class SimNode {
     const worker = this.#processes.find(({ client }) => client.workerId === workerId);
     if (worker === undefined || !worker.life.isAlive || !this.life.isAlive) return;
     this.#end(worker);
+    const file = this.#takeLeft(workerId);
     // The raylet is told on the link from the worker, behind everything the worker had sent.
     this.#options.network.convey(worker.endpoint, this.#endpoint, "workerExited", () => {
+      this.#tellLeft(file);
       this.#host.dispatch(this.nodeId, { type: "workerExited", workerId, exit });
     });
+  }
+
+  /** As with threads: the node takes over what is left. The file it was writing last, if any. */
+  #takeLeft(workerId: WorkerId): number | null {
+    const from = this.#ownSegments.get(workerId);
+    const thread = this.#threads.get(workerId);
+    assert(from !== undefined && thread !== undefined, "a process has numbers for what it makes");
+    const file = lastFileOf(this.#memoryWords, { thread, ownSegmentsFrom: from });
+    if (thread === hostThreadIndex) return file;
+    const sizes = this.#arena.ownOf(from).map(({ size }) => size);
+    this.#memoryWords.takeOver(thread, hostThreadIndex, sizes);
+    this.#freeThreads.push(thread);
+    return file;
+  }
+
+  #tellLeft(file: number | null): void {
+    if (file === null) return;
+    this.#leftFile = file;
+    this.#host.dispatch(this.nodeId, { type: "fileLeft", file });
+    this.#leftFile = null;
   }
 
   endDriver(exit: WorkerExit): void {
@@ -259,6 +290,16 @@ export class SimNode {
     world.addLife(life);
     const reclaimer = new SimReclaimer();
     this.#ownSegments.set(workerId, (this.#nextOwnSegment += ownSegmentsPerThread));
+    const isDriver = this.#processes.length === 0 && name === "driver";
+    const thread = isDriver ? hostThreadIndex : (this.#freeThreads.pop() ?? this.#nextThread++);
+    assert(thread < threadsMax, "a node has at most so many processes");
+    this.#threads.set(workerId, thread);
+    this.#memoryWords.tellFiles(thread, 0);
+    const { disk, moments } = this.#options;
+    const writing: WriteMoments = {
+      isAwaited: (moment) => moments.isAwaited(moment),
+      come: (moment) => moments.onFile(moment, workerId),
+    };
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
@@ -271,8 +312,14 @@ export class SimNode {
       ownSegmentsFrom: this.#nextOwnSegment,
       memoryWords: this.#memoryWords,
       thread,
-      spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
-      announceSegment: () => {},
+      spilled: { disk: disk.nowFor(life, writing), prefix: this.#spillPrefix },
+      announceSegment: (segment, { byteLength }) => {
+        if (life.isAlive) return;
+        // What it catches as it ends does not keep it here.
+        this.#arena.drop(segment);
+        this.#memoryWords.removeOwn(thread, byteLength);
+        throw new ProcessExited(`${name} has ended`);
+      },
       announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: () => {},
@@ -327,13 +374,17 @@ export class SimNode {
       });
     }
     return {
-      perform: (instruction, report) =>
+      perform: (instruction, report) => {
+        if (instruction.type === "deleteSpillFile" && instruction.file === this.#leftFile) {
+          if (disk.has(`${this.#spillPrefix}${instruction.file}`)) world.mark("fileLeft");
+        }
         port.perform(instruction, (event) => {
           this.#noteSpilling(instruction, event);
           report(event);
           const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
-          if (revokedObjects > 0) this.#options.world.mark("revokedSpilled");
-        }),
+          if (revokedObjects > 0) world.mark("revokedSpilled");
+        });
+      },
       // Its world has ended before it: nobody could wait for its disk.
       close: () => Promise.resolve(),
     };

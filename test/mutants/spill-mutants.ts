@@ -120,6 +120,37 @@ export const spills: readonly Mutant[] = [
     ],
   },
   {
+    name: "file of the dead stays",
+    why: "what a process was writing for itself when it ended is never removed",
+    program,
+    edits: [
+      {
+        file: `${raylet}/spill-files.ts`,
+        find: "if (!this.#liveCounts.has(file)) out.instruct",
+        replace: "if (this.#liveCounts.has(file)) out.instruct",
+      },
+    ],
+  },
+  {
+    name: "file is told of once it is whole",
+    why: "what a process had begun to write when it ended nobody knows of",
+    program,
+    edits: [
+      {
+        file: "src/engine/services/fallback-files.ts",
+        find: "    this.#words.tellFiles(this.#thread, this.#count);\n",
+        replace: "",
+      },
+      {
+        file: "src/engine/services/fallback-files.ts",
+        find: "    return { place: { file, offset: 0",
+        replace:
+          "    this.#words.tellFiles(this.#thread, this.#count);\n" +
+          "    return { place: { file, offset: 0",
+      },
+    ],
+  },
+  {
     name: "written file may be evicted at once",
     why: "what is written has no pin: it moves before the disk is done with it",
     program,
