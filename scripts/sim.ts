@@ -34,6 +34,7 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
+  "pullExplained",
   ...["copyEvicted", "waitedForRoom", "fallback", "reclaimed", "segmentsReclaimed"],
   ...["readOfTheDead", "placeTold"],
   ...["formerFilesRemoved", "revokedSpilled", "endedWhileWriting", "fileLeft"],

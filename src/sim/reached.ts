@@ -49,6 +49,8 @@ export type RareState =
   | "pulled"
   /** Something of a dead process was still read where it lay. */
   | "readOfTheDead"
+  /** A raylet was asked why bytes are not here, and has told. */
+  | "pullExplained"
   | "pullRetried"
   | "secondaryCopy"
   /** … before the GCS had found out that it was gone. */
@@ -110,6 +112,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["chunk", "pulled"],
   ["copyAdded", "secondaryCopy"],
   ["pinCopy", "copyRepinned"],
+  ["pullExplained", "pullExplained"],
   ["leaseRevoked", "leaseRevoked"],
   ["objectWritten", "fallback"],
   ["leaseSpilled", "leaseSpilled"],

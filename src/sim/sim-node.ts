@@ -84,6 +84,8 @@ export class SimNode {
   readonly #tenants: Tenant[] = [];
   /** Places on the disk that could not be read at first. */
   readonly #notRead = new WeakSet<SpilledPlace>();
+  /** … and those that are being read. */
+  readonly #restoring = new Set<SpilledPlace>();
   #endedForMemoryCount = 0;
   readonly #memoryWords: MemoryWords;
   #nextOwnSegment = ownSegmentsFrom;
@@ -142,6 +144,11 @@ export class SimNode {
   /** … as they count against what threads may have. */
   get ownBytesCounted(): number {
     return this.#memoryWords.ownBytes;
+  }
+
+  /** The disk is read for it, or has failed and will be read again. */
+  isRestoring(place: SpilledPlace): boolean {
+    return this.#restoring.has(place) || this.#notRead.has(place);
   }
 
   get totals(): ResourceRequest {
@@ -378,7 +385,9 @@ export class SimNode {
         if (instruction.type === "deleteSpillFile" && instruction.file === this.#leftFile) {
           if (disk.has(`${this.#spillPrefix}${instruction.file}`)) world.mark("fileLeft");
         }
+        if (instruction.type === "restoreObject") this.#restoring.add(instruction.place);
         port.perform(instruction, (event) => {
+          if (instruction.type === "restoreObject") this.#restoring.delete(instruction.place);
           this.#noteSpilling(instruction, event);
           report(event);
           const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
@@ -400,7 +409,7 @@ export class SimNode {
     const { type, place } = instruction;
     if (failure === null) {
       world.mark(type === "restoreObject" ? "spillRestored" : "spillServed");
-      if (this.#notRead.has(place)) world.mark("spillReadAgain");
+      if (this.#notRead.delete(place)) world.mark("spillReadAgain");
     } else {
       this.#notRead.add(place);
       world.mark(failure.kind === "corrupt" ? "spillCorrupt" : "spillReadFailed");

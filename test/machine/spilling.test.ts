@@ -238,7 +238,7 @@ describe("a store above its threshold", () => {
     expect(h.whyNot(first)).toBe("it is being restored from disk");
     h.restored();
     expect(h.whyNot(first)).toBe("its bytes are here by now");
-    expect(h.whyNot(99)).toBe("its bytes are here by now");
+    expect(h.whyNot(99)).toBe("what has become of it is on its way");
     expect(h.whyNot(h.pull(9))).toBe(`its owner ${driver} is asked where it lies`);
   });
 

@@ -120,6 +120,44 @@ export const spills: readonly Mutant[] = [
     ],
   },
   {
+    name: "who fetches is said to be restored",
+    why: "who asks why bytes are not here is told that the disk is read, of what comes from a node",
+    program,
+    edits: [
+      {
+        file: `${raylet}/pull-explanations.ts`,
+        find: "if (pull.copy !== null) return",
+        replace: "if (pull.size > 0) return",
+      },
+    ],
+  },
+  {
+    name: "no room is said of all that waits",
+    why: "what waits until others are brought is said to wait for room, which there is",
+    program,
+    edits: [
+      {
+        file: `${raylet}/pull-explanations.ts`,
+        find: "if (pulls.waitsForTurn(pull)) return",
+        replace: "if (pulls.waitsForTurn(pull) && self === null) return",
+      },
+    ],
+  },
+  {
+    name: "answer to another question",
+    why: "a process that asks of several objects at once takes the answer to the first for all",
+    program,
+    edits: [
+      {
+        file: `${coreWorker}/pull-reasons.ts`,
+        find: "    const { requestId: pullId } = copy;\n",
+        replace:
+          "    const [first] = this.#copies.all();\n" +
+          "    const { requestId: pullId } = first ?? copy;\n",
+      },
+    ],
+  },
+  {
     name: "file of the dead stays",
     why: "what a process was writing for itself when it ended is never removed",
     program,

@@ -136,6 +136,7 @@ async function oneRound(): Promise<void> {
     const called = ifRoom(() => settle(isOf.remote(textOf(n), n), true));
     if (called !== null) checks.push(called);
   }
+  for (const n of some) checks.push(settle(refAt(n), textOf(n), { timeoutMs: 1 + n }));
   const keeping = useKept(RemoteKeeper.remote(), made.slice(0, 6));
   await settleAll(checks);
   for (const n of some) await settleAll([settle(refAt(n), textOf(n))]);
