@@ -66,6 +66,7 @@ interface Seen {
 interface Window {
   readonly fromMs: number;
   readonly untilMs: number;
+  readonly asksRaylets?: false;
 }
 
 /** What a chain has come to: the next object it names must be one of those. */
@@ -196,7 +197,8 @@ export class ReasonOracle extends Oracle {
         const id = ids.get(name);
         return id === undefined ? whole : ` on worker ${id}`;
       });
-      this.#judge("world", text, { fromMs: nowMs, untilMs: nowMs });
+      // What raylets would have said, had they been asked.
+      this.#judge("world", text, { fromMs: nowMs, untilMs: nowMs, asksRaylets: false });
     }
   }
 
@@ -282,6 +284,7 @@ export class ReasonOracle extends Oracle {
         place.wanted = null;
         return "";
       case "pull":
+        if (window.asksRaylets === false) return "";
         return this.#pulls.wasTold(place.oid, claim.text, window) ? "" : "no raylet has said so";
       case "nodeDied":
       case "workerEnded":
