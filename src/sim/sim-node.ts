@@ -94,7 +94,9 @@ export class SimNode {
   readonly #threads = new Map<WorkerId, number>();
   readonly #freeThreads: number[] = [];
   #nextThread = hostThreadIndex + 1;
-  /** While the raylet is told of it: by one that has ended. */
+  /** They have ended in the midst of writing a file. */
+  readonly #cutShort = new Set<WorkerId>();
+  /** While the raylet is told of it: by one of them. */
   #leftFile: number | null = null;
   #workerCount = 0;
   #running: RunningNode | null = null;
@@ -225,7 +227,7 @@ export class SimNode {
     const file = this.#takeLeft(workerId);
     // The raylet is told on the link from the worker, behind everything the worker had sent.
     this.#options.network.convey(worker.endpoint, this.#endpoint, "workerExited", () => {
-      this.#tellLeft(file);
+      if (file !== null) this.#tellLeft(file, workerId);
       this.#host.dispatch(this.nodeId, { type: "workerExited", workerId, exit });
     });
   }
@@ -243,9 +245,8 @@ export class SimNode {
     return file;
   }
 
-  #tellLeft(file: number | null): void {
-    if (file === null) return;
-    this.#leftFile = file;
+  #tellLeft(file: number, by: WorkerId): void {
+    this.#leftFile = this.#cutShort.has(by) ? file : null;
     this.#host.dispatch(this.nodeId, { type: "fileLeft", file });
     this.#leftFile = null;
   }
@@ -305,7 +306,10 @@ export class SimNode {
     const { disk, moments } = this.#options;
     const writing: WriteMoments = {
       isAwaited: (moment) => moments.isAwaited(moment),
-      come: (moment) => moments.onFile(moment, workerId),
+      come: (moment) => {
+        moments.onFile(moment, workerId);
+        if (!life.isAlive) this.#cutShort.add(workerId);
+      },
     };
     const process = makeProcess({
       workerId,

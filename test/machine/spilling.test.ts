@@ -252,6 +252,23 @@ describe("a store above its threshold", () => {
     );
   });
 
+  test("does not call spilled what lies in memory, and is left to those who asked before", () => {
+    const h = new Spilling();
+    h.store(4);
+    h.offer(1);
+    h.ask(true);
+    h.written();
+    // The room of the first is taken; the fourth could be spilled.
+    h.offer(2, 3, 4);
+    for (const serial of [2, 3]) h.pull(serial);
+    const first = h.pull(1);
+    const fourth = h.pull(4);
+    expect(h.whyNot(first)).toMatch(/^it was spilled to the disk, and waits for room/);
+    expect(h.whyNot(fourth)).toBe(
+      `it lies in the store of node ${nodeId}, and those that asked before it lack room`,
+    );
+  });
+
   test("keeps in memory what could not be written, and tries again later", () => {
     const h = new Spilling({ spillRetryMs: 50 });
     h.store(4);

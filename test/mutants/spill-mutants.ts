@@ -120,6 +120,18 @@ export const spills: readonly Mutant[] = [
     ],
   },
   {
+    name: "placed again without its bytes",
+    why: "of several results one that gave its room back is placed again, and never written",
+    program,
+    edits: [
+      {
+        file: "src/api/values.ts",
+        find: "      this.#arena.bytes(extent.segment).set(bytes, extent.offset);\n",
+        replace: "      void bytes;\n",
+      },
+    ],
+  },
+  {
     name: "who fetches is said to be restored",
     why: "who asks why bytes are not here is told that the disk is read, of what comes from a node",
     program,

@@ -166,6 +166,10 @@ describe("of bytes that are not here", () => {
       "that there is no room",
       `waits for room in the store of node ${node} (1 of 1048576 bytes in use, it needs 5)`,
     ],
+    [
+      "that others lack room",
+      `it lies in the store of node ${node}, and those that asked before it lack room`,
+    ],
     ["that others come first", `waits until others are brought to node ${node}`],
     ["that it failed", "what has become of it is on its way"],
     ["what nobody says", "its bytes are nowhere"],

@@ -18,6 +18,9 @@ export function whyPulled(
     case "locating":
       return `its owner ${pull.owner} is asked where it lies`;
     case "waiting": {
+      // To read it would keep it here, where others may need its room.
+      if (pull.copy !== null && pull.copy.extent !== null)
+        return `it lies in the store of node ${self}, and those that asked before it lack room`;
       const was = pull.copy === null ? "" : "it was spilled to the disk, and ";
       if (pulls.waitsForTurn(pull)) return `${was}waits until others are brought to node ${self}`;
       return `${was}waits for room in the store of node ${self} ${whyNoRoom(pull, store)}`;

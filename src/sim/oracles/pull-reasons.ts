@@ -94,6 +94,17 @@ const sentences: readonly Sentence[] = [
     },
   },
   {
+    words: "it lies in the store of node (?<at>\\w+), and those that asked before it lack room",
+    whyUntrue: ({ at }, { node, wanted, pull }) => {
+      const { objects, pulls } = node.running.raylet.objects;
+      if (at !== node.nodeId) return `the node is ${node.nodeId}`;
+      const extent = objects.find(wanted.owner, wanted)?.extent ?? null;
+      if (extent === null || pull === undefined) return "it does not lie there";
+      const isAny = [...pulls.pulls()].some((other) => isWaitingBefore(other, pull));
+      return isAny ? "" : "nobody asked before it";
+    },
+  },
+  {
     words: "its bytes are here by now",
     whyUntrue: (_, { wanted: { answer } }) => (answer === "value" ? "" : notAnswer(answer)),
   },
@@ -206,7 +217,7 @@ function whyNoWait(said: Groups, about: About): string {
   const size = Number(said["needed"]);
   let neededBytes = unitsOf(size);
   for (const other of pulls.pulls()) {
-    if (other.state === "waiting" && isBefore(other, pull)) neededBytes += unitsOf(other.size);
+    if (isWaitingBefore(other, pull)) neededBytes += unitsOf(other.size);
   }
   if (store.largestFreeBytes >= neededBytes)
     return `it and those before it need ${neededBytes} bytes, which are free in one piece`;
@@ -218,6 +229,7 @@ function whyOtherPlace(spilled: string | undefined, { node, wanted, pull }: Abou
   if (pull === undefined || wanted.answer !== "none") return "nothing waits";
   if (pull.extent !== null) return "it has its room";
   const copy = node.running.raylet.objects.objects.find(wanted.owner, wanted);
+  if (copy !== undefined && copy.extent !== null) return "it lies in the store";
   const isSpilled = copy !== undefined && copy.spilled !== null;
   if (isSpilled === (spilled !== undefined)) return "";
   return isSpilled ? "it lies on the disk" : "it was not spilled here";
@@ -236,7 +248,8 @@ function whyOtherSize(size: number, wanted: Wanted, processes: readonly WatchedP
 }
 
 /** In the line for room. */
-function isBefore(other: Pull, { priority, order }: Pull): boolean {
+function isWaitingBefore(other: Pull, { priority, order }: Pull): boolean {
+  if (other.state !== "waiting") return false;
   return other.priority < priority || (other.priority === priority && other.order < order);
 }
 
