@@ -34,9 +34,10 @@ const rareStates = [
   ...["restartedUnnoticed", "oldIdRefused", "zombieReturned", "objectStoreFull"],
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
+  "pullExplained",
   ...["copyEvicted", "waitedForRoom", "fallback", "overflowed", "reclaimed", "segmentsReclaimed"],
   ...["readOfTheDead", "placeTold"],
-  ...["formerFilesRemoved", "revokedSpilled"],
+  ...["formerFilesRemoved", "revokedSpilled", "endedWhileWriting", "fileLeft"],
   ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
   ...["spillReadFailed", "spillReadAgain"],
 ];

@@ -18,11 +18,11 @@ import {
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
-import { ObjectStoreFullError, OutOfDiskError } from "./errors.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
 import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
+import { encodeSeveral } from "./several-results.ts";
 import { portableError } from "./serialization/portable-error.ts";
 import { refuseStream } from "./value-stream.ts";
 import type { Values } from "./values.ts";
@@ -36,8 +36,6 @@ const errorBytesMax = 16 << 20;
 const fieldBytesMax = 1 << 20;
 /** Of what was thrown as text, in characters. */
 const textMax = 1 << 16;
-/** So often room is asked for, for several results of one task. */
-const roomTriesMax = 4;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type AnyConstructor = new (...args: unknown[]) => object;
@@ -154,57 +152,7 @@ export class ApiUserCode implements UserCode {
       const got = Array.isArray(result) ? `${result.length} values` : "no list";
       throw new TypeError(`numReturns is ${numReturns}, but ${taskName} returned ${got}`);
     }
-    return this.#encodeSeveral(result, mayChange);
-  }
-
-  /**
-   * All or none: what was placed of those that fail together goes back. When there is no room for
-   * all, others may wait for what some of them took: then all of it is asked for again.
-   */
-  #encodeSeveral(
-    results: readonly unknown[],
-    mayChange: boolean,
-    triesLeft = roomTriesMax - 1,
-  ): readonly Outcome[] | Promise<readonly Outcome[]> {
-    const encoded: (Outcome | Promise<Outcome>)[] = [];
-    try {
-      for (const value of results) encoded.push(this.#values.encodeResult(value, mayChange));
-    } catch (error) {
-      void this.#allOrNone(encoded, { reason: error }).catch(() => {});
-      throw error;
-    }
-    if (!encoded.some((outcome) => outcome instanceof Promise)) {
-      return encoded as readonly Outcome[];
-    }
-    return this.#allOrNone(encoded, null).catch((error: unknown) => {
-      const isNoRoom = error instanceof ObjectStoreFullError || error instanceof OutOfDiskError;
-      if (!isNoRoom || triesLeft === 0) throw error;
-      return this.#encodeSeveral(results, mayChange, triesLeft - 1);
-    });
-  }
-
-  async #allOrNone(
-    encoded: readonly (Outcome | Promise<Outcome>)[],
-    failure: { readonly reason: unknown } | null,
-  ): Promise<readonly Outcome[]> {
-    let failed = failure;
-    const placed: Outcome[] = [];
-    const settle = async (one: Outcome | Promise<Outcome>): Promise<Outcome | null> => {
-      try {
-        const outcome = await one;
-        placed.push(outcome);
-        return outcome;
-      } catch (reason) {
-        failed ??= { reason };
-        return null;
-      } finally {
-        // At once: it may be what those wait for who are behind the rest of ours.
-        if (failed !== null) for (const each of placed.splice(0)) this.#values.discard(each);
-      }
-    };
-    const outcomes = await Promise.all(encoded.map(settle));
-    if (failed !== null) throw (failed as { readonly reason: unknown }).reason;
-    return outcomes as readonly Outcome[];
+    return encodeSeveral(this.#values, result, mayChange);
   }
 
   /** `kept` collects the entries that user code may go on using after the call. */

@@ -33,6 +33,7 @@ import { portableOptions } from "./retry-exceptions.ts";
 import { reasonOf } from "./serialization/unserializable.ts";
 import { decodeValue, hasBuffers } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
+import { UnplacedResult } from "./unplaced-result.ts";
 
 /**
  * A direct argument that is a ref: the body gets its value. Told from the same ref inside a value.
@@ -191,27 +192,50 @@ export class Values {
    * `mayChange`: user code goes on with it meanwhile, so its bytes are copied before.
    */
   encodeResult(value: unknown, mayChange: boolean): Outcome | Promise<Outcome> {
+    const begun = this.beginResult(value, mayChange, null);
+    if (!(begun instanceof UnplacedResult)) return begun;
+    const release = this.hold(begun.named);
+    return begun.place().finally(release);
+  }
+
+  /** As `encodeResult`, but leaves to the caller what has no room yet. `named`: by all of them. */
+  beginResult(
+    value: unknown,
+    mayChange: boolean,
+    named: ObjectEntry[] | null,
+  ): Outcome | UnplacedResult {
     if (isPrimitive(value)) return value;
     const encoder = this.#takeEncoder();
-    let placed: Encoded | Promise<Encoded>;
+    let begun: Encoded | UnplacedResult | null = null;
     try {
       encoder.encode(value, "result");
-      placed = this.#placeLater(encoder, mayChange);
-    } catch (error) {
-      this.#giveBack(encoder);
-      throw error;
+      begun = this.#begin(encoder, mayChange);
+      if (named !== null && encoder.specials.length > 0) named.push(...this.#namedBy(encoder));
+      return begun;
+    } finally {
+      if (!(begun instanceof UnplacedResult)) this.#giveBack(encoder);
     }
-    if (!(placed instanceof Promise)) {
-      this.#giveBack(encoder);
-      return placed;
-    }
-    // User code may dispose of the refs in it while it waits for room: they are ours until then.
-    const held = (this.#refsOf(encoder.specials) ?? []).filter((entry) => entry !== null);
-    for (const entry of held) entry.localRefs += 1;
-    return placed.finally(() => {
-      this.#giveBack(encoder);
-      for (const entry of held) this.#client.dropRef(entry);
-    });
+  }
+
+  /** They are in use here until what it returns is called. */
+  hold(entries: readonly ObjectEntry[]): () => void {
+    for (const entry of entries) entry.localRefs += 1;
+    return () => {
+      for (const entry of entries) this.#client.dropRef(entry);
+    };
+  }
+
+  /** Its room goes back; its bytes are kept until there is room again. */
+  takeBack(placed: StoredValue): UnplacedResult {
+    const { segment, offset, size, specials } = placed;
+    const bytes = new Uint8Array(this.#arena.bytes(segment).subarray(offset, offset + size));
+    this.discard(placed);
+    const write = (extent: ArenaExtent): StoredValue => {
+      this.#arena.bytes(extent.segment).set(bytes, extent.offset);
+      return new StoredValue(extent.segment, extent.offset, size, specials);
+    };
+    const ask = (): Promise<ArenaExtent> | ArenaExtent => this.#askForRoom(size);
+    return new UnplacedResult({ named: [], ask, write, end: () => {} }, null);
   }
 
   /** An encoded result that nobody will have: its room goes back. */
@@ -348,15 +372,32 @@ export class Values {
     return { value: new StoredValue(managedSegment, 0, size, specials, raylet), written };
   }
 
-  #placeLater(encoder: ValueEncoder, mayChange: boolean): Encoded | Promise<Encoded> {
+  #begin(encoder: ValueEncoder, mayChange: boolean): Encoded | UnplacedResult {
     const size = encoder.byteLength;
     const specials = this.#specialsOf(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
-    const extent = this.#client.arena.placeLater(size);
-    if (!(extent instanceof Promise)) return this.#write(encoder, extent, specials);
+    const asked = this.#askForRoom(size);
+    if (!(asked instanceof Promise)) return this.#write(encoder, asked, specials);
     if (mayChange) encoder.copyBuffers();
-    return extent.then(
-      (granted) => this.#writeWhenMapped(encoder, granted, specials),
+    const parts = {
+      named: this.#namedBy(encoder),
+      ask: () => this.#askForRoom(size),
+      write: (extent: ArenaExtent) => this.#write(encoder, extent, specials),
+      end: () => this.#giveBack(encoder),
+    };
+    return new UnplacedResult(parts, asked);
+  }
+
+  #namedBy({ specials }: ValueEncoder): ObjectEntry[] {
+    return (this.#refsOf(specials) ?? []).filter((entry) => entry !== null);
+  }
+
+  #askForRoom(size: number): Promise<ArenaExtent> | ArenaExtent {
+    const asked = this.#client.arena.placeLater(size);
+    if (!(asked instanceof Promise)) return asked;
+    return asked.then(
+      // A segment that was made for it may not have been announced here yet.
+      (extent) => this.whenMapped(extent).then(() => extent),
       (error: unknown) => {
         throw storeError(error);
       },
@@ -375,16 +416,6 @@ export class Values {
     const { segment, offset, size } = extent;
     encoder.writeTo(this.#arena.bytes(segment), offset);
     return new StoredValue(segment, offset, size, specials);
-  }
-
-  /** A segment that was made for it may not have been announced here yet. */
-  async #writeWhenMapped(
-    encoder: ValueEncoder,
-    extent: ArenaExtent,
-    specials: readonly Special[],
-  ): Promise<StoredValue> {
-    await this.whenMapped(extent);
-    return this.#write(encoder, extent, specials);
   }
 
   #specialsOf(values: readonly object[]): readonly Special[] {

@@ -19,6 +19,7 @@ import {
   momentSides,
   rpcInstants,
 } from "./faults/fault.ts";
+import { fileMoments } from "./faults/moments.ts";
 import { type Failure, signatureOf } from "./shrinking/failure-signature.ts";
 import { AboutOneFailure } from "./shrinking/one-failure.ts";
 import type { SimOptions } from "./options.ts";
@@ -164,15 +165,18 @@ function faultOf(kind: BuiltKind, nodes: number, withinMs: number): fc.Arbitrary
 
 /** The moment is the message: so as a rule it is waited for from the beginning. */
 function moments(at: fc.Arbitrary<number>): fc.Arbitrary<Fault> {
-  return fc.record({
+  const fields = {
     at: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: at }),
     kind: fc.constant("crashAfter" as const),
-    method: fc.constantFrom(...momentMethods),
-    who: fc.constantFrom(...momentSides),
     skip: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.nat(30) }),
     count: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 4 })),
     wholeNode: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.boolean()),
-  });
+  };
+  const method = fc.constantFrom(...momentMethods);
+  const ofMessages = fc.record({ ...fields, method, who: fc.constantFrom(...momentSides) });
+  const file = fc.constantFrom(...fileMoments);
+  const ofFiles = fc.record({ ...fields, method: file, who: fc.constant("sender" as const) });
+  return fc.oneof({ weight: 12, arbitrary: ofMessages }, { weight: 1, arbitrary: ofFiles });
 }
 
 function linkFaultOf(

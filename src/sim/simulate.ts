@@ -310,8 +310,7 @@ class Run implements Unhandled {
     if (end === "limit") {
       return told(`the program did not end within ${limitMs} virtual ms (maxVirtualMs)`);
     }
-    const { driver, workers } = this.#cluster;
-    const report = new WaitFor(driver, workers, this.#io).explain();
+    const report = new WaitFor(this.#cluster, this.#io).explain();
     this.#oracles.onStuck(report);
     return told(report);
   }

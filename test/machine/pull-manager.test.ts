@@ -148,6 +148,52 @@ describe("a pull", () => {
     expect(h.localOf(second)).toBeUndefined();
   });
 
+  test("steps back in line when who needed it most lets go of it", () => {
+    const h = new Pulls({}, [512]);
+    const first = h.pull(worker(1));
+    h.locate([otherNodeId], 400);
+    h.answer();
+    const most = h.pull(worker(2), { serial: 6 });
+    const least = h.pull(worker(1), { serial: 6, priority: 2 });
+    h.locate([otherNodeId], 300, { serial: 6 });
+    const other = h.pull(worker(2), { serial: 7, priority: 1 });
+    h.locate([otherNodeId], 300, { serial: 7 });
+    h.unpin(worker(2), most);
+    h.unpin(worker(1), first);
+    h.answer();
+    expect(h.localOf(other)).toBeInstanceOf(StoredValue);
+    expect(h.localOf(least)).toBeUndefined();
+  });
+
+  test("that waits for others says so, and not that there is no room", () => {
+    const h = new Pulls({ pullBytesInFlightMax: 100 });
+    const first = h.pull(worker(1));
+    h.locate([otherNodeId]);
+    const second = h.pull(worker(2), { serial: 6 });
+    h.locate([otherNodeId], 250, { serial: 6 });
+    const from = `it is on its way from node ${otherNodeId} (0 of 250 bytes are here)`;
+    expect(h.whyNot(worker(1), first)).toBe(from);
+    expect(h.whyNot(worker(2), second)).toBe(`waits until others are brought to node ${nodeId}`);
+    h.answer();
+    h.answer();
+    h.answer();
+    expect(h.whyNot(worker(1), first)).toBe("its bytes are here by now");
+    expect(h.whyNot(worker(2), second)).toBe(from);
+  });
+
+  test("that has failed is not said to be here", () => {
+    const h = new Pulls();
+    const pullId = h.pull(worker(1));
+    h.handle({ type: "workerExited", workerId: worker(1), exit: { type: "exited", code: 0 } });
+    const other = h.pull(worker(2));
+    h.found(
+      [],
+      new FailedValue({ type: "OBJECT_LOST", message: "", subject: "", detail: "" }, null),
+    );
+    expect(h.whyNot(worker(2), other)).toBe("what has become of it is on its way");
+    expect(h.localOf(pullId)).toBeUndefined();
+  });
+
   test("for which there is room has it when the one before it in line has waited in vain", () => {
     const h = new Pulls({ pullRoomTimeoutMs: 100, pullChunkBytes: 1_000 }, [512]);
     h.pull(worker(1));

@@ -56,6 +56,11 @@ export class Pulls extends RayletHarness {
     this.handle({ type: "unpinObjects", from: process, requestIds });
   }
 
+  whyNot(process: WorkerId, pullId: number): string {
+    this.handle({ type: "explainPull", from: process, requestId: this.#nextRequestId++, pullId });
+    return this.out.last("pullExplained", process).text;
+  }
+
   localOf(requestId: number): Outcome {
     return this.out.all("objectLocal").find((one) => one.requestId === requestId)?.outcome;
   }

@@ -238,7 +238,7 @@ describe("a store above its threshold", () => {
     expect(h.whyNot(first)).toBe("it is being restored from disk");
     h.restored();
     expect(h.whyNot(first)).toBe("its bytes are here by now");
-    expect(h.whyNot(99)).toBe("its bytes are here by now");
+    expect(h.whyNot(99)).toBe("what has become of it is on its way");
     expect(h.whyNot(h.pull(9))).toBe(`its owner ${driver} is asked where it lies`);
   });
 
@@ -249,6 +249,23 @@ describe("a store above its threshold", () => {
     const used = "1024 of 1024 bytes in use, it needs 200";
     expect(h.whyNot(waiting)).toBe(
       `it was spilled to the disk, and waits for room in the store of node ${nodeId} (${used})`,
+    );
+  });
+
+  test("does not call spilled what lies in memory, and is left to those who asked before", () => {
+    const h = new Spilling();
+    h.store(4);
+    h.offer(1);
+    h.ask(true);
+    h.written();
+    // The room of the first is taken; the fourth could be spilled.
+    h.offer(2, 3, 4);
+    for (const serial of [2, 3]) h.pull(serial);
+    const first = h.pull(1);
+    const fourth = h.pull(4);
+    expect(h.whyNot(first)).toMatch(/^it was spilled to the disk, and waits for room/);
+    expect(h.whyNot(fourth)).toBe(
+      `it lies in the store of node ${nodeId}, and those that asked before it lack room`,
     );
   });
 

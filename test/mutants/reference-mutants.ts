@@ -104,12 +104,12 @@ export const references: readonly Mutant[] = [
     edits: [
       {
         file: "src/api/values.ts",
-        find: "for (const entry of held) entry.localRefs += 1;",
+        find: "for (const entry of entries) entry.localRefs += 1;",
         replace: "",
       },
       {
         file: "src/api/values.ts",
-        find: "for (const entry of held) this.#client.dropRef(entry);",
+        find: "for (const entry of entries) this.#client.dropRef(entry);",
         replace: "",
       },
     ],

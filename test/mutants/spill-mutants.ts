@@ -132,6 +132,18 @@ export const spills: readonly Mutant[] = [
     ],
   },
   {
+    name: "placed again without its bytes",
+    why: "of several results one that gave its room back is placed again, and never written",
+    program,
+    edits: [
+      {
+        file: "src/api/values.ts",
+        find: "      this.#arena.bytes(extent.segment).set(bytes, extent.offset);\n",
+        replace: "      void bytes;\n",
+      },
+    ],
+  },
+  {
     name: "copy beyond the store is forgotten untold",
     why: "a secondary copy goes with its last reader, and its owner still counts on it",
     program,
@@ -140,6 +152,68 @@ export const spills: readonly Mutant[] = [
         file: `${raylet}/local-objects.ts`,
         find: "      if (copy.spilled === null) this.#evictSecondary(copy, out);\n",
         replace: "      if (copy.spilled === null) this.#leave(copy, out);\n",
+      },
+    ],
+  },
+  {
+    name: "who fetches is said to be restored",
+    why: "who asks why bytes are not here is told that the disk is read, of what comes from a node",
+    program,
+    edits: [
+      {
+        file: `${raylet}/pull-explanations.ts`,
+        find: "if (pull.copy !== null) return",
+        replace: "if (pull.size > 0) return",
+      },
+    ],
+  },
+  {
+    name: "no room is said of all that waits",
+    why: "what waits until others are brought is said to wait for room, which there is",
+    program,
+    edits: [
+      {
+        file: `${raylet}/pull-explanations.ts`,
+        find: "if (pulls.waitsForTurn(pull)) return",
+        replace: "if (pulls.waitsForTurn(pull) && self === null) return",
+      },
+    ],
+  },
+  {
+    name: "answer to another question",
+    why: "a process that asks of several objects at once takes the answer to the first for all",
+    program,
+    edits: [
+      {
+        file: `${coreWorker}/pull-reasons.ts`,
+        find: "    const { requestId: pullId } = copy;\n",
+        replace:
+          "    const [first] = this.#copies.all();\n" +
+          "    const { requestId: pullId } = first ?? copy;\n",
+      },
+    ],
+  },
+  {
+    name: "file of the dead stays",
+    why: "what a process was writing for itself when it ended is never removed",
+    program,
+    edits: [
+      {
+        file: `${raylet}/spill-files.ts`,
+        find: "if (!this.#liveCounts.has(file)) out.instruct",
+        replace: "if (this.#liveCounts.has(file)) out.instruct",
+      },
+    ],
+  },
+  {
+    name: "file that is begun is told to nobody",
+    why: "what a process had begun to write when it ended nobody knows of",
+    program,
+    edits: [
+      {
+        file: "src/engine/services/memory-words.ts",
+        find: "    Atomics.store(this.#numbers, lastFilesFrom + thread, number);\n",
+        replace: "    void thread;\n",
       },
     ],
   },

@@ -326,6 +326,14 @@ describe("a crash right behind a message", () => {
     }
   });
 
+  test("hits the driver if it is told to", async () => {
+    const faults = [{ ...after, method: "pushTask", who: "sender", driver: true }] as const;
+    const report = await simulate({ seed: 3, nodes: 1, faults }, () => get(square.remote(1)));
+    expect(() => report.check()).toThrow("the driver");
+    expect(report.violations).toEqual([]);
+    expect(report.reached).toEqual(expect.arrayContaining(["driverCrashed"]));
+  });
+
   test("hits neither the driver nor the head", async () => {
     const faults = [
       { ...after, method: "requestWorkerLease", who: "sender" },

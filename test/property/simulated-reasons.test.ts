@@ -1,7 +1,9 @@
 /** Reasons are true: what a chain claims, and who is told of one that was not so. */
 import { describe, expect, test } from "vitest";
+import { nodeIdOf, type WorkerId } from "#engine/common/ids.ts";
 import { WaitReasons } from "#engine/core-worker/wait-reasons.ts";
-import { get, put } from "#api/get.ts";
+import { ObjectManager } from "#engine/raylet/object-manager.ts";
+import { get, put, wait } from "#api/get.ts";
 import { type ObjectRef } from "#api/object-ref.ts";
 import { remote } from "#api/remote.ts";
 import { claimsOf } from "#sim/oracles/claims.ts";
@@ -126,11 +128,100 @@ describe("who waits in vain", () => {
   });
 });
 
+describe("of bytes that are not here", () => {
+  const length = 100_000;
+  const count = 30;
+  const makeText = remote((n: number) => `${n} `.repeat(length).slice(0, length));
+
+  /** Read from a slow disk, in vain. */
+  async function toldOfSpilled(): Promise<{ text: string; untrue: string[] }> {
+    const faults: Fault[] = [{ at: 1_000, kind: "disk", node: 0, what: "slow", forMs: 60_000 }];
+    const init = { objectStoreMemory: 1 << 20 };
+    const report = await simulate({ seed: 1, nodes: 1, init, faults }, async (sim) => {
+      const refs = Array.from({ length: count }, (_, n) => makeText.remote(n));
+      await wait(refs, { numReturns: count });
+      await sim.sleep(1_500 - sim.nowMs);
+      for (const ref of refs) {
+        const text = await get(ref, { timeoutMs: 4 }).then(() => "", String);
+        if (text !== "") return text;
+      }
+      return "";
+    });
+    expect(report.error).toBeUndefined();
+    const untrue = report.violations.map(({ oracle, message }) => `${oracle}: ${message}`);
+    return { text: report.result ?? "", untrue };
+  }
+
+  test("the truth is told", async () => {
+    const { text, untrue } = await toldOfSpilled();
+    expect(text).toContain(": it is being restored from disk");
+    expect(untrue).toEqual([]);
+  });
+
+  test.each([
+    ["that they are here", "its bytes are here by now"],
+    ["that their owner is asked", `its owner ${worker} is asked where it lies`],
+    ["that they come from a node", `it is on its way from node ${node} (0 of 5 bytes are here)`],
+    [
+      "that there is no room",
+      `waits for room in the store of node ${node} (1 of 1048576 bytes in use, it needs 5)`,
+    ],
+    [
+      "that others lack room",
+      `it lies in the store of node ${node}, and those that asked before it lack room`,
+    ],
+    ["that others come first", `waits until others are brought to node ${node}`],
+    ["that it failed", "what has become of it is on its way"],
+    ["what nobody says", "its bytes are nowhere"],
+  ])("a raylet lies: %s", async (_, lie) => {
+    const { onExplainPull } = ObjectManager.prototype;
+    ObjectManager.prototype.onExplainPull = function lying({ from, requestId }, out): void {
+      out.send(from, {
+        type: "pullExplained",
+        from: nodeIdOf(from as WorkerId),
+        requestId,
+        text: lie,
+      });
+    };
+    try {
+      const { untrue } = await toldOfSpilled();
+      expect(untrue.length).toBeGreaterThan(0);
+      expect(untrue[0]).toMatch(/^4 no loss: /);
+      expect(untrue[0]).toContain(lie);
+    } finally {
+      ObjectManager.prototype.onExplainPull = onExplainPull;
+    }
+  });
+
+  test("a process tells what no raylet has said", async () => {
+    const { ask } = WaitReasons.prototype;
+    WaitReasons.prototype.ask = function lying(...[entry, text, onTold, nowMs, out]): void {
+      const told: typeof onTold = (said, isLast, to) =>
+        onTold(
+          said.replace("it is being restored from disk", "its bytes are here by now"),
+          isLast,
+          to,
+        );
+      ask.call(this, entry, text, told, nowMs, out);
+    };
+    try {
+      const { untrue } = await toldOfSpilled();
+      expect(untrue).toHaveLength(1);
+      expect(untrue[0]).toMatch(
+        /^4 no loss: no raylet has said so: object \w+: its bytes are here/,
+      );
+    } finally {
+      WaitReasons.prototype.ask = ask;
+    }
+  });
+});
+
 test("what is told of a world that stands still is looked at as well", () => {
   const told: string[] = [];
   const oracle = new ReasonOracle(({ message }) => void told.push(message), {
     fates: () => ({ hasBuried: () => false, isGone: () => false }) as unknown as Fates,
     processes: () => [],
+    nodes: () => [],
     lastPause: () => null,
     nowMs: () => 0,
   });

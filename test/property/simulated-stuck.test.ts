@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { get } from "#api/get.ts";
+import { ChunkRequests } from "#engine/raylet/chunk-requests.ts";
+import { get, wait } from "#api/get.ts";
 import { remote } from "#api/remote.ts";
 import type { ActorHandle } from "#api/types.ts";
 import type { SimOptions, Simulation } from "#sim/options.ts";
@@ -139,6 +140,88 @@ describe("the chain of who waits for whom", () => {
     const message = await stuck(() => get(user.remote(huge.remote(1))));
     expect(message).toMatch(/the program waits for task user .*: it waits for its arguments\n/);
     expect(message).toMatch(/\n {4}task user waits for task huge .*: no node has \{CPU: 64\}/);
+  });
+
+  describe("bytes that nobody brings", () => {
+    const far = { resources: { far: 1 }, maxRetries: 0 } as const;
+    const lengthOf = remote((bytes: Uint8Array) => bytes.length).options({ name: "lengthOf" });
+    const make = remote(() => new Uint8Array(200_000)).options({ name: "make", ...far });
+    const Keeper = remote(
+      class Keeper {
+        readonly bytes: Uint8Array;
+
+        constructor(bytes: Uint8Array) {
+          this.bytes = bytes;
+        }
+
+        count(): number {
+          return this.bytes.length;
+        }
+      },
+    );
+    const nodes = [{}, { resources: { far: 1 } }];
+    const onItsWay = "it is on its way from node ID (0 of 200064 bytes are here)";
+
+    /** Of an engine that does not ask for what it is asked for: the lines behind the first. */
+    async function stuckWithout(program: (sim: Simulation) => Promise<unknown>): Promise<string[]> {
+      const { askFor } = ChunkRequests.prototype;
+      ChunkRequests.prototype.askFor = () => {};
+      const afterAWhile = async (sim: Simulation): Promise<unknown> => {
+        await sim.sleep(100);
+        return program(sim);
+      };
+      try {
+        const [first, ...lines] = (await stuck(afterAWhile, { nodes })).split("\n");
+        expect(first).toBe("deadlock: nothing is left to happen, and the program waits:");
+        return lines.map((line) => line.replaceAll(/[0-9a-f]{32,}/g, "ID"));
+      } finally {
+        ChunkRequests.prototype.askFor = askFor;
+      }
+    }
+
+    test("of a get", async () => {
+      expect(await stuckWithout(() => get(make.remote()))).toEqual([
+        `  the program waits for task make (ID): ${onItsWay}`,
+      ]);
+    });
+
+    test("of a task's argument", async () => {
+      expect(await stuckWithout(() => get(lengthOf.remote(make.remote())))).toEqual([
+        "  the program waits for task lengthOf (ID): it waits on worker0 for its arguments",
+        `    task lengthOf on worker0 waits for task make (ID): ${onItsWay}`,
+      ]);
+    });
+
+    test("of a constructor's", async () => {
+      const lines = await stuckWithout(async () => {
+        const made = make.remote();
+        await wait([made], { fetchLocal: false });
+        return get(Keeper.remote(made).count.remote());
+      });
+      expect(lines[1]).toBe(
+        `    the constructor of Keeper on worker0 waits for task make (ID): ${onItsWay}`,
+      );
+    });
+
+    test("a constructor that was brought them may wait for something else", async () => {
+      const Slow = remote(
+        class Slow {
+          constructor(_: Uint8Array) {
+            return new Promise(() => {}) as never;
+          }
+
+          ask(): number {
+            return 1;
+          }
+        },
+      );
+      const program = async (sim: Simulation): Promise<unknown> => {
+        await sim.sleep(100);
+        return get(Slow.remote(make.remote()).ask.remote());
+      };
+      const message = await stuck(program, { nodes });
+      expect(message).toMatch(/^leak: the constructor of Slow on worker\d waits for something/);
+    });
   });
 
   test("a constructor that does not end", async () => {

@@ -136,6 +136,10 @@ describe("what goes wrong is told", () => {
     await expect(wrong({ ...rpc, instant: "later" })).rejects.toThrow(/must be one of/);
     const after = { at: 0, kind: "crashAfter", who: "sender", skip: 0, count: 1, wholeNode: false };
     await expect(wrong({ ...after, method: "shout" })).rejects.toThrow(/called "shout"/);
+    const taken = { ...after, method: "fileBegun", who: "receiver" };
+    await expect(wrong(taken)).rejects.toThrow(/fileBegun has no receiver: who must be "sender"/);
+    const numbered = { ...after, method: "pushTask", driver: 1 };
+    await expect(wrong(numbered)).rejects.toThrow(/\.driver must/);
     const bystander = { ...after, method: "pushTask", who: "bystander" };
     await expect(wrong(bystander)).rejects.toThrow(/\.who must be one of sender, receiver/);
     await expect(wrong({ ...after, method: "pushTask", count: 0 })).rejects.toThrow(/\.count must/);

@@ -1,14 +1,14 @@
 /**
  * Three nodes with bad disks and hardly any room: another process has most of each store from the
  * start. Values are made here and there, also many by one task and put by tasks and by the driver;
- * maps are reduced, what lies elsewhere is read, and machines come and go, some with their disks.
- * Whatever comes is what was made.
+ * maps are reduced, what lies elsewhere is read, and machines come and go, some with their disks;
+ * processes end as they write. Whatever comes is what was made.
  */
 import { get, type ObjectRef, put, remote, wait } from "mobula";
 import type { Fault, SimOptions, Simulation } from "mobula/sim";
 import { Prng } from "#engine/common/prng.ts";
 import { ifRoom, settle, settleAll, valueOf } from "./outcome.ts";
-import { inRounds, type SimProgram } from "./world.ts";
+import { endsOfWriters, inRounds, type SimProgram } from "./world.ts";
 
 const nodeCount = 3;
 const storeBytes = 1 << 20;
@@ -106,6 +106,10 @@ function readSome(kept: readonly Kept[]): Promise<string | null>[] {
     ),
   );
   for (const { n, ref } of some(0.2)) checks.push(settle(ref, textOf(n)));
+  // Who is told why it is not here is told the truth.
+  for (const { n, ref } of some(0.2)) {
+    checks.push(settle(ref, textOf(n), { timeoutMs: Math.ceil(Math.random() * 40) }));
+  }
   return checks;
 }
 
@@ -159,7 +163,7 @@ function faultsOf(random: Prng): Fault[] {
     const again = { ...crash, restartAfterMs, keepDisk: random.below(4) > 0 };
     faults.push(random.below(8) === 0 ? crash : again);
   }
-  return faults;
+  return [...faults, ...endsOfWriters(random)];
 }
 
 const kinds = [

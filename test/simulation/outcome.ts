@@ -1,10 +1,14 @@
 /** What a ref came to beside what it should: a fault may take a value away, never change it. */
 import { get, MobulaError, type ObjectRef, ObjectStoreFullError, TaskError } from "mobula";
 
-/** Null when it is right or a fault took it; else what was wrong. */
-export async function settle<T>(ref: ObjectRef<T>, expected: T | Error): Promise<string | null> {
+/** Null when it is right, a fault took it, or its time was up; else what was wrong. */
+export async function settle<T>(
+  ref: ObjectRef<T>,
+  expected: T | Error,
+  within: { readonly timeoutMs?: number } = {},
+): Promise<string | null> {
   try {
-    const value = await get(ref);
+    const value = await get(ref, within);
     return value === expected ? null : `expected ${String(expected)}, got ${String(value)}`;
   } catch (error) {
     if (!(error instanceof MobulaError)) return `not an error of ours: ${String(error)}`;

@@ -1,11 +1,13 @@
 /**
  * More values than the stores hold at once: spilled, restored, served to other nodes from the disk,
  * lost where a disk spoils them; put where memory has no room, and written while the caller waits;
- * moved although others keep them, read them, and pass them on. Whatever comes is what was made.
+ * moved although others keep them, read them, and pass them on; written by who ends in the midst of
+ * it. Whatever comes is what was made.
  */
 import { type ActorHandle, get, kill, type ObjectRef, put, remote, wait } from "mobula";
 import type { SimOptions, Simulation } from "mobula/sim";
-import { inRounds, type SimProgram, worldOf } from "./world.ts";
+import { Prng } from "#engine/common/prng.ts";
+import { endsOfWriters, inRounds, type SimProgram, worldOf } from "./world.ts";
 import { ifRoom, settle, settleAll, valueOf } from "./outcome.ts";
 
 /** Of which a store of a mebibyte holds a third. */
@@ -134,6 +136,7 @@ async function oneRound(): Promise<void> {
     const called = ifRoom(() => settle(isOf.remote(textOf(n), n), true));
     if (called !== null) checks.push(called);
   }
+  for (const n of some) checks.push(settle(refAt(n), textOf(n), { timeoutMs: 1 + n }));
   const keeping = useKept(RemoteKeeper.remote(), made.slice(0, 6));
   await settleAll(checks);
   for (const n of some) await settleAll([settle(refAt(n), textOf(n))]);
@@ -153,7 +156,8 @@ async function spilling(sim: Simulation): Promise<void> {
 function options(seed: number): Partial<SimOptions> {
   const world = worldOf(seed);
   const init = { ...world.init, objectStoreMemory: 1 << 20 };
-  return { nodes: [1, 1, 2, 3][seed % 4] as number, init };
+  const faults = endsOfWriters(new Prng(seed));
+  return { nodes: [1, 1, 2, 3][seed % 4] as number, faults, init };
 }
 
 export default { program: spilling, options } satisfies SimProgram;

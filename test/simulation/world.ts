@@ -1,5 +1,6 @@
 /** What the worlds of these programs are like: their size by the seed, their length in rounds. */
-import type { SimOptions, Simulation } from "mobula/sim";
+import type { Fault, SimOptions, Simulation } from "mobula/sim";
+import type { Prng } from "#engine/common/prng.ts";
 
 export interface SimProgram {
   readonly program: (sim: Simulation) => Promise<void>;
@@ -20,4 +21,22 @@ export async function inRounds(sim: Simulation, round: () => Promise<void>): Pro
     await sim.sleep(Math.random() * betweenRoundsMs);
     await round();
   }
+}
+
+/** In every other world who writes a file for itself ends as it writes, at times the driver. */
+export function endsOfWriters(from: Prng): Fault[] {
+  const random = from.split("ends of writers");
+  if (random.below(2) > 0) return [];
+  const method = random.below(2) === 0 ? "fileBegun" : "fileWritten";
+  const [skip, count, wholeNode] = [random.below(6), 1 + random.below(3), random.below(8) === 0];
+  const fault = {
+    at: 0,
+    kind: "crashAfter",
+    method,
+    who: "sender",
+    skip,
+    count,
+    wholeNode,
+  } as const;
+  return [random.below(8) === 0 ? { ...fault, driver: true } : fault];
 }

@@ -193,8 +193,8 @@ export class ObjectManager {
   }
 
   onExplainPull({ from, requestId, pullId }: ExplainPull, out: RayletOut): void {
-    const pull = this.pulls.pullFor(from as WorkerId, pullId);
-    const text = whyPulled(pull, this.store, this.#self);
+    const request = this.pulls.requestOf(from as WorkerId, pullId);
+    const text = whyPulled(request, this.pulls, this.store, this.#self);
     out.send(from, { type: "pullExplained", from: this.#self, requestId, text });
   }
 

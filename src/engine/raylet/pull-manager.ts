@@ -84,9 +84,14 @@ export class PullManager {
     return this.#pulls.values();
   }
 
-  /** What a process waits for with that request; null when it has it. */
-  pullFor(process: WorkerId, requestId: number): Pull | null {
-    return this.#requests.find(process, requestId)?.pull ?? null;
+  /** Undefined once it has failed, or the process has let go of it. */
+  requestOf(process: WorkerId, requestId: number): CopyRequest | undefined {
+    return this.#requests.find(process, requestId);
+  }
+
+  /** It is not room that it waits for: others are brought first. */
+  waitsForTurn(pull: Pull): boolean {
+    return pull.state === "waiting" && !this.#isItsTurn(pull);
   }
 
   get chunksInFlight(): number {
@@ -323,6 +328,7 @@ export class PullManager {
     if (pull === null) return;
     pull.requests.delete(request);
     if (pull.requests.size === 0) this.#remove(pull);
+    else this.#reorder(pull);
   }
 
   #changePriority(request: CopyRequest, priority: CopyRequest["priority"]): void {

@@ -4,6 +4,7 @@
  */
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
 import type { SpillFailure } from "#engine/raylet/spill-io.ts";
+import { DiskError } from "./disk.ts";
 import type { MemoryWords } from "./memory-words.ts";
 import { checksumsOf, failureOf, whyTooFull } from "./spill-files.ts";
 
@@ -52,6 +53,8 @@ export class FallbackFiles {
       if (failure !== null) return failure;
       this.#disk.writeAll(path, bytes);
     } catch (error) {
+      // Nothing of the disk: a simulated process has ended in the midst of it.
+      if (!(error instanceof DiskError)) throw error;
       this.#remove(path);
       return failureOf(error);
     }

@@ -215,6 +215,7 @@ export class Cluster implements Fates {
     assert(disk !== undefined, "a machine has a disk");
     const node = new SimNode({
       disk,
+      moments: this.moments,
       hasOldId,
       hasBuried: (nodeId) => this.hasBuried(nodeId),
       isOutOfScope: (actorId) => this.isOutOfScope(actorId),

@@ -16,6 +16,8 @@ import { assert } from "#engine/common/assert.ts";
 import { Prng } from "#engine/common/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode } from "#engine/services/disk.ts";
 import type { DiskNow } from "#engine/services/fallback-files.ts";
+import type { FileMoment } from "#sim/faults/moments.ts";
+import { ProcessExited } from "#sim/virtual/exit.ts";
 import type { Life, World } from "#sim/world/world.ts";
 
 export type DiskFault = "full" | "ioError" | "lostFsync" | "tornWrite" | "bitRot" | "slow";
@@ -43,6 +45,14 @@ export interface SimDiskOptions {
   readonly isHostile?: boolean;
   readonly cache: Volume;
   readonly platter: Volume;
+}
+
+/** Of one process. */
+export interface WriteMoments {
+  /** Whether its end may hang on it. */
+  isAwaited(moment: FileMoment): boolean;
+  /** The process may have ended when this returns. */
+  come(moment: FileMoment): void;
 }
 
 /** What is needed of a file system: memfs has it, too. */
@@ -121,24 +131,44 @@ export class SimDisk {
     };
   }
 
-  /** For a process that waits for the disk: its faults act at that instant. */
-  get now(): DiskNow {
+  /**
+   * For a process that waits for the disk: its faults act at that instant. It may end in the midst
+   * of what it writes: what it has written by then is there, and no call of it ever returns.
+   */
+  nowFor(life: Life, moments: WriteMoments): DiskNow {
     const call = <T>(what: string, path: string, run: () => T): T => {
+      failIfEnded(life);
       this.#failIfIll(`${what} ${path}`);
-      return run();
+      const result = run();
+      failIfEnded(life);
+      return result;
     };
     return {
-      writeAll: (path, bytes) => call("write", path, () => this.#write(path, 0, bytes)),
+      writeAll: (path, bytes) =>
+        call("write", path, () => {
+          if (moments.isAwaited("fileBegun")) {
+            const length = this.#options.random.split(path).below(bytes.length);
+            this.#write(path, 0, bytes.subarray(0, length));
+            moments.come("fileBegun");
+            failIfEnded(life);
+          }
+          this.#write(path, 0, bytes);
+          moments.come("fileWritten");
+        }),
       remove: (path) => call("remove", path, () => this.#remove(path)),
       usedShare: (path) => call("statfs", path, () => this.#usedShare),
     };
+  }
+
+  has(path: string): boolean {
+    return this.#names.has(path);
   }
 
   get fileCount(): number {
     return this.#names.size;
   }
 
-  /** Some call has failed: what it was to remove may be there. */
+  /** A call that was to remove something has failed, or the look for it: it may be there. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -204,7 +234,7 @@ export class SimDisk {
 
   #failIfIll(what: string): void {
     if (!this.#isFailing("ioError")) return;
-    this.#hasFailed = true;
+    if (/^(?:remove|list) /.test(what)) this.#hasFailed = true;
     throw diskError("EIO", what, "input/output error");
   }
 
@@ -415,4 +445,8 @@ function apply(change: NameChange, names: Map<string, Inode>): void {
 
 function diskError(code: DiskErrorCode, path: string, text: string): DiskError {
   return new DiskError(code, path, text);
+}
+
+function failIfEnded({ isAlive, name }: Life): void {
+  if (!isAlive) throw new ProcessExited(`${name} has ended`);
 }

@@ -20,9 +20,12 @@ import { addExecutor, makeProcess } from "#api/process.ts";
 import type { Process } from "#api/runtime.ts";
 import type { ResolveRemote } from "#api/user-code.ts";
 import type { Endpoint, Network } from "#transports/simulated/network.ts";
+import { hostThreadIndex } from "#transports/threads/boot-data.ts";
+import { threadsMax } from "#transports/threads/parking.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
-import type { SimDisk } from "./disk.ts";
+import type { SimDisk, WriteMoments } from "./disk.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
+import type { Moments } from "#sim/faults/moments.ts";
 import { SimReclaimer } from "./reclaimer.ts";
 import type { Digest } from "#sim/oracles/oracle.ts";
 import type { Oracles } from "#sim/oracles/oracles.ts";
@@ -51,6 +54,7 @@ export interface SimNodeOptions {
   readonly oracles: Oracles;
   /** Of the machine: it outlives the node. */
   readonly disk: SimDisk;
+  readonly moments: Moments;
   /** It goes by the id of the life before: nobody may take it for that one. */
   readonly hasOldId?: boolean;
   /** Whether the GCS has declared such a node dead. */
@@ -61,8 +65,6 @@ export interface SimNodeOptions {
 }
 
 const spillArea = "spilled/";
-/** All processes are in one. */
-const thread = 0;
 
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
@@ -83,8 +85,18 @@ export class SimNode {
   readonly #tenants: Tenant[] = [];
   /** Places on the disk that could not be read at first. */
   readonly #notRead = new WeakSet<SpilledPlace>();
+  /** … and those that are being read. */
+  readonly #restoring = new Set<SpilledPlace>();
   #endedForMemoryCount = 0;
   readonly #memoryWords: MemoryWords;
+  /** What each process writes what it has in words of. Those of the dead are given out again. */
+  readonly #threads = new Map<WorkerId, number>();
+  readonly #freeThreads: number[] = [];
+  #nextThread = hostThreadIndex + 1;
+  /** They have ended in the midst of writing a file. */
+  readonly #cutShort = new Set<WorkerId>();
+  /** While the raylet is told of it: by one of them. */
+  #leftFile: number | null = null;
   #workerCount = 0;
   #running: RunningNode | null = null;
 
@@ -94,7 +106,7 @@ export class SimNode {
     this.number = number;
     this.#segments = takeSegments(plan.objectStoreBytes);
     this.#arena = new SharedArena(this.#segments.entries());
-    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: 1 });
+    this.#memoryWords = MemoryWords.of({ storeBytes: plan.objectStoreBytes, threads: threadsMax });
     this.#digest = digestIn((segment) => this.#arena.bytes(segment));
     const name = number === 0 ? "head" : `raylet${number}${life === 0 ? "" : `.${life}`}`;
     this.life = { name, node: number, hasUserCode: false, isAlive: true };
@@ -141,6 +153,11 @@ export class SimNode {
     return this.#memoryWords.ownBytes;
   }
 
+  /** The disk is read for it, or has failed and will be read again. */
+  isRestoring(place: SpilledPlace): boolean {
+    return this.#restoring.has(place) || this.#notRead.has(place);
+  }
+
   get totals(): ResourceRequest {
     return this.#options.plan.totals;
   }
@@ -163,7 +180,7 @@ export class SimNode {
         dropSegments: ({ workerId, kept }) => {
           const dropped = this.#arena.dropOwn(workerId, kept);
           if (dropped.length > 0) world.mark("segmentsReclaimed");
-          for (const { size } of dropped) this.#memoryWords.removeOwn(thread, size);
+          for (const { size } of dropped) this.#memoryWords.removeOwn(hostThreadIndex, size);
         },
         close: () => Promise.resolve(),
       },
@@ -212,10 +229,30 @@ export class SimNode {
     const worker = this.#processes.find(({ client }) => client.workerId === workerId);
     if (worker === undefined || !worker.life.isAlive || !this.life.isAlive) return;
     this.#end(worker);
+    const file = this.#takeLeft(workerId);
     // The raylet is told on the link from the worker, behind everything the worker had sent.
     this.#options.network.convey(worker.endpoint, this.#endpoint, "workerExited", () => {
+      if (file !== null) this.#tellLeft(file, workerId);
       this.#host.dispatch(this.nodeId, { type: "workerExited", workerId, exit });
     });
+  }
+
+  /** As with threads: the node takes over what is left. The file it was writing last, if any. */
+  #takeLeft(workerId: WorkerId): number | null {
+    const thread = this.#threads.get(workerId);
+    assert(thread !== undefined, "a process has words of its own");
+    const file = this.#memoryWords.lastFileOf(thread);
+    if (thread === hostThreadIndex) return file;
+    const sizes = this.#arena.ownOf(workerId).map(({ size }) => size);
+    this.#memoryWords.takeOver(thread, hostThreadIndex, sizes);
+    this.#freeThreads.push(thread);
+    return file;
+  }
+
+  #tellLeft(file: number, by: WorkerId): void {
+    this.#leftFile = this.#cutShort.has(by) ? file : null;
+    this.#host.dispatch(this.nodeId, { type: "fileLeft", file });
+    this.#leftFile = null;
   }
 
   endDriver(exit: WorkerExit): void {
@@ -264,6 +301,18 @@ export class SimNode {
     const life: Life = { name, node: this.number, hasUserCode: true, isAlive: true };
     world.addLife(life);
     const reclaimer = new SimReclaimer();
+    const isDriver = this.#processes.length === 0 && name === "driver";
+    const thread = isDriver ? hostThreadIndex : (this.#freeThreads.pop() ?? this.#nextThread++);
+    assert(thread < threadsMax, "a node has at most so many processes");
+    this.#threads.set(workerId, thread);
+    const { disk, moments } = this.#options;
+    const writing: WriteMoments = {
+      isAwaited: (moment) => moments.isAwaited(moment),
+      come: (moment) => {
+        moments.onFile(moment, workerId);
+        if (!life.isAlive) this.#cutShort.add(workerId);
+      },
+    };
     const process = makeProcess({
       workerId,
       nodeId: plan.nodeId,
@@ -275,8 +324,14 @@ export class SimNode {
       arena: this.#arena,
       memoryWords: this.#memoryWords,
       thread,
-      spilled: { disk: this.#options.disk.now, prefix: this.#spillPrefix },
-      announceSegment: () => {},
+      spilled: { disk: disk.nowFor(life, writing), prefix: this.#spillPrefix },
+      announceSegment: (segment, { byteLength }) => {
+        if (life.isAlive) return;
+        // What it catches as it ends does not keep it here.
+        this.#arena.drop(segment);
+        this.#memoryWords.removeOwn(thread, byteLength);
+        throw new ProcessExited(`${name} has ended`);
+      },
       announceDrop: () => {},
       forgetPeer: () => {},
       keepAlive: () => {},
@@ -331,13 +386,19 @@ export class SimNode {
       });
     }
     return {
-      perform: (instruction, report) =>
+      perform: (instruction, report) => {
+        if (instruction.type === "deleteSpillFile" && instruction.file === this.#leftFile) {
+          if (disk.has(`${this.#spillPrefix}${instruction.file}`)) world.mark("fileLeft");
+        }
+        if (instruction.type === "restoreObject") this.#restoring.add(instruction.place);
         port.perform(instruction, (event) => {
+          if (instruction.type === "restoreObject") this.#restoring.delete(instruction.place);
           this.#noteSpilling(instruction, event);
           report(event);
           const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
-          if (revokedObjects > 0) this.#options.world.mark("revokedSpilled");
-        }),
+          if (revokedObjects > 0) world.mark("revokedSpilled");
+        });
+      },
       // Its world has ended before it: nobody could wait for its disk.
       close: () => Promise.resolve(),
     };
@@ -364,7 +425,7 @@ export class SimNode {
     const { type, place } = instruction;
     if (failure === null) {
       world.mark(type === "restoreObject" ? "spillRestored" : "spillServed");
-      if (this.#notRead.has(place)) world.mark("spillReadAgain");
+      if (this.#notRead.delete(place)) world.mark("spillReadAgain");
     } else {
       this.#notRead.add(place);
       world.mark(failure.kind === "corrupt" ? "spillCorrupt" : "spillReadFailed");

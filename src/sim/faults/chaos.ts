@@ -14,6 +14,7 @@ import {
   momentSides,
   rpcInstants,
 } from "./fault.ts";
+import { fileMoments } from "./moments.ts";
 import type { SimOptions } from "#sim/options.ts";
 
 const withinMs = 2_000;
@@ -35,6 +36,9 @@ export interface DrawnFaults {
   readonly faults: Fault[];
   readonly weights: readonly (readonly [kind: BuiltKind, weight: number])[];
 }
+
+/** Few programs write files for themselves, but those do it again and again. */
+const fileMomentOneIn = 12;
 
 /** Some of a store, most of it, all that is free. */
 const pressureBytes = [1 << 20, 12 << 20, 1 << 30] as const;
@@ -122,7 +126,7 @@ class Draw {
 
   #moment(at: number): Fault {
     const random = this.#random;
-    return {
+    const fault = {
       at,
       kind: "crashAfter",
       method: oneOf(momentMethods, random),
@@ -130,7 +134,11 @@ class Draw {
       skip: random.below(oneOf([4, 30], random)),
       count: 1 + random.below(oneOf([1, 4], random)),
       wholeNode: random.below(8) === 0,
-    };
+    } as const;
+    // Of a stream of its own: what is drawn beside it stays what it was.
+    const writing = random.split(`file of ${JSON.stringify(fault)}`);
+    if (writing.below(fileMomentOneIn) > 0) return fault;
+    return { ...fault, method: oneOf(fileMoments, writing), who: "sender" };
   }
 
   /** Most programs are over in a few virtual milliseconds, so early times come more often. */

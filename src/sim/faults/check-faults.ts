@@ -10,6 +10,7 @@ import {
   momentSides,
   rpcInstants,
 } from "./fault.ts";
+import { fileMoments } from "./moments.ts";
 import type { SimOptions } from "#sim/options.ts";
 
 /** In the specification, and why they have to wait. */
@@ -64,7 +65,14 @@ const fieldsOf: Partial<Record<FaultKind, Readonly<Record<string, Rule>>>> = {
   },
   crashWorker: { node: optional(node), worker: optional(index) },
   crashDriver: { node: optional(node), worker: optional(index) },
-  crashAfter: { method, who: oneOf(momentSides), skip: index, count, wholeNode: flag },
+  crashAfter: {
+    method,
+    who: oneOf(momentSides),
+    skip: index,
+    count,
+    wholeNode: flag,
+    driver: optional(flag),
+  },
   pause: { node, forMs },
   partition: { from: nodes, to: nodes, oneWay: optional(flag), forMs },
   slowLink: { from: node, to: node, delayMs: forMs, bytesPerMs: optional(bytesPerMs), forMs },
@@ -192,10 +200,18 @@ function checkMeaning(fault: Fault, where: string, nodeCount: number): void {
         throw new RangeError(`${where}: rpc cuts links between nodes, and the world has one node`);
       }
       if (Object.hasOwn(messageNumbers, fault.method)) return;
+      if (fault.kind === "crashAfter" && isOneOf(fileMoments, fault.method)) {
+        if (fault.who === "sender") return;
+        throw new TypeError(`${where}: ${fault.method} has no receiver: who must be "sender"`);
+      }
       throw new TypeError(
         `${where}.method: no message is called ${JSON.stringify(fault.method)}; they are: ` +
           Object.keys(messageNumbers).join(", "),
       );
     default:
   }
+}
+
+function isOneOf(names: readonly string[], name: string): boolean {
+  return names.includes(name);
 }

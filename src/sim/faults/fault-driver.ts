@@ -246,25 +246,37 @@ export class FaultDriver {
   /** It counts as fired each time that it hits somebody. */
   #crashAfter(fault: Extract<Fault, { kind: "crashAfter" }>): void {
     const { cluster, world } = this.#options;
-    const { wholeNode, ...moment } = fault;
-    const crash = (address: Address): void => {
-      if (this.#victim(address, wholeNode)?.() !== true) return;
-      this.#fire("crashAfter");
-      world.mark("crashedAfterMessage");
-    };
+    const { wholeNode, driver = false, ...moment } = fault;
+    const victim = (address: Address): (() => boolean) | null =>
+      this.#victim(address, { wholeNode, driver });
     cluster.moments.await({
       ...moment,
-      mayHit: (address) => this.#victim(address, wholeNode) !== null,
-      hit: (address) => {
+      mayHit: (address) => victim(address) !== null,
+      hit: (address, isNow) => {
         const what = JSON.stringify({ ...fault, hits: address });
-        world.next(this.#life, { kind: "fault", what, run: () => crash(address) });
+        const run = (): void => {
+          if (victim(address)?.() !== true) return;
+          this.#fire("crashAfter");
+          world.mark(isNow ? "endedWhileWriting" : "crashedAfterMessage");
+        };
+        if (!isNow) {
+          world.next(this.#life, { kind: "fault", what, run });
+          return;
+        }
+        run();
+        // Whether the world heals by that or not: the step behind it says what has happened.
+        world.next(this.#operator, { kind: "fault", what, run: () => {} });
       },
     });
   }
 
-  /** How it ends; null for the driver, and the head, on which the others depend. */
-  #victim(address: Address, wholeNode: boolean): (() => boolean) | null {
+  /** How it ends; null for the head, on which the others depend, as a rule for the driver too. */
+  #victim(
+    address: Address,
+    { wholeNode, driver }: { readonly wholeNode: boolean; readonly driver: boolean },
+  ): (() => boolean) | null {
     const { cluster } = this.#options;
+    if (driver && address === cluster.driver.client.workerId) return () => this.#crashDriver();
     const worker = cluster.liveWorkers.find(({ client }) => client.workerId === address);
     const node = cluster.liveNodes.find(({ nodeId, number }) => {
       return (

@@ -26,6 +26,9 @@ export type Fault =
   /**
    * Whoever sends, or has taken, such a message ends right behind it; with `wholeNode` its machine
    * too. Of those it could hit the first `skip` are let go, each of the next `count` costs one.
+   * `fileBegun` and `fileWritten` are moments of who writes a file for itself, as its sender: it
+   * ends before the file is whole, or when it is and nobody has been told. The driver is hit with
+   * `driver` only.
    */
   | {
       at: number;
@@ -35,6 +38,7 @@ export type Fault =
       skip: number;
       count: number;
       wholeNode: boolean;
+      driver?: boolean;
     }
   /** A stall, as of garbage collection; then it goes on as if nothing had been. */
   | { at: number; kind: "pause"; node: number; forMs: number }

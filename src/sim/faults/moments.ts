@@ -1,10 +1,18 @@
 /**
- * Sees every frame on its way and tells faults that wait for one of a kind: a crash right behind a
- * message finds what was left half done, which one at a drawn time hardly ever does.
+ * Sees every frame on its way, and files that processes write for themselves, and tells faults that
+ * wait for one of a kind: a crash right behind a message finds what was left half done, which one
+ * at a drawn time hardly ever does.
  */
 import type { Address } from "#engine/common/ids.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
+
+/**
+ * Moments that are no messages: of a file that a process writes while its caller waits a part is on
+ * the disk; all of it, and nobody has been told.
+ */
+export const fileMoments = ["fileBegun", "fileWritten"] as const;
+export type FileMoment = (typeof fileMoments)[number];
 
 export interface Moment {
   readonly method: string;
@@ -14,7 +22,8 @@ export interface Moment {
   /** … and so many are hit. */
   readonly count: number;
   mayHit(address: Address): boolean;
-  hit(address: Address): void;
+  /** `isNow`: in the midst of a step, which nothing of the process may outlive. */
+  hit(address: Address, isNow: boolean): void;
 }
 
 interface Awaited {
@@ -41,26 +50,35 @@ export class Moments implements NetworkWatch {
 
   onSent(frame: Frame, link: Link): void {
     this.#next.onSent(frame, link);
-    if (this.#awaited.length > 0) this.#look(frame, "sender", frame.from);
+    if (this.#awaited.length > 0) this.#look(frame.type, "sender", frame.from);
   }
 
   onTaken(frame: Frame, link: Link): void {
     this.#next.onTaken(frame, link);
-    if (this.#awaited.length > 0) this.#look(frame, "receiver", frame.to);
+    if (this.#awaited.length > 0) this.#look(frame.type, "receiver", frame.to);
   }
 
   onRetracted(frame: Frame, link: Link): void {
     this.#next.onRetracted(frame, link);
   }
 
-  #look({ type }: Frame, who: Moment["who"], address: Address): void {
+  isAwaited(moment: FileMoment): boolean {
+    return this.#awaited.some(({ moment: { method } }) => method === moment);
+  }
+
+  onFile(moment: FileMoment, by: Address): void {
+    if (this.#awaited.length > 0) this.#look(moment, "sender", by, true);
+  }
+
+  // oxlint-disable-next-line max-params -- for every frame of a run: no object is made.
+  #look(type: string | null, who: Moment["who"], address: Address, isNow = false): void {
     for (const awaited of this.#awaited) {
       const { moment } = awaited;
       const { skip, count } = moment;
       if (moment.method !== type || moment.who !== who || awaited.seen >= skip + count) continue;
       if (!moment.mayHit(address)) continue;
       awaited.seen += 1;
-      if (awaited.seen > skip) moment.hit(address);
+      if (awaited.seen > skip) moment.hit(address, isNow);
     }
   }
 }

@@ -53,7 +53,7 @@ export function allOracles({
     (violate) => new TaskOracle(violate, fates, wholeRun),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
-    (violate) => new ReasonOracle(violate, { fates, processes, lastPause, nowMs }),
+    (violate) => new ReasonOracle(violate, { fates, processes, nodes, lastPause, nowMs }),
     (violate) => new RoomOracle(violate, nodes),
     (violate) => new FarPushOracle(violate),
     (violate) => new ReferenceOracle(violate, fates, processes),

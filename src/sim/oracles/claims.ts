@@ -1,5 +1,6 @@
 /** What the words of a reason claim, one after the other, as far as it can be looked at. */
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import { pullWords } from "./pull-reasons.ts";
 
 export type Claim =
   /** The object, or return of a task, that the next claims are about; `name`: of the task. */
@@ -18,6 +19,8 @@ export type Claim =
       readonly taskId: string;
       readonly worker: WorkerId;
     }
+  /** A raylet has said so of the bytes of what was named last. */
+  | { readonly type: "pull"; readonly text: string }
   | { readonly type: "nodeDied"; readonly node: NodeId }
   | { readonly type: "workerEnded"; readonly worker: WorkerId };
 
@@ -80,6 +83,7 @@ const patterns: readonly Pattern[] = [
   },
   { source: "waits in (?:get|wait) for", groupCount: 0, make: () => ({ type: "waits" }) },
   { source: "waits for its arguments", groupCount: 0, make: () => ({ type: "lacksArguments" }) },
+  { source: `(${pullWords})`, groupCount: 1, make: (text = "") => ({ type: "pull", text }) },
   {
     source: `node ${node} died`,
     groupCount: 1,

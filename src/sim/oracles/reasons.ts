@@ -20,10 +20,12 @@ import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { explainMs } from "#engine/core-worker/wait-reasons.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { TakenBack } from "#engine/protocol/task.ts";
+import type { SimNode } from "#sim/cluster/sim-node.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { ByPush } from "./by-push.ts";
 import { type Claim, claimsOf } from "./claims.ts";
 import { type Fates, Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
+import { PullReasons } from "./pull-reasons.ts";
 import { Recent } from "./recent.ts";
 import { idOf } from "./tasks.ts";
 import type { StandStill } from "./time.ts";
@@ -64,6 +66,7 @@ interface Seen {
 interface Window {
   readonly fromMs: number;
   readonly untilMs: number;
+  readonly asksRaylets?: false;
 }
 
 /** What a chain has come to: the next object it names must be one of those. */
@@ -73,11 +76,14 @@ interface Place {
   task: Seen | undefined;
   runs: readonly Run[];
   wanted: ((oid: string) => boolean) | null;
+  /** Named last. */
+  oid: string;
 }
 
 export interface ReasonFacts {
   fates(): Fates;
   processes(): readonly WatchedProcess[];
+  nodes(): readonly SimNode[];
   lastPause(node: number): StandStill | null;
   nowMs(): number;
 }
@@ -91,9 +97,12 @@ export class ReasonOracle extends Oracle {
   readonly #runsAt = new Map<WorkerId, Run[]>();
   readonly #waits = new Map<GetRequest, Wait>();
 
+  readonly #pulls: PullReasons;
+
   constructor(violate: Violate, facts: ReasonFacts) {
     super(violate);
     this.#facts = facts;
+    this.#pulls = new PullReasons((entity, message) => this.violate({ entity, message }), facts);
   }
 
   override onSubmitted(entries: readonly ObjectEntry[]): void {
@@ -108,6 +117,7 @@ export class ReasonOracle extends Oracle {
   }
 
   override onSent(frame: Frame): void {
+    this.#pulls.onSent(frame);
     if (frame.type !== "pushTask") return;
     const { from, to, serial } = frame;
     const push = { worker: to as WorkerId, fromMs: this.#facts.nowMs(), untilMs: Infinity };
@@ -117,6 +127,7 @@ export class ReasonOracle extends Oracle {
   }
 
   override onTaken(frame: Frame): void {
+    this.#pulls.onTaken(frame);
     if (frame.type === "taskReply") this.#endPush(frame.to, frame.stream, frame.seq);
     if (frame.type !== "takenBack") return;
     const { stream, seqs } = messageOf(frame) as TakenBack;
@@ -186,7 +197,8 @@ export class ReasonOracle extends Oracle {
         const id = ids.get(name);
         return id === undefined ? whole : ` on worker ${id}`;
       });
-      this.#judge("world", text, { fromMs: nowMs, untilMs: nowMs });
+      // What raylets would have said, had they been asked.
+      this.#judge("world", text, { fromMs: nowMs, untilMs: nowMs, asksRaylets: false });
     }
   }
 
@@ -211,7 +223,7 @@ export class ReasonOracle extends Oracle {
   }
 
   #judge(entity: string, text: string, window: Window): void {
-    const place: Place = { owner: "", task: undefined, runs: [], wanted: null };
+    const place: Place = { owner: "", task: undefined, runs: [], wanted: null, oid: "" };
     for (const claim of claimsOf(text)) {
       const untrue = this.#whyAlive(claim) || this.#whyUntrue(claim, place, window);
       if (untrue === "") continue;
@@ -271,6 +283,9 @@ export class ReasonOracle extends Oracle {
       case "needs":
         place.wanted = null;
         return "";
+      case "pull":
+        if (window.asksRaylets === false) return "";
+        return this.#pulls.wasTold(place.oid, claim.text, window) ? "" : "no raylet has said so";
       case "nodeDied":
       case "workerEnded":
         return "";
@@ -281,6 +296,7 @@ export class ReasonOracle extends Oracle {
     const { wanted } = place;
     place.wanted = null;
     if (wanted !== null && !wanted(oid)) return `${oid} is not what was waited for`;
+    place.oid = oid;
     if (name === null) return "";
     place.owner = oid.slice(0, workerIdLength);
     place.task = this.#seenBy(oid.slice(0, taskIdLength));

@@ -26,6 +26,10 @@ export type RareState =
   | "driverCrashed"
   /** Threads were ended because their machine was short of memory. */
   | "endedForMemory"
+  /** A process ended in the midst of writing a file for itself. */
+  | "endedWhileWriting"
+  /** … and the raylet, which had never heard of it, removed what it left. */
+  | "fileLeft"
   | "holdMakerDied"
   | "holdReleasedUnconfirmed"
   /** A grant was under way when its link was cut: the request stands, the grant is sent again. */
@@ -45,6 +49,8 @@ export type RareState =
   | "pulled"
   /** Something of a dead process was still read where it lay. */
   | "readOfTheDead"
+  /** A raylet was asked why bytes are not here, and has told. */
+  | "pullExplained"
   | "pullRetried"
   | "secondaryCopy"
   /** … before the GCS had found out that it was gone. */
@@ -108,6 +114,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["chunk", "pulled"],
   ["copyAdded", "secondaryCopy"],
   ["pinCopy", "copyRepinned"],
+  ["pullExplained", "pullExplained"],
   ["leaseRevoked", "leaseRevoked"],
   ["objectWritten", "fallback"],
   ["leaseSpilled", "leaseSpilled"],

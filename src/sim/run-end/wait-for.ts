@@ -6,15 +6,18 @@
  *     task ping on worker0 waits for task pong (…): it runs on worker1
  *     …
  */
-import { objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
+import { nodeIdOf, objectIdHex, objectKey, type WorkerId } from "#engine/common/ids.ts";
 import { cpuName } from "#engine/common/resources.ts";
 import type { ActorClient } from "#engine/core-worker/actor-client.ts";
-import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
+import type { ArgumentPull } from "#engine/core-worker/argument-pulls.ts";
+import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import { whyPulled } from "#engine/raylet/pull-explanations.ts";
 import { WaitingCall } from "#api/get.ts";
 import { TaskContext } from "#api/task-context.ts";
+import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { RealIo } from "#sim/user-code/real-io.ts";
-import type { SimProcess } from "#sim/cluster/sim-node.ts";
+import type { SimNode, SimProcess } from "#sim/cluster/sim-node.ts";
 
 /** Objects told of one waiter, and lines in all: a program may wait for thousands. */
 const objectsMax = 8;
@@ -28,6 +31,12 @@ interface Waiter {
   readonly task: IncomingTask | null;
 }
 
+/** What somebody waits for: a value, or the bytes of one that there is. */
+interface Wanted {
+  readonly object: Pick<ObjectEntry, "owner" | "serial" | "index">;
+  readonly hasValue: boolean;
+}
+
 /** Why an object is not there, and who must act first. */
 interface Cause {
   readonly why: string;
@@ -39,15 +48,20 @@ interface Cause {
 export class WaitFor {
   readonly #driver: SimProcess;
   readonly #workers: readonly SimProcess[];
+  readonly #nodes: readonly SimNode[];
   readonly #io: RealIo;
   readonly #lines: string[] = [];
   /** What has been told, by task or process; true while it is being told. */
   readonly #told = new Map<object, boolean>();
   readonly #leaks: string[] = [];
 
-  constructor(driver: SimProcess, workers: readonly SimProcess[], io: RealIo) {
+  constructor(
+    { driver, workers, nodes }: Pick<Cluster, "driver" | "workers" | "nodes">,
+    io: RealIo,
+  ) {
     this.#driver = driver;
     this.#workers = workers;
+    this.#nodes = nodes;
     this.#io = io;
   }
 
@@ -70,31 +84,38 @@ export class WaitFor {
     const { process, task, name } = waiter;
     const subject = task ?? process;
     this.#told.set(subject, true);
-    const pending = pendingOf(waiter);
-    for (const entry of pending.slice(0, objectsMax)) {
-      this.#tellObject({ name, process, entry, indent });
+    const arguing = argumentsOf(waiter);
+    const wanted = arguing === null ? pendingOf(waiter) : missingOf(arguing);
+    for (const one of wanted.slice(0, objectsMax)) {
+      this.#tellObject({ name, process, wanted: one, indent });
     }
-    if (pending.length > objectsMax) {
-      this.#lines.push(`${indent}… and for ${pending.length - objectsMax} other objects`);
+    if (wanted.length > objectsMax) {
+      this.#lines.push(`${indent}… and for ${wanted.length - objectsMax} other objects`);
     }
-    if (pending.length === 0) this.#tellLeak(waiter);
+    if (wanted.length === 0 && arguing === null) this.#tellLeak(waiter);
     this.#told.set(subject, false);
   }
 
   #tellObject(waiting: {
     name: string;
     process: SimProcess;
-    entry: ObjectEntry;
+    wanted: Wanted;
     indent: string;
   }): void {
-    const { name, process, entry, indent } = waiting;
-    const id = objectIdHex(entry.owner, objectKey(entry.serial, entry.index));
-    const owner = this.#processOf(entry.owner);
-    const owned =
-      owner === process ? entry : owner?.client.core.references.find(entry.owner, entry);
+    const { name, process, wanted, indent } = waiting;
+    const { object, hasValue } = wanted;
+    const id = objectIdHex(object.owner, objectKey(object.serial, object.index));
+    const owner = this.#processOf(object.owner);
+    const isOwn = owner === process && object instanceof ObjectEntry;
+    const owned = isOwn ? object : owner?.client.core.references.find(object.owner, object);
     const task = owned instanceof TaskRecord ? owned : null;
     const what = task === null ? `object ${id}` : `task ${nameOf(task)} (${id})`;
-    const { why, waiters = [], needs = [] } = this.#causeOf(owner, task);
+    const isMade = hasValue && owned?.state !== "PENDING";
+    const {
+      why,
+      waiters = [],
+      needs = [],
+    } = isMade ? this.#causeOfBytes(process, object) : this.#causeOf(owner, task);
     const isCycle = waiters.some(
       (waiter) => this.#told.get(waiter.task ?? waiter.process) === true,
     );
@@ -106,8 +127,8 @@ export class WaitFor {
     if (task === null || this.#told.has(task)) return;
     this.#told.set(task, false);
     for (const need of needs) {
-      const about = { name: `task ${nameOf(task)}`, process: owner, entry: need };
-      this.#tellObject({ ...about, indent: `${indent}  ` });
+      const about = { name: `task ${nameOf(task)}`, process: owner, indent: `${indent}  ` };
+      this.#tellObject({ ...about, wanted: { object: need, hasValue: false } });
     }
   }
 
@@ -139,6 +160,17 @@ export class WaitFor {
     return this.#causeOfQueued(task, owner);
   }
 
+  /** What it is, is known, and where it lies perhaps: the raylet of who waits was asked for it. */
+  #causeOfBytes({ client }: SimProcess, object: Wanted["object"]): Cause {
+    const { workerId, core } = client;
+    const node = this.#nodes.find(({ nodeId }) => nodeId === nodeIdOf(workerId));
+    const copy = core.copies.find(object.owner, object);
+    if (node === undefined || copy === undefined) return { why: "nobody has asked for its bytes" };
+    const { pulls, store } = node.running.raylet.objects;
+    const request = pulls.requestOf(workerId, copy.requestId);
+    return { why: whyPulled(request, pulls, store, node.nodeId) };
+  }
+
   #causeOfPushed(task: TaskRecord, workerId: WorkerId): Cause {
     const worker = this.#processOf(workerId);
     if (worker === undefined || !worker.life.isAlive) {
@@ -147,7 +179,8 @@ export class WaitFor {
     const running = [...worker.client.core.receiver.running];
     const own = running.find(({ owner, serial }) => owner === task.owner && serial === task.serial);
     if (own !== undefined) {
-      return { why: `it runs on ${worker.life.name}`, waiters: [waiterOf(own, worker)] };
+      const { name } = worker.life;
+      return { why: whyAt(own, name), waiters: [waiterOf(own, worker)] };
     }
     const before = running.map((other) => other.definition.taskName).join(", ");
     const behind = before === "" ? "" : `, behind task ${before}`;
@@ -194,14 +227,40 @@ export class WaitFor {
   }
 }
 
-function pendingOf({ process, task }: Waiter): ObjectEntry[] {
+function pendingOf({ process, task }: Waiter): Wanted[] {
+  const { core } = process.client;
   const pending = new Set<ObjectEntry>();
-  for (const request of process.client.core.waitingRequests) {
+  for (const request of core.waitingRequests) {
     const context = request instanceof WaitingCall ? request.context : null;
     if ((context?.task ?? null) !== task) continue;
-    for (const entry of request.entries) if (entry.state === "PENDING") pending.add(entry);
+    for (const entry of request.entries) if (!core.isReady(entry, request)) pending.add(entry);
   }
-  return [...pending].sort((a, b) => a.serial - b.serial || a.index - b.index);
+  return [...pending].sort(bySerial).map((object) => {
+    return { object, hasValue: object.state !== "PENDING" };
+  });
+}
+
+/** Of a task or a constructor that has not started, what it has asked for; null if it has. */
+function argumentsOf({ process, task }: Waiter): ArgumentPull | null {
+  const pull = (task ?? process.client.core.receiver.actor)?.pull ?? null;
+  if (pull === null) return null;
+  const hasStarted = task === null ? pull.isReady : pull.hasStarted;
+  return hasStarted ? null : pull;
+}
+
+function missingOf({ copies }: ArgumentPull): Wanted[] {
+  const missing = [...copies.keys()].filter(({ value }) => value === null);
+  return missing.sort(bySerial).map((object) => ({ object, hasValue: true }));
+}
+
+function bySerial(one: Wanted["object"], other: Wanted["object"]): number {
+  return one.serial - other.serial || one.index - other.index;
+}
+
+function whyAt({ pull }: IncomingTask, worker: string): string {
+  if (pull === null || pull.hasStarted) return `it runs on ${worker}`;
+  if (!pull.isReady) return `it waits on ${worker} for its arguments`;
+  return `it waits on ${worker} for calls of its caller that are before it`;
 }
 
 function waiterOf(task: IncomingTask, process: SimProcess): Waiter {
