@@ -1,13 +1,10 @@
 /** `get`, `wait`, `asCompleted` and `put`: from refs to values and back. */
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
-import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
-import { type CoreWorkerClient, PendingCall } from "#engine/services/core-worker-client.ts";
-import { whenAborted } from "./abort-listeners.ts";
+import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import { handleInternals } from "./actor-handle.ts";
-import { refIn } from "./captured-refs.ts";
-import { GetTimeoutError, MobulaError } from "./errors.ts";
-import { toClass, toError } from "./failure.ts";
+import { GetTimeoutError } from "./errors.ts";
+import { toError } from "./failure.ts";
 import { firstRef, ObjectRef, recordSite, recordsSites } from "./object-ref.ts";
 import { checkBoolean, checkDuration, checkOptions, describe, kindError } from "./option-checks.ts";
 import type { GetOptions, WaitOptions } from "./options.ts";
@@ -19,9 +16,9 @@ import type {
   PutSignature,
   WaitSignature,
 } from "./signatures.ts";
-import { cancelledError, type TaskContext } from "./task-context.ts";
-import { startWaiting, stopWaiting } from "./waiting-tasks.ts";
 import type { Values } from "./values.ts";
+import { distinctEntriesOf, entriesOf, entryOf, isThenable, notARef } from "./ref-lists.ts";
+import { WaitingCall } from "./waiting-call.ts";
 
 type AnyObjectRef = ObjectRef<unknown>;
 
@@ -229,118 +226,7 @@ export const put: PutSignature = function put(value: unknown): never {
   return ref as never;
 };
 
-// ---------------------------------------------------------------- waiting for entries
-
-const nothing = (): void => {};
-
-const done = Promise.resolve();
-
-/**
- * Rejects when whoever adopts this promise has done so: V8 looks for the functions that await along
- * the promises of the reaction that runs, so only then the stack of an error can name them.
- */
-function rejectedSoon(error: unknown): Promise<never> {
-  return done
-    .then(nothing)
-    .then(nothing)
-    .then(function rejected(): never {
-      if (error instanceof MobulaError) Error.captureStackTrace(error, rejected);
-      throw error;
-    });
-}
-
-/** A request that tells its outcome once, to the one who made it. */
-export abstract class WaitingCall extends PendingCall {
-  resolve: (value: never) => void = nothing;
-  reject: (error: unknown) => void = nothing;
-  #caller: Caller | null = null;
-  #isWaiting = false;
-  #stopListening: () => void = nothing;
-
-  /** The task that waits; null for the driver, and once it is settled. */
-  get context(): TaskContext | null {
-    return this.#caller?.context ?? null;
-  }
-
-  override get task(): IncomingTask | null {
-    return this.#caller?.context?.task ?? null;
-  }
-
-  abstract onReady(caller: Caller): void;
-  abstract onTimedOut(caller: Caller): void;
-
-  start(caller: Caller, signal: AbortSignal | undefined): void {
-    if (signal?.aborted) {
-      this.reject(signal.reason);
-      return;
-    }
-    this.#caller = caller;
-    this.waiter = caller.context?.task ?? null;
-    this.isAbortable = signal !== undefined;
-    caller.client.awaitObjects(this);
-    if (this.settled) return;
-    if (caller.context !== null) startWaiting(caller.context);
-    this.#isWaiting = true;
-    if (signal === undefined) return;
-    this.#stopListening = whenAborted(signal, () => {
-      caller.client.dispatch({ type: "abandonAwait", request: this });
-      this.#end();
-      const { reject } = this;
-      this.#letGo();
-      reject(signal.reason);
-    });
-  }
-
-  override onSettled(): void {
-    const caller = this.#end();
-    if (caller === null) return;
-    try {
-      if (this.failure !== null) throw toClass(this.failure);
-      if (this.timedOut) this.onTimedOut(caller);
-      else this.onReady(caller);
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  override onClosed(error: Error): void {
-    this.#end();
-    this.#fail(error);
-  }
-
-  override onTaskCancelled(): void {
-    const context = this.#end()?.context ?? null;
-    if (context !== null) this.#fail(cancelledError(context));
-  }
-
-  protected tell(outcome: unknown): void {
-    const { resolve } = this;
-    this.#letGo();
-    resolve(outcome as never);
-  }
-
-  /** With a stack that leads to whoever awaits the call, instead of through the engine. */
-  #fail(error: unknown): void {
-    this.tell(rejectedSoon(error));
-  }
-
-  /**
-   * Whoever keeps a call that was settled, until its time is up or the rest of its objects are
-   * there, must not keep the views and refs that it gave.
-   */
-  #letGo(): void {
-    this.resolve = nothing;
-    this.reject = nothing;
-  }
-
-  #end(): Caller | null {
-    const caller = this.#caller;
-    this.#caller = null;
-    this.#stopListening();
-    if (this.#isWaiting && caller?.context) stopWaiting(caller.context);
-    return caller;
-  }
-}
+// ---------------------------------------------------------------- calls
 
 class GetCall extends WaitingCall {
   isList = false;
@@ -427,60 +313,4 @@ function checkGetOptions(options: GetOptions | WaitOptions, verb: string): void 
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw kindError("signal", "an AbortSignal", signal);
   }
-}
-
-function entriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
-  const entries = new Array<ObjectEntry>(refs.length);
-  // Unlike map() it does not pass over holes.
-  for (let i = 0; i < refs.length; i++) entries[i] = itemOf(refs[i], i, caller, verb);
-  return entries;
-}
-
-/** In one pass as a rule: of what was called in turn the refs rise, so none is there twice. */
-function distinctEntriesOf(refs: readonly unknown[], caller: Caller, verb: string): ObjectEntry[] {
-  const entries = new Array<ObjectEntry>(refs.length);
-  let isRising = true;
-  let last: ObjectEntry | undefined;
-  for (let i = 0; i < refs.length; i++) {
-    const entry = itemOf(refs[i], i, caller, verb);
-    isRising &&= last === undefined || isBehind(entry, last);
-    entries[i] = entry;
-    last = entry;
-  }
-  if (isRising || new Set(entries).size === entries.length) return entries;
-  const i = entries.findIndex((entry, at) => entries.indexOf(entry) !== at);
-  throw new TypeError(`${verb}() takes each ref once; item ${i} of the list is there already`);
-}
-
-/** By the order in which their owner has made them. */
-function isBehind({ owner, serial, index }: ObjectEntry, other: ObjectEntry): boolean {
-  if (owner !== other.owner || serial < other.serial) return false;
-  return serial > other.serial || index > other.index;
-}
-
-// oxlint-disable-next-line max-params -- for each item of long lists.
-function itemOf(ref: unknown, i: number, caller: Caller, verb: string): ObjectEntry {
-  const entry = ObjectRef.entryIn(ref, caller.client);
-  if (entry !== undefined) return entry;
-  if (!ObjectRef.is(ref)) throw notARef(`${verb}: item ${i} of the list`, ref);
-  return entryOf(ref, caller, verb);
-}
-
-function entryOf(ref: AnyObjectRef, { client }: Caller, verb: string): ObjectEntry {
-  return ObjectRef.entryOf(refIn(client, ref, verb));
-}
-
-function notARef(where: string, value: unknown): TypeError {
-  const hint = isThenable(value) ? ": await it first, get() is for refs" : "";
-  return new TypeError(
-    `${where}: expected a ref (what .remote() or put() gave), got ${describe(value)}${hint}`,
-  );
-}
-
-function isThenable(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === "function"
-  );
 }

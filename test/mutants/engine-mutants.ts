@@ -97,12 +97,12 @@ const examples: readonly Mutant[] = [
     why: "wait inside a task does not release the CPU",
     edits: [
       {
-        file: "src/api/get.ts",
+        file: "src/api/waiting-call.ts",
         find: "if (caller.context !== null) startWaiting(caller.context);",
         replace: "if (caller.context !== null && this.failsEarly) startWaiting(caller.context);",
       },
       {
-        file: "src/api/get.ts",
+        file: "src/api/waiting-call.ts",
         find: "if (this.#isWaiting && caller?.context) stopWaiting(caller.context);",
         replace:
           "if (this.#isWaiting && caller?.context && this.failsEarly) stopWaiting(caller.context);",

@@ -9,7 +9,7 @@
 import { assert } from "#engine/common/assert.ts";
 import type { Config } from "#engine/common/config.ts";
 import type { NodeId } from "#engine/common/ids.ts";
-import { nameOf } from "./local-objects.ts";
+import { nameOf } from "./copy.ts";
 import type { RayletOut } from "./placement-queue.ts";
 import type { Pull } from "./pull.ts";
 

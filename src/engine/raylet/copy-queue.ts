@@ -1,5 +1,5 @@
 /** Copies in the order of their last use, and how many bytes of the store they take together. */
-import type { Copy } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
 
 export class CopyQueue {
   readonly #copies = new Set<Copy>();

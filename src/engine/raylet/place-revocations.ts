@@ -16,7 +16,8 @@
 import { assert } from "#engine/common/assert.ts";
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { PlacesRevoked } from "#engine/protocol/copy.ts";
-import type { Copy, LocalObjects } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
+import type { LocalObjects } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 
 const objectsPerQuestionMax = 1_000;

@@ -4,7 +4,8 @@
  */
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
-import type { Copy, LocalObjects } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
+import type { LocalObjects } from "./local-objects.ts";
 import type { Pull } from "./pull.ts";
 
 export class PullLine {

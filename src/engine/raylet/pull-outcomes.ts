@@ -6,7 +6,7 @@ import { subjectOf } from "#engine/common/lost-object.ts";
 import { type CopyGone, everyArrival } from "#engine/protocol/copy.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import type { ObjectStore } from "#engine/object-store/object-store.ts";
-import type { Copy } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
 import type { Pull } from "./pull.ts";
 
 /** Where there is no copy any more, and why. */

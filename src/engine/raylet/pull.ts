@@ -7,7 +7,7 @@
 import type { NodeId, WorkerId } from "#engine/common/ids.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
-import type { Copy } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
 
 /** What one process asked for, until it lets go of it. */
 export interface CopyRequest {

@@ -20,7 +20,8 @@ import type { PullChunk } from "#engine/protocol/copy.ts";
 import { ReadTries } from "./read-tries.ts";
 import type { SpilledRead } from "./spill-io.ts";
 import type { SpillCounts } from "./spill-manager.ts";
-import type { Copy, LocalObjects } from "./local-objects.ts";
+import type { Copy } from "./copy.ts";
+import type { LocalObjects } from "./local-objects.ts";
 import type { RayletOut } from "./placement-queue.ts";
 
 /** A part of a spilled copy, pinned until it is sent. */

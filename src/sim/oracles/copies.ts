@@ -12,7 +12,7 @@ import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import { isOverflow, isOwnSegment, managedSegment } from "#engine/protocol/arena.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
-import type { Copy } from "#engine/raylet/local-objects.ts";
+import type { Copy } from "#engine/raylet/copy.ts";
 import { roundedOwnBytes } from "#engine/services/memory-words.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";

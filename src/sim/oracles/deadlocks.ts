@@ -7,7 +7,7 @@ import type { ActorClient } from "#engine/core-worker/actor-client.ts";
 import type { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
-import { WaitingCall } from "#api/get.ts";
+import { WaitingCall } from "#api/waiting-call.ts";
 import { type Fates, Oracle, type Violate, type WatchedProcess } from "./oracle.ts";
 import { idOf } from "./tasks.ts";
 

@@ -14,7 +14,7 @@ import {
   type Outcome,
   StoredValue,
 } from "#engine/protocol/outcome.ts";
-import { WaitingCall } from "#api/get.ts";
+import { WaitingCall } from "#api/waiting-call.ts";
 import {
   type Digest,
   Oracle,

@@ -8,7 +8,7 @@
  */
 import type { WorkerId } from "#engine/common/ids.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
-import { WaitingCall } from "#api/get.ts";
+import { WaitingCall } from "#api/waiting-call.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { WatchedProcess } from "#sim/oracles/oracle.ts";
 import type { Oracles } from "#sim/oracles/oracles.ts";

@@ -13,7 +13,7 @@ import type { ArgumentPull } from "#engine/core-worker/argument-pulls.ts";
 import { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import { whyPulled } from "#engine/raylet/pull-explanations.ts";
-import { WaitingCall } from "#api/get.ts";
+import { WaitingCall } from "#api/waiting-call.ts";
 import { TaskContext } from "#api/task-context.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { RealIo } from "#sim/user-code/real-io.ts";
