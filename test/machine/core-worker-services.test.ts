@@ -25,6 +25,7 @@ class Scripted implements Machine<Said, Said> {
   readonly heard: Said[] = [];
   deadlineMs = Infinity;
   broken = false;
+  onAsked = (): void => {};
   readonly #act: (event: Said, out: Outbox<Said>) => void;
 
   constructor(act: (event: Said, out: Outbox<Said>) => void = () => {}) {
@@ -38,6 +39,7 @@ class Scripted implements Machine<Said, Said> {
   }
 
   nextDeadlineMs(): number {
+    this.onAsked();
     return this.deadlineMs;
   }
 
@@ -129,6 +131,25 @@ describe("Host", () => {
     expect(soon.heard.at(-1)).toEqual({ type: "deadline" });
     expect(later.heard).toEqual([]);
     expect(b.wakes.at(-1)?.atMs).toBe(300);
+  });
+
+  it("asks only those for their deadline that have handled something", () => {
+    const b = new HostBench();
+    const [busy, idle] = [new Scripted(), new Scripted()];
+    b.host.attach(driver, busy, () => {});
+    b.host.attach(nodeId, idle, () => {});
+    idle.deadlineMs = 200;
+    b.host.dispatch(driver, { type: "go" });
+    expect(b.wakes.map(({ atMs }) => atMs)).toEqual([200]);
+    const asked: string[] = [];
+    busy.onAsked = () => void asked.push("busy");
+    idle.onAsked = () => void asked.push("idle");
+    busy.deadlineMs = 100;
+    b.host.dispatch(driver, { type: "go" });
+    expect(asked).toEqual(["busy"]);
+    expect(b.wakes.map(({ atMs }) => atMs)).toEqual([200, 100]);
+    b.host.dispatch(nodeId, { type: "go" });
+    expect(asked).toEqual(["busy", "idle"]);
   });
 
   it("starts tasks of its own in a later turn, when there is room, or gives them back", () => {
