@@ -38,7 +38,10 @@ export class GetRequest {
   isAbortable = false;
   /** Why one of the objects is not there, as its processes told shortly before the deadline. */
   explained: { readonly entry: ObjectEntry; readonly text: string } | null = null;
-  /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
+  /**
+   * Neighbours in the list of requests that wait, or, `newer`, of those that this event has
+   * settled: a set would cost more than all the rest.
+   */
   newer: GetRequest | null = null;
   older: GetRequest | null = null;
 
@@ -78,8 +81,8 @@ export class MemoryStore {
   onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
   #newest: GetRequest | null = null;
   #waitingCount = 0;
-  /** In this event: their callers read the values when it is over. */
-  readonly #settledNow: GetRequest[] = [];
+  /** In this event, newest first, by `newer`: their callers read the values when it is over. */
+  #settledNow: GetRequest | null = null;
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
 
@@ -105,19 +108,23 @@ export class MemoryStore {
   /** Those, and the ones that have been settled and have not read their values yet. */
   *reading(): IterableIterator<GetRequest> {
     yield* this.waiting();
-    yield* this.#settledNow;
+    for (let one = this.#settledNow; one !== null; one = one.newer) yield one;
   }
 
   endEvent(): void {
-    if (this.#settledNow.length > 0) this.#settledNow.length = 0;
+    for (let one = this.#settledNow; one !== null;) {
+      const { newer } = one;
+      one.newer = null;
+      one = newer;
+    }
+    this.#settledNow = null;
   }
 
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, nowMs: number, out: Out): void {
     request.missingCount = this.#missingCount(request);
     if (request.missingCount === 0) {
-      request.settled = true;
-      this.#settledNow.push(request);
+      this.#noteSettled(request);
       out.instruct(request);
       return;
     }
@@ -281,10 +288,15 @@ export class MemoryStore {
     this.#waitingCount -= 1;
   }
 
-  #settle(request: GetRequest, out: Out): void {
+  #noteSettled(request: GetRequest): void {
     request.settled = true;
-    this.#settledNow.push(request);
+    request.newer = this.#settledNow;
+    this.#settledNow = request;
+  }
+
+  #settle(request: GetRequest, out: Out): void {
     this.#unlink(request);
+    this.#noteSettled(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;
     this.#settledEarlyCount += 1;
