@@ -9,6 +9,7 @@
  * Source: Ray memory_store; protocols §2.8.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import { type Linked, LinkedList } from "#engine/common/linked-list.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
 import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -21,7 +22,7 @@ import type { IncomingTask } from "./incoming-task.ts";
  * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api
  * extends it by what it does when the request is settled.
  */
-export class GetRequest {
+export class GetRequest implements Linked<GetRequest> {
   readonly type = "settle";
   readonly entries: readonly ObjectEntry[];
   readonly deadlineMs: number;
@@ -79,8 +80,7 @@ export class MemoryStore {
   readonly #deadlines = new DeadlineQueue<GetRequest>();
   /** A get will most likely end without its values. */
   onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
-  #newest: GetRequest | null = null;
-  #waitingCount = 0;
+  readonly #waiting = new LinkedList<GetRequest>();
   /** In this event, newest first, by `newer`: their callers read the values when it is over. */
   #settledNow: GetRequest | null = null;
   /** Settled requests whose deadlines are still in the heap. */
@@ -92,12 +92,12 @@ export class MemoryStore {
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
-    return this.#waitingCount;
+    return this.#waiting.size;
   }
 
   /** Newest first. */
-  *waiting(): IterableIterator<GetRequest> {
-    for (let request = this.#newest; request !== null; request = request.older) yield request;
+  waiting(): IterableIterator<GetRequest> {
+    return this.#waiting.newestFirst();
   }
 
   /** Met already: nothing waits, and nobody need be told of it. */
@@ -141,7 +141,7 @@ export class MemoryStore {
         request,
       );
     }
-    this.#link(request);
+    this.#waiting.add(request);
   }
 
   /** Whether the request may have it: there is an outcome, and its bytes are within reach. */
@@ -270,24 +270,6 @@ export class MemoryStore {
     return missingCount;
   }
 
-  #link(request: GetRequest): void {
-    request.older = this.#newest;
-    if (this.#newest !== null) this.#newest.newer = request;
-    this.#newest = request;
-    this.#waitingCount += 1;
-  }
-
-  #unlink(request: GetRequest): void {
-    const { newer, older } = request;
-    if (newer === null) this.#newest = older;
-    else newer.older = older;
-    if (older !== null) older.newer = newer;
-    // Whoever still refers to a settled one must not keep its neighbours.
-    request.newer = null;
-    request.older = null;
-    this.#waitingCount -= 1;
-  }
-
   #noteSettled(request: GetRequest): void {
     request.settled = true;
     request.newer = this.#settledNow;
@@ -295,7 +277,7 @@ export class MemoryStore {
   }
 
   #settle(request: GetRequest, out: Out): void {
-    this.#unlink(request);
+    this.#waiting.remove(request);
     this.#noteSettled(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;
