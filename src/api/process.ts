@@ -115,7 +115,7 @@ export function addExecutor(
   const executor = new Executor({
     receiver: client.core.receiver,
     userCode: watched(new ApiUserCode(client, values, resolve)),
-    report: (event) => client.dispatch(event),
+    report: (event, nowMs) => client.dispatch(event, nowMs),
     nowMs: () => client.host.nowMs,
   });
   client.execute(executor);

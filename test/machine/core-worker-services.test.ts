@@ -26,14 +26,16 @@ class Scripted implements Machine<Said, Said> {
   deadlineMs = Infinity;
   broken = false;
   onAsked = (): void => {};
+  onHandled: (nowMs: number) => void = () => {};
   readonly #act: (event: Said, out: Outbox<Said>) => void;
 
   constructor(act: (event: Said, out: Outbox<Said>) => void = () => {}) {
     this.#act = act;
   }
 
-  handle(event: Said, _nowMs: number, out: Outbox<Said>): void {
+  handle(event: Said, nowMs: number, out: Outbox<Said>): void {
     this.heard.push(event);
+    this.onHandled(nowMs);
     if (event.type === "deadline") this.deadlineMs = Infinity;
     this.#act(event, out);
   }
@@ -54,6 +56,8 @@ class HostBench {
   soon: (() => void)[] = [];
   readonly sent: unknown[] = [];
   readonly host: Host;
+  /** What comes with a look at the links. */
+  onPoll = (): void => {};
 
   constructor() {
     const clock = {
@@ -67,7 +71,10 @@ class HostBench {
       sendTask: () => 5,
       retract: () => false,
       isCongested: () => true,
-      poll: () => false,
+      poll: () => {
+        this.onPoll();
+        return false;
+      },
       pollTask: () => false,
     };
     this.host.connect(transport);
@@ -163,7 +170,7 @@ describe("Host", () => {
     b.host.attach(driver, machine, () => {});
     let room = 0;
     const ran: number[] = [];
-    b.host.execute({ wantsTask: () => room > 0, runAccepted: () => void ran.push(room--) });
+    b.host.execute({ wantsTask: () => room > 0, runAccepted: () => ran.push(room--) > 0 });
     b.host.dispatch(driver, { type: "go" });
     b.host.dispatch(driver, { type: "go" });
     expect(machine.heard.map(({ type }) => type)).toEqual(["go", "go"]);
@@ -176,6 +183,36 @@ describe("Host", () => {
     expect(outbox?.retract(driver, positions[1] as number)).toBe(true);
     expect(outbox?.isCongested(driver)).toBe(false);
     expect(outbox?.isCongested(nodeId)).toBe(true);
+  });
+
+  it("reads the clock once for what comes together, and anew where a task has run", () => {
+    const b = new HostBench();
+    const times: number[] = [];
+    const machine = new Scripted();
+    machine.onHandled = (nowMs) => void times.push(nowMs);
+    const dispatch = b.host.attach<Said, Said>(driver, machine, () => {});
+    let isAccepted = false;
+    const runAccepted = (): boolean => {
+      if (!isAccepted) return false;
+      isAccepted = false;
+      b.nowMs = 50;
+      dispatch({ type: "called by the task" });
+      dispatch({ type: "ended" }, 49);
+      return true;
+    };
+    b.host.execute({ wantsTask: () => false, runAccepted });
+    b.onPoll = () => {
+      b.host.onMessage(driver, message(1));
+      b.nowMs = 7;
+      isAccepted = true;
+      b.host.onMessage(driver, message(2));
+      b.host.onMessage(driver, message(3));
+    };
+    b.nowMs = 5;
+    b.host.pump();
+    expect(times).toEqual([5, 5, 50, 49, 50]);
+    dispatch({ type: "later" });
+    expect(times.at(-1)).toBe(50);
   });
 
   it("does nothing any more once it is closed, and shows a broken machine at once", () => {

@@ -34,9 +34,15 @@ export interface HostClock {
 /** What a host needs from the executor side of a core worker. */
 export interface TaskSink {
   wantsTask(): boolean;
-  /** Starts what has been accepted; the bytes of its message are valid until this returns. */
-  runAccepted(): void;
+  /**
+   * Starts what has been accepted; the bytes of its message are valid until this returns. True if
+   * there was any.
+   */
+  runAccepted(): boolean;
 }
+
+/** `nowMs`: the time, from who has just looked at the clock. */
+export type Dispatch<E> = (event: E, nowMs?: number) => void;
 
 interface Attached {
   readonly address: Address;
@@ -69,7 +75,7 @@ export class Host implements TransportReceiver {
   #pumpIsDue = false;
   #closed = false;
   #armedMs = Infinity;
-  /** The time for all control frames of one look; no user code runs between them. */
+  /** The time for all frames of one look, until user code runs. */
   #lookMs: number | null = null;
 
   constructor(clock: HostClock, checkInvariants: boolean) {
@@ -106,7 +112,12 @@ export class Host implements TransportReceiver {
     return this.#tasks?.wantsTask() ?? false;
   }
 
-  attach<E, I>(address: Address, machine: Machine<E, I>, perform: (instruction: I) => void): void {
+  /** Returns a `dispatch` to this machine. */
+  attach<E, I>(
+    address: Address,
+    machine: Machine<E, I>,
+    perform: (instruction: I) => void,
+  ): Dispatch<E> {
     assert(!this.#attached.has(address), `one machine per address: ${address}`);
     const instructions = new Deque<unknown>();
     const attached: Attached = {
@@ -122,6 +133,7 @@ export class Host implements TransportReceiver {
     const kept = this.#expected.get(address) ?? [];
     this.#expected.delete(address);
     for (const message of kept) this.dispatch(address, message);
+    return (event, nowMs) => this.#dispatch(attached, event, nowMs ?? this.#lookMs);
   }
 
   /** Machines that will be attached soon: what is sent to them until then is kept, in order. */
@@ -135,9 +147,13 @@ export class Host implements TransportReceiver {
    */
   dispatch(address: Address, event: unknown): void {
     const target = this.#attached.get(address);
-    if (target === undefined || this.#closed) return;
+    if (target !== undefined) this.#dispatch(target, event, this.#lookMs);
+  }
+
+  #dispatch(target: Attached, event: unknown, nowMs: number | null): void {
+    if (this.#closed) return;
     if (!this.#draining) {
-      this.#drain(target, event);
+      this.#drain(target, event, nowMs ?? this.nowMs);
       return;
     }
     this.#inbox.push(target);
@@ -158,7 +174,9 @@ export class Host implements TransportReceiver {
   onMessage(to: Address, message: Message): void {
     this.dispatch(to, message);
     // Not only with its frame: one that waited for arguments starts with whatever brings the last.
-    this.#tasks?.runAccepted();
+    const lookMs = this.#lookMs;
+    this.#lookMs = null;
+    if (this.#tasks?.runAccepted() !== true) this.#lookMs = lookMs;
   }
 
   onWritable(peer: Address): void {
@@ -177,11 +195,13 @@ export class Host implements TransportReceiver {
     if (this.#pumping || this.#draining || this.#closed) return false;
     this.#pumping = true;
     const startMs = this.nowMs;
+    this.#lookMs = startMs;
     let worked = false;
     try {
       for (let frames = 0; this.#step(); frames += framesPerLook) {
         worked = true;
-        if (frames < framesPerTurn && this.nowMs - startMs < turnBudgetMs) continue;
+        this.#lookMs = this.nowMs;
+        if (frames < framesPerTurn && this.#lookMs - startMs < turnBudgetMs) continue;
         this.#pumpSoon();
         break;
       }
@@ -196,9 +216,7 @@ export class Host implements TransportReceiver {
   /** True if there was something to do. */
   #step(): boolean {
     if (this.#closed) return false;
-    this.#lookMs = this.nowMs;
     const worked = this.#transport?.poll(framesPerLook) ?? false;
-    this.#lookMs = null;
     return this.#takeTask() || worked;
   }
 
@@ -220,9 +238,8 @@ export class Host implements TransportReceiver {
     });
   }
 
-  #drain(first: Attached, event: unknown): void {
+  #drain(first: Attached, event: unknown, nowMs: number): void {
     this.#draining = true;
-    const nowMs = this.#lookMs ?? this.nowMs;
     try {
       this.#handle(first, event, nowMs);
       for (let target = this.#inbox.shift(); target; target = this.#inbox.shift()) {
