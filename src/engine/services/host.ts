@@ -315,7 +315,7 @@ export class Host implements TransportReceiver {
       this.#events.push(message);
       return;
     }
-    const kept = this.#expected.get(to);
+    const kept = this.#expected.size === 0 ? undefined : this.#expected.get(to);
     if (kept !== undefined) {
       kept.push(message);
       return;
