@@ -119,6 +119,8 @@ function start(plan: NodePlan, startedBy: string): DriverRuntime {
   };
   const driver: DriverRuntime = {
     ...process,
+    depth: 0,
+    context: null,
     mode,
     namespace: plan.namespace,
     runtime,

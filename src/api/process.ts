@@ -1,4 +1,5 @@
 /** One core worker with all that stands around it in its thread: host, client, values, executor. */
+import { performance } from "node:perf_hooks";
 import type { Config } from "#engine/common/config.ts";
 import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
@@ -106,7 +107,7 @@ export function addExecutor(
   const executor = new Executor({
     receiver: client.core.receiver,
     userCode: watched(new ApiUserCode(client, values, resolve)),
-    report: (event) => client.dispatch(event),
+    report: (event, nowMs) => client.dispatch(event, nowMs),
     nowMs: () => client.host.nowMs,
   });
   client.execute(executor);

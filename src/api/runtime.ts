@@ -23,7 +23,9 @@ interface RegisteredProcess extends Process {
   readonly clusterId: string;
 }
 
-export interface DriverRuntime extends Process {
+/** As a caller it is the program outside of any task. */
+export interface DriverRuntime extends Caller {
+  readonly context: null;
   readonly mode: "local" | "threads";
   readonly namespace: string;
   readonly runtime: Runtime;
@@ -99,8 +101,7 @@ export function requireClient(verb: string): Caller | null {
     park(verb);
     return null;
   }
-  const driver = state.driver ?? autoInit(state, verb);
-  return { client: driver.client, values: driver.values, depth: 0, context: null };
+  return state.driver ?? autoInit(state, verb);
 }
 
 function callerOf(context: TaskContext): Caller {

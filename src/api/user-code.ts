@@ -6,7 +6,6 @@ import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { isInstance, thrownText } from "#engine/common/thrown.ts";
-import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import {
   type Encoded,
@@ -20,7 +19,6 @@ import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { ActorInstance, PreparedCall, UserCode } from "#engine/services/executor.ts";
 import { explainTaskError } from "./identity/parked-modules.ts";
 import type { RegisteredRemote } from "./identity/remote-registry.ts";
-import { ObjectRef } from "./object-ref.ts";
 import { enterTask, leaveTask, TaskContext } from "./task-context.ts";
 import { encodeSeveral } from "./several-results.ts";
 import { portableError } from "./serialization/portable-error.ts";
@@ -63,20 +61,14 @@ export class ApiUserCode implements UserCode {
   ): PreparedCall | Promise<PreparedCall> {
     const { descriptor, method } = task.definition;
     if (descriptor === null) {
-      const call = methodOf(actor, method);
-      return this.#whenMapped(task, (given) => this.#prepared(task, actor, call, given));
+      return this.#prepare(task, actor, methodOf(actor, method), task);
     }
     const remote = this.#resolve(descriptor);
     if (!(remote instanceof Promise)) {
-      const body = remote.target as AnyFunction;
-      return this.#whenMapped(task, (given) => this.#prepared(task, null, body, given));
+      return this.#prepare(task, null, remote.target as AnyFunction, task);
     }
     const given = own(task);
-    return remote.then(({ target }) =>
-      this.#whenMapped(given, (mapped) =>
-        this.#prepared(task, null, target as AnyFunction, mapped),
-      ),
-    );
+    return remote.then(({ target }) => this.#prepare(task, null, target as AnyFunction, given));
   }
 
   async prepareConstructor(actor: IncomingActor): Promise<PreparedCall> {
@@ -84,19 +76,13 @@ export class ApiUserCode implements UserCode {
     const { target } = await this.#resolve(spec.descriptor);
     const cls = target as unknown as AnyConstructor;
     const context = new TaskContext(this.#client, null, actor);
-    return this.#whenMapped(spec, (given) => {
-      const kept: ObjectEntry[] = [];
-      const args = this.#decode(given, kept);
-      return {
-        run: () => enterTask(context, () => new cls(...args)),
-        encode: () => undefined,
-        encodeError: (error) => this.encodeError(error, cls.name, spec.actorId),
-        finish: () => {
-          leaveTask(context);
-          return null;
-        },
-      };
-    });
+    const args = this.#decode(this.#areMapped(spec) ? spec : await this.#whenMapped(spec));
+    return {
+      run: () => enterTask(context, () => new cls(...args)),
+      encode: () => undefined,
+      encodeError: (error) => this.encodeError(error, cls.name, spec.actorId),
+      finish: () => leaveTask(context),
+    };
   }
 
   defaultConcurrency(instance: object): number {
@@ -112,36 +98,29 @@ export class ApiUserCode implements UserCode {
 
   // ------------------------------------------------------------ inside
 
-  #prepared(
+  // oxlint-disable-next-line max-params -- hot: an object around them would be one more each call.
+  #prepare(
     task: IncomingTask,
     actor: ActorInstance | null,
     body: AnyFunction,
     given: Given,
-  ): PreparedCall {
-    const kept: ObjectEntry[] = [];
-    const args = this.#decode(given, kept);
+  ): PreparedCall | Promise<PreparedCall> {
+    if (!this.#areMapped(given)) {
+      return this.#whenMapped(given).then((mapped) => this.#prepare(task, actor, body, mapped));
+    }
     const context = new TaskContext(this.#client, task, actor?.actor ?? null);
-    const instance = actor?.instance;
-    return {
-      run: () => enterTask(context, () => body.apply(instance, args)),
-      // What an actor returns may be its state, which other calls and timers go on with.
-      encode: (result) => this.#encodeResult(result, task, actor !== null),
-      encodeError: (error) => this.#encodeTaskError(error, task),
-      finish: () => {
-        leaveTask(context);
-        return kept.length === 0 ? null : kept;
-      },
-    };
+    return new TaskCall({ userCode: this, context, task, actor, body, args: this.#decode(given) });
   }
 
-  #encodeTaskError(error: unknown, task: IncomingTask): FailedValue {
+  /** Of what the body has thrown. */
+  encodeTaskError(error: unknown, task: IncomingTask): FailedValue {
     const { descriptor, taskName } = task.definition;
     const moduleUrl = descriptor?.moduleUrl ?? "";
     addHint(error, moduleUrl);
     return this.encodeError(error, taskName, taskIdHex(task.owner, task.serial));
   }
 
-  #encodeResult(
+  encodeResult(
     result: unknown,
     { definition: { numReturns, taskName } }: IncomingTask,
     mayChange: boolean,
@@ -155,39 +134,33 @@ export class ApiUserCode implements UserCode {
     return encodeSeveral(this.#values, result, mayChange);
   }
 
-  /** `kept` collects the entries that user code may go on using after the call. */
-  #decode({ args, values }: Given, kept: ObjectEntry[]): unknown[] {
+  #decode({ args, values }: Given): unknown[] {
     const { specials } = args;
     if (specials.length === 0) return this.#values.decodeArguments(args, specials);
     const revived = specials.map((special, i) => {
-      if (special.type !== "ref") return this.#values.revive(special);
-      if (!special.topLevel) {
-        const ref = this.#values.revive(special);
-        if (ObjectRef.is(ref)) kept.push(ObjectRef.entryOf(ref));
-        return ref;
-      }
+      if (special.type !== "ref" || !special.topLevel) return this.#values.revive(special);
       const outcome = values?.[i];
       if (!(outcome instanceof StoredValue)) return this.#values.decode(outcome, null);
       const { owner, serial, index } = special;
       const entry = this.#client.core.references.adopt(owner, serial, index);
-      kept.push(entry);
       return this.#values.decode(outcome, entry);
     });
     return this.#values.decodeArguments(args, revived);
   }
 
-  /** Runs `use` once every stored byte is mapped in this thread: as a rule at once. */
-  #whenMapped(
-    given: Given,
-    use: (given: Given) => PreparedCall,
-  ): PreparedCall | Promise<PreparedCall> {
-    const missing = [given.args, ...(given.values ?? [])].filter(
+  /** Every stored byte is mapped in this thread: as a rule at once. */
+  #areMapped({ args, values }: Given): boolean {
+    if (!this.#values.isMapped(args)) return false;
+    return values === null || values.every((value) => this.#values.isMapped(value));
+  }
+
+  async #whenMapped(given: Given): Promise<Given> {
+    const owned = own(given);
+    const missing = [owned.args, ...(owned.values ?? [])].filter(
       (outcome): outcome is StoredValue => !this.#values.isMapped(outcome),
     );
-    if (missing.length === 0) return use(given);
-    const owned = own(given);
-    const mapped = missing.map((value) => this.#values.whenMapped(value));
-    return Promise.all(mapped).then(() => use(owned));
+    await Promise.all(missing.map((value) => this.#values.whenMapped(value)));
+    return owned;
   }
 
   /**
@@ -208,6 +181,51 @@ export class ApiUserCode implements UserCode {
         return values.encodeInline(new Error(text), errorBytesMax);
       }
     }
+  }
+}
+
+/** A task, or a call of an actor, with its arguments. */
+class TaskCall implements PreparedCall {
+  readonly #userCode: ApiUserCode;
+  readonly #context: TaskContext;
+  readonly #task: IncomingTask;
+  readonly #actor: ActorInstance | null;
+  readonly #body: AnyFunction;
+  readonly #args: readonly unknown[];
+
+  constructor(parts: {
+    userCode: ApiUserCode;
+    context: TaskContext;
+    task: IncomingTask;
+    actor: ActorInstance | null;
+    body: AnyFunction;
+    args: readonly unknown[];
+  }) {
+    this.#userCode = parts.userCode;
+    this.#context = parts.context;
+    this.#task = parts.task;
+    this.#actor = parts.actor;
+    this.#body = parts.body;
+    this.#args = parts.args;
+  }
+
+  run(): unknown {
+    return enterTask(this.#context, () =>
+      Reflect.apply(this.#body, this.#actor?.instance, this.#args),
+    );
+  }
+
+  encode(result: unknown): ReturnType<PreparedCall["encode"]> {
+    // What an actor returns may be its state, which other calls and timers go on with.
+    return this.#userCode.encodeResult(result, this.#task, this.#actor !== null);
+  }
+
+  encodeError(error: unknown): FailedValue {
+    return this.#userCode.encodeTaskError(error, this.#task);
+  }
+
+  finish(): void {
+    leaveTask(this.#context);
   }
 }
 

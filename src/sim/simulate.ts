@@ -339,6 +339,8 @@ class Run implements Unhandled {
     const driver: DriverRuntime = {
       client,
       values,
+      depth: 0,
+      context: null,
       mode: "local",
       namespace,
       runtime: {

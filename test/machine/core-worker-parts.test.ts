@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ByteSlab } from "#engine/common/byte-slab.ts";
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
 import { Deque } from "#engine/common/deque.ts";
+import { type Linked, LinkedList } from "#engine/common/linked-list.ts";
 import type { TaskRecord } from "#engine/core-worker/object-entry.ts";
 import { PushStream } from "#engine/core-worker/push-stream.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
@@ -30,6 +31,39 @@ describe("Deque", () => {
         expect(deque.size).toBe(model.length);
       }
       expect([...deque]).toEqual(model);
+    });
+    fc.assert(property, { numRuns: 100 });
+  });
+});
+
+class Member implements Linked<Member> {
+  newer: Member | null = null;
+  older: Member | null = null;
+}
+
+describe("LinkedList", () => {
+  it("is a set in the order of its members, as far as anybody can see", () => {
+    const step = fc.record({ adds: fc.boolean(), at: fc.nat(4) });
+    const property = fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const members = Array.from({ length: 5 }, () => new Member());
+      const list = new LinkedList<Member>();
+      const model = new Set<Member>();
+      for (const { adds, at } of steps) {
+        const member = members[at] as Member;
+        expect(list.has(member)).toBe(model.has(member));
+        if (adds && !model.has(member)) {
+          list.add(member);
+          model.add(member);
+        } else if (!adds && model.delete(member)) list.remove(member);
+        const expected = [...model];
+        expect([list.size, list.oldest === (expected[0] ?? null)]).toEqual([model.size, true]);
+        expect([...list].map((one) => expected.indexOf(one))).toEqual([...expected.keys()]);
+        expect([...list.newestFirst()].toReversed().every((one, i) => one === expected[i])).toBe(
+          true,
+        );
+      }
+      for (const member of model) list.remove(member);
+      expect(members.every(({ newer, older }) => newer === null && older === null)).toBe(true);
     });
     fc.assert(property, { numRuns: 100 });
   });

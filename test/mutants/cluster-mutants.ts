@@ -102,8 +102,8 @@ export const nodes: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;",
-        replace: "void isFar;",
+        find: "if (lease.isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;",
+        replace: "",
       },
     ],
   },

@@ -61,7 +61,7 @@ export const spills: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/memory-store.ts`,
-        find: "    yield* this.#settledNow;\n",
+        find: "    for (let one = this.#settledNow; one !== null; one = one.newer) yield one;\n",
         replace: "",
       },
     ],

@@ -167,8 +167,8 @@ export const retries: readonly Mutant[] = [
     edits: [
       {
         file: `${coreWorker}/task-submitter.ts`,
-        find: "const isUnstarted = isNear && out.retract(lease.workerId, framePosition);",
-        replace: "const isUnstarted = isNear && framePosition < 0;",
+        find: "const isUnstarted = !lease.isFar && out.retract(lease.workerId, framePosition);",
+        replace: "const isUnstarted = !lease.isFar && framePosition < 0;",
       },
     ],
   },

@@ -280,7 +280,9 @@ export class EngineProcess {
       wantsTask: () => this.client.core.receiver.wantsTask(),
       accept: (task: IncomingTask) => void this.#accepted.push(task),
       runAccepted: () => {
-        for (const task of this.#accepted.splice(0)) this.world.executor.start(this, task);
+        const accepted = this.#accepted.splice(0);
+        for (const task of accepted) this.world.executor.start(this, task);
+        return accepted.length > 0;
       },
       construct: (actor: IncomingActor) => this.world.executor.startConstructor(this, actor),
     };

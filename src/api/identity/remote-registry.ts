@@ -35,6 +35,8 @@ type RegistrationListener = (remote: RegisteredRemote) => void;
 interface RealmRegistry {
   /** By module URL, then by key within the module; in order of registration. */
   readonly modules: Map<string, Map<string, RegisteredRemote>>;
+  /** What was found by an id, for the next call that brings it; forgotten with a registration. */
+  found: WeakMap<RemoteId, RegisteredRemote>;
   /** By evaluation of a module and name. */
   readonly nextOrdinals: Map<string, number>;
   /** Modules that called `init()`. */
@@ -69,12 +71,18 @@ export function registerRemote(registration: RemoteRegistration): RegisteredRemo
   let module = registry.modules.get(moduleUrl);
   if (module === undefined) registry.modules.set(moduleUrl, (module = new Map()));
   module.set(keyInModule(remote.descriptor), remote);
+  registry.found = new WeakMap();
   for (const listener of registry.listeners) listener(remote);
   return remote;
 }
 
 export function findRemote(id: RemoteId): RegisteredRemote | undefined {
-  return realmRegistry().modules.get(id.moduleUrl)?.get(keyInModule(id));
+  const { found, modules } = realmRegistry();
+  const known = found.get(id);
+  if (known !== undefined) return known;
+  const remote = modules.get(id.moduleUrl)?.get(keyInModule(id));
+  if (remote !== undefined) found.set(id, remote);
+  return remote;
 }
 
 /** What a module has registered so far, in order. */
@@ -135,6 +143,7 @@ function realmRegistry(): RealmRegistry {
   const realm = globalThis as { [registryKey]?: RealmRegistry };
   return (realm[registryKey] ??= {
     modules: new Map(),
+    found: new WeakMap(),
     nextOrdinals: new Map(),
     initializedModules: new Set(),
     listeners: new Set(),

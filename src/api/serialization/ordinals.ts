@@ -30,6 +30,12 @@ export class Ordinals {
     return -1;
   }
 
+  /** The number of one that no value can mention. */
+  addUnmentioned(): void {
+    this.#objects[this.count] = undefined;
+    this.count += 1;
+  }
+
   /** Forgets what was noted since `count` was as given. */
   truncate(count: number): void {
     for (let ordinal = count; ordinal < this.count; ordinal++) this.#objects[ordinal] = undefined;

@@ -71,11 +71,11 @@ export class ValueEncoder extends ByteWriter {
     }
   }
 
-  /** As `encode(args, "args")`, without asking what the list itself is. */
+  /** As `encode(args, "args")`, without asking what the list itself is: it is the call's own. */
   encodeArguments(args: readonly unknown[]): void {
     this.#begin("args");
     try {
-      this.#ordinals.findOrAdd(args);
+      this.#ordinals.addUnmentioned();
       this.writeByte(wire.tagArray);
       this.writeVarint(args.length * 2);
       this.#path.enter();

@@ -12,7 +12,7 @@ export class DeadlineQueue<T> {
 
   /** Time of the soonest entry; Infinity when empty. O(1). */
   nextMs(): number {
-    return this.#times[0] ?? Infinity;
+    return this.#times.length === 0 ? Infinity : (this.#times[0] as number);
   }
 
   add(atMs: number, item: T): void {

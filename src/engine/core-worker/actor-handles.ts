@@ -97,7 +97,7 @@ export class ActorHandles {
   }
 
   takeOutOfScope(): ActorId | undefined {
-    return this.#outOfScope.pop();
+    return this.#outOfScope.length === 0 ? undefined : this.#outOfScope.pop();
   }
 
   // ------------------------------------------------------------ actors that others made

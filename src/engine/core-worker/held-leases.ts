@@ -20,6 +20,8 @@ export class HeldLeases {
   readonly #idleDeadlines = new DeadlineQueue<LeaseStream>();
   /** By raylet, of those that gave us leases. */
   readonly #demands = new Map<Address, LeaseDemand>();
+  /** Those raylets that said that others wait: none, nearly always. */
+  readonly #wanting = new Set<Address>();
 
   constructor({ idleLeaseMs }: { readonly idleLeaseMs: number }) {
     this.#idleLeaseMs = idleLeaseMs;
@@ -66,16 +68,19 @@ export class HeldLeases {
     const { from, version, waiting } = message;
     if (version <= (this.#demands.get(from)?.version ?? -1)) return false;
     this.#demands.set(from, message);
+    if (waiting) this.#wanting.add(from);
+    else this.#wanting.delete(from);
     return waiting;
   }
 
   forgetDemand(nodeId: NodeId): void {
     this.#demands.delete(nodeId);
+    this.#wanting.delete(nodeId);
   }
 
   /** Another owner waits for a worker of that node. */
   isWanted({ raylet }: LeaseStream): boolean {
-    return this.#demands.get(raylet)?.waiting === true;
+    return this.#wanting.size > 0 && this.#wanting.has(raylet);
   }
 
   /** Nothing runs on them, and nothing waits to. */

@@ -3,6 +3,7 @@
  * runs it, waits for it or ends it.
  */
 import type { Address, WorkerId } from "#engine/common/ids.ts";
+import type { Linked } from "#engine/common/linked-list.ts";
 import type { FunctionDefinition } from "#engine/common/task-spec.ts";
 import type { ActorSpec, ConstructActor } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome, Special } from "#engine/protocol/outcome.ts";
@@ -15,7 +16,7 @@ import type { ObjectEntry } from "./object-entry.ts";
 
 const noOutcomes: readonly Outcome[] = [];
 
-export class IncomingTask {
+export class IncomingTask implements Linked<IncomingTask> {
   readonly owner: WorkerId;
   readonly stream: number;
   readonly seq: number;
@@ -45,6 +46,9 @@ export class IncomingTask {
   children: ChildTasks | null = null;
   /** Set by the api when the body asks for its signal. */
   onAbort: (() => void) | null = null;
+  /** Neighbours among the tasks that run. */
+  newer: IncomingTask | null = null;
+  older: IncomingTask | null = null;
 
   constructor(message: PushTask, definition: FunctionDefinition) {
     this.owner = message.from as WorkerId;

@@ -3,7 +3,6 @@
  * sharing them gains.
  */
 import type { Config } from "#engine/common/config.ts";
-import type { NodeId } from "#engine/common/ids.ts";
 import type { LeaseStream, SchedulingQueue } from "./scheduling-queue.ts";
 
 /** Below this much work ahead, moving it to another worker costs more than it gains. */
@@ -30,11 +29,11 @@ export function pipelineDepth({ durationMs }: SchedulingQueue, config: Config): 
  * For how many more workers the key should ask: one for each task without a worker of its own, as
  * far as a worker would find something to do. 0 or less: none, and what was asked for is too much.
  */
-export function workersWanted(queue: SchedulingQueue, node: NodeId): number {
+export function workersWanted(queue: SchedulingQueue): number {
   const { leases } = queue;
   // One that is blocked may be waiting for what is queued behind it.
   if (isTooShortToShare(queue) && leases.some(({ blocked }) => !blocked)) return 0;
-  const fullest = fullestLease(queue, node);
+  const fullest = fullestLease(queue);
   const mayShare = fullest !== undefined && isWorthMoving(queue, fullest);
   const shared = mayShare ? queue.inFlightCount : leases.length;
   return queue.tasks.size + shared - leases.length;
@@ -56,10 +55,10 @@ export function isTooShortToShare({ durationMs }: SchedulingQueue): boolean {
 }
 
 /** Of this node: what was pushed to another cannot be had back. */
-export function fullestLease({ leases }: SchedulingQueue, node: NodeId): LeaseStream | undefined {
+export function fullestLease({ leases }: SchedulingQueue): LeaseStream | undefined {
   let fullest: LeaseStream | undefined;
   for (const lease of leases) {
-    if (lease.raylet !== node) continue;
+    if (lease.isFar) continue;
     if (fullest === undefined || lease.inFlightCount > fullest.inFlightCount) fullest = lease;
   }
   return fullest;

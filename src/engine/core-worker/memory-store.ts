@@ -9,6 +9,7 @@
  * Source: Ray memory_store; protocols §2.8.
  */
 import { DeadlineQueue } from "#engine/common/deadline-queue.ts";
+import { type Linked, LinkedList } from "#engine/common/linked-list.ts";
 import type { EngineError } from "#engine/common/error-type.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
 import { type FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -21,7 +22,7 @@ import type { IncomingTask } from "./incoming-task.ts";
  * A pending `get` (all of them, or the first error) or `wait` (the first `neededCount`). The api
  * extends it by what it does when the request is settled.
  */
-export class GetRequest {
+export class GetRequest implements Linked<GetRequest> {
   readonly type = "settle";
   readonly entries: readonly ObjectEntry[];
   readonly deadlineMs: number;
@@ -38,7 +39,10 @@ export class GetRequest {
   isAbortable = false;
   /** Why one of the objects is not there, as its processes told shortly before the deadline. */
   explained: { readonly entry: ObjectEntry; readonly text: string } | null = null;
-  /** Neighbours in the list of requests that wait: a set would cost more than all the rest. */
+  /**
+   * Neighbours in the list of requests that wait, or, `newer`, of those that this event has
+   * settled: a set would cost more than all the rest.
+   */
   newer: GetRequest | null = null;
   older: GetRequest | null = null;
 
@@ -76,10 +80,9 @@ export class MemoryStore {
   readonly #deadlines = new DeadlineQueue<GetRequest>();
   /** A get will most likely end without its values. */
   onNearlyDue: (request: GetRequest, nowMs: number, out: Out) => void = () => {};
-  #newest: GetRequest | null = null;
-  #waitingCount = 0;
-  /** In this event: their callers read the values when it is over. */
-  readonly #settledNow: GetRequest[] = [];
+  readonly #waiting = new LinkedList<GetRequest>();
+  /** In this event, newest first, by `newer`: their callers read the values when it is over. */
+  #settledNow: GetRequest | null = null;
   /** Settled requests whose deadlines are still in the heap. */
   #settledEarlyCount = 0;
 
@@ -89,12 +92,12 @@ export class MemoryStore {
 
   /** Requests that have not been settled. */
   get waitingCount(): number {
-    return this.#waitingCount;
+    return this.#waiting.size;
   }
 
   /** Newest first. */
-  *waiting(): IterableIterator<GetRequest> {
-    for (let request = this.#newest; request !== null; request = request.older) yield request;
+  waiting(): IterableIterator<GetRequest> {
+    return this.#waiting.newestFirst();
   }
 
   /** Met already: nothing waits, and nobody need be told of it. */
@@ -105,19 +108,23 @@ export class MemoryStore {
   /** Those, and the ones that have been settled and have not read their values yet. */
   *reading(): IterableIterator<GetRequest> {
     yield* this.waiting();
-    yield* this.#settledNow;
+    for (let one = this.#settledNow; one !== null; one = one.newer) yield one;
   }
 
   endEvent(): void {
-    if (this.#settledNow.length > 0) this.#settledNow.length = 0;
+    for (let one = this.#settledNow; one !== null;) {
+      const { newer } = one;
+      one.newer = null;
+      one = newer;
+    }
+    this.#settledNow = null;
   }
 
   /** Settles at once when the request is met already, and then nothing waits. */
   add(request: GetRequest, nowMs: number, out: Out): void {
     request.missingCount = this.#missingCount(request);
     if (request.missingCount === 0) {
-      request.settled = true;
-      this.#settledNow.push(request);
+      this.#noteSettled(request);
       out.instruct(request);
       return;
     }
@@ -134,7 +141,7 @@ export class MemoryStore {
         request,
       );
     }
-    this.#link(request);
+    this.#waiting.add(request);
   }
 
   /** Whether the request may have it: there is an outcome, and its bytes are within reach. */
@@ -263,28 +270,15 @@ export class MemoryStore {
     return missingCount;
   }
 
-  #link(request: GetRequest): void {
-    request.older = this.#newest;
-    if (this.#newest !== null) this.#newest.newer = request;
-    this.#newest = request;
-    this.#waitingCount += 1;
-  }
-
-  #unlink(request: GetRequest): void {
-    const { newer, older } = request;
-    if (newer === null) this.#newest = older;
-    else newer.older = older;
-    if (older !== null) older.newer = newer;
-    // Whoever still refers to a settled one must not keep its neighbours.
-    request.newer = null;
-    request.older = null;
-    this.#waitingCount -= 1;
+  #noteSettled(request: GetRequest): void {
+    request.settled = true;
+    request.newer = this.#settledNow;
+    this.#settledNow = request;
   }
 
   #settle(request: GetRequest, out: Out): void {
-    request.settled = true;
-    this.#settledNow.push(request);
-    this.#unlink(request);
+    this.#waiting.remove(request);
+    this.#noteSettled(request);
     this.#release(request, out);
     if (request.deadlineMs === Infinity || request.timedOut) return;
     this.#settledEarlyCount += 1;

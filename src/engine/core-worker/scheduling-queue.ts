@@ -10,6 +10,8 @@ export class LeaseStream extends PushStream {
   readonly queue: SchedulingQueue;
   /** Who granted it: the raylet of the worker's node. */
   readonly raylet: NodeId;
+  /** Of another node: what was pushed cannot be had back. */
+  readonly isFar: boolean;
   readonly gpuIds: readonly number[] | null;
   readonly grantedAtMs: number;
   idleSinceMs: number;
@@ -25,11 +27,13 @@ export class LeaseStream extends PushStream {
     workerId: WorkerId;
     queue: SchedulingQueue;
     gpuIds: readonly number[];
+    isFar: boolean;
     nowMs: number;
   }) {
     super(fields.leaseId, fields.workerId);
     this.queue = fields.queue;
     this.raylet = nodeIdOf(fields.workerId);
+    this.isFar = fields.isFar;
     this.gpuIds = fields.gpuIds.length === 0 ? null : fields.gpuIds;
     this.grantedAtMs = fields.nowMs;
     this.idleSinceMs = fields.nowMs;
@@ -58,6 +62,8 @@ export class SchedulingQueue {
   readonly requests = new Map<number, LeaseRequest>();
   /** Tasks on leases of this queue. */
   inFlightCount = 0;
+  /** Unused, and gone: what comes next has a queue of its own. */
+  isDropped = false;
   /** Moving average; negative until a task has been timed. */
   durationMs = -1;
   #lastDurationMs = Infinity;

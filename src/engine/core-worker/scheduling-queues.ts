@@ -28,7 +28,7 @@ export class SchedulingQueues {
       this.#ofTemplate[depth] = byTemplate;
     }
     const cached = byTemplate.get(template);
-    if (cached !== undefined && this.#byKey.get(cached.key) === cached) return cached;
+    if (cached !== undefined && !cached.isDropped) return cached;
     const key = keyOf(task);
     let queue = this.#byKey.get(key);
     if (queue === undefined) {
@@ -39,8 +39,9 @@ export class SchedulingQueues {
     return queue;
   }
 
-  delete({ key }: SchedulingQueue): void {
-    this.#byKey.delete(key);
+  delete(queue: SchedulingQueue): void {
+    queue.isDropped = true;
+    this.#byKey.delete(queue.key);
   }
 }
 

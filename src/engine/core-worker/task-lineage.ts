@@ -119,6 +119,7 @@ export class TaskLineage {
 
   /** Lets go of what nobody needs. True if there was anything, which may have freed more. */
   sweep(): boolean {
+    if (this.#doubtful.length === 0) return false;
     let worked = false;
     for (let spec = this.#doubtful.pop(); spec !== undefined; spec = this.#doubtful.pop()) {
       const { task, dependents, isRunning } = spec;

@@ -11,6 +11,7 @@
  */
 import { assert } from "#engine/common/assert.ts";
 import { engineError } from "#engine/common/error-type.ts";
+import { LinkedList } from "#engine/common/linked-list.ts";
 import { type Address, makerOf, type WorkerId } from "#engine/common/ids.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ConstructActor } from "#engine/protocol/gcs.ts";
@@ -43,7 +44,7 @@ export class TaskReceiver {
   readonly #told: ToldValues;
   readonly replies: TaskReplies;
   readonly #streams = new IncomingStreams();
-  readonly #running = new Set<IncomingTask>();
+  readonly #running = new LinkedList<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
   readonly #waitingTasks = new Set<IncomingTask>();
   /** Dead owners whose tasks here are not all over: the raylet keeps their leases till then. */
@@ -114,7 +115,7 @@ export class TaskReceiver {
   /** What an actor of one call at a time must end before it takes that frame; null if unknown. */
   onlyTaskBefore(owner: Address, stream: number, seq: number): IncomingTask | null {
     if (this.actor?.maxConcurrency !== 1 || this.#running.size !== 1) return null;
-    const [first = null] = this.#running;
+    const first = this.#running.oldest;
     return this.#streams.hasCome({ from: owner, stream, seq }) ? null : first;
   }
 
@@ -210,9 +211,10 @@ export class TaskReceiver {
 
   onTaskFinished(event: TaskFinished, out: Out): void {
     const { task } = event;
-    if (!this.#running.delete(task)) return;
+    if (!this.#running.has(task)) return;
+    this.#running.remove(task);
     this.#endedCount += 1;
-    this.#waitingTasks.delete(task);
+    if (this.#waitingTasks.size > 0) this.#waitingTasks.delete(task);
     if (task.pull !== null) this.#arguments.end(task.pull);
     // Before the reply says what is used on.
     this.#references.unpin(task.told);

@@ -119,7 +119,8 @@ export class TaskSubmitter {
     this.#requests.close(leaseId, queue);
     this.#infeasible.delete(queue);
     this.#references.watchIfFar(workerId, out);
-    const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, nowMs });
+    const isFar = !this.#references.isOfThisNode(workerId);
+    const lease = new LeaseStream({ leaseId, workerId, queue, gpuIds, isFar, nowMs });
     const { functionNumber } = queue.template;
     lease.definitionKnown = this.#definitionsKnown.has(workerId, functionNumber);
     this.#leases.add(lease);
@@ -173,11 +174,10 @@ export class TaskSubmitter {
   #endRevoked(lease: LeaseStream, error: EngineError, nowMs: number, out: Out): void {
     const { queue } = lease;
     const unstarted: TaskRecord[] = [];
-    const isNear = lease.raylet === this.#context.raylet;
     for (const { task, framePosition } of [...lease.inFlight()]) {
       lease.remove(task.seq);
       queue.inFlightCount -= 1;
-      const isUnstarted = isNear && out.retract(lease.workerId, framePosition);
+      const isUnstarted = !lease.isFar && out.retract(lease.workerId, framePosition);
       if (isUnstarted && !task.isCancelled) {
         unstarted.push(task);
         continue;
@@ -403,8 +403,7 @@ export class TaskSubmitter {
     // Its death is told before its leases have been ended.
     const { ended } = this.#references;
     if (ended.size > 0 && ended.has(lease.workerId)) return false;
-    const isFar = lease.raylet !== this.#context.raylet;
-    if (isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
+    if (lease.isFar && lease.inFlightCount > 0 && !hasRetryLeft(task)) return false;
     const turnIsOver = nowMs - lease.grantedAtMs > config.leaseTurnMs;
     if (turnIsOver && this.#somebodyWaits(lease)) return false;
     return !out.isCongested(lease.workerId);
@@ -428,7 +427,7 @@ export class TaskSubmitter {
   /** Takes back the newer half of what the fullest lease of the key has not started. */
   #steal(thief: LeaseStream, out: Out): void {
     const { queue } = thief;
-    const fullest = fullestLease(queue, this.#context.raylet);
+    const fullest = fullestLease(queue);
     if (fullest === undefined || !isWorthMoving(queue, fullest)) return;
     const keep = Math.ceil(fullest.inFlightCount / 2);
     while (fullest.inFlightCount > keep) {
@@ -452,7 +451,7 @@ export class TaskSubmitter {
 
   /** Once one is known to wait, no more are added. */
   #adjustRequests(queue: SchedulingQueue, out: Out): void {
-    const wanted = workersWanted(queue, this.#context.raylet);
+    const wanted = workersWanted(queue);
     if (wanted <= 0) {
       if (queue.requests.size > 0) this.#cancelRequests(queue, out);
       return;

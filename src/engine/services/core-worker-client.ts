@@ -26,7 +26,7 @@ import type { ArenaWriter } from "./arena-writer.ts";
 import { DroppedUses } from "./dropped-uses.ts";
 import type { Executor } from "./executor.ts";
 import type { WrittenFile } from "./fallback-files.ts";
-import type { Host } from "./host.ts";
+import type { Dispatch, Host } from "./host.ts";
 import { type FoundActor, OpenRequests } from "./open-requests.ts";
 import { type CallShape, TaskTemplates } from "./task-templates.ts";
 
@@ -104,6 +104,7 @@ export class CoreWorkerClient {
   /** What the api knows of its process. A weak table would keep it until a full collection. */
   process: object | null = null;
   readonly #options: ClientOptions;
+  readonly #dispatch: Dispatch<CoreWorkerEvent>;
   readonly #templates = new TaskTemplates();
   readonly #requests = new OpenRequests();
   #executor: Executor | null = null;
@@ -123,7 +124,7 @@ export class CoreWorkerClient {
       (run) => this.host.soon(run),
     );
     const perform = (instruction: CoreWorkerInstruction): void => this.#perform(instruction);
-    this.host.attach(this.workerId, this.core, perform);
+    this.#dispatch = this.host.attach(this.workerId, this.core, perform);
     this.host.afterDrain(() => this.#updateKeepAlive());
   }
 
@@ -133,8 +134,8 @@ export class CoreWorkerClient {
     this.host.execute(executor);
   }
 
-  dispatch(event: CoreWorkerEvent): void {
-    this.host.dispatch(this.workerId, event);
+  dispatch(event: CoreWorkerEvent, nowMs?: number): void {
+    this.#dispatch(event, nowMs);
   }
 
   // ------------------------------------------------------------ tasks and actors

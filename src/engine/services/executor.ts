@@ -5,6 +5,7 @@
  * What user code is, where it is found and how values are encoded is the api's business: the
  * UserCode port.
  */
+import { Deque } from "#engine/common/deque.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
@@ -49,15 +50,15 @@ export interface ActorInstance {
 export class Executor implements TaskSink {
   readonly #receiver: TaskReceiver;
   readonly #userCode: UserCode;
-  readonly #report: (event: CoreWorkerCall) => void;
+  readonly #report: (event: CoreWorkerCall, nowMs?: number) => void;
   readonly #nowMs: () => number;
-  readonly #accepted: IncomingTask[] = [];
+  readonly #accepted = new Deque<IncomingTask>();
   #actor: ActorInstance | null = null;
 
   constructor(parts: {
     receiver: TaskReceiver;
     userCode: UserCode;
-    report: (event: CoreWorkerCall) => void;
+    report: (event: CoreWorkerCall, nowMs?: number) => void;
     nowMs: () => number;
   }) {
     this.#receiver = parts.receiver;
@@ -74,10 +75,12 @@ export class Executor implements TaskSink {
     this.#accepted.push(task);
   }
 
-  runAccepted(): void {
+  runAccepted(): boolean {
+    if (this.#accepted.size === 0) return false;
     for (let task = this.#accepted.shift(); task; task = this.#accepted.shift()) {
       this.#start(task);
     }
+    return true;
   }
 
   construct(actor: IncomingActor): void {
@@ -164,13 +167,15 @@ export class Executor implements TaskSink {
   ): void {
     call.finish();
     const several = Array.isArray(outcome) ? (outcome as readonly Outcome[]) : null;
-    this.#report({
-      type: "taskFinished",
+    const nowMs = this.#nowMs();
+    const finished = {
+      type: "taskFinished" as const,
       task,
-      durationMs: this.#nowMs() - startMs,
+      durationMs: nowMs - startMs,
       outcome: several === null ? (outcome as Outcome) : several[0],
       outcomes: several === null ? null : several.slice(1),
-    });
+    };
+    this.#report(finished, nowMs);
   }
 
   /** It was cancelled while its module was imported. */

@@ -34,16 +34,24 @@ export interface HostClock {
 /** What a host needs from the executor side of a core worker. */
 export interface TaskSink {
   wantsTask(): boolean;
-  /** Starts what has been accepted; the bytes of its message are valid until this returns. */
-  runAccepted(): void;
+  /**
+   * Starts what has been accepted; the bytes of its message are valid until this returns. True if
+   * there was any.
+   */
+  runAccepted(): boolean;
 }
+
+/** `nowMs`: the time, from who has just looked at the clock. */
+export type Dispatch<E> = (event: E, nowMs?: number) => void;
 
 interface Attached {
   readonly address: Address;
   readonly machine: Machine<never, never>;
   readonly outbox: Outbox<never>;
   readonly perform: (instruction: never) => void;
-  readonly instructions: unknown[];
+  readonly instructions: Deque<unknown>;
+  /** It has handled something since its deadline was asked for. */
+  isTouched: boolean;
 }
 
 export class Host implements TransportReceiver {
@@ -53,6 +61,8 @@ export class Host implements TransportReceiver {
   readonly #expected = new Map<Address, Message[]>();
   readonly #inbox = new Deque<Attached>();
   readonly #events = new Deque<unknown>();
+  /** Only these may have another deadline than before. */
+  readonly #touched = new Deque<Attached>();
   readonly #localTasks = new LocalTasks();
   #transport: Transport | null = null;
   #tasks: TaskSink | null = null;
@@ -65,7 +75,7 @@ export class Host implements TransportReceiver {
   #pumpIsDue = false;
   #closed = false;
   #armedMs = Infinity;
-  /** The time for all control frames of one look; no user code runs between them. */
+  /** The time for all frames of one look, until user code runs. */
   #lookMs: number | null = null;
 
   constructor(clock: HostClock, checkInvariants: boolean) {
@@ -102,19 +112,28 @@ export class Host implements TransportReceiver {
     return this.#tasks?.wantsTask() ?? false;
   }
 
-  attach<E, I>(address: Address, machine: Machine<E, I>, perform: (instruction: I) => void): void {
+  /** Returns a `dispatch` to this machine. */
+  attach<E, I>(
+    address: Address,
+    machine: Machine<E, I>,
+    perform: (instruction: I) => void,
+  ): Dispatch<E> {
     assert(!this.#attached.has(address), `one machine per address: ${address}`);
-    const instructions: unknown[] = [];
-    this.#attached.set(address, {
+    const instructions = new Deque<unknown>();
+    const attached: Attached = {
       address,
       machine: machine as unknown as Machine<never, never>,
       outbox: this.#outboxOf(instructions),
       perform: perform as (instruction: never) => void,
       instructions,
-    });
+      isTouched: false,
+    };
+    this.#attached.set(address, attached);
+    this.#touch(attached);
     const kept = this.#expected.get(address) ?? [];
     this.#expected.delete(address);
     for (const message of kept) this.dispatch(address, message);
+    return (event, nowMs) => this.#dispatch(attached, event, nowMs ?? this.#lookMs);
   }
 
   /** Machines that will be attached soon: what is sent to them until then is kept, in order. */
@@ -128,10 +147,17 @@ export class Host implements TransportReceiver {
    */
   dispatch(address: Address, event: unknown): void {
     const target = this.#attached.get(address);
-    if (target === undefined || this.#closed) return;
+    if (target !== undefined) this.#dispatch(target, event, this.#lookMs);
+  }
+
+  #dispatch(target: Attached, event: unknown, nowMs: number | null): void {
+    if (this.#closed) return;
+    if (!this.#draining) {
+      this.#drain(target, event, nowMs ?? this.nowMs);
+      return;
+    }
     this.#inbox.push(target);
     this.#events.push(event);
-    if (!this.#draining) this.#drain();
   }
 
   get isClosed(): boolean {
@@ -148,7 +174,9 @@ export class Host implements TransportReceiver {
   onMessage(to: Address, message: Message): void {
     this.dispatch(to, message);
     // Not only with its frame: one that waited for arguments starts with whatever brings the last.
-    this.#tasks?.runAccepted();
+    const lookMs = this.#lookMs;
+    this.#lookMs = null;
+    if (this.#tasks?.runAccepted() !== true) this.#lookMs = lookMs;
   }
 
   onWritable(peer: Address): void {
@@ -167,11 +195,13 @@ export class Host implements TransportReceiver {
     if (this.#pumping || this.#draining || this.#closed) return false;
     this.#pumping = true;
     const startMs = this.nowMs;
+    this.#lookMs = startMs;
     let worked = false;
     try {
       for (let frames = 0; this.#step(); frames += framesPerLook) {
         worked = true;
-        if (frames < framesPerTurn && this.nowMs - startMs < turnBudgetMs) continue;
+        this.#lookMs = this.nowMs;
+        if (frames < framesPerTurn && this.#lookMs - startMs < turnBudgetMs) continue;
         this.#pumpSoon();
         break;
       }
@@ -186,9 +216,7 @@ export class Host implements TransportReceiver {
   /** True if there was something to do. */
   #step(): boolean {
     if (this.#closed) return false;
-    this.#lookMs = this.nowMs;
     const worked = this.#transport?.poll(framesPerLook) ?? false;
-    this.#lookMs = null;
     return this.#takeTask() || worked;
   }
 
@@ -210,16 +238,12 @@ export class Host implements TransportReceiver {
     });
   }
 
-  #drain(): void {
+  #drain(first: Attached, event: unknown, nowMs: number): void {
     this.#draining = true;
-    const nowMs = this.#lookMs ?? this.nowMs;
     try {
-      for (;;) {
-        const target = this.#inbox.shift();
-        if (target === undefined) break;
-        target.machine.handle(this.#events.shift() as never, nowMs, target.outbox);
-        if (target.instructions.length > 0) this.#perform(target);
-        if (this.#checkInvariants) target.machine.checkInvariants();
+      this.#handle(first, event, nowMs);
+      for (let target = this.#inbox.shift(); target; target = this.#inbox.shift()) {
+        this.#handle(target, this.#events.shift(), nowMs);
       }
     } finally {
       this.#draining = false;
@@ -231,17 +255,28 @@ export class Host implements TransportReceiver {
     if (!this.#pumping) this.#onIdleWork();
   }
 
-  #perform(target: Attached): void {
-    const { instructions } = target;
-    for (let i = 0; i < instructions.length; i++) target.perform(instructions[i] as never);
-    instructions.length = 0;
+  #handle(target: Attached, event: unknown, nowMs: number): void {
+    const { machine, instructions } = target;
+    this.#touch(target);
+    machine.handle(event as never, nowMs, target.outbox);
+    for (let asked = instructions.shift(); asked; asked = instructions.shift()) {
+      target.perform(asked as never);
+    }
+    if (this.#checkInvariants) machine.checkInvariants();
+  }
+
+  #touch(target: Attached): void {
+    if (target.isTouched) return;
+    target.isTouched = true;
+    this.#touched.push(target);
   }
 
   /** One timer a host, set anew only when something is due earlier. */
   #arm(): void {
     let nextMs = Infinity;
-    for (const { machine } of this.#attached.values()) {
-      const atMs = machine.nextDeadlineMs();
+    for (let target = this.#touched.shift(); target; target = this.#touched.shift()) {
+      target.isTouched = false;
+      const atMs = target.machine.nextDeadlineMs();
       if (atMs < nextMs) nextMs = atMs;
     }
     if (nextMs >= this.#armedMs) return;
@@ -252,13 +287,14 @@ export class Host implements TransportReceiver {
   #onTimer(): void {
     this.#armedMs = Infinity;
     const nowMs = this.#clock.nowMs();
-    for (const { address, machine } of this.#attached.values()) {
-      if (machine.nextDeadlineMs() <= nowMs) this.dispatch(address, deadline);
+    for (const target of this.#attached.values()) this.#touch(target);
+    for (const target of this.#attached.values()) {
+      if (target.machine.nextDeadlineMs() <= nowMs) this.dispatch(target.address, deadline);
     }
     this.#arm();
   }
 
-  #outboxOf(instructions: unknown[]): Outbox<never> {
+  #outboxOf(instructions: Deque<unknown>): Outbox<never> {
     return {
       send: (to, message) => this.#send(to, message),
       sendTask: (to, message) => this.#sendTask(to, message),
@@ -267,7 +303,7 @@ export class Host implements TransportReceiver {
           ? this.#localTasks.retract(position)
           : (this.#transport?.retract(to, position) ?? false),
       isCongested: (to) => !this.#attached.has(to) && (this.#transport?.isCongested(to) ?? false),
-      instruct: (instruction) => void instructions.push(instruction),
+      instruct: (instruction) => instructions.push(instruction),
     };
   }
 
@@ -279,7 +315,7 @@ export class Host implements TransportReceiver {
       this.#events.push(message);
       return;
     }
-    const kept = this.#expected.get(to);
+    const kept = this.#expected.size === 0 ? undefined : this.#expected.get(to);
     if (kept !== undefined) {
       kept.push(message);
       return;
