@@ -10,6 +10,7 @@ import { copy, owner, Pulls } from "./pulls-harness.ts";
 import { driver, nodeId, otherNodeId, worker } from "./raylet-harness.ts";
 
 const graceMs = 50;
+const retryMs = 100;
 
 /** A store of 512 bytes, of which the driver reads 400 that lie on another node too. */
 class Overflowing extends Pulls {
@@ -128,7 +129,7 @@ describe("a pull that finds no room", () => {
     h.passTime(graceMs);
     h.made(false);
     expect(h.all("makeOverflow")).toHaveLength(1);
-    h.passTime(graceMs - 1);
+    h.passTime(retryMs - 1);
     expect(h.all("makeOverflow")).toHaveLength(1);
     h.passTime(1);
     expect(h.all("makeOverflow")).toHaveLength(2);

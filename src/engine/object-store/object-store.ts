@@ -30,6 +30,8 @@ import { HeldExtents } from "./held-extents.ts";
 import { Overflow, type OverflowInstruction, type OverflowMade } from "./overflow.ts";
 
 const answersMax = 64;
+/** A process that had no memory is not asked again sooner. */
+const overflowRetryMs = 100;
 /** Of the time that a request waits: so much longer, up to twice, when another has given up. */
 const patience = 8;
 
@@ -215,7 +217,8 @@ export class ObjectStore {
   onOverflowMade(event: OverflowMade, nowMs: number): boolean {
     const isMade = this.#overflow.onMade(event);
     // There is none now; perhaps later.
-    if (!isMade) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
+    const waitMs = Math.max(this.#overflowGraceMs, overflowRetryMs);
+    if (!isMade) this.#overflowsFromMs = nowMs + waitMs;
     return isMade;
   }
 

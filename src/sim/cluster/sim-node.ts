@@ -408,8 +408,10 @@ export class SimNode {
     const segments = new OverflowSegments(this.#arena);
     return {
       make: (segment, size) => {
-        this.#options.world.mark("overflowed");
-        return segments.make(segment, size);
+        // Under pressure there is no memory for each third.
+        const isRefused = this.tenantBytes > 0 && segment % 3 === 0;
+        this.#options.world.mark(isRefused ? "overflowRefused" : "overflowed");
+        return !isRefused && segments.make(segment, size);
       },
       drop: (segment) => segments.drop(segment),
     };

@@ -61,6 +61,8 @@ export type RareState =
   | "segmentsReclaimed"
   /** The store grew for what somebody waited for. */
   | "overflowed"
+  /** … or had no memory for that. */
+  | "overflowRefused"
   | "retried"
   | "retriedException"
   /** A value was spilled whose place others than its owner had been told. */
