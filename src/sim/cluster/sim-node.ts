@@ -9,9 +9,6 @@ import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type RunningNode, startNode } from "#engine/services/node.ts";
 import type { OverflowPort } from "#engine/services/overflow-port.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
-import type { SpillEvent, SpillInstruction } from "#engine/raylet/spill-io.ts";
-import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
-import { type SpillPort, SpillOnThisThread } from "#engine/services/spill-port.ts";
 import { findRemote } from "#api/identity/remote-registry.ts";
 import { notRegisteredError } from "#api/identity/remote-resolution-error.ts";
 import type { NodePlan } from "#api/node-plan.ts";
@@ -27,6 +24,7 @@ import type { SimDisk, WriteMoments } from "./disk.ts";
 import { giveSegments, takeSegments } from "./arena-pool.ts";
 import type { Moments } from "#sim/faults/moments.ts";
 import { SimReclaimer } from "./reclaimer.ts";
+import { prefixOf, SimSpilling } from "./sim-spilling.ts";
 import type { Digest } from "#sim/oracles/oracle.ts";
 import type { Oracles } from "#sim/oracles/oracles.ts";
 import { digestIn, digestOfPut } from "#sim/oracles/value-digest.ts";
@@ -64,8 +62,6 @@ export interface SimNodeOptions {
   onWorker(worker: SimProcess): void;
 }
 
-const spillArea = "spilled/";
-
 /** Ended by a fault, by itself, or in the midst of something: what it had is gone with it. */
 export function isLost({ life }: SimProcess): boolean {
   return !life.isAlive && life.hasEndedIdle !== true;
@@ -83,10 +79,6 @@ export class SimNode {
   readonly #segments: SharedArrayBuffer[];
   readonly #processes: SimProcess[] = [];
   readonly #tenants: Tenant[] = [];
-  /** Places on the disk that could not be read at first. */
-  readonly #notRead = new WeakSet<SpilledPlace>();
-  /** … and those that are being read. */
-  readonly #restoring = new Set<SpilledPlace>();
   #endedForMemoryCount = 0;
   readonly #memoryWords: MemoryWords;
   /** What each process writes what it has in words of. Those of the dead are given out again. */
@@ -95,10 +87,10 @@ export class SimNode {
   #nextThread = hostThreadIndex + 1;
   /** They have ended in the midst of writing a file. */
   readonly #cutShort = new Set<WorkerId>();
-  /** While the raylet is told of it: by one of them. */
-  #leftFile: number | null = null;
   #workerCount = 0;
   #running: RunningNode | null = null;
+  /** Once it has started. */
+  #spilling: SimSpilling | null = null;
 
   constructor(options: SimNodeOptions) {
     const { world, network, plan, number, life } = options;
@@ -155,7 +147,7 @@ export class SimNode {
 
   /** The disk is read for it, or has failed and will be read again. */
   isRestoring(place: SpilledPlace): boolean {
-    return this.#restoring.has(place) || this.#notRead.has(place);
+    return this.#spilling?.isReading(place) ?? false;
   }
 
   get totals(): ResourceRequest {
@@ -172,6 +164,15 @@ export class SimNode {
     const { world, plan } = this.#options;
     const { nodeId, config, totals, labels, hostname, numCpus } = plan;
     const isHead = this.number === 0;
+    this.#spilling = new SimSpilling({
+      world,
+      life: this.life,
+      disk: this.#options.disk,
+      arena: this.#arena,
+      lifeNumber: this.#options.life,
+      diskUsedMax: config.spillDiskUsedMax,
+      revokedCount: () => this.#running?.raylet.objects.spilling.counts.revokedObjects ?? 0,
+    });
     this.#running = startNode({
       host: this.#host,
       launcher: {
@@ -186,7 +187,7 @@ export class SimNode {
       },
       arena: this.#arena,
       memoryWords: this.#memoryWords,
-      spilling: this.#spilling(),
+      spilling: this.#spilling,
       overflow: this.#overflow(),
       driverId,
       isHead,
@@ -250,9 +251,11 @@ export class SimNode {
   }
 
   #tellLeft(file: number, by: WorkerId): void {
-    this.#leftFile = this.#cutShort.has(by) ? file : null;
+    const spilling = this.#spilling;
+    assert(spilling !== null, "the node has been started");
+    spilling.leftFile = this.#cutShort.has(by) ? file : null;
     this.#host.dispatch(this.nodeId, { type: "fileLeft", file });
-    this.#leftFile = null;
+    spilling.leftFile = null;
   }
 
   endDriver(exit: WorkerExit): void {
@@ -324,7 +327,7 @@ export class SimNode {
       arena: this.#arena,
       memoryWords: this.#memoryWords,
       thread,
-      spilled: { disk: disk.nowFor(life, writing), prefix: this.#spillPrefix },
+      spilled: { disk: disk.nowFor(life, writing), prefix: prefixOf(this.#options.life) },
       announceSegment: (segment, { byteLength }) => {
         if (life.isAlive) return;
         // What it catches as it ends does not keep it here.
@@ -362,48 +365,6 @@ export class SimNode {
     return simulated;
   }
 
-  /** Processes number files for themselves, as they did in the life before. */
-  get #spillPrefix(): string {
-    return `${spillArea}${this.#options.life}-`;
-  }
-
-  #spilling(): SpillPort {
-    const { plan, disk, life, world } = this.#options;
-    const diskUsedMax = plan.config.spillDiskUsedMax;
-    const port = new SpillOnThisThread(
-      new SpillFilesOnDisk({
-        disk: disk.portFor(this.life),
-        arena: this.#arena,
-        prefix: this.#spillPrefix,
-        area: spillArea,
-        diskUsedMax,
-      }),
-    );
-    // On a disk that was kept there is what the life before has left.
-    if (life > 0) {
-      port.clearOthers((count) => {
-        if (count > 0) world.mark("formerFilesRemoved");
-      });
-    }
-    return {
-      perform: (instruction, report) => {
-        if (instruction.type === "deleteSpillFile" && instruction.file === this.#leftFile) {
-          if (disk.has(`${this.#spillPrefix}${instruction.file}`)) world.mark("fileLeft");
-        }
-        if (instruction.type === "restoreObject") this.#restoring.add(instruction.place);
-        port.perform(instruction, (event) => {
-          if (instruction.type === "restoreObject") this.#restoring.delete(instruction.place);
-          this.#noteSpilling(instruction, event);
-          report(event);
-          const { revokedObjects = 0 } = this.#running?.raylet.objects.spilling.counts ?? {};
-          if (revokedObjects > 0) world.mark("revokedSpilled");
-        });
-      },
-      // Its world has ended before it: nobody could wait for its disk.
-      close: () => Promise.resolve(),
-    };
-  }
-
   #overflow(): OverflowPort {
     const segments = new OverflowSegments(this.#arena);
     return {
@@ -415,23 +376,6 @@ export class SimNode {
       },
       drop: (segment) => segments.drop(segment),
     };
-  }
-
-  #noteSpilling(instruction: SpillInstruction, { failure }: SpillEvent): void {
-    const { world } = this.#options;
-    if (instruction.type === "deleteSpillFile") return;
-    if (instruction.type === "spillObjects") {
-      world.mark(failure === null ? "spilled" : "spillFailed");
-      return;
-    }
-    const { type, place } = instruction;
-    if (failure === null) {
-      world.mark(type === "restoreObject" ? "spillRestored" : "spillServed");
-      if (this.#notRead.delete(place)) world.mark("spillReadAgain");
-    } else {
-      this.#notRead.add(place);
-      world.mark(failure.kind === "corrupt" ? "spillCorrupt" : "spillReadFailed");
-    }
   }
 
   /** The GCS alone has no session with a node that it has buried: there it may try. */
