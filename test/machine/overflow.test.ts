@@ -74,7 +74,31 @@ describe("a pull that finds no room", () => {
     expect(h.beyondBytes).toBe(0);
   });
 
-  test("is followed at once by those behind it, until there is room for somebody", () => {
+  test("does so at the first event after that, whichever it is", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.nowMs += graceMs;
+    h.ask(7, 64, false);
+    h.deadline();
+    expect(h.all("makeOverflow")).toMatchObject([{ size: 300 }]);
+  });
+
+  test("is not forgotten for one that comes meanwhile, and is of another size", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.ask(7, 200);
+    h.made();
+    expect(h.all("dropOverflow")).toHaveLength(1);
+    h.made();
+    expect(h.out.last("arenaAllocated", worker(1)).error).toBeNull();
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    expect(h.beyondBytes).toBe(500);
+  });
+
+  test("is followed at once by those behind it, and those who come soon", () => {
     const h = new Overflowing();
     const ids = [2, 3].map((serial) => h.pullMore(serial));
     h.passTime(graceMs);
@@ -83,11 +107,28 @@ describe("a pull that finds no room", () => {
     expect(h.all("makeOverflow")).toHaveLength(2);
     h.answer();
     for (const id of ids) expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    // Nobody waits when they come.
+    h.passTime(graceMs - 1);
     h.pullMore(4);
-    // Nobody has waited when it came.
-    expect(h.all("makeOverflow")).toEqual([]);
-    h.passTime(graceMs);
     expect(h.all("makeOverflow")).toHaveLength(1);
+    h.made();
+    h.passTime(graceMs);
+    h.pullMore(5);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toHaveLength(2);
+  });
+
+  test("waits again once somebody has found room in the store", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.passTime(graceMs);
+    h.made();
+    h.pullMore(3, 64);
+    h.pullMore(4);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toHaveLength(2);
   });
 
   test("has no more than may be there in all", () => {

@@ -64,6 +64,9 @@ export class ObjectStore {
   readonly #isMakingRoom: () => boolean;
   /** From then on what waits may lie beyond the store; Infinity while all get room in it. */
   #overflowsFromMs = Infinity;
+  /** Until then also what comes when nobody waits: another lay beyond it a moment ago. */
+  #overflowsUntilMs = -Infinity;
+  #isCalm = true;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -197,8 +200,9 @@ export class ObjectStore {
   }
 
   /** Ends it. `isCalm`: nobody waits for room. */
-  settleOverflow(isCalm: boolean, out: Out): void {
-    if (isCalm && this.#waiting.length === 0) this.#overflowsFromMs = Infinity;
+  settleOverflow(isCalm: boolean, nowMs: number, out: Out): void {
+    this.#isCalm = isCalm;
+    if (isCalm && nowMs >= this.#overflowsUntilMs) this.#overflowsFromMs = Infinity;
     this.#overflow.settle(out);
   }
 
@@ -292,11 +296,17 @@ export class ObjectStore {
     const placed = this.#allocate(size, out);
     if (placed !== null) {
       this.#overflowsFromMs = Infinity;
+      this.#overflowsUntilMs = -Infinity;
       return placed;
     }
+    const graceEndsMs = nowMs + this.#overflowGraceMs;
     const beyond = this.#overflow.take(size);
-    if (beyond !== null) return beyond;
-    if (this.#overflowsFromMs === Infinity) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
+    if (beyond !== null) {
+      this.#overflowsUntilMs = graceEndsMs;
+      return beyond;
+    }
+    const isOver = this.#isCalm && nowMs >= this.#overflowsUntilMs;
+    if (this.#overflowsFromMs === Infinity || isOver) this.#overflowsFromMs = graceEndsMs;
     const isTooLarge = size > this.#allocator.largestSegmentBytes();
     const isStuck = nowMs >= this.#overflowsFromMs && !this.#isMakingRoom();
     if (isTooLarge || isStuck) this.#overflow.request(size, out);

@@ -85,11 +85,15 @@ export class Overflow {
     return isMade;
   }
 
-  /** The one that was made, if it was for an object of that size. */
+  /** The one that was made, if it was for an object of that size; else others may have theirs. */
   take(size: number): ArenaExtent | null {
     const next = this.#next;
-    if (next === null || !next.isMade || next.size !== size) return null;
+    if (next === null || !next.isMade) return null;
     this.#next = null;
+    if (next.size !== size) {
+      this.#freed.push(next.segment);
+      return null;
+    }
     this.#sizes.set(next.segment, size);
     this.#usedBytes += size;
     return { segment: next.segment, offset: 0, size };

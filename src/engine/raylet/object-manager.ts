@@ -195,7 +195,6 @@ export class ObjectManager {
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {
-    if (this.#overflowAtMs <= nowMs) this.pulls.onRoomMayHaveCome();
     this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
     this.restores.onDeadline(nowMs, out);
@@ -213,7 +212,9 @@ export class ObjectManager {
   settle(nowMs: number, out: RayletOut): void {
     this.reclaims.settle(out);
     this.objects.evictOverflow(out);
-    if (this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
+    // Whatever event is the first after that time.
+    const mayOverflow = this.#overflowAtMs <= nowMs;
+    if (mayOverflow || this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
     this.store.settle(nowMs, out);
     this.pulls.settle(nowMs, out);
     this.pushes.settle(out);
@@ -221,7 +222,7 @@ export class ObjectManager {
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
-    this.store.settleOverflow(waitingBytes === 0, out);
+    this.store.settleOverflow(waitingBytes === 0, nowMs, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
 
