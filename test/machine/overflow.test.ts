@@ -98,7 +98,7 @@ describe("a pull that finds no room", () => {
     expect(h.beyondBytes).toBe(500);
   });
 
-  test("is followed at once by those behind it, and those who come soon", () => {
+  test("is followed at once by those behind it", () => {
     const h = new Overflowing();
     const ids = [2, 3].map((serial) => h.pullMore(serial));
     h.passTime(graceMs);
@@ -107,16 +107,54 @@ describe("a pull that finds no room", () => {
     expect(h.all("makeOverflow")).toHaveLength(2);
     h.answer();
     for (const id of ids) expect(h.localOf(id)).toBeInstanceOf(StoredValue);
-    // Nobody waits when they come.
+  });
+
+  test("is followed by those who come soon after a sixteenth of that time", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.passTime(graceMs);
+    h.made();
     h.passTime(graceMs - 1);
-    h.pullMore(4);
+    h.pullMore(3);
     expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs / 16);
+    expect(h.all("makeOverflow")).toHaveLength(2);
     h.made();
     h.passTime(graceMs);
-    h.pullMore(5);
-    expect(h.all("makeOverflow")).toHaveLength(1);
-    h.passTime(graceMs);
+    h.pullMore(4);
+    h.passTime(graceMs - 1);
     expect(h.all("makeOverflow")).toHaveLength(2);
+    h.passTime(1);
+    expect(h.all("makeOverflow")).toHaveLength(3);
+  });
+
+  test("is followed at once by those who had to wait for the disk until it was read", () => {
+    const h = new Overflowing({ ioWorkers: 1, spillThreshold: 0 });
+    const spilled = [3, 4, 5].map((serial, i) => {
+      h.ask(serial, 64);
+      const { segment, offset } = h.out.last("arenaAllocated", worker(1));
+      const extent = { segment, offset, size: 64 };
+      const name = { owner, serial, index: 1, version: 0 };
+      h.handle({
+        type: "objectSealed",
+        from: worker(1),
+        requestId: serial,
+        objects: [{ ...name, extent }],
+      });
+      const { requestId = 0 } = h.all("spillObjects")[i] ?? {};
+      h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
+      h.ask(10 + serial, 64, false);
+      return serial;
+    });
+    for (const serial of spilled) h.pull(worker(1), { serial });
+    h.passTime(graceMs);
+    for (let i = 1; i <= spilled.length; i++) {
+      expect(h.all("makeOverflow")).toHaveLength(i);
+      h.made();
+      const { requestId = 0 } = h.all("restoreObject")[i - 1] ?? {};
+      h.handle({ type: "objectRestored", requestId, failure: null });
+    }
+    expect(h.beyondBytes).toBe(3 * 64);
   });
 
   test("waits again once somebody has found room in the store", () => {

@@ -30,6 +30,8 @@ import { HeldExtents } from "./held-extents.ts";
 import { Overflow, type OverflowInstruction, type OverflowMade } from "./overflow.ts";
 
 const answersMax = 64;
+/** Of the grace: long enough for others to say what could be spilled instead. */
+const soonShare = 1 / 16;
 /** Of the time that a request waits: so much longer, up to twice, when another has given up. */
 const patience = 8;
 
@@ -64,9 +66,8 @@ export class ObjectStore {
   readonly #isMakingRoom: () => boolean;
   /** From then on what waits may lie beyond the store; Infinity while all get room in it. */
   #overflowsFromMs = Infinity;
-  /** Until then also what comes when nobody waits: another lay beyond it a moment ago. */
-  #overflowsUntilMs = -Infinity;
-  #isCalm = true;
+  /** Who comes before that waits for a part of the grace: another lay beyond it a moment ago. */
+  #overflowsSoonUntilMs = -Infinity;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -200,9 +201,8 @@ export class ObjectStore {
   }
 
   /** Ends it. `isCalm`: nobody waits for room. */
-  settleOverflow(isCalm: boolean, nowMs: number, out: Out): void {
-    this.#isCalm = isCalm;
-    if (isCalm && nowMs >= this.#overflowsUntilMs) this.#overflowsFromMs = Infinity;
+  settleOverflow(isCalm: boolean, out: Out): void {
+    if (isCalm && this.#waiting.length === 0) this.#overflowsFromMs = Infinity;
     this.#overflow.settle(out);
   }
 
@@ -296,17 +296,19 @@ export class ObjectStore {
     const placed = this.#allocate(size, out);
     if (placed !== null) {
       this.#overflowsFromMs = Infinity;
-      this.#overflowsUntilMs = -Infinity;
+      this.#overflowsSoonUntilMs = -Infinity;
       return placed;
     }
-    const graceEndsMs = nowMs + this.#overflowGraceMs;
+    const graceMs = this.#overflowGraceMs;
     const beyond = this.#overflow.take(size);
     if (beyond !== null) {
-      this.#overflowsUntilMs = graceEndsMs;
+      this.#overflowsSoonUntilMs = nowMs + graceMs;
       return beyond;
     }
-    const isOver = this.#isCalm && nowMs >= this.#overflowsUntilMs;
-    if (this.#overflowsFromMs === Infinity || isOver) this.#overflowsFromMs = graceEndsMs;
+    if (this.#overflowsFromMs === Infinity) {
+      const isSoon = nowMs < this.#overflowsSoonUntilMs;
+      this.#overflowsFromMs = nowMs + (isSoon ? graceMs * soonShare : graceMs);
+    }
     const isTooLarge = size > this.#allocator.largestSegmentBytes();
     const isStuck = nowMs >= this.#overflowsFromMs && !this.#isMakingRoom();
     if (isTooLarge || isStuck) this.#overflow.request(size, out);

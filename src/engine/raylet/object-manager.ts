@@ -222,7 +222,7 @@ export class ObjectManager {
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
     this.spilling.settle(neededBytes, nowMs, out);
-    this.store.settleOverflow(waitingBytes === 0, nowMs, out);
+    this.store.settleOverflow(waitingBytes === 0 && !this.pulls.hasWaiting, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
 
