@@ -128,6 +128,24 @@ describe("a pull that finds no room", () => {
     expect(h.all("makeOverflow")).toHaveLength(3);
   });
 
+  test("has all asked for what they can offer when another comes soon after", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    for (let i = 0; i < 4; i++) {
+      for (const from of [driver, worker(1), worker(2)]) {
+        h.handle({ type: "objectsOffered", from, requestId: i, objects: [], told: [] });
+      }
+      h.passTime(10 * 2 ** i);
+    }
+    h.made();
+    for (const from of [driver, worker(1), worker(2)]) {
+      h.handle({ type: "objectsOffered", from, requestId: 9, objects: [], told: [] });
+    }
+    h.out.clear();
+    h.pullMore(3);
+    expect(h.out.all("offerObjects")).toHaveLength(3);
+  });
+
   test("is followed at once by those who had to wait for the disk until it was read", () => {
     const h = new Overflowing({ ioWorkers: 1, spillThreshold: 0 });
     const spilled = [3, 4, 5].map((serial, i) => {

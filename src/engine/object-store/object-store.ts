@@ -68,6 +68,7 @@ export class ObjectStore {
   #overflowsFromMs = Infinity;
   /** Who comes before that waits for a part of the grace: another lay beyond it a moment ago. */
   #overflowsSoonUntilMs = -Infinity;
+  #hasCome = false;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -115,6 +116,13 @@ export class ObjectStore {
     const bytes = this.#refusedBytes;
     this.#refusedBytes = 0;
     return bytes;
+  }
+
+  /** Whether somebody has come who waits for a short time only, since this was last asked. */
+  takeHasCome(): boolean {
+    const hasCome = this.#hasCome;
+    this.#hasCome = false;
+    return hasCome;
   }
 
   get freeBytes(): number {
@@ -307,6 +315,7 @@ export class ObjectStore {
     }
     if (this.#overflowsFromMs === Infinity) {
       const isSoon = nowMs < this.#overflowsSoonUntilMs;
+      this.#hasCome ||= isSoon;
       this.#overflowsFromMs = nowMs + (isSoon ? graceMs * soonShare : graceMs);
     }
     const isTooLarge = size > this.#allocator.largestSegmentBytes();

@@ -221,6 +221,7 @@ export class ObjectManager {
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
+    if (this.store.takeHasCome()) this.spilling.askAnew();
     this.spilling.settle(neededBytes, nowMs, out);
     this.store.settleOverflow(waitingBytes === 0 && !this.pulls.hasWaiting, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);

@@ -148,6 +148,11 @@ export class SpillManager {
     this.#retryAtMs = failure === null ? 0 : nowMs + this.#retryWaitMs;
   }
 
+  /** Much has been made since: also who had nothing to offer may have some now. */
+  askAnew(): void {
+    this.#offers.askAnew();
+  }
+
   onProcessEnded(process: WorkerId): void {
     this.#offers.onProcessEnded(process);
   }
