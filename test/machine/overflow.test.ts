@@ -1,7 +1,7 @@
 /** What is waited for while the store is full and stays so: it grows. */
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
-import { isOverflow } from "#engine/protocol/arena.ts";
+import { isOverflow, objectBytesMax } from "#engine/protocol/arena.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
 import type { RayletInstruction } from "#engine/raylet/raylet.ts";
 import { copy, owner, Pulls } from "./pulls-harness.ts";
@@ -317,6 +317,18 @@ describe("a result that finds no room", () => {
     expect(h.all("makeOverflow")).toEqual([]);
     h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
     expect(h.all("makeOverflow")).toHaveLength(1);
+  });
+
+  test("says how large a value may be, which is no more than elsewhere", () => {
+    const sizeMost = (overflowBytesMax: number, size: number): string | undefined => {
+      const h = new Overflowing({ overflowBytesMax });
+      h.ask(7, size);
+      return h.out.last("arenaAllocated", worker(1)).error?.message;
+    };
+    expect(sizeMost(600, 601)).toMatch(/one value may have 600 bytes at most/);
+    expect(sizeMost(100, 601)).toMatch(/one value may have 512 bytes at most/);
+    const text = `one value may have ${objectBytesMax} bytes at most`;
+    expect(sizeMost(2 ** 40, objectBytesMax + 1)).toContain(text);
   });
 
   test("is never what cannot wait", () => {

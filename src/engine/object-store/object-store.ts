@@ -371,8 +371,9 @@ export class ObjectStore {
     const state =
       `capacity ${capacity} bytes in ${allocator.segmentCount} segment(s), ` +
       `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}`;
+    const most = Math.max(allocator.largestSegmentBytes(), this.#overflow.largestBytes);
     const advice = !this.mayHold(size)
-      ? `one value may have ${allocator.largestSegmentBytes()} bytes at most: split it, ` +
+      ? `one value may have ${most} bytes at most: split it, ` +
         "or give init({ objectStoreMemory }) more"
       : "let go of refs to large values that are no longer needed (a ref is disposable), " +
         "or give init({ objectStoreMemory }) more";

@@ -9,7 +9,7 @@
  * Source: Ray plasma's fallback allocation, which lies in files that are mapped.
  */
 import { assert } from "#engine/common/assert.ts";
-import { overflowSegmentsFrom } from "#engine/protocol/arena.ts";
+import { objectBytesMax, overflowSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 
@@ -61,9 +61,14 @@ export class Overflow {
     return this.#freed.length > 0;
   }
 
+  /** What one object may have at most. */
+  get largestBytes(): number {
+    return Math.min(this.#bytesMax, objectBytesMax);
+  }
+
   /** Whether an object of that size may lie here at all. */
   mayHold(size: number): boolean {
-    return size <= this.#bytesMax;
+    return size <= this.largestBytes;
   }
 
   has(segment: number): boolean {
