@@ -101,6 +101,8 @@ export class SpillManager {
     this.#tryAgainMs = Infinity;
     let wantedBytes = this.#wantedBytes(neededBytes);
     if (wantedBytes <= 0) return;
+    // Nothing is ever written: the disk is only asked to tell those who wait why.
+    if (neededBytes === 0 && this.#config.spillDiskUsedMax === 0) return;
     const stepBytes = this.#store.capacityBytes * stepShare;
     const fileBytes = Math.min(this.#config.minSpillBytes, Math.max(wantedBytes, stepBytes));
     const { ioWorkers } = this.#config;
