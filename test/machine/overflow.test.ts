@@ -98,6 +98,33 @@ describe("a pull that finds no room", () => {
     expect(h.beyondBytes).toBe(500);
   });
 
+  test("has its own though one that comes meanwhile would rather wait for the store", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2, 600);
+    h.ask(7, 200);
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    expect(h.beyondBytes).toBe(600);
+  });
+
+  test("has its own though there is not as much for one that comes meanwhile", () => {
+    const h = new Overflowing({ overflowBytesMax: 700 });
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    const other = h.pullMore(3, 260);
+    h.ask(7, 401);
+    h.passTime(graceMs);
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.answer();
+    expect(h.localOf(other)).toBeInstanceOf(StoredValue);
+  });
+
   test("is followed at once by those behind it", () => {
     const h = new Overflowing();
     const ids = [2, 3].map((serial) => h.pullMore(serial));

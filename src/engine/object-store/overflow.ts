@@ -76,7 +76,10 @@ export class Overflow {
   }
 
   request(size: number, out: Outbox<OverflowInstruction>): void {
-    if (this.#next !== null || this.#usedBytes + size > this.#bytesMax) return;
+    if (this.#usedBytes + size > this.#bytesMax) return;
+    // It was made for one who stands behind this one now.
+    if (this.#next?.isMade === true) this.#giveUpNext(this.#next);
+    if (this.#next !== null) return;
     this.#next = { segment: this.#nextSegment++, size, isMade: false };
     const { segment } = this.#next;
     out.instruct({ type: "makeOverflow", segment, size });
@@ -90,15 +93,11 @@ export class Overflow {
     return isMade;
   }
 
-  /** The one that was made, if it was for an object of that size; else others may have theirs. */
+  /** The one that was made, if it was for an object of that size. */
   take(size: number): ArenaExtent | null {
     const next = this.#next;
-    if (next === null || !next.isMade) return null;
+    if (next === null || !next.isMade || next.size !== size) return null;
     this.#next = null;
-    if (next.size !== size) {
-      this.#freed.push(next.segment);
-      return null;
-    }
     this.#sizes.set(next.segment, size);
     this.#usedBytes += size;
     return { segment: next.segment, offset: 0, size };
@@ -114,12 +113,14 @@ export class Overflow {
 
   /** Ends an event: who it was made for may have found room elsewhere, or have gone. */
   settle(out: Outbox<OverflowInstruction>): void {
-    if (this.#next?.isMade === true) {
-      this.#freed.push(this.#next.segment);
-      this.#next = null;
-    }
+    if (this.#next?.isMade === true) this.#giveUpNext(this.#next);
     for (const segment of this.#freed) out.instruct({ type: "dropOverflow", segment });
     this.#freed.length = 0;
+  }
+
+  #giveUpNext({ segment }: Made): void {
+    this.#freed.push(segment);
+    this.#next = null;
   }
 
   checkInvariants(): void {
