@@ -174,8 +174,9 @@ function checkOption(name: string, value: unknown): void {
 }
 
 function checkTransfer(value: unknown): void {
-  if (!Array.isArray(value) || !value.every((item) => item instanceof ArrayBuffer)) {
-    throw kindError("transfer", "a list of ArrayBuffers", value);
+  if (!Array.isArray(value)) throw kindError("transfer", "a list of ArrayBuffers", value);
+  for (const [i, item] of value.entries()) {
+    if (!(item instanceof ArrayBuffer)) throw kindError(`transfer[${i}]`, "an ArrayBuffer", item);
   }
   if (new Set(value).size === value.length) return;
   throw new TypeError("transfer takes each ArrayBuffer once");

@@ -360,7 +360,7 @@ export class Values {
   /** As if it had been spilled: who needs it has it read back, once there is room for it. */
   #placeInFile(encoder: ValueEncoder, specials: readonly Special[], noRoom: EngineError): Written {
     const size = encoder.byteLength;
-    if (size > this.#storedBytesMax) throw toClass(noRoom);
+    if (size > this.#storedBytesMax) throw toClass(tooLarge(size, this.#storedBytesMax));
     const bytes = new Uint8Array(size);
     encoder.writeTo(bytes, 0);
     const written = this.#files.write(bytes);
@@ -485,6 +485,12 @@ export function isPrimitive(value: unknown): value is undefined | null | boolean
     default:
       return value === null;
   }
+}
+
+function tooLarge(size: number, most: number): EngineError {
+  const text = `no room for ${size} bytes in the object store: one value may have ${most} bytes`;
+  const advice = "split it, or give init({ objectStoreMemory }) more";
+  return engineError("OBJECT_STORE_FULL", `${text} at most: ${advice}`);
 }
 
 function storeError(error: unknown): unknown {

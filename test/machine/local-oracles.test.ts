@@ -8,6 +8,7 @@ import { type NodeId, workerIdOf } from "#engine/common/ids.ts";
 import { InlineValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { LocalOracles } from "#sim/oracles/local-oracles.ts";
+import { ObjectOracle } from "#sim/oracles/objects.ts";
 import { Recent } from "#sim/oracles/recent.ts";
 import { digestIn } from "#sim/oracles/value-digest.ts";
 import { ViolationError } from "#sim/oracles/violation-error.ts";
@@ -39,6 +40,24 @@ describe("what is remembered", () => {
     expect(recent.get("a", 0)).toBe(0);
     expect(recent.hasForgotten).toBe(false);
   });
+});
+
+test("an array with many holes is not looked through to its end", () => {
+  let looks = 0;
+  const count = (): number => (looks += 1);
+  const handler: ProxyHandler<unknown[]> = {
+    get: (target, name, receiver) => (count(), Reflect.get(target, name, receiver) as unknown),
+    has: (target, name) => (count(), Reflect.has(target, name)),
+  };
+  const violations: unknown[] = [];
+  const scope = { seesAll: false, rememberedMax: 8, isOneThread: true };
+  const oracle = new ObjectOracle((violation) => violations.push(violation), scope);
+  const value = new Proxy(Array.from({ length: 0 }), handler);
+  value.length = 1_000_000;
+  oracle.onGiven(value, null);
+  expect(looks).toBeLessThan(10_000);
+  oracle.onGiven([value], null);
+  expect(violations).toHaveLength(1);
 });
 
 describe("digests", () => {

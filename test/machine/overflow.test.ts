@@ -1,7 +1,7 @@
 /** What is waited for while the store is full and stays so: it grows. */
 import { describe, expect, test } from "vitest";
 import type { Config } from "#engine/common/config.ts";
-import { FrameBytes, isOverflow } from "#engine/protocol/arena.ts";
+import { FrameBytes, isOverflow, objectBytesMax } from "#engine/protocol/arena.ts";
 import type { PullPriority } from "#engine/protocol/copy.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 import { FailedValue, StoredValue } from "#engine/protocol/outcome.ts";
@@ -84,7 +84,58 @@ describe("a pull that finds no room", () => {
     expect(h.beyondBytes).toBe(0);
   });
 
-  test("is followed at once by those behind it, until there is room for somebody", () => {
+  test("does so at the first event after that, whichever it is", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.nowMs += graceMs;
+    h.ask(7, 64, false);
+    h.deadline();
+    expect(h.all("makeOverflow")).toMatchObject([{ size: 300 }]);
+  });
+
+  test("is not forgotten for one that comes meanwhile, and is of another size", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.ask(7, 200);
+    h.made();
+    expect(h.all("dropOverflow")).toHaveLength(1);
+    h.made();
+    expect(h.out.last("arenaAllocated", worker(1)).error).toBeNull();
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    expect(h.beyondBytes).toBe(500);
+  });
+
+  test("has its own though one that comes meanwhile would rather wait for the store", () => {
+    const h = new Overflowing();
+    const id = h.pullMore(2, 600);
+    h.ask(7, 200);
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    expect(h.beyondBytes).toBe(600);
+  });
+
+  test("has its own though there is not as much for one that comes meanwhile", () => {
+    const h = new Overflowing({ overflowBytesMax: 700 });
+    const id = h.pullMore(2);
+    h.passTime(graceMs);
+    h.made();
+    h.answer();
+    expect(h.localOf(id)).toBeInstanceOf(StoredValue);
+    const other = h.pullMore(3, 260);
+    h.ask(7, 401);
+    h.passTime(graceMs);
+    h.made();
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.answer();
+    expect(h.localOf(other)).toBeInstanceOf(StoredValue);
+  });
+
+  test("is followed at once by those behind it", () => {
     const h = new Overflowing();
     const ids = [2, 3].map((serial) => h.pullMore(serial));
     h.passTime(graceMs);
@@ -93,11 +144,84 @@ describe("a pull that finds no room", () => {
     expect(h.all("makeOverflow")).toHaveLength(2);
     h.answer();
     for (const id of ids) expect(h.localOf(id)).toBeInstanceOf(StoredValue);
-    h.pullMore(4);
-    // Nobody has waited when it came.
-    expect(h.all("makeOverflow")).toEqual([]);
+  });
+
+  test("is followed by those who come soon after a sixteenth of that time", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
     h.passTime(graceMs);
+    h.made();
+    h.passTime(graceMs - 1);
+    h.pullMore(3);
     expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs / 16);
+    expect(h.all("makeOverflow")).toHaveLength(2);
+    h.made();
+    h.passTime(graceMs);
+    h.pullMore(4);
+    h.passTime(graceMs - 1);
+    expect(h.all("makeOverflow")).toHaveLength(2);
+    h.passTime(1);
+    expect(h.all("makeOverflow")).toHaveLength(3);
+  });
+
+  test("has all asked for what they can offer when another comes soon after", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    for (let i = 0; i < 4; i++) {
+      for (const from of [driver, worker(1), worker(2)]) {
+        h.handle({ type: "objectsOffered", from, requestId: i, objects: [], told: [] });
+      }
+      h.passTime(10 * 2 ** i);
+    }
+    h.made();
+    for (const from of [driver, worker(1), worker(2)]) {
+      h.handle({ type: "objectsOffered", from, requestId: 9, objects: [], told: [] });
+    }
+    h.out.clear();
+    h.pullMore(3);
+    expect(h.out.all("offerObjects")).toHaveLength(3);
+  });
+
+  test("is followed at once by those who had to wait for the disk until it was read", () => {
+    const h = new Overflowing({ ioWorkers: 1, spillThreshold: 0 });
+    const spilled = [3, 4, 5].map((serial, i) => {
+      h.ask(serial, 64);
+      const { segment, offset } = h.out.last("arenaAllocated", worker(1));
+      const extent = { segment, offset, size: 64 };
+      const name = { owner, serial, index: 1, version: 0 };
+      h.handle({
+        type: "objectSealed",
+        from: worker(1),
+        requestId: serial,
+        objects: [{ ...name, extent }],
+      });
+      const { requestId = 0 } = h.all("spillObjects")[i] ?? {};
+      h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
+      h.ask(10 + serial, 64, false);
+      return serial;
+    });
+    for (const serial of spilled) h.pull(worker(1), { serial });
+    h.passTime(graceMs);
+    for (let i = 1; i <= spilled.length; i++) {
+      expect(h.all("makeOverflow")).toHaveLength(i);
+      h.made();
+      const { requestId = 0 } = h.all("restoreObject")[i - 1] ?? {};
+      h.handle({ type: "objectRestored", requestId, failure: null });
+    }
+    expect(h.beyondBytes).toBe(3 * 64);
+  });
+
+  test("waits again once somebody has found room in the store", () => {
+    const h = new Overflowing();
+    h.pullMore(2);
+    h.passTime(graceMs);
+    h.made();
+    h.pullMore(3, 64);
+    h.pullMore(4);
+    expect(h.all("makeOverflow")).toHaveLength(1);
+    h.passTime(graceMs);
+    expect(h.all("makeOverflow")).toHaveLength(2);
   });
 
   test("has no more than may be there in all", () => {
@@ -257,6 +381,18 @@ describe("a result that finds no room", () => {
     expect(h.all("makeOverflow")).toEqual([]);
     h.handle({ type: "objectsSpilled", requestId, checksums: [[7]], failure: null });
     expect(h.all("makeOverflow")).toHaveLength(1);
+  });
+
+  test("says how large a value may be, which is no more than elsewhere", () => {
+    const sizeMost = (overflowBytesMax: number, size: number): string | undefined => {
+      const h = new Overflowing({ overflowBytesMax });
+      h.ask(7, size);
+      return h.out.last("arenaAllocated", worker(1)).error?.message;
+    };
+    expect(sizeMost(600, 601)).toMatch(/one value may have 600 bytes at most/);
+    expect(sizeMost(100, 601)).toMatch(/one value may have 512 bytes at most/);
+    const text = `one value may have ${objectBytesMax} bytes at most`;
+    expect(sizeMost(2 ** 40, objectBytesMax + 1)).toContain(text);
   });
 
   test("is never what cannot wait", () => {

@@ -109,6 +109,15 @@ class Spilling extends RayletHarness {
 }
 
 describe("a store above its threshold", () => {
+  test("whose node may never spill asks its disk only for who waits", () => {
+    const h = new Spilling({ spillDiskUsedMax: 0 });
+    h.store(4);
+    h.offer(1, 2);
+    expect(h.asked("spillObjects")).toBe(0);
+    h.ask(true);
+    expect(h.asked("spillObjects")).toBe(1);
+  });
+
   test("asks its processes, writes what they offer, and evicts it when there is need", () => {
     const h = new Spilling();
     h.store(3);

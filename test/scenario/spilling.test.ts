@@ -153,6 +153,21 @@ describe.each(seeds)("a store of a mebibyte, seed %d", (seed) => {
     }
   });
 
+  test("is put nothing larger than one value may be, and says how large that is", async () => {
+    const small = { ...init, systemConfig: { overflowBytesMax: 2_000_000 } };
+    const report = await simulate({ seed, nodes: 1, init: small }, () => {
+      try {
+        put("x".repeat(2_000_001));
+      } catch (error) {
+        return Promise.resolve(error);
+      }
+      return Promise.resolve(null);
+    });
+    const error = report.check();
+    expect(error).toBeInstanceOf(ObjectStoreFullError);
+    expect((error as Error).message).toMatch(/one value may have 2000000 bytes at most: split it/);
+  });
+
   test("serves other nodes from its disk", async () => {
     const nodes = [{ resources: { here: 1 } }, { resources: { there: 1 } }];
     const report = await simulate({ seed, nodes, init }, async () => {

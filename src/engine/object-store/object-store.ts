@@ -32,6 +32,8 @@ import { Overflow, type OverflowInstruction, type OverflowMade } from "./overflo
 const answersMax = 64;
 /** A process that had no memory is not asked again sooner. */
 const overflowRetryMs = 100;
+/** Of the grace: long enough for others to say what could be spilled instead. */
+const soonShare = 1 / 16;
 /** Of the time that a request waits: so much longer, up to twice, when another has given up. */
 const patience = 8;
 
@@ -71,6 +73,9 @@ export class ObjectStore {
   readonly #isMakingRoom: () => boolean;
   /** From then on what waits may lie beyond the store; Infinity while all get room in it. */
   #overflowsFromMs = Infinity;
+  /** Who comes before that waits for a part of the grace: another lay beyond it a moment ago. */
+  #overflowsSoonUntilMs = -Infinity;
+  #callsForOffers = false;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -118,6 +123,13 @@ export class ObjectStore {
     const bytes = this.#refusedBytes;
     this.#refusedBytes = 0;
     return bytes;
+  }
+
+  /** Whether others are to be asked again what could be spilled, since this was last looked at. */
+  takeCallForOffers(): boolean {
+    const isCalled = this.#callsForOffers;
+    this.#callsForOffers = false;
+    return isCalled;
   }
 
   get freeBytes(): number {
@@ -307,12 +319,21 @@ export class ObjectStore {
     const placed = this.#allocate(size, out);
     if (placed !== null) {
       this.#overflowsFromMs = Infinity;
+      this.#overflowsSoonUntilMs = -Infinity;
       return placed;
     }
     if (!mayOverflow) return null;
+    const graceMs = this.#overflowGraceMs;
     const beyond = this.#overflow.take(size);
-    if (beyond !== null) return beyond;
-    if (this.#overflowsFromMs === Infinity) this.#overflowsFromMs = nowMs + this.#overflowGraceMs;
+    if (beyond !== null) {
+      this.#overflowsSoonUntilMs = nowMs + graceMs;
+      return beyond;
+    }
+    if (this.#overflowsFromMs === Infinity) {
+      const isSoon = nowMs < this.#overflowsSoonUntilMs;
+      this.#callsForOffers ||= isSoon;
+      this.#overflowsFromMs = nowMs + (isSoon ? graceMs * soonShare : graceMs);
+    }
     const isTooLarge = size > this.#allocator.largestSegmentBytes();
     const isStuck = nowMs >= this.#overflowsFromMs && !this.#isMakingRoom();
     if (isTooLarge || isStuck) this.#overflow.request(size, out);
@@ -366,8 +387,9 @@ export class ObjectStore {
     const state =
       `capacity ${capacity} bytes in ${allocator.segmentCount} segment(s), ` +
       `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}`;
+    const most = Math.max(allocator.largestSegmentBytes(), this.#overflow.largestBytes);
     const advice = !this.mayHold(size)
-      ? `one value may have ${allocator.largestSegmentBytes()} bytes at most: split it, ` +
+      ? `one value may have ${most} bytes at most: split it, ` +
         "or give init({ objectStoreMemory }) more"
       : "let go of refs to large values that are no longer needed (a ref is disposable), " +
         "or give init({ objectStoreMemory }) more";

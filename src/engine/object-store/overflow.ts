@@ -9,7 +9,7 @@
  * Source: Ray plasma's fallback allocation, which lies in files that are mapped.
  */
 import { assert } from "#engine/common/assert.ts";
-import { overflowSegmentsFrom } from "#engine/protocol/arena.ts";
+import { objectBytesMax, overflowSegmentsFrom } from "#engine/protocol/arena.ts";
 import type { Outbox } from "#engine/protocol/machine.ts";
 import type { ArenaExtent } from "#engine/protocol/object.ts";
 
@@ -61,9 +61,14 @@ export class Overflow {
     return this.#freed.length > 0;
   }
 
+  /** What one object may have at most. */
+  get largestBytes(): number {
+    return Math.min(this.#bytesMax, objectBytesMax);
+  }
+
   /** Whether an object of that size may lie here at all. */
   mayHold(size: number): boolean {
-    return size <= this.#bytesMax;
+    return size <= this.largestBytes;
   }
 
   has(segment: number): boolean {
@@ -71,7 +76,10 @@ export class Overflow {
   }
 
   request(size: number, out: Outbox<OverflowInstruction>): void {
-    if (this.#next !== null || this.#usedBytes + size > this.#bytesMax) return;
+    if (this.#usedBytes + size > this.#bytesMax) return;
+    // It was made for one who stands behind this one now.
+    if (this.#next?.isMade === true) this.#giveUpNext(this.#next);
+    if (this.#next !== null) return;
     this.#next = { segment: this.#nextSegment++, size, isMade: false };
     const { segment } = this.#next;
     out.instruct({ type: "makeOverflow", segment, size });
@@ -105,12 +113,14 @@ export class Overflow {
 
   /** Ends an event: who it was made for may have found room elsewhere, or have gone. */
   settle(out: Outbox<OverflowInstruction>): void {
-    if (this.#next?.isMade === true) {
-      this.#freed.push(this.#next.segment);
-      this.#next = null;
-    }
+    if (this.#next?.isMade === true) this.#giveUpNext(this.#next);
     for (const segment of this.#freed) out.instruct({ type: "dropOverflow", segment });
     this.#freed.length = 0;
+  }
+
+  #giveUpNext({ segment }: Made): void {
+    this.#freed.push(segment);
+    this.#next = null;
   }
 
   checkInvariants(): void {

@@ -199,7 +199,6 @@ export class ObjectManager {
   }
 
   onDeadline(nowMs: number, out: RayletOut): void {
-    if (this.#overflowAtMs <= nowMs) this.pulls.onRoomMayHaveCome();
     this.store.onDeadline(nowMs, out);
     this.pulls.onDeadline(nowMs, out);
     this.restores.onDeadline(nowMs, out);
@@ -218,14 +217,17 @@ export class ObjectManager {
     this.reclaims.settle(out);
     this.pushes.settle(out);
     this.objects.evictOverflow(out);
-    if (this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
+    // Whatever event is the first after that time.
+    const mayOverflow = this.#overflowAtMs <= nowMs;
+    if (mayOverflow || this.store.hasFreedOverflow) this.pulls.onRoomMayHaveCome();
     this.store.settle(nowMs, out);
     this.pulls.settle(nowMs, out);
     const waitingBytes = this.store.waitingBytes + this.pulls.waitingBytes;
     const neededBytes = Math.max(waitingBytes, this.store.takeRefusedBytes());
     this.revocations.settle(out);
+    if (this.store.takeCallForOffers()) this.spilling.askAnew();
     this.spilling.settle(neededBytes, nowMs, out);
-    this.store.settleOverflow(waitingBytes === 0, out);
+    this.store.settleOverflow(waitingBytes === 0 && !this.pulls.hasWaiting, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
 

@@ -32,6 +32,10 @@ export class PullLine {
     return this.#pulls.find(({ roomDeadlineMs }) => roomDeadlineMs < Infinity)?.size ?? 0;
   }
 
+  get hasWaiting(): boolean {
+    return this.#pulls.some(({ state }) => state === "waiting");
+  }
+
   nextDeadlineMs(): number {
     let nextMs = Infinity;
     for (const { roomDeadlineMs } of this.#pulls) nextMs = Math.min(nextMs, roomDeadlineMs);

@@ -108,6 +108,11 @@ export class PullManager {
     return this.#line.waitingBytes;
   }
 
+  /** For room, or until those ahead of them have been read. */
+  get hasWaiting(): boolean {
+    return this.#line.hasWaiting;
+  }
+
   /** `ownerError`: why its owner is no more, else null. */
   onPullObject(message: PullObject, ownerError: EngineError | null, out: RayletOut): void {
     const process = message.from as WorkerId;

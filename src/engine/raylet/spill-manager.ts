@@ -107,6 +107,8 @@ export class SpillManager {
     this.#tryAgainMs = Infinity;
     let wantedBytes = this.#wantedBytes(neededBytes);
     if (wantedBytes <= 0) return;
+    // Nothing is ever written: the disk is only asked to tell those who wait why.
+    if (neededBytes === 0 && this.#config.spillDiskUsedMax === 0) return;
     const stepBytes = this.#store.capacityBytes * stepShare;
     const fileBytes = Math.min(this.#config.minSpillBytes, Math.max(wantedBytes, stepBytes));
     const { ioWorkers } = this.#config;
@@ -152,6 +154,11 @@ export class SpillManager {
     const longerMs = Math.min(this.#retryWaitMs * 2, spillRetryMs * waitGrowthMax);
     this.#retryWaitMs = failure === null ? 0 : Math.max(spillRetryMs, longerMs);
     this.#retryAtMs = failure === null ? 0 : nowMs + this.#retryWaitMs;
+  }
+
+  /** Much has been made since: also who had nothing to offer may have some now. */
+  askAnew(): void {
+    this.#offers.askAnew();
   }
 
   onProcessEnded(process: WorkerId): void {

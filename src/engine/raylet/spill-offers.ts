@@ -42,6 +42,11 @@ export class SpillOffers {
     }
   }
 
+  /** … those too that had nothing a moment ago. */
+  askAnew(): void {
+    for (const asked of this.#asked.values()) asked.notBeforeMs = 0;
+  }
+
   onAnswer(process: WorkerId, isEmpty: boolean, nowMs: number): void {
     const asked = this.#asked.get(process);
     if (asked === undefined) return;

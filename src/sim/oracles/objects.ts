@@ -142,7 +142,8 @@ export class ObjectOracle extends Oracle {
         }
         continue;
       }
-      for (const inside of Array.isArray(part) ? (part as unknown[]) : Object.values(part)) {
+      // Of an array with holes the length says nothing of how much is in it.
+      for (const inside of Array.isArray(part) ? part.slice(0, partsMax) : Object.values(part)) {
         if (parts.size >= partsMax) break;
         parts.add(inside);
       }
