@@ -1,4 +1,7 @@
-/** Stores that somebody fills for a while: what has no room waits for it, or fails with that. */
+/**
+ * Stores that somebody fills for a while, and that may not grow: what has no room waits for it, or
+ * fails with that.
+ */
 import { describe, expect, test } from "vitest";
 import { GetTimeoutError, ObjectStoreFullError, TaskError } from "#api/errors.ts";
 import { get, put } from "#api/get.ts";
@@ -17,7 +20,7 @@ const here = { resources: { here: 0.1 } };
 const nodes = [{ resources: { here: 1 } }, { resources: { there: 1 } }];
 const init = {
   objectStoreMemory: 1 << 20,
-  systemConfig: { inlineBytesMax: 64, memoryMonitorMs: 0 },
+  systemConfig: { inlineBytesMax: 64, memoryMonitorMs: 0, overflowBytesMax: 0 },
 };
 const seeds = [1, 2, 3, 4, 5];
 
@@ -76,6 +79,20 @@ describe.each(seeds)("memory pressure, seed %d", (seed) => {
     expect(atMs).toBeGreaterThan(10_000);
     expect(atMs).toBeLessThan(12_000);
     expect(report.reached).toContain("objectStoreFull");
+  });
+
+  test("… nor at all where the store may grow", async () => {
+    const systemConfig = { ...init.systemConfig, overflowBytesMax: 1 << 20 };
+    const options = { ...pressure(0, 60_000), init: { ...init, systemConfig } };
+    const report = await simulate({ seed, nodes, ...options }, async (sim) => {
+      const made = make.options(there).remote(1);
+      await sim.sleep(150);
+      return { first: (await get(made))[0], atMs: sim.nowMs };
+    });
+    const { first, atMs } = report.check();
+    expect(first).toBe(1);
+    expect(atMs).toBeLessThan(2_000);
+    expect(report.reached).toContain("overflowed");
   });
 
   test("copies for convenience only make room", async () => {
