@@ -33,7 +33,7 @@ describe("a swarm", () => {
       for (const { numCpus } of nodes) expect([2, 3, 4]).toContain(numCpus);
     }
     const varied = [...values].filter(([, seen]) => seen.size > 1).map(([name]) => name);
-    expect(varied).toHaveLength(26);
+    expect(varied).toHaveLength(28);
     for (const name of varied) {
       expect(values.get(name)).toContain(defaultConfig[name as keyof Config]);
     }
