@@ -6,6 +6,7 @@ import { isMainThread, type MessagePort, workerData } from "node:worker_threads"
 import { SpillFilesOnDisk } from "#engine/services/spill-files.ts";
 import type { SpillEvent, SpillInstruction } from "#engine/raylet/spill-io.ts";
 import { SharedArena } from "#transports/threads/shared-arena.ts";
+import { GarbageCollection } from "./garbage-collection.ts";
 import { nodeDisk } from "./node-disk.ts";
 
 export interface SpillWorkerData {
@@ -23,6 +24,10 @@ export type SegmentMessage =
 if (!isMainThread) {
   const { port, segments, prefix, diskUsedMax } = workerData as SpillWorkerData;
   const arena = new SharedArena(segments);
+  // Nothing else here makes garbage, and V8 does not feel the weight of a segment.
+  const storeBytes = segments.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+  const collection = new GarbageCollection({ storeBytes, handleCollectMs: 0 });
+  arena.onDropped = (buffer) => collection.weigh(buffer, buffer.byteLength);
   const files = new SpillFilesOnDisk({ disk: nodeDisk, arena, prefix, diskUsedMax });
   const tell = (event: SpillEvent): void => port.postMessage(event);
   port.on("message", (instruction: SpillInstruction | SegmentMessage) => {
