@@ -7,6 +7,7 @@ import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { isInstance, thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import type { IncomingBuffers } from "#engine/core-worker/incoming-buffers.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import {
   type Encoded,
@@ -46,6 +47,8 @@ type AnyConstructor = new (...args: unknown[]) => object;
 interface Given {
   readonly args: Encoded;
   readonly values: readonly Outcome[] | null;
+  /** That were transferred with it. */
+  readonly buffers?: IncomingBuffers | null;
 }
 
 export class ApiUserCode implements UserCode {
@@ -208,9 +211,10 @@ export class ApiUserCode implements UserCode {
   }
 
   /** `kept` collects the entries that user code may go on using after the call. */
-  #decode({ args, values }: Given, kept: ObjectEntry[]): unknown[] {
+  #decode({ args, values, buffers }: Given, kept: ObjectEntry[]): unknown[] {
     const { specials } = args;
-    if (specials.length === 0) return this.#values.decodeArguments(args, specials);
+    const moved = this.#movedBuffers(buffers ?? null);
+    if (specials.length === 0) return this.#values.decodeArguments(args, specials, moved);
     const revived = specials.map((special, i) => {
       if (special.type !== "ref") return this.#values.revive(special);
       if (!special.topLevel) {
@@ -225,7 +229,14 @@ export class ApiUserCode implements UserCode {
       kept.push(entry);
       return this.#values.decode(outcome, entry);
     });
-    return this.#values.decodeArguments(args, revived);
+    return this.#values.decodeArguments(args, revived, moved);
+  }
+
+  /** The memory that was moved here, or copies that are the task's alone. */
+  #movedBuffers(buffers: IncomingBuffers | null): readonly ArrayBuffer[] | undefined {
+    if (buffers === null) return undefined;
+    const { moved, copy } = buffers;
+    return moved ?? (this.#values.decode(copy, null) as readonly ArrayBuffer[]);
   }
 
   /** Runs `use` once every stored byte is mapped in this thread: as a rule at once. */
@@ -233,7 +244,8 @@ export class ApiUserCode implements UserCode {
     given: Given,
     use: (given: Given) => PreparedCall,
   ): PreparedCall | Promise<PreparedCall> {
-    const missing = [given.args, ...(given.values ?? [])].filter(
+    const { args, values, buffers } = given;
+    const missing = [args, ...(values ?? []), buffers?.copy].filter(
       (outcome): outcome is StoredValue => !this.#values.isMapped(outcome),
     );
     if (missing.length === 0) return use(given);
@@ -276,8 +288,9 @@ function addHint(error: unknown, moduleUrl: string): void {
 }
 
 /** The message's bytes are only lent. */
-function own({ args, values }: Given): Given {
-  return { args: ownEncoded(args), values: values?.map(ownOutcome) ?? null };
+function own({ args, values, buffers }: Given): Given {
+  const owned = { args: ownEncoded(args), values: values?.map(ownOutcome) ?? null };
+  return { ...owned, buffers: buffers ?? null };
 }
 
 function methodOf(actor: ActorInstance | null, method: string): AnyFunction {

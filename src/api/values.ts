@@ -50,6 +50,8 @@ export interface EncodedCall {
   readonly refs: (ObjectEntry | null)[] | null;
   /** The file that the arguments lie in, if memory had no room for them. */
   readonly written: WrittenFile | null;
+  /** Of what is transferred, what the arguments refer to: to be moved before the call is made. */
+  readonly moved: readonly ArrayBuffer[] | null;
 }
 
 interface Written {
@@ -57,7 +59,8 @@ interface Written {
   readonly written: WrittenFile;
 }
 
-const noCall: EncodedCall = { args: noArguments, refs: null, written: null };
+const noCall: EncodedCall = { args: noArguments, refs: null, written: null, moved: null };
+const nothingMoved: readonly ArrayBuffer[] = [];
 /** Strings longer than this are encoded like other values, so that they may go to the arena. */
 const primitiveStringMax = 1024;
 
@@ -94,8 +97,11 @@ export class Values {
 
   // ------------------------------------------------------------ encode
 
-  /** Throws ObjectStoreFullError when there is no room in memory nor on the disk, as `put`. */
-  encodeArguments(args: unknown[]): EncodedCall {
+  /**
+   * Throws ObjectStoreFullError when there is no room in memory nor on the disk, as `put`. Of
+   * buffers that are transferred no byte is copied.
+   */
+  encodeArguments(args: unknown[], transferred?: readonly ArrayBuffer[]): EncodedCall {
     if (args.length === 0) return noCall;
     let list = args;
     for (let i = 0; i < args.length; i++) {
@@ -106,17 +112,18 @@ export class Values {
     }
     const encoder = this.#takeEncoder();
     try {
-      encoder.encodeArguments(list);
+      encoder.encodeArguments(list, transferred);
+      const moved = encoder.moved.length === 0 ? null : [...encoder.moved];
       const refs = this.#refsOf(encoder.specials);
       const size = encoder.byteLength;
       const specials = this.#specialsOf(encoder.specials);
       if (size <= this.#inlineBytesMax) {
-        return { args: this.#inline(encoder, size, specials), refs, written: null };
+        return { args: this.#inline(encoder, size, specials), refs, written: null, moved };
       }
       const placed = this.#placeNow(encoder, size, specials);
       return placed instanceof StoredValue
-        ? { args: placed, refs, written: null }
-        : { args: placed.value, refs, written: placed.written };
+        ? { args: placed, refs, written: null, moved }
+        : { args: placed.value, refs, written: placed.written, moved };
     } finally {
       this.#giveBack(encoder);
     }
@@ -240,11 +247,15 @@ export class Values {
 
   /**
    * The arguments of a call; `given` are the values of its top-level refs, by position of the
-   * special.
+   * special. `moved`: buffers that came beside them.
    */
-  decodeArguments(args: Encoded, specials: readonly unknown[]): unknown[] {
+  decodeArguments(
+    args: Encoded,
+    specials: readonly unknown[],
+    moved?: readonly ArrayBuffer[],
+  ): unknown[] {
     if (args === noArguments || (args instanceof InlineValue && args.length === 0)) return [];
-    return this.#decodeEncoded(args, specials, null) as unknown[];
+    return this.#decodeEncoded(args, specials, null, moved) as unknown[];
   }
 
   revive(special: Special): unknown {
@@ -269,16 +280,17 @@ export class Values {
     encoded: Encoded,
     specials: readonly unknown[],
     entry: ObjectEntry | null,
+    moved: readonly ArrayBuffer[] = nothingMoved,
   ): unknown {
     if (encoded instanceof InlineValue) {
       const { bytes, start, length } = encoded;
-      return decodeValue(bytes, start, length, { specials, zeroCopy: false });
+      return decodeValue(bytes, start, length, { specials, zeroCopy: false, moved });
     }
     const { segment, offset, size } = encoded;
     const bytes = this.#arena.bytes(segment);
     // Without a view on them the bytes are free to go as soon as they are read.
     if (entry === null || !hasBuffers(bytes, offset)) {
-      return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
+      return decodeValue(bytes, offset, size, { specials, zeroCopy: false, moved });
     }
     const extent = { segment, offset, size };
     const place = { buffer: this.#arena.buffer(segment), extent };

@@ -65,6 +65,7 @@ class HostBench {
       sendTask: () => 5,
       retract: () => false,
       isCongested: () => true,
+      moveBuffers: () => {},
       poll: () => false,
       pollTask: () => false,
     };

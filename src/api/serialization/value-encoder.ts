@@ -71,9 +71,18 @@ export class ValueEncoder extends ByteWriter {
     }
   }
 
-  /** As `encode(args, "args")`, without asking what the list itself is. */
-  encodeArguments(args: readonly unknown[]): void {
+  /** Buffers of the last `encodeArguments` that go beside the bytes, in the order of their numbers. */
+  get moved(): readonly ArrayBuffer[] {
+    return this.#collector.moved;
+  }
+
+  /**
+   * As `encode(args, "args")`, without asking what the list itself is. Of a buffer in `transferred`
+   * no bytes are written.
+   */
+  encodeArguments(args: readonly unknown[], transferred?: readonly ArrayBuffer[]): void {
     this.#begin("args");
+    if (transferred !== undefined) this.#collector.transferred = new Set(transferred);
     try {
       this.#ordinals.findOrAdd(args);
       this.writeByte(wire.tagArray);
@@ -129,6 +138,7 @@ export class ValueEncoder extends ByteWriter {
     this.rewind();
     if (this.buffers.length > 0) this.buffers.length = 0;
     if (this.specials.length > 0) this.specials.length = 0;
+    if (this.#collector.moved.length > 0) this.#collector.moved.length = 0;
     this.#flags = 0;
     this.#path.start(rootPath);
     this.writeByte(0);

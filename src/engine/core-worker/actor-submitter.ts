@@ -283,6 +283,7 @@ export class ActorSubmitter {
       values,
       gpuIds: null,
       holds,
+      hasBuffers: task.transferred !== null,
     });
     stream.add(task, position);
   }

@@ -10,6 +10,7 @@ import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { ArgumentPull } from "./argument-pulls.ts";
 import type { ChildTasks } from "./child-tasks.ts";
+import { IncomingBuffers } from "./incoming-buffers.ts";
 import { type CountedSpecial, isCounted, specialsOf } from "./contained-refs.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 
@@ -37,6 +38,8 @@ export class IncomingTask {
   hasToldWaiting = false;
   /** Set when its arguments had to be brought here. */
   pull: ArgumentPull | null = null;
+  /** Null if none were transferred with it. */
+  readonly buffers: IncomingBuffers | null;
   /** Its refs have ended at the owner: its result is for nobody. */
   isCancelled = false;
   /** Its calls are cancelled with it, also those to come. */
@@ -57,7 +60,13 @@ export class IncomingTask {
     this.args = message.args;
     this.values = message.values;
     this.gpuIds = message.gpuIds;
+    this.buffers = message.hasBuffers ? new IncomingBuffers() : null;
     this.covered = coveredRefs(message);
+  }
+
+  /** Something that it was given must come first: its body has not begun. */
+  get awaitsArguments(): boolean {
+    return this.pull?.hasStarted === false || this.buffers?.state === "asked";
   }
 }
 
