@@ -35,7 +35,7 @@ const rareStates = [
   ...["borrowerOfBorrower", "holdMakerDied", "holdReleasedUnconfirmed"],
   ...["objectRecovered", "pulled", "pullRetried", "secondaryCopy", "copyRepinned", "copyLost"],
   ...["copyEvicted", "waitedForRoom", "fallback", "overflowed", "reclaimed", "segmentsReclaimed"],
-  ...["readOfTheDead", "placeTold"],
+  ...["readOfTheDead", "placeTold", "buffersMoved", "buffersCopied", "buffersLost"],
   ...["formerFilesRemoved", "revokedSpilled"],
   ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
   ...["spillReadFailed", "spillReadAgain"],

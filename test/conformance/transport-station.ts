@@ -3,7 +3,7 @@
  * and looks at every byte of it. A frame's number says what its bytes must be.
  */
 import { expect } from "vitest";
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import { type Encoded, InlineValue, noSpecials } from "#engine/protocol/outcome.ts";
 import { ownEncoded } from "#engine/protocol/own-value.ts";
@@ -105,7 +105,7 @@ export class Station implements TransportReceiver {
   /** Those that the transport was given: the sender's from then on no more. */
   moveBuffers(to: Address, seq: number, byteLists: readonly (readonly number[])[]): ArrayBuffer[] {
     const buffers = byteLists.map((bytes) => Uint8Array.from(bytes).buffer);
-    this.transport.moveBuffers(to, { from: this.address, stream: 1, seq, buffers });
+    this.transport.moveBuffers(to, { from: this.address as WorkerId, serial: seq, stream: 1, seq, buffers });
     return buffers;
   }
 

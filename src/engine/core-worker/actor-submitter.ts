@@ -283,7 +283,8 @@ export class ActorSubmitter {
       values,
       gpuIds: null,
       holds,
-      hasBuffers: task.transferred !== null,
+      // A method has no such option.
+      hasBuffers: false,
     });
     stream.add(task, position);
   }

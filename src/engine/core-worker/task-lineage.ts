@@ -179,7 +179,7 @@ export class TaskLineage {
 
   #holdArguments(spec: KeptSpec): void {
     const { task } = spec;
-    spec.bytes = specBytes + bytesOf(task.args);
+    spec.bytes = specBytes + bytesOf(task.args) + bytesOf(task.transferred?.copy?.outcome);
     const refs = task.refs ?? [];
     spec.lineageOnly = refs.map((entry, i) => {
       if (entry === null) return false;

@@ -80,8 +80,9 @@ export class BufferTransfers {
   }
 
   onAskBuffers(asked: AskBuffers, out: Out): void {
-    const transferred = this.#wantedBy(asked);
-    if (transferred === null) return;
+    const task = this.#askedFor(asked);
+    const transferred = task?.transferred ?? null;
+    if (task === undefined || transferred === null) return;
     const { copy, buffers } = transferred;
     const to = asked.from as WorkerId;
     if (copy !== null) {
@@ -92,14 +93,14 @@ export class BufferTransfers {
       const { stream, seq } = asked;
       transferred.buffers = null;
       transferred.areGone = true;
-      const moved = { from: this.#context.self, stream, seq, buffers };
+      const moved = { from: this.#context.self, serial: task.serial, stream, seq, buffers };
       out.instruct({ type: "moveBuffers", to, moved });
     } else out.instruct({ type: "copyBuffers", asked, buffers });
   }
 
   /** `stored` has a ref that is nobody's. */
   onBuffersStored({ asked, stored }: BuffersStored, out: Out): void {
-    const transferred = this.#wantedBy(asked);
+    const transferred = this.#askedFor(asked)?.transferred ?? null;
     if (stored instanceof FailedValue) {
       if (transferred !== null) this.#tell(asked, { serial: 0, index: 0 }, stored, out);
       return;
@@ -115,10 +116,10 @@ export class BufferTransfers {
     this.#references.dropLocalRef(stored);
   }
 
-  /** Null for a push that is over, and for a task that was cancelled: its executor is told so. */
-  #wantedBy({ stream, seq, from }: AskBuffers): TransferredBuffers | null {
+  /** Not of a push that is over, nor of a task that was cancelled: its executor is told so. */
+  #askedFor({ stream, seq, from }: AskBuffers): TaskRecord | undefined {
     const task = this.#submitter.findPushed(stream, seq, from);
-    return task === undefined || task.isCancelled ? null : task.transferred;
+    return task?.isCancelled === true ? undefined : task;
   }
 
   /** Where it lies is its raylet's business: it may be moved to the disk before it is read. */

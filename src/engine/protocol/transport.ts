@@ -7,13 +7,14 @@
  * so. The death of a peer is told by its raylet, never guessed from silence. Whoever implements
  * this runs test/conformance/transport.suite.ts.
  */
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
 import type { PushTask } from "./task.ts";
 
 /** Buffers that were transferred with a task, on their way to its executor; from its owner. */
 export interface MovedBuffers {
-  readonly from: Address;
+  readonly from: WorkerId;
+  readonly serial: number;
   readonly stream: number;
   readonly seq: number;
   readonly buffers: readonly ArrayBuffer[];

@@ -3,6 +3,7 @@
  * message finds what was left half done, which one at a drawn time hardly ever does.
  */
 import type { Address } from "#engine/common/ids.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
 
@@ -51,6 +52,10 @@ export class Moments implements NetworkWatch {
 
   onRetracted(frame: Frame, link: Link): void {
     this.#next.onRetracted(frame, link);
+  }
+
+  onMoved(moved: MovedBuffers): void {
+    this.#next.onMoved(moved);
   }
 
   #look({ type }: Frame, who: Moment["who"], address: Address): void {

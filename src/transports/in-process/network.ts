@@ -119,9 +119,9 @@ export class InProcessTransport implements Transport {
   }
 
   /** Out of the sender's hands also where there is but one heap. */
-  moveBuffers(to: Address, { from, stream, seq, buffers }: MovedBuffers): void {
-    const moved = structuredClone(buffers, { transfer: [...buffers] });
-    this.#network.endpoint(to)?.acceptBuffers(to, { from, stream, seq, buffers: moved });
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    const buffers = structuredClone(moved.buffers, { transfer: [...moved.buffers] });
+    this.#network.endpoint(to)?.acceptBuffers(to, { ...moved, buffers });
   }
 
   poll(frameBudget: number): boolean {

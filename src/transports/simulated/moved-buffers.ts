@@ -14,13 +14,13 @@ export class BuffersUnderWay implements Load {
 
   /** From here on the sender does not have them. */
   constructor(to: Address, moved: MovedBuffers, receiver: TransportReceiver) {
-    const { from, stream, seq } = moved;
+    const { from, serial, stream, seq } = moved;
     const buffers = structuredClone(moved.buffers, { transfer: [...moved.buffers] });
     const digest = digestOf(buffers);
     const text = `buffers ${stream}.${seq} #${(digest >>> 0).toString(16).padStart(8, "0")}`;
     this.said = { digest, text };
     this.#to = to;
-    this.#moved = { from, stream, seq, buffers };
+    this.#moved = { from, serial, stream, seq, buffers };
     this.#receiver = receiver;
   }
 

@@ -23,7 +23,12 @@ import type { NetworkWatch } from "./network-watch.ts";
 import type { NetworkWorld, Place, Said } from "./network-world.ts";
 import { Ring } from "./ring.ts";
 
-const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {}, onRetracted: () => {} };
+const unwatched: NetworkWatch = {
+  onSent: () => {},
+  onTaken: () => {},
+  onRetracted: () => {},
+  onMoved: () => {},
+};
 
 /** A frame on its way into an endpoint, and there until it is taken. */
 class Incoming implements Load {
@@ -275,8 +280,10 @@ export class Endpoint implements Transport, Place {
 
   /** The sender has them no more, whatever becomes of them. */
   moveBuffers(to: Address, moved: MovedBuffers): void {
+    if (this.isClosed) return;
+    this.#network.watch.onMoved(moved);
     const target = this.#network.endpointOf(to);
-    if (target === undefined || this.isClosed) return;
+    if (target === undefined) return;
     assert(target.node === this.node, "buffers are moved inside a node");
     this.#network.move(this, target, new BuffersUnderWay(to, moved, target.#receiver));
   }
