@@ -105,7 +105,13 @@ export class Station implements TransportReceiver {
   /** Those that the transport was given: the sender's from then on no more. */
   moveBuffers(to: Address, seq: number, byteLists: readonly (readonly number[])[]): ArrayBuffer[] {
     const buffers = byteLists.map((bytes) => Uint8Array.from(bytes).buffer);
-    this.transport.moveBuffers(to, { from: this.address as WorkerId, serial: seq, stream: 1, seq, buffers });
+    this.transport.moveBuffers(to, {
+      from: this.address as WorkerId,
+      serial: seq,
+      stream: 1,
+      seq,
+      buffers,
+    });
     return buffers;
   }
 

@@ -75,7 +75,8 @@ export class BufferTable {
     const { range, offset, byteLength } = this.#take();
     const length = byteLength / (constructor.BYTES_PER_ELEMENT ?? 1);
     const inSource = this.#source.byteOffset + range.position;
-    const mustCopy = (range.flags & (rangeInline | rangeWhole | rangeMoved)) !== 0 || inSource % 8 !== 0;
+    const mustCopy =
+      (range.flags & (rangeInline | rangeWhole | rangeMoved)) !== 0 || inSource % 8 !== 0;
     return this.#zeroCopy && !mustCopy
       ? new constructor(this.#source.buffer, inSource + offset, length)
       : new constructor(this.#copy(range), offset, length);

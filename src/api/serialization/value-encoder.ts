@@ -71,7 +71,7 @@ export class ValueEncoder extends ByteWriter {
     }
   }
 
-  /** Buffers of the last `encodeArguments` that go beside the bytes, in the order of their numbers. */
+  /** Of the last `encodeArguments`: what goes beside the bytes, in the order of the numbers. */
   get moved(): readonly ArrayBuffer[] {
     return this.#collector.moved;
   }
