@@ -304,10 +304,15 @@ describe("transferred buffers at the executor", () => {
     expect([h.out.all("taskBlocked").length, h.core.nextDeadlineMs()]).toEqual([2, Infinity]);
   });
 
-  it("that came in time block nothing", () => {
+  it("that came in time block nothing; the wait is work of the thread", () => {
     const h = new ExecutorHarness();
     h.push(driver, withBuffers);
+    h.nowMs = 2;
     h.come();
+    const [task] = h.runs;
+    if (task === undefined) throw new Error("no task was started");
+    h.handle({ type: "taskFinished", task, durationMs: 1, outcome: 1, outcomes: null });
+    expect(h.out.last("taskReply").durationMs).toBe(3);
     h.nowMs = h.core.nextDeadlineMs();
     h.handle({ type: "deadline" });
     expect(h.out.all("taskBlocked")).toEqual([]);

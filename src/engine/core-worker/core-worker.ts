@@ -301,7 +301,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
       case "buffersMoved":
-        return this.receiver.onBuffersMoved(event, out);
+        return this.receiver.onBuffersMoved(event, nowMs, out);
       case "buffersCopied":
         return this.receiver.onBuffersCopied(event, out);
       default:

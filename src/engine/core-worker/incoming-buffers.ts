@@ -24,6 +24,9 @@ const blockedAfterMs = 5;
 /** Of one task. */
 export class IncomingBuffers {
   state: "needed" | "asked" | "here" = "needed";
+  askedAtMs = 0;
+  /** Between the question and the answer. The thread did nothing else, so it counts as work. */
+  waitedMs = 0;
   /** The memory itself. */
   moved: readonly ArrayBuffer[] | null = null;
   /** Or an encoded list of copies, within reach. */
@@ -55,7 +58,10 @@ export class BufferRequests {
   /** Ends an event. */
   flush(nowMs: number): void {
     this.hasNews = false;
-    for (const task of this.#newlyAsked.splice(0)) this.#due.add(nowMs + blockedAfterMs, task);
+    for (const task of this.#newlyAsked.splice(0)) {
+      if (task.buffers !== null) task.buffers.askedAtMs = nowMs;
+      this.#due.add(nowMs + blockedAfterMs, task);
+    }
   }
 
   nextDeadlineMs(): number {

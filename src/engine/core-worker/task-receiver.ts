@@ -159,11 +159,13 @@ export class TaskReceiver {
     out.instruct({ type: "runTask", task });
   }
 
-  onBuffersMoved({ from, stream, seq, buffers: moved }: BuffersMoved, out: Out): void {
+  onBuffersMoved(event: BuffersMoved, nowMs: number, out: Out): void {
+    const { from, stream, seq, buffers: moved } = event;
     const task = this.runningOf(from, stream, seq);
     const buffers = task?.buffers ?? null;
     if (task === undefined || buffers?.state !== "asked") return;
     buffers.moved = moved;
+    buffers.waitedMs = nowMs - buffers.askedAtMs;
     this.#runWithBuffers(task, out);
   }
 
@@ -255,8 +257,10 @@ export class TaskReceiver {
     });
   }
 
-  onTaskFinished(event: TaskFinished, out: Out): void {
-    const { task } = event;
+  onTaskFinished(finished: TaskFinished, out: Out): void {
+    const { task } = finished;
+    const durationMs = finished.durationMs + (task.buffers?.waitedMs ?? 0);
+    const event = task.buffers === null ? finished : { ...finished, durationMs };
     if (!this.#running.delete(task)) return;
     this.#endedCount += 1;
     this.#waitingTasks.delete(task);
