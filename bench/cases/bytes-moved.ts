@@ -1,11 +1,11 @@
-/** Buffers that are given away with the call: the memory goes to the thread, and nothing is copied. */
+/** Buffers that are given away with the call: the memory goes to the thread, nothing is copied. */
 import { type Calls, runCalls } from "../calls.ts";
 import { measureRate, withPool, type BenchCase } from "../case.ts";
 import { sampleBytes } from "../workers/tasks.mjs";
 
 type Move = (bytes: Uint8Array) => Promise<number>;
 
-/** A buffer that moved is gone, so each call has one of its own. Only a few of its bytes are set. */
+/** A buffer that moved is gone, so each call has one of its own, with a few of its bytes set. */
 function fresh(sizeBytes: number, index: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(sizeBytes);
   for (let at = 0; at < sizeBytes; at += stride(sizeBytes)) bytes[at] = (index + at) & 255;
