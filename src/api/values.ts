@@ -451,6 +451,7 @@ export class Values {
   #giveBack(encoder: ValueEncoder): void {
     if (encoder.buffers.length > 0) encoder.buffers.length = 0;
     if (encoder.specials.length > 0) encoder.specials.length = 0;
+    if (encoder.moved.length > 0) encoder.moved.length = 0;
     this.#encoders.push(encoder);
   }
 }

@@ -72,7 +72,7 @@ export class ValueEncoder extends ByteWriter {
   }
 
   /** Of the last `encodeArguments`: what goes beside the bytes, in the order of the numbers. */
-  get moved(): readonly ArrayBuffer[] {
+  get moved(): ArrayBuffer[] {
     return this.#collector.moved;
   }
 
@@ -138,7 +138,7 @@ export class ValueEncoder extends ByteWriter {
     this.rewind();
     if (this.buffers.length > 0) this.buffers.length = 0;
     if (this.specials.length > 0) this.specials.length = 0;
-    if (this.#collector.moved.length > 0) this.#collector.moved.length = 0;
+    if (this.moved.length > 0) this.moved.length = 0;
     this.#flags = 0;
     this.#path.start(rootPath);
     this.writeByte(0);
@@ -170,6 +170,7 @@ export class ValueEncoder extends ByteWriter {
     this.length = 0;
     this.buffers.length = 0;
     this.specials.length = 0;
+    this.moved.length = 0;
     if (isInstance(thrown, Refused))
       return unserializable(path, `${thrown.what}. ${thrown.advice}`);
     if (isStackOverflow(thrown)) return unserializable(path, "nested too deeply", thrown);
