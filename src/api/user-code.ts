@@ -236,6 +236,8 @@ export class ApiUserCode implements UserCode {
   #movedBuffers(buffers: IncomingBuffers | null): readonly ArrayBuffer[] | undefined {
     if (buffers === null) return undefined;
     const { moved, copy } = buffers;
+    // What the task lets go of is garbage while it runs.
+    buffers.moved = null;
     return moved ?? (this.#values.decode(copy, null) as readonly ArrayBuffer[]);
   }
 

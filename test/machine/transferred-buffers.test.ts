@@ -269,11 +269,19 @@ describe("transferred buffers at the executor", () => {
     expect(h.runs).toEqual([]);
     h.come();
     expect(h.runs).toMatchObject([{ buffers: { moved: buffers } }]);
-    // The bytes that it came with were lent for one event.
-    expect(h.runs[0]?.args).not.toBe(undefined);
     h.come();
     h.push(driver, withBuffers);
     expect([h.runs.length, h.out.all("askBuffers").length]).toEqual([1, 1]);
+  });
+
+  it("are what a task is said to wait for", () => {
+    const h = new ExecutorHarness();
+    h.push(driver, withBuffers);
+    const question = { asker: driver, requestId: 4, depth: 0, text: "" };
+    const place = { serial: 1, stream: 1, seq: 0 };
+    h.handle({ type: "explainTask", from: driver, ...place, question });
+    const text = `its transferred buffers are on their way to worker ${executor}`;
+    expect(h.out.last("explained", driver)).toMatchObject({ text, isLast: true });
   });
 
   it("owns the bytes of the arguments while it waits", () => {
