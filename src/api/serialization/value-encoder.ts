@@ -76,10 +76,7 @@ export class ValueEncoder extends ByteWriter {
     return this.#collector.moved;
   }
 
-  /**
-   * As `encode(args, "args")`, without asking what the list itself is. Of a buffer in `transferred`
-   * no bytes are written.
-   */
+  /** As `encode(args, "args")`, of a list that is one; without the bytes of `transferred`. */
   encodeArguments(args: readonly unknown[], transferred?: readonly ArrayBuffer[]): void {
     this.#begin("args");
     if (transferred !== undefined) this.#collector.transferred = new Set(transferred);
