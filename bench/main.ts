@@ -9,6 +9,7 @@ import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { actorLatency, actorPipelined } from "./cases/actor-calls.ts";
 import { bytesByRef, bytesCopied } from "./cases/bytes-argument.ts";
+import { bytesMoved, largeMoved } from "./cases/bytes-moved.ts";
 import { cpuScalingLong, cpuScalingShort } from "./cases/cpu-scaling.ts";
 import { noopLatency } from "./cases/noop-latency.ts";
 import { noopPipelined } from "./cases/noop-pipelined.ts";
@@ -31,6 +32,8 @@ const cases = [
   noopPipelined,
   bytesCopied,
   bytesByRef,
+  bytesMoved,
+  largeMoved,
   actorLatency,
   actorPipelined,
   cpuScalingLong,

@@ -13,6 +13,8 @@ export interface TaskPool {
   sampleBytes(bytes: Uint8Array): Promise<number>;
   /** Puts the bytes in shared memory once; each call of the result reads them there. */
   shareBytes(bytes: Uint8Array): () => Promise<number>;
+  /** Each call gives the buffer under the bytes to a worker, where a system can (`movesBytes`). */
+  moveBytes?(bytes: Uint8Array<ArrayBuffer>): Promise<number>;
   /** `noop` of 0 to count - 1, waited for with one call, where a system has such a call. */
   noopAll?(count: number): Promise<readonly number[]>;
   stop(): Promise<void>;
@@ -43,6 +45,8 @@ export interface System {
   readonly name: string;
   /** Why it cannot be measured here, or undefined. */
   missing?(): string | undefined;
+  /** Its pool has `moveBytes`. */
+  readonly movesBytes?: boolean;
   startPool?(threads: number): Promise<TaskPool>;
   startActor?(): Promise<CounterActor>;
   startLoops?(): Promise<BusyLoops>;

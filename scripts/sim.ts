@@ -44,7 +44,7 @@ const rareStates = [
     "reclaimed",
     "segmentsReclaimed",
   ],
-  ...["readOfTheDead", "placeTold"],
+  ...["readOfTheDead", "placeTold", "buffersMoved", "buffersCopied", "buffersLost"],
   ...["formerFilesRemoved", "revokedSpilled", "endedWhileWriting", "fileLeft"],
   ...["spilled", "spillRestored", "spillServed", "spillFailed", "spillCorrupt", "spillLost"],
   ...["spillReadFailed", "spillReadAgain"],

@@ -32,12 +32,12 @@ class BareWorkers {
     }
   }
 
-  call(body: Body, value: unknown): Promise<number> {
+  call(body: Body, value: unknown, moved: readonly ArrayBuffer[] = []): Promise<number> {
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.#workers[id % this.#workers.length]?.postMessage({ id, body, value });
+      this.#workers[id % this.#workers.length]?.postMessage({ id, body, value }, moved);
     });
   }
 
@@ -58,6 +58,7 @@ class BareWorkers {
 
 export const bare: System = {
   name: "postMessage",
+  movesBytes: true,
 
   async startPool(threads): Promise<TaskPool> {
     const workers = new BareWorkers(threads);
@@ -65,6 +66,7 @@ export const bare: System = {
       noop: (x) => workers.call("noop", x),
       fib: (n) => workers.call("fib", n),
       sampleBytes: (bytes) => workers.call("sampleBytes", bytes),
+      moveBytes: (bytes) => workers.call("sampleBytes", bytes, [bytes.buffer]),
       shareBytes(bytes) {
         const shared = toSharedBytes(bytes);
         return () => workers.call("sampleBytes", shared);

@@ -23,6 +23,7 @@ async function startPool(threads: number): Promise<TaskPool> {
     noop: (x) => get(noop.remote(x)),
     fib: (n) => get(fib.remote(n)),
     sampleBytes: (bytes) => get(sampleBytes.remote(bytes)),
+    moveBytes: (bytes) => get(sampleBytes.options({ transfer: [bytes.buffer] }).remote(bytes)),
     shareBytes(bytes) {
       const ref = mobula.put(bytes);
       return () => get(sampleBytes.remote(ref));
@@ -68,6 +69,7 @@ async function startLoops(): Promise<BusyLoops> {
 export const mobula: System = {
   name: "mobula",
   missing: mobulaMissing,
+  movesBytes: true,
   startPool,
   startLoops,
   async startActor() {

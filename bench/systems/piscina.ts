@@ -9,6 +9,7 @@ type PiscinaSetting = "concurrentTasksPerWorker" | "atomics";
 function piscinaSystem(name: string, settings: Settings): System {
   return {
     name,
+    movesBytes: true,
     async startPool(threads) {
       const pool = new Piscina({
         filename: fileURLToPath(workerUrl("tasks.mjs")),
@@ -23,6 +24,7 @@ function piscinaSystem(name: string, settings: Settings): System {
         noop: (x) => pool.run(x),
         fib: (n) => pool.run(n, fib),
         sampleBytes: (bytes) => pool.run(bytes, sampleBytes),
+        moveBytes: (bytes) => pool.run(bytes, { ...sampleBytes, transferList: [bytes.buffer] }),
         shareBytes(bytes) {
           const shared = toSharedBytes(bytes);
           return () => pool.run(shared, sampleBytes);

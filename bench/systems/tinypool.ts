@@ -5,6 +5,7 @@ import { toSharedBytes, workerUrl, type System } from "../system.ts";
 /** tinypool, a piscina fork, with a fixed number of threads and otherwise its default settings. */
 export const tinypool: System = {
   name: "tinypool",
+  movesBytes: true,
   async startPool(threads) {
     const pool = new Tinypool({
       filename: fileURLToPath(workerUrl("tasks.mjs")),
@@ -18,6 +19,7 @@ export const tinypool: System = {
       noop: (x) => pool.run(x),
       fib: (n) => pool.run(n, fib),
       sampleBytes: (bytes) => pool.run(bytes, sampleBytes),
+      moveBytes: (bytes) => pool.run(bytes, { ...sampleBytes, transferList: [bytes.buffer] }),
       shareBytes(bytes) {
         const shared = toSharedBytes(bytes);
         return () => pool.run(shared, sampleBytes);

@@ -2,7 +2,10 @@
 import { performance } from "node:perf_hooks";
 import type { Config } from "#engine/common/config.ts";
 import { gcsAddress, type NodeId, type WorkerId } from "#engine/common/ids.ts";
+import { engineError } from "#engine/common/error-type.ts";
 import { CoreWorker } from "#engine/core-worker/core-worker.ts";
+import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
+import { FailedValue } from "#engine/protocol/outcome.ts";
 import type { Reclaimer } from "#engine/protocol/reclaimer.ts";
 import { ArenaWriter } from "#engine/services/arena-writer.ts";
 import { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
@@ -12,6 +15,7 @@ import { Host, type HostClock } from "#engine/services/host.ts";
 import type { MemoryWords } from "#engine/services/memory-words.ts";
 import { OwnSegments } from "#engine/services/own-segments.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
+import { ObjectStoreFullError } from "./errors.ts";
 import { ObjectRef, referredTo } from "./object-ref.ts";
 import { judgeException } from "./retry-exceptions.ts";
 import { addProcess, type Process } from "./runtime.ts";
@@ -87,6 +91,7 @@ export function makeProcess(options: ProcessOptions): Process {
     watchRef,
     referredTo,
     judge: (matcher, failed) => judgeException(matcher, failed, process),
+    copyBuffers: (buffers) => putBuffers(process, buffers),
     forgetPeer,
     keepAlive,
   });
@@ -95,6 +100,19 @@ export function makeProcess(options: ProcessOptions): Process {
   const process: Process = { client, values: new Values(client, arena, files) };
   addProcess(process, options.clusterId);
   return process;
+}
+
+/** A copy for processes of other nodes, or why there is no room for one. */
+function putBuffers(
+  { values }: Process,
+  buffers: readonly ArrayBuffer[],
+): ObjectEntry | FailedValue {
+  try {
+    return values.put(buffers);
+  } catch (error) {
+    if (!(error instanceof ObjectStoreFullError)) throw error;
+    return new FailedValue(engineError("OBJECT_STORE_FULL", error.message, ""), null);
+  }
 }
 
 /** The process also runs tasks, in this thread. */

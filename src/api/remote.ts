@@ -68,6 +68,7 @@ function makeRemote(registered: RegisteredRemote, options: Options): unknown {
 function makeRemoteFunction(registered: RegisteredRemote, options: Options): unknown {
   let shape: CallShape | undefined;
   const signal = options["signal"] as AbortSignal | undefined;
+  const transferred = options["transfer"] as readonly ArrayBuffer[] | undefined;
   const submit = (...args: unknown[]): unknown => {
     const caller = requireClient("remote");
     if (caller === null) return inert;
@@ -76,13 +77,14 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
       shape = taskShape(registered.descriptor, options);
     }
     const { client, values, depth, context } = caller;
-    const { args: encoded, refs, written } = values.encodeArguments(args);
+    const { args: encoded, refs, written, moved } = values.encodeArguments(args, transferred);
     const parent = context === null ? null : context.task;
-    const call = { args: encoded, refs, written, depth, parent };
+    const call = { args: encoded, refs, written, moved, depth, parent };
     try {
-      if (options["transfer"] !== undefined) detach(options["transfer"] as ArrayBuffer[]);
+      if (transferred !== undefined) call.moved = moveAll(transferred, moved);
     } catch (error) {
-      // What was encoded goes with a call that never starts.
+      // What was encoded goes with a call that never starts; the buffers stay where they are.
+      call.moved = null;
       dispose(refsOf(client.submitAborted(null, shape, call), client, submit));
       throw error;
     }
@@ -101,9 +103,15 @@ function makeRemoteFunction(registered: RegisteredRemote, options: Options): unk
   return finishRemote(remoteFunction, { registered, options, submit, more });
 }
 
-/** The bytes have been copied; the contract says that the sender loses them all the same. */
-function detach(buffers: readonly ArrayBuffer[]): void {
-  structuredClone(null, { transfer: [...buffers] });
+/**
+ * All are taken from their sender or none is; the result is those in `needed`, which the arguments
+ * refer to.
+ */
+function moveAll(
+  transferred: readonly ArrayBuffer[],
+  needed: readonly ArrayBuffer[] | null,
+): readonly ArrayBuffer[] | null {
+  return structuredClone(needed, { transfer: [...transferred] });
 }
 
 /** `refs`: as `refsOf` gives them. */

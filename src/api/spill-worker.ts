@@ -27,7 +27,8 @@ if (!isMainThread) {
   // Nothing else here makes garbage, and V8 does not feel the weight of a segment.
   const storeBytes = segments.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
   const collection = new GarbageCollection({ storeBytes, handleCollectMs: 0 });
-  arena.onDropped = (buffer) => collection.weigh(buffer, buffer.byteLength);
+  const weigh = (buffer: SharedArrayBuffer): void => collection.weigh(buffer, buffer.byteLength);
+  arena.onDropped = weigh;
   const files = new SpillFilesOnDisk({ disk: nodeDisk, arena, prefix, diskUsedMax });
   const tell = (event: SpillEvent): void => port.postMessage(event);
   port.on("message", (instruction: SpillInstruction | SegmentMessage) => {

@@ -6,6 +6,7 @@ import type { FunctionDescriptor } from "#engine/common/function-descriptor.ts";
 import { taskIdHex } from "#engine/common/ids.ts";
 import { engineError } from "#engine/common/error-type.ts";
 import { isInstance, thrownText } from "#engine/common/thrown.ts";
+import type { IncomingBuffers } from "#engine/core-worker/incoming-buffers.ts";
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import {
   type Encoded,
@@ -42,6 +43,8 @@ type AnyConstructor = new (...args: unknown[]) => object;
 interface Given {
   readonly args: Encoded;
   readonly values: readonly Outcome[] | null;
+  /** That were transferred with it. */
+  readonly buffers?: IncomingBuffers | null;
 }
 
 export class ApiUserCode implements UserCode {
@@ -134,9 +137,10 @@ export class ApiUserCode implements UserCode {
     return encodeSeveral(this.#values, result, mayChange);
   }
 
-  #decode({ args, values }: Given): unknown[] {
+  #decode({ args, values, buffers }: Given): unknown[] {
     const { specials } = args;
-    if (specials.length === 0) return this.#values.decodeArguments(args, specials);
+    const moved = this.#movedBuffers(buffers ?? null);
+    if (specials.length === 0) return this.#values.decodeArguments(args, specials, moved);
     const revived = specials.map((special, i) => {
       if (special.type !== "ref" || !special.topLevel) return this.#values.revive(special);
       const outcome = values?.[i];
@@ -145,18 +149,27 @@ export class ApiUserCode implements UserCode {
       const entry = this.#client.core.references.adopt(owner, serial, index);
       return this.#values.decode(outcome, entry);
     });
-    return this.#values.decodeArguments(args, revived);
+    return this.#values.decodeArguments(args, revived, moved);
+  }
+
+  /** The memory that was moved here, or copies that are the task's alone. */
+  #movedBuffers(buffers: IncomingBuffers | null): readonly ArrayBuffer[] | undefined {
+    if (buffers === null) return undefined;
+    const { moved, copy } = buffers;
+    // What the task lets go of is garbage while it runs.
+    buffers.moved = null;
+    return moved ?? (this.#values.decode(copy, null) as readonly ArrayBuffer[]);
   }
 
   /** Every stored byte is mapped in this thread: as a rule at once. */
-  #areMapped({ args, values }: Given): boolean {
-    if (!this.#values.isMapped(args)) return false;
+  #areMapped({ args, values, buffers }: Given): boolean {
+    if (!this.#values.isMapped(args) || !this.#values.isMapped(buffers?.copy)) return false;
     return values === null || values.every((value) => this.#values.isMapped(value));
   }
 
   async #whenMapped(given: Given): Promise<Given> {
     const owned = own(given);
-    const missing = [owned.args, ...(owned.values ?? [])].filter(
+    const missing = [owned.args, ...(owned.values ?? []), given.buffers?.copy].filter(
       (outcome): outcome is StoredValue => !this.#values.isMapped(outcome),
     );
     await Promise.all(missing.map((value) => this.#values.whenMapped(value)));
@@ -242,8 +255,9 @@ function addHint(error: unknown, moduleUrl: string): void {
 }
 
 /** The message's bytes are only lent. */
-function own({ args, values }: Given): Given {
-  return { args: ownEncoded(args), values: values?.map(ownOutcome) ?? null };
+function own({ args, values, buffers }: Given): Given {
+  const owned = { args: ownEncoded(args), values: values?.map(ownOutcome) ?? null };
+  return { ...owned, buffers: buffers ?? null };
 }
 
 function methodOf(actor: ActorInstance | null, method: string): AnyFunction {

@@ -1,6 +1,6 @@
 /** Results that the contract streams: until this version can, they are refused, never flattened. */
 import { SerializationError } from "./errors.ts";
-import { isSpecial } from "./values.ts";
+import { isSpecial } from "./specials.ts";
 
 /** A handle answers every name, a remote function any call: those travel as they are. */
 export function refuseStream(result: unknown, taskName: string): void {

@@ -4,7 +4,6 @@
  */
 import { ByteSlab } from "#engine/common/byte-slab.ts";
 import { engineError, type EngineError } from "#engine/common/error-type.ts";
-import { actorIdOf } from "#engine/common/ids.ts";
 import { thrownText } from "#engine/common/thrown.ts";
 import type { ObjectEntry } from "#engine/core-worker/object-entry.ts";
 import { managedSegment, objectBytesMax, ownSegmentsFrom } from "#engine/protocol/arena.ts";
@@ -23,34 +22,22 @@ import { ArenaFullError } from "#engine/services/arena-writer.ts";
 import type { CoreWorkerClient } from "#engine/services/core-worker-client.ts";
 import type { FallbackFiles, WrittenFile } from "#engine/services/fallback-files.ts";
 import type { SharedArena } from "#transports/threads/shared-arena.ts";
-import { actorSpecial, handleEntry, handleInternals, newHandle } from "./actor-handle.ts";
-import { refIn } from "./captured-refs.ts";
 import { SerializationError } from "./errors.ts";
 import { toClass } from "./failure.ts";
-import { newRef, ObjectRef, wrapperFor } from "./object-ref.ts";
-import { remoteInternals, reviveRemote } from "./remote-internals.ts";
-import { portableOptions } from "./retry-exceptions.ts";
+import { ObjectRef, wrapperFor } from "./object-ref.ts";
 import { reasonOf } from "./serialization/unserializable.ts";
 import { decodeValue, hasBuffers } from "./serialization/value-decoder.ts";
 import { ValueEncoder } from "./serialization/value-encoder.ts";
+import { isSpecial, Specials, TopLevelRef } from "./specials.ts";
 import { UnplacedResult } from "./unplaced-result.ts";
-
-/**
- * A direct argument that is a ref: the body gets its value. Told from the same ref inside a value.
- */
-class TopLevelRef {
-  readonly ref: ObjectRef<unknown>;
-
-  constructor(ref: ObjectRef<unknown>) {
-    this.ref = ref;
-  }
-}
 
 export interface EncodedCall {
   readonly args: Encoded;
   readonly refs: (ObjectEntry | null)[] | null;
   /** The file that the arguments lie in, if memory had no room for them. */
   readonly written: WrittenFile | null;
+  /** Of what is transferred, what the arguments refer to: to be moved before the call is made. */
+  readonly moved: readonly ArrayBuffer[] | null;
 }
 
 interface Written {
@@ -58,24 +45,16 @@ interface Written {
   readonly written: WrittenFile;
 }
 
-const noCall: EncodedCall = { args: noArguments, refs: null, written: null };
+const noCall: EncodedCall = { args: noArguments, refs: null, written: null, moved: null };
+const nothingMoved: readonly ArrayBuffer[] = [];
 /** Strings longer than this are encoded like other values, so that they may go to the arena. */
 const primitiveStringMax = 1024;
-
-/** What the codec sets aside for the engine to see. */
-export function isSpecial(value: object): boolean {
-  return (
-    ObjectRef.is(value) ||
-    value instanceof TopLevelRef ||
-    remoteInternals(value) !== undefined ||
-    handleInternals(value) !== undefined
-  );
-}
 
 export class Values {
   readonly #client: CoreWorkerClient;
   readonly #arena: SharedArena;
   readonly #files: FallbackFiles;
+  readonly #specials: Specials;
   /** More the store cannot hold in one piece, nor beside it. */
   readonly #storedBytesMax: number;
   readonly #inlineBytesMax: number;
@@ -86,6 +65,7 @@ export class Values {
     this.#client = client;
     this.#arena = arena;
     this.#files = files;
+    this.#specials = new Specials(client, this);
     const { inlineBytesMax, overflowBytesMax } = client.core.context.config;
     const inStore = arena.segments().filter(([segment]) => segment < ownSegmentsFrom);
     const sizes = inStore.map(([, { byteLength }]) => byteLength);
@@ -95,8 +75,11 @@ export class Values {
 
   // ------------------------------------------------------------ encode
 
-  /** Throws ObjectStoreFullError when there is no room in memory nor on the disk, as `put`. */
-  encodeArguments(args: unknown[]): EncodedCall {
+  /**
+   * Throws ObjectStoreFullError when there is no room in memory nor on the disk, as `put`. Of
+   * buffers that are transferred no byte is copied.
+   */
+  encodeArguments(args: unknown[], transferred?: readonly ArrayBuffer[]): EncodedCall {
     if (args.length === 0) return noCall;
     let list = args;
     for (let i = 0; i < args.length; i++) {
@@ -107,17 +90,18 @@ export class Values {
     }
     const encoder = this.#takeEncoder();
     try {
-      encoder.encodeArguments(list);
-      const refs = this.#refsOf(encoder.specials);
+      encoder.encodeArguments(list, transferred);
+      const moved = encoder.moved.length === 0 ? null : [...encoder.moved];
+      const refs = this.#specials.entriesOf(encoder.specials);
       const size = encoder.byteLength;
-      const specials = this.#specialsOf(encoder.specials);
+      const specials = this.#specials.of(encoder.specials);
       if (size <= this.#inlineBytesMax) {
-        return { args: this.#inline(encoder, size, specials), refs, written: null };
+        return { args: this.#inline(encoder, size, specials), refs, written: null, moved };
       }
       const placed = this.#placeNow(encoder, size, specials);
       return placed instanceof StoredValue
-        ? { args: placed, refs, written: null }
-        : { args: placed.value, refs, written: placed.written };
+        ? { args: placed, refs, written: null, moved }
+        : { args: placed.value, refs, written: placed.written, moved };
     } finally {
       this.#giveBack(encoder);
     }
@@ -133,7 +117,7 @@ export class Values {
     try {
       encoder.encode(value, "value");
       const size = encoder.byteLength;
-      const specials = this.#specialsOf(encoder.specials);
+      const specials = this.#specials.of(encoder.specials);
       if (size <= this.#inlineBytesMax)
         return this.#client.putObject(this.#inline(encoder, size, specials));
       const placed = this.#placeNow(encoder, size, specials);
@@ -162,7 +146,7 @@ export class Values {
     const encoder = this.#takeEncoder();
     try {
       encoder.encode(value, "value");
-      this.#specialsOf(encoder.specials);
+      this.#specials.of(encoder.specials);
       const { byteLength } = encoder;
       return byteLength > bytesMax ? `it takes ${byteLength} bytes` : undefined;
     } catch (error) {
@@ -181,7 +165,7 @@ export class Values {
       if (byteLength > bytesMax) {
         throw new SerializationError(`it takes ${byteLength} bytes, ${bytesMax} are the most`);
       }
-      return this.#inline(encoder, encoder.byteLength, this.#specialsOf(encoder.specials));
+      return this.#inline(encoder, encoder.byteLength, this.#specials.of(encoder.specials));
     } finally {
       this.#giveBack(encoder);
     }
@@ -252,27 +236,32 @@ export class Values {
     if (typeof outcome !== "object" || outcome === null) return outcome;
     if (outcome instanceof FailedValue) throw new TypeError("a failed value has no value");
     const { specials } = outcome;
-    const values = specials.length === 0 ? noSpecials : specials.map((s) => this.#revive(s));
+    const values =
+      specials.length === 0 ? noSpecials : specials.map((s) => this.#specials.revive(s));
     return this.#decodeEncoded(outcome, values, entry);
   }
 
   /** What a task threw, with whatever of its fields can be made here. */
   decodeThrown({ bytes, start, length, specials }: InlineValue): unknown {
-    const revived = specials.map((special) => this.#revive(special));
+    const revived = specials.map((special) => this.#specials.revive(special));
     return decodeValue(bytes, start, length, { specials: revived, zeroCopy: false, lenient: true });
   }
 
   /**
    * The arguments of a call; `given` are the values of its top-level refs, by position of the
-   * special.
+   * special. `moved`: buffers that came beside them.
    */
-  decodeArguments(args: Encoded, specials: readonly unknown[]): unknown[] {
+  decodeArguments(
+    args: Encoded,
+    specials: readonly unknown[],
+    moved?: readonly ArrayBuffer[],
+  ): unknown[] {
     if (args === noArguments || (args instanceof InlineValue && args.length === 0)) return [];
-    return this.#decodeEncoded(args, specials, null) as unknown[];
+    return this.#decodeEncoded(args, specials, null, moved) as unknown[];
   }
 
   revive(special: Special): unknown {
-    return this.#revive(special);
+    return this.#specials.revive(special);
   }
 
   /** The outcome with its bytes in this node's arena, where they have been brought. */
@@ -293,16 +282,17 @@ export class Values {
     encoded: Encoded,
     specials: readonly unknown[],
     entry: ObjectEntry | null,
+    moved: readonly ArrayBuffer[] = nothingMoved,
   ): unknown {
     if (encoded instanceof InlineValue) {
       const { bytes, start, length } = encoded;
-      return decodeValue(bytes, start, length, { specials, zeroCopy: false });
+      return decodeValue(bytes, start, length, { specials, zeroCopy: false, moved });
     }
     const { segment, offset, size } = encoded;
     const bytes = this.#arena.bytes(segment);
     // Without a view on them the bytes are free to go as soon as they are read.
     if (entry === null || !hasBuffers(bytes, offset)) {
-      return decodeValue(bytes, offset, size, { specials, zeroCopy: false });
+      return decodeValue(bytes, offset, size, { specials, zeroCopy: false, moved });
     }
     const extent = { segment, offset, size };
     const place = { buffer: this.#arena.buffer(segment), extent };
@@ -310,29 +300,11 @@ export class Values {
     return decodeValue(new Uint8Array(wrapper), offset, size, { specials, zeroCopy: true });
   }
 
-  #revive(special: Special): unknown {
-    switch (special.type) {
-      case "ref": {
-        const { references } = this.#client.core;
-        const entry = references.adopt(special.owner, special.serial, special.index);
-        return newRef(entry, this.#client);
-      }
-      case "actor": {
-        const { owner, serial, className, isDetached } = special;
-        const { actors } = this.#client.core;
-        const actor = actors.clientOf(actorIdOf(owner, serial), className, isDetached);
-        return newHandle(actor, this.#client);
-      }
-      case "function":
-        return reviveRemote(special.descriptor, this.decode(special.options, null));
-    }
-  }
-
   // ------------------------------------------------------------ place
 
   #place(encoder: ValueEncoder): Encoded {
     const size = encoder.byteLength;
-    const specials = this.#specialsOf(encoder.specials);
+    const specials = this.#specials.of(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
     try {
       return this.#write(encoder, this.#client.arena.place(size), specials);
@@ -374,7 +346,7 @@ export class Values {
 
   #begin(encoder: ValueEncoder, mayChange: boolean): Encoded | UnplacedResult {
     const size = encoder.byteLength;
-    const specials = this.#specialsOf(encoder.specials);
+    const specials = this.#specials.of(encoder.specials);
     if (size <= this.#inlineBytesMax) return this.#inline(encoder, size, specials);
     const asked = this.#askForRoom(size);
     if (!(asked instanceof Promise)) return this.#write(encoder, asked, specials);
@@ -389,7 +361,7 @@ export class Values {
   }
 
   #namedBy({ specials }: ValueEncoder): ObjectEntry[] {
-    return (this.#refsOf(specials) ?? []).filter((entry) => entry !== null);
+    return (this.#specials.entriesOf(specials) ?? []).filter((entry) => entry !== null);
   }
 
   #askForRoom(size: number): Promise<ArenaExtent> | ArenaExtent {
@@ -418,46 +390,6 @@ export class Values {
     return new StoredValue(segment, offset, size, specials);
   }
 
-  #specialsOf(values: readonly object[]): readonly Special[] {
-    if (values.length === 0) return noSpecials;
-    return values.map((value) => this.#specialOf(value));
-  }
-
-  #specialOf(value: object): Special {
-    if (value instanceof TopLevelRef) return this.#refSpecial(value.ref, true);
-    if (ObjectRef.is(value)) return this.#refSpecial(value, false);
-    const remote = remoteInternals(value);
-    if (remote !== undefined) {
-      const options = this.encode(portableOptions(remote.options), "options");
-      const encoded = options instanceof InlineValue ? options : noArguments;
-      return { type: "function", descriptor: remote.registered.descriptor, options: encoded };
-    }
-    const handle = handleInternals(value);
-    if (handle === undefined) throw new TypeError("a special is a ref, a handle or a function");
-    return actorSpecial(this.#client, handle);
-  }
-
-  #refSpecial(ref: ObjectRef<unknown>, topLevel: boolean): Special {
-    const own = refIn(this.#client, ref);
-    // Others are about to hear of it, so they must be told when it ends here.
-    ObjectRef.watch(own);
-    const entry = ObjectRef.entryOf(own);
-    const { owner, serial, index } = entry;
-    // Inside a value it is only a name: its owner must be able to find it by that.
-    if (!topLevel) this.#client.core.references.name(entry);
-    return { type: "ref", owner, serial, index, topLevel };
-  }
-
-  #refsOf(values: readonly object[]): (ObjectEntry | null)[] | null {
-    if (values.length === 0) return null;
-    return values.map((value) => {
-      const ref = value instanceof TopLevelRef ? value.ref : value;
-      if (ObjectRef.is(ref)) return ObjectRef.entryOf(refIn(this.#client, ref));
-      const handle = handleInternals(ref);
-      return handle === undefined ? null : handleEntry(this.#client, handle);
-    });
-  }
-
   // ------------------------------------------------------------ encoders
 
   /**
@@ -470,6 +402,7 @@ export class Values {
   #giveBack(encoder: ValueEncoder): void {
     if (encoder.buffers.length > 0) encoder.buffers.length = 0;
     if (encoder.specials.length > 0) encoder.specials.length = 0;
+    if (encoder.moved.length > 0) encoder.moved.length = 0;
     this.#encoders.push(encoder);
   }
 }

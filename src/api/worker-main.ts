@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { gcsAddress, type WorkerId } from "#engine/common/ids.ts";
+import type { Host } from "#engine/services/host.ts";
 import { MemoryWords } from "#engine/services/memory-words.ts";
 import { type BootData, hostThreadIndex, type PortMessage } from "#transports/threads/boot-data.ts";
 import { openLinkMemory } from "#transports/threads/link-memory.ts";
@@ -92,7 +93,7 @@ export default async function workerMain(boot: BootData): Promise<void> {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
   };
-  listen(port, words, { arena, transport, poller });
+  listen(port, words, { arena, transport, poller, host });
   process.client.arena.warmUp();
   post({ type: "ready" });
   poller.kick();
@@ -125,12 +126,14 @@ async function addUserCode(
 function listen(
   port: MessagePort,
   words: Int32Array,
-  parts: { arena: SharedArena; transport: ThreadTransport; poller: Poller },
+  parts: { arena: SharedArena; transport: ThreadTransport; poller: Poller; host: Host },
 ): void {
-  const { arena, transport, poller } = parts;
+  const { arena, transport, poller, host } = parts;
   port.on("message", (message: PortMessage) => {
     if (message === null) {
       poller.onNudge();
+    } else if (message.type === "buffers") {
+      host.onBuffersMoved(message.to, message.moved);
     } else if (message.type === "segment") {
       arena.add(message.segment, message.buffer);
     } else if (message.type === "dropSegment") {
@@ -139,7 +142,10 @@ function listen(
       void outputFlushed().then(() => port.postMessage({ type: "outputFlushed" }));
     } else if (message.type === "link") {
       const { peer, peerThreadIndex, memory, side, port: peerPort } = message;
-      peerPort.on("message", () => poller.onNudge());
+      peerPort.on("message", (message: PortMessage) => {
+        if (message?.type === "buffers") host.onBuffersMoved(message.to, message.moved);
+        else poller.onNudge();
+      });
       const bell = new Bell(words, peerThreadIndex, peerPort);
       transport.openLink([peer as WorkerId], openLinkMemory(memory, side), bell);
       poller.kick();

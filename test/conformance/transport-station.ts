@@ -3,11 +3,11 @@
  * and looks at every byte of it. A frame's number says what its bytes must be.
  */
 import { expect } from "vitest";
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import { type Encoded, InlineValue, noSpecials } from "#engine/protocol/outcome.ts";
 import { ownEncoded } from "#engine/protocol/own-value.ts";
-import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 
 export interface SentTask {
   readonly number: number;
@@ -27,6 +27,8 @@ export class Station implements TransportReceiver {
   readonly waitsFor = new Set<Address>();
   /** Who has ended, and how many of their control frames had come when that was told. */
   readonly ends: { readonly peer: Address; readonly controlCount: number }[] = [];
+  /** Bytes of the buffers that came, with what they came with. */
+  readonly moved: { readonly from: Address; readonly seq: number; readonly bytes: number[] }[] = [];
   writableCount = 0;
   /** A thread that is busy looks at nothing. */
   reads = true;
@@ -93,10 +95,24 @@ export class Station implements TransportReceiver {
       values: null,
       gpuIds: null,
       holds: null,
+      hasBuffers: false,
     });
     const task = { number, position, isRetracted: false };
     tasks.push(task);
     return task;
+  }
+
+  /** Those that the transport was given: the sender's from then on no more. */
+  moveBuffers(to: Address, seq: number, byteLists: readonly (readonly number[])[]): ArrayBuffer[] {
+    const buffers = byteLists.map((bytes) => Uint8Array.from(bytes).buffer);
+    this.transport.moveBuffers(to, {
+      from: this.address as WorkerId,
+      serial: seq,
+      stream: 1,
+      seq,
+      buffers,
+    });
+    return buffers;
   }
 
   retract(to: Address, task: SentTask): boolean {
@@ -160,6 +176,12 @@ export class Station implements TransportReceiver {
       this.onControl(message.from, message.seq);
       // Also behind the sends of its handler it is what it was.
       this.#keep(message.seq, message.outcome as InlineValue);
+    }
+  }
+
+  onBuffersMoved(_to: Address, { from, seq, buffers }: MovedBuffers): void {
+    for (const buffer of buffers) {
+      this.moved.push({ from, seq, bytes: [...new Uint8Array(buffer)] });
     }
   }
 

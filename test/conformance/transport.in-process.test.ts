@@ -49,6 +49,7 @@ describeTransport("in-process", {
   canRetract: true,
   tellsEnd: true,
   isEverCongested: false,
+  movesBuffers: true,
   endsInHandler: true,
   make: (stations) => new InProcessWorld(stations),
 });

@@ -65,6 +65,7 @@ describeTransport("simulated, in a node", {
   tellsEnd: true,
   isEverCongested: true,
   windowBytes: windowOf,
+  movesBuffers: true,
   endsInHandler: true,
   make: (stations, seed) => new SimulatedWorld(stations, seed, () => 0),
 });
@@ -75,6 +76,7 @@ describeTransport("simulated, between nodes", {
   tellsEnd: false,
   isEverCongested: true,
   windowBytes: windowOf,
+  movesBuffers: false,
   endsInHandler: true,
   make: (stations, seed) => new SimulatedWorld(stations, seed, (index) => index),
 });

@@ -28,6 +28,8 @@ export interface TransportKind {
   readonly isEverCongested: boolean;
   /** What one that reads nothing is sent by those who wait for room, but for one frame more. */
   windowBytes?(seed: number): number;
+  /** To another node they are copied, which is not its business. */
+  readonly movesBuffers: boolean;
   /** An endpoint can end inside of its own handler, and its thread goes on. */
   readonly endsInHandler: boolean;
   make(stations: readonly Station[], seed: number): TransportWorld;
@@ -309,6 +311,32 @@ export function describeTransport(name: string, kind: TransportKind): void {
         expect(new Set(senders.slice(0, 20)).size).toBe(2);
         checkAll(stations, kind);
       }, roomySeed));
+
+    test.runIf(kind.movesBuffers)("buffers are moved, each once, to a living process only", () =>
+      inWorld(async (world, stations) => {
+        const [a, b, c] = stations;
+        const lists = [[[1, 2, 3], []], [[4]]] as const;
+        for (const from of [a, c]) from.send(b.address, 10);
+        await world.quiet();
+        const given = [
+          ...a.moveBuffers(b.address, 1, lists[0]),
+          ...c.moveBuffers(b.address, 2, lists[1]),
+        ];
+        for (const buffer of given) expect(() => new Uint8Array(buffer)).toThrow(TypeError);
+        for (let i = 0; i < 100 && b.moved.length < 3; i++) await world.some();
+        await world.quiet();
+        const ofA = b.moved.filter(({ from }) => from === a.address);
+        expect(ofA.map(({ seq, bytes }) => [seq, bytes])).toEqual(lists[0].map((one) => [1, one]));
+        const ofC = b.moved.filter(({ from }) => from === c.address);
+        expect(ofC).toEqual([{ from: c.address, seq: 2, bytes: [4] }]);
+        world.end(b);
+        await world.quiet();
+        a.moveBuffers(b.address, 3, [[5]]);
+        await world.quiet();
+        expect(b.moved).toHaveLength(3);
+        checkAll(stations, kind);
+      }),
+    );
 
     test.runIf(kind.endsInHandler)("one that ends inside of its handler takes nothing more", () =>
       inWorld(async (world, stations) => {

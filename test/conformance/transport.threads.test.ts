@@ -5,6 +5,7 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { Address } from "#engine/common/ids.ts";
+import type { PortMessage } from "#transports/threads/boot-data.ts";
 import { type LinkSide, makeLinkMemory, openLinkMemory } from "#transports/threads/link-memory.ts";
 import { Bell, makeParkedWords, Poller } from "#transports/threads/parking.ts";
 import { ThreadTransport } from "#transports/threads/transport.ts";
@@ -103,7 +104,10 @@ class ThreadsWorld implements TransportWorld {
     const { port1, port2 } = new MessageChannel();
     this.#ports.push(port1, port2);
     const open = (self: End, peer: End, side: LinkSide, port: MessagePort): void => {
-      port.on("message", () => self.poller.onNudge());
+      port.on("message", (message: PortMessage) => {
+        if (message?.type === "buffers") self.station.onBuffersMoved(message.to, message.moved);
+        else self.poller.onNudge();
+      });
       const bell = new Bell(this.#words, peer.index, port);
       self.transport.openLink([peer.station.address], openLinkMemory(memory, side), bell);
       self.poller.kick();
@@ -124,6 +128,7 @@ describeTransport("threads", {
   tellsEnd: true,
   isEverCongested: true,
   windowBytes: (seed) => capacities[seed % capacities.length] as number,
+  movesBuffers: true,
   endsInHandler: false,
   make: (stations, seed) => new ThreadsWorld(stations, seed),
 });

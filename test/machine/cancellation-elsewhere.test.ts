@@ -201,6 +201,7 @@ describe("signals and time-outs", () => {
       values: null,
       gpuIds: null,
       holds: null,
+      hasBuffers: false,
     });
     expect(h.out.last("taskStarted", other)).toMatchObject({ stream: 2, seq: 0 });
   });

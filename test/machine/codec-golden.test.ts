@@ -51,6 +51,7 @@ const pushTask: Message = {
   values: [undefined, 1, -0, "π", stored],
   gpuIds: [0, 1],
   holds: [{ owner: otherId, serial: 7, index: 1, hold: 3 }],
+  hasBuffers: true,
 };
 const taskReply: Message = {
   type: "taskReply",
@@ -70,6 +71,15 @@ type Examples = { readonly [T in MessageType]: Extract<Message, { readonly type:
 const examples: Examples = {
   pushTask,
   taskReply,
+  askBuffers: { type: "askBuffers", from, stream: 1, seq: 2 },
+  buffersCopied: {
+    type: "buffersCopied",
+    from,
+    stream: 1,
+    seq: 2,
+    object: { serial: 7, index: 0 },
+    outcome: stored,
+  },
   takenBack: { type: "takenBack", from, stream: 1, seqs: [2, 3] },
   requestWorkerLease: {
     type: "requestWorkerLease",
@@ -419,7 +429,7 @@ function hexOf(message: Message): string {
 
 describe("golden bytes", () => {
   it("are of this version", () => {
-    expect(wireVersion).toBe(15);
+    expect(wireVersion).toBe(16);
   });
 
   it.each(Object.keys(messageNumbers) as MessageType[])("%s", (type) => {

@@ -39,6 +39,7 @@ describe("CoreWorkerClient", () => {
       watchRef: unused,
       referredTo: unused,
       judge: unused,
+      copyBuffers: unused,
       forgetPeer: unused,
       keepAlive: () => {},
     });

@@ -208,9 +208,11 @@ export class CoreWorkerHarness {
       args?: Encoded;
       values?: Outcome[];
       holds?: HeldRef[];
+      hasBuffers?: boolean;
     } = {},
   ) {
     const { seq = 0, stream = 1, args = inline(), values = null, holds = null } = fields;
+    const { hasBuffers = false } = fields;
     this.handle({
       type: "pushTask",
       from,
@@ -225,6 +227,7 @@ export class CoreWorkerHarness {
       values,
       gpuIds: null,
       holds,
+      hasBuffers,
     });
     return this.instructions("runTask").at(-1)?.task;
   }

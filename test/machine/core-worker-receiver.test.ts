@@ -67,6 +67,7 @@ describe("a task at its executor", () => {
       values: null,
       gpuIds: null,
       holds: null,
+      hasBuffers: false,
     } as const;
     h.handle(event);
     expect(h.instructions("runTask").at(-1)?.task.definition).toEqual(template().definition);

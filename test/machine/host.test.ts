@@ -62,6 +62,7 @@ class HostBench {
       sendTask: () => 5,
       retract: () => false,
       isCongested: () => true,
+      moveBuffers: () => {},
       poll: () => {
         this.onPoll();
         return false;

@@ -115,6 +115,7 @@ describe("what no call can tell", () => {
       sendTask: () => 0,
       retract: () => false,
       isCongested: () => false,
+      moveBuffers: nothing,
       poll: () => false,
       pollTask: () => false,
     });

@@ -3,7 +3,7 @@ export interface Mutant {
   readonly name: string;
   readonly why: string;
   readonly edits: readonly Edit[];
-  /** A program of test/simulation instead of random ones, which hardly ever spill. */
+  /** Of test/simulation, instead of random ones: those hardly ever spill, and transfer nothing. */
   readonly program?: string;
 }
 

@@ -172,4 +172,28 @@ export const retries: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "moved buffers not missed",
+    program: "tasks",
+    why: "a task runs again although its transferred buffers went with the execution before",
+    edits: [
+      {
+        file: `${coreWorker}/transferred-buffers.ts`,
+        find: "      transferred.areGone = true;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "copy of buffers not kept",
+    program: "tasks",
+    why: "the copy that another node is given of transferred buffers is freed before it is read",
+    edits: [
+      {
+        file: `${coreWorker}/transferred-buffers.ts`,
+        find: "      stored.uses += 1;\n",
+        replace: "",
+      },
+    ],
+  },
 ];

@@ -158,8 +158,9 @@ describe("round trip", () => {
     const from = "gcs" as Address;
     const numbers = { stream: 1, seq: 1, serial: 1, attempt: 0, depth: 0, functionNumber: 1 };
     const none = { definition: null, values: null, gpuIds: null, holds: null };
+    const hasBuffers = false;
     const args = new StoredValue(0, 0, 0, noSpecials);
-    encode({ type: "pushTask", from, ...numbers, ...none, args });
+    encode({ type: "pushTask", from, ...numbers, ...none, args, hasBuffers });
     const reply = { type: "taskReply", from, stream: 1, seq: 1, durationMs: 0.1 } as const;
     for (const outcome of [0.5, 1, null]) {
       encode({ ...reply, outcome, outcomes: null, keptRefs: null, holds: null });

@@ -103,6 +103,7 @@ export class Links {
         link.wasCongested = true;
         return true;
       },
+      moveBuffers: () => {},
       poll: () => false,
       pollTask: () => false,
     };

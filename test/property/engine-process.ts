@@ -229,6 +229,7 @@ export class EngineProcess {
       watchRef: () => {},
       referredTo: () => [],
       judge: () => ({ retries: world.pick(2) === 0, why: "" }),
+      copyBuffers: (buffers) => this.client.putObject(buffers.length),
       forgetPeer: (peer) => world.forgetPeer(id, peer),
       keepAlive: () => {},
     });

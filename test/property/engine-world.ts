@@ -231,6 +231,7 @@ export class EngineWorld {
         }
         host.onMessage(to, message);
       },
+      onBuffersMoved: () => {},
       onWritable: () => {},
       onWork: () => {},
     });

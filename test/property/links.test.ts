@@ -34,6 +34,7 @@ class End {
           if (message.type === "releaseHolds") this.received.push(message.objects[0]?.serial ?? -1);
           this.#onReceived();
         },
+        onBuffersMoved: () => {},
         onWritable: () => {},
         onWork: () => {},
       },

@@ -293,7 +293,10 @@ function fieldsFrom(from: Address): AllFields {
       values: orNull(few(outcome)),
       gpuIds: orNull(few(count)),
       holds: orNull(few(heldRef)),
+      hasBuffers: fc.boolean(),
     },
+    askBuffers: { stream: u48, seq: u48 },
+    buffersCopied: { stream: u48, seq: u48, object: objectName, outcome },
     taskReply: {
       stream: u48,
       seq: u48,

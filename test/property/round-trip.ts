@@ -13,6 +13,7 @@ export interface RoundTripOptions {
   readonly shared?: boolean;
   readonly offset?: number;
   readonly lenient?: boolean;
+  readonly moved?: readonly ArrayBuffer[];
 }
 
 export function roundTrip<T>(value: T, options: RoundTripOptions = {}): T {
@@ -37,6 +38,7 @@ export function decodeFrom(encoder: ValueEncoder, options: RoundTripOptions = {}
     specials: options.specials ?? [...encoder.specials],
     zeroCopy: options.zeroCopy ?? false,
     lenient: options.lenient ?? false,
+    moved: options.moved ?? [],
   };
   encoder.encode("something else, to overwrite what the encoder holds", "other");
   const value = decodeValue(target, offset, byteLength, decodeOptions);

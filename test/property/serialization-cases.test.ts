@@ -475,8 +475,8 @@ describe("layout", () => {
     expect(hex(new Uint8Array([1, 2]), new Float32Array(1), new ArrayBuffer(1)))
       .toMatchInlineSnapshot(`
         [
-          "010c000000d006e502e508e60303000002010004020001214113010200000000",
-          "00",
+          "010c000000d006e502e508e60303000002010004020001418101230102000000",
+          "0000",
         ]
       `);
     const error = Object.assign(new RangeError("m"), { stack: "s", code: 1 });

@@ -28,6 +28,7 @@ class Peer {
     };
     this.endpoint = network.join({ name: `p${node}`, node }, [this.#address], {
       onMessage,
+      onBuffersMoved: () => {},
       onWritable: () => {},
       onWork: () => void this.endpoint.poll(100),
     });

@@ -21,6 +21,17 @@ const lend = remote(async (ms: number): Promise<{ ref: ObjectRef<number> }> => {
   return { ref: slow.remote(ms) };
 });
 
+/** Cancelled at any time: before its buffer is asked for, while it is on its way, and after. */
+const lengthOf = remote(async (buffer: ArrayBuffer): Promise<number> => {
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  return buffer.byteLength;
+});
+
+function giving(byteLength: number): ObjectRef<number> {
+  const buffer = new ArrayBuffer(byteLength);
+  return lengthOf.options({ transfer: [buffer] }).remote(buffer);
+}
+
 async function mustBeOver(ref: ObjectRef<unknown>): Promise<void> {
   const error = await get(ref).then(
     () => null,
@@ -31,6 +42,11 @@ async function mustBeOver(ref: ObjectRef<unknown>): Promise<void> {
 
 async function oneRound(sim: Simulation): Promise<void> {
   const lent = await valueOf(get(lend.remote(40)));
+  const given = Array.from({ length: 6 }, (_, i) => giving(100 + i));
+  for (const ref of given.slice(2)) {
+    await sim.sleep(Math.random() * 2);
+    await cancel(ref);
+  }
   const endless = [forEver.remote(), parent.remote(2), untilAborted.remote()];
   const kept = Array.from({ length: 12 }, (_, i) => add.remote(i, 1));
   const queued = Array.from({ length: 8 }, (_, i) => slow.remote(20 + i));
@@ -45,6 +61,7 @@ async function oneRound(sim: Simulation): Promise<void> {
   await settleAll([
     ...kept.map((ref, i) => settle(ref, i + 1)),
     ...queued.map((ref, i) => settle(ref, 20 + i)),
+    ...given.map((ref, i) => settle(ref, 100 + i)),
   ]);
 }
 

@@ -17,6 +17,13 @@ interface Link {
 
 const spread = { schedulingStrategy: "SPREAD", maxRetries: 10 } as const;
 const begin = remote(spread, (n: number): Link => linkOf(n));
+/** Made of a buffer that it was given: on another node than its caller's it has a copy. */
+const beginWith = remote(spread, (buffer: ArrayBuffer): Link => {
+  const bytes = new Uint8Array(buffer);
+  const n = bytes[0] as number;
+  bytes.fill(0);
+  return linkOf(n);
+});
 const next = remote(spread, (before: Link): Link => {
   const n = numberOf(before.bytes) + 1;
   using inside = before.inside;
@@ -35,9 +42,15 @@ const read = remote(spread, async (link: Link, ms: number) => {
 });
 const sum = remote(spread, (a: Uint8Array, b: Uint8Array) => numberOf(a) + numberOf(b));
 
+function beginGiving(n: number): ObjectRef<Link> {
+  const buffer = new ArrayBuffer(Math.random() < 0.5 ? 10 : 70_000);
+  new Uint8Array(buffer)[0] = n;
+  return beginWith.options({ transfer: [buffer] }).remote(buffer);
+}
+
 async function oneRound(sim: Simulation, node: number): Promise<void> {
   const ends = [1, 20, 40].map((n) => {
-    let ref = begin.remote(n);
+    let ref = Math.random() < 0.5 ? begin.remote(n) : beginGiving(n);
     for (let depth = 0; depth < n % 5; depth++) {
       const one = next.remote(ref);
       ref[Symbol.dispose]();

@@ -8,6 +8,9 @@
  *
  * Views that overlap travel as one range and share memory again on the other side. Others travel
  * apart even when they lie on one ArrayBuffer: a slice of a pool does not drag the pool along.
+ *
+ * A buffer that is transferred is one range with all views on it, and none of its bytes are here:
+ * whoever decodes is given the buffer itself.
  */
 
 import { types } from "node:util";
@@ -23,8 +26,12 @@ export const rangeWhole = 2;
 export const rangeResizable = 4;
 /** The buffer itself is a SharedArrayBuffer. */
 export const rangeShared = 8;
+/** Of a buffer that is transferred: its number among those takes the place of the length. */
+export const rangeMoved = 16;
 /** The length of a range is above its flags. */
-export const rangeLengthUnit = 16;
+export const rangeLengthUnit = 32;
+
+const nothingTransferred: ReadonlySet<ArrayBufferLike> = new Set();
 
 interface CollectedView {
   readonly buffer: ArrayBufferLike;
@@ -36,6 +43,10 @@ interface CollectedView {
 }
 
 export class BufferCollector {
+  /** Those of them that the value refers to, in the order of their numbers. */
+  readonly moved: ArrayBuffer[] = [];
+  /** Their bytes are not to be copied. */
+  transferred: ReadonlySet<ArrayBufferLike> = nothingTransferred;
   #views: CollectedView[] = [];
 
   get isEmpty(): boolean {
@@ -53,6 +64,7 @@ export class BufferCollector {
 
   clear(): void {
     if (this.#views.length > 0) this.#views = [];
+    this.transferred = nothingTransferred;
   }
 
   /** The numbers of the table; the bytes go to `inline` or `apart`, in order. */
@@ -60,6 +72,13 @@ export class BufferCollector {
     const ranges: number[] = [];
     let rangeCount = 0;
     for (const onOneBuffer of this.#viewsByBuffer()) {
+      const { buffer } = onOneBuffer[0] as CollectedView;
+      if (this.transferred.size > 0 && this.transferred.has(buffer)) {
+        ranges.push(this.moved.length * rangeLengthUnit + rangeMoved);
+        this.moved.push(buffer as ArrayBuffer);
+        placeIn(onOneBuffer, rangeCount++, 0);
+        continue;
+      }
       for (const members of overlapping(onOneBuffer)) {
         const bytes = rangeOf(members, rangeCount++);
         let flags = 0;
@@ -119,11 +138,15 @@ function rangeOf(members: readonly CollectedView[], range: number): Uint8Array {
   }
   // Every member keeps its alignment when the range starts where any element may.
   if (members.length > 1) start -= start % 8;
+  placeIn(members, range, start);
+  return new Uint8Array(first.buffer, start, end - start);
+}
+
+function placeIn(members: readonly CollectedView[], range: number, rangeStart: number): void {
   for (const view of members) {
     view.range = range;
-    view.offset = view.start - start;
+    view.offset = view.start - rangeStart;
   }
-  return new Uint8Array(first.buffer, start, end - start);
 }
 
 function maxByteLengthOf(buffer: ArrayBufferLike): number {

@@ -3,6 +3,7 @@ import {
   alignUp,
   rangeInline,
   rangeLengthUnit,
+  rangeMoved,
   rangeResizable,
   rangeShared,
   rangeWhole,
@@ -15,20 +16,23 @@ interface Range {
   readonly byteLength: number;
   readonly flags: number;
   readonly maxByteLength: number;
+  /** Made of its bytes when it is first asked for; one that was transferred is there. */
   copy: ArrayBufferLike | undefined;
 }
 
 export class BufferTable {
   #source: Uint8Array;
   #zeroCopy: boolean;
+  #moved: readonly ArrayBuffer[];
   #ranges: Range[] = [];
   /** Range, offset in it and length of each view. */
   #places: number[] = [];
   #next = 0;
 
-  constructor(source: Uint8Array, zeroCopy: boolean) {
+  constructor(source: Uint8Array, zeroCopy: boolean, moved: readonly ArrayBuffer[]) {
     this.#source = source;
     this.#zeroCopy = zeroCopy;
+    this.#moved = moved;
   }
 
   read(readVarint: () => number): void {
@@ -38,12 +42,14 @@ export class BufferTable {
     for (let i = 0; i < rangeCount; i++) {
       const lengthAndFlags = readVarint();
       const flags = lengthAndFlags % rangeLengthUnit;
+      const length = Math.floor(lengthAndFlags / rangeLengthUnit);
+      const isMoved = (flags & rangeMoved) !== 0;
       this.#ranges.push({
         position: 0,
-        byteLength: Math.floor(lengthAndFlags / rangeLengthUnit),
+        byteLength: isMoved ? 0 : length,
         flags,
         maxByteLength: (flags & rangeResizable) === 0 ? -1 : readVarint(),
-        copy: undefined,
+        copy: isMoved ? this.#movedBuffer(length) : undefined,
       });
     }
   }
@@ -57,7 +63,7 @@ export class BufferTable {
       at += range.byteLength;
     }
     for (const range of this.#ranges) {
-      if ((range.flags & rangeInline) !== 0) continue;
+      if ((range.flags & (rangeInline | rangeMoved)) !== 0) continue;
       range.position = start + alignUp(at - start);
       at = range.position + range.byteLength;
     }
@@ -69,7 +75,8 @@ export class BufferTable {
     const { range, offset, byteLength } = this.#take();
     const length = byteLength / (constructor.BYTES_PER_ELEMENT ?? 1);
     const inSource = this.#source.byteOffset + range.position;
-    const mustCopy = (range.flags & (rangeInline | rangeWhole)) !== 0 || inSource % 8 !== 0;
+    const mustCopy =
+      (range.flags & (rangeInline | rangeWhole | rangeMoved)) !== 0 || inSource % 8 !== 0;
     return this.#zeroCopy && !mustCopy
       ? new constructor(this.#source.buffer, inSource + offset, length)
       : new constructor(this.#copy(range), offset, length);
@@ -77,6 +84,12 @@ export class BufferTable {
 
   nextBuffer(): ArrayBufferLike {
     return this.#copy(this.#take().range);
+  }
+
+  #movedBuffer(number: number): ArrayBuffer {
+    const buffer = this.#moved[number];
+    if (buffer === undefined) throw new Error(`transferred buffer ${number} is missing`);
+    return buffer;
   }
 
   #take(): { range: Range; offset: number; byteLength: number } {

@@ -22,6 +22,8 @@ export interface DecodeOptions {
    * comes as a plain object, what a codec refuses as the SerializationError that says why.
    */
   readonly lenient?: boolean;
+  /** Buffers that came beside the bytes, by number. */
+  readonly moved?: readonly ArrayBuffer[];
 }
 
 interface Deferred {
@@ -30,6 +32,7 @@ interface Deferred {
 }
 
 const nothing = new Uint8Array(0);
+const nothingMoved: readonly ArrayBuffer[] = [];
 /** Stands for a value whose codec has not made it yet. */
 const unmade: unique symbol = Symbol("unmade");
 /** One is kept for the next value; a codec that decodes inside gets one of its own. */
@@ -73,7 +76,7 @@ class ValueDecoder extends ByteReader {
     this.#lenient = options.lenient === true;
     const flags = this.readByte();
     if ((flags & wire.flagReferences) !== 0) this.#objects = [];
-    if ((flags & wire.flagBuffers) !== 0) this.#readBufferTable(offset, options.zeroCopy);
+    if ((flags & wire.flagBuffers) !== 0) this.#readBufferTable(offset, options);
     const value = this.#readValue();
     for (let i = 0; i < this.#deferred.length; i++) {
       const { container, tag } = this.#deferred[i] as Deferred;
@@ -93,11 +96,11 @@ class ValueDecoder extends ByteReader {
     if (this.#deferred.length > 0) this.#deferred = [];
   }
 
-  #readBufferTable(start: number, zeroCopy: boolean): void {
+  #readBufferTable(start: number, { zeroCopy, moved }: DecodeOptions): void {
     let tableStart = 0;
     for (let i = 0; i < 4; i++) tableStart += this.readByte() * 2 ** (8 * i);
     const bodyStart = this.position;
-    const table = new BufferTable(this.bytes, zeroCopy);
+    const table = new BufferTable(this.bytes, zeroCopy, moved ?? nothingMoved);
     this.position = start + tableStart;
     table.read(() => this.readVarint());
     table.locate(start, this.position, this.end);

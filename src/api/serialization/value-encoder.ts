@@ -71,9 +71,18 @@ export class ValueEncoder extends ByteWriter {
     }
   }
 
-  /** As `encode(args, "args")`, without asking what the list itself is: it is the call's own. */
-  encodeArguments(args: readonly unknown[]): void {
+  /** Of the last `encodeArguments`: what goes beside the bytes, in the order of the numbers. */
+  get moved(): ArrayBuffer[] {
+    return this.#collector.moved;
+  }
+
+  /**
+   * As `encode(args, "args")`, without asking what the list itself is: it is the call's own; and
+   * without the bytes of `transferred`.
+   */
+  encodeArguments(args: readonly unknown[], transferred?: readonly ArrayBuffer[]): void {
     this.#begin("args");
+    if (transferred !== undefined) this.#collector.transferred = new Set(transferred);
     try {
       this.#ordinals.addUnmentioned();
       this.writeByte(wire.tagArray);
@@ -129,6 +138,7 @@ export class ValueEncoder extends ByteWriter {
     this.rewind();
     if (this.buffers.length > 0) this.buffers.length = 0;
     if (this.specials.length > 0) this.specials.length = 0;
+    if (this.moved.length > 0) this.moved.length = 0;
     this.#flags = 0;
     this.#path.start(rootPath);
     this.writeByte(0);
@@ -160,6 +170,7 @@ export class ValueEncoder extends ByteWriter {
     this.length = 0;
     this.buffers.length = 0;
     this.specials.length = 0;
+    this.moved.length = 0;
     if (isInstance(thrown, Refused))
       return unserializable(path, `${thrown.what}. ${thrown.advice}`);
     if (isStackOverflow(thrown)) return unserializable(path, "nested too deeply", thrown);

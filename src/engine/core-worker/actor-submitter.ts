@@ -283,6 +283,8 @@ export class ActorSubmitter {
       values,
       gpuIds: null,
       holds,
+      // A method has no such option.
+      hasBuffers: false,
     });
     stream.add(task, position);
   }

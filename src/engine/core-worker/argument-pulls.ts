@@ -18,6 +18,7 @@ import { type ObjectOf, ownerDiedError } from "#engine/common/lost-object.ts";
 import type { ActorSpec } from "#engine/protocol/gcs.ts";
 import { type Encoded, FailedValue, type Outcome, StoredValue } from "#engine/protocol/outcome.ts";
 import { ownEncoded, ownOutcome } from "#engine/protocol/own-value.ts";
+import type { ObjectName } from "#engine/protocol/task.ts";
 import type { EndedPeers } from "./ended-peers.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
 import type { ObjectEntry } from "./object-entry.ts";
@@ -54,6 +55,8 @@ export class ArgumentPull {
   values: Outcome[] | null;
   missingCount = 0;
   failed: FailedValue | null = null;
+  /** A copy of the buffers that were transferred with it, if it needed one brought here. */
+  buffers: Outcome = undefined;
   /** It waits no more. */
   hasStarted = false;
   readonly copies = new Map<LocalCopy, number[]>();
@@ -61,7 +64,7 @@ export class ArgumentPull {
   readonly far: FarArgument[] = [];
   triesLeft = roomTriesMax - 1;
 
-  constructor({ args, values }: Given) {
+  constructor({ args, values }: Pick<Given, "args" | "values">) {
     this.args = ownEncoded(args);
     this.values = values?.map(ownOutcome) ?? null;
   }
@@ -79,8 +82,9 @@ export class ArgumentPull {
   }
 }
 
-/** Position of the arguments themselves among what a call needs. */
+/** Positions of the arguments themselves among what a call needs, and of its buffers. */
 const ofArguments = -1;
+const ofBuffers = -2;
 
 export class ArgumentPulls {
   readonly #copies: LocalCopies;
@@ -101,6 +105,19 @@ export class ArgumentPulls {
     const pull = new ArgumentPull(given);
     this.#pull(pull, given, out);
     if (ordered) this.#stand(owner, pull);
+    return pull;
+  }
+
+  /** It could start but for its buffers, of which a copy lies elsewhere. */
+  beginBuffers(
+    task: IncomingTask,
+    { serial, index }: ObjectName,
+    value: StoredValue,
+    out: Out,
+  ): ArgumentPull {
+    const pull = task.pull ?? new ArgumentPull(task);
+    pull.hasStarted = false;
+    this.#want(pull, ofBuffers, { owner: task.owner, serial, index, value }, out);
     return pull;
   }
 
@@ -216,6 +233,7 @@ export class ArgumentPulls {
 
   #set(pull: ArgumentPull, position: number, outcome: Outcome): void {
     if (outcome instanceof FailedValue) pull.failed ??= ownOutcome(outcome) as FailedValue;
+    else if (position === ofBuffers) pull.buffers = ownOutcome(outcome);
     else if (position !== ofArguments && pull.values !== null) {
       pull.values[position] = ownOutcome(outcome);
     } else if (outcome instanceof StoredValue) pull.args = outcome;

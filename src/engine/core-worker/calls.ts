@@ -21,7 +21,8 @@ import type {
   StateRows,
 } from "#engine/protocol/state.ts";
 import type { SpilledPlace } from "#engine/protocol/spilled-place.ts";
-import type { TaskMessage } from "#engine/protocol/task.ts";
+import type { AskBuffers, TaskMessage } from "#engine/protocol/task.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ProbeMessage } from "#engine/protocol/probe.ts";
 import type { ActorClient } from "./actor-client.ts";
@@ -204,6 +205,18 @@ export interface SubmitCancelled {
   readonly cause: CancelCause;
 }
 
+/** The copy that `copyBuffers` asked for. */
+export interface BuffersStored {
+  readonly type: "buffersStored";
+  readonly asked: AskBuffers;
+  readonly stored: ObjectEntry | FailedValue;
+}
+
+/** Buffers that this process has asked for, as its executor. */
+export interface BuffersMoved extends MovedBuffers {
+  readonly type: "buffersMoved";
+}
+
 export type CoreWorkerCall =
   | SubmitTask
   | SubmitActorTask
@@ -229,7 +242,9 @@ export type CoreWorkerCall =
   | RefsListed
   | CancelCall
   | AbortCalls
-  | SubmitCancelled;
+  | SubmitCancelled
+  | BuffersStored
+  | BuffersMoved;
 
 export type CoreWorkerEvent =
   | CoreWorkerCall
@@ -346,6 +361,20 @@ export interface ForgetPeer {
   readonly workerId: WorkerId;
 }
 
+/** To a process of this node; they are not in this one any more. */
+export interface MoveBuffers {
+  readonly type: "moveBuffers";
+  readonly to: WorkerId;
+  readonly moved: MovedBuffers;
+}
+
+/** Make an object of them, a list. Ends as buffersStored. */
+export interface CopyBuffers {
+  readonly type: "copyBuffers";
+  readonly asked: AskBuffers;
+  readonly buffers: readonly ArrayBuffer[];
+}
+
 export type CoreWorkerInstruction =
   | GetRequest
   | HurryCollection
@@ -362,4 +391,6 @@ export type CoreWorkerInstruction =
   | Allocated
   | DropSegment
   | WatchRef
+  | MoveBuffers
+  | CopyBuffers
   | ForgetPeer;

@@ -47,6 +47,7 @@ import { TaskManager } from "./task-manager.ts";
 import { TaskReceiver } from "./task-receiver.ts";
 import { TaskRetries } from "./task-retries.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
+import { BufferTransfers } from "./transferred-buffers.ts";
 import { ToldValues } from "./told-values.ts";
 import { ViewCounts } from "./view-counts.ts";
 import { WaitReasons } from "./wait-reasons.ts";
@@ -81,6 +82,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
   readonly #dependencies: DependencyResolver;
   readonly #offered: OfferedObjects;
   readonly #told: ToldValues;
+  readonly #transfers: BufferTransfers;
   readonly #revoked: RevokedPlaces;
   readonly #state: StateReader;
 
@@ -127,6 +129,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.drain = new ActorDrain({ submitter, actors, receiver, ...parts });
     arrivals.receiver = receiver;
     this.submitter = submitter;
+    this.#transfers = new BufferTransfers({ context, references, submitter });
     this.actors = actors;
     this.receiver = receiver;
     const cancellation = new Cancellation({ submitter, actors, receiver, recovery, ...parts });
@@ -216,6 +219,7 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     if (this.drain.isAsked) this.drain.tellIfDrained(out);
     if (this.copies.hasNews) this.copies.flush(nowMs, out);
     if (this.uses.isWatching) this.uses.flush(out);
+    if (this.receiver.buffers.hasNews) this.receiver.buffers.flush(nowMs);
     this.#memoryStore.endEvent();
   }
 
@@ -236,7 +240,8 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     const { submitter, retries, copies } = this;
     const ofTasks = Math.min(submitter.nextDeadlineMs(), retries.nextDeadlineMs());
     const ofCopies = Math.min(copies.nextDeadlineMs(), this.reasons.nextDeadlineMs());
-    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), ofCopies);
+    const ofBuffers = this.receiver.buffers.nextDeadlineMs();
+    const ofRest = Math.min(this.#cancellation.nextDeadlineMs(), ofCopies, ofBuffers);
     return Math.min(this.#memoryStore.nextDeadlineMs(), ofTasks, ofRest);
   }
 
@@ -295,7 +300,12 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
       case "writable":
         this.submitter.onWritable(nowMs, out);
         return this.actors.onWritable(out);
+      case "buffersMoved":
+        return this.receiver.onBuffersMoved(event, nowMs, out);
+      case "buffersCopied":
+        return this.receiver.onBuffersCopied(event, out);
       default:
+        if (this.#transfers.route(event, out)) return;
         if (this.submitter.route(event, nowMs, out) || this.#routeHolds(event, out)) return;
         if (this.#routeCopies(event, nowMs, out)) return;
         if (this.#cancellation.route(event, nowMs, out)) return;
@@ -467,5 +477,6 @@ export class CoreWorker implements Machine<CoreWorkerEvent, CoreWorkerInstructio
     this.#cancellation.onDeadline(nowMs, out);
     this.deadlocks.onDeadline(nowMs, out);
     this.retries.onDeadline(nowMs, out);
+    this.receiver.onDeadline(nowMs, out);
   }
 }

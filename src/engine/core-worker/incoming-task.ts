@@ -11,6 +11,7 @@ import { ownActorSpec } from "#engine/protocol/own-value.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
 import type { ArgumentPull } from "./argument-pulls.ts";
 import type { ChildTasks } from "./child-tasks.ts";
+import { IncomingBuffers } from "./incoming-buffers.ts";
 import { type CountedSpecial, isCounted, specialsOf } from "./contained-refs.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 
@@ -38,6 +39,8 @@ export class IncomingTask implements Linked<IncomingTask> {
   hasToldWaiting = false;
   /** Set when its arguments had to be brought here. */
   pull: ArgumentPull | null = null;
+  /** Null if none were transferred with it. */
+  readonly buffers: IncomingBuffers | null;
   /** Its refs have ended at the owner: its result is for nobody. */
   isCancelled = false;
   /** Its calls are cancelled with it, also those to come. */
@@ -61,7 +64,13 @@ export class IncomingTask implements Linked<IncomingTask> {
     this.args = message.args;
     this.values = message.values;
     this.gpuIds = message.gpuIds;
+    this.buffers = message.hasBuffers ? new IncomingBuffers() : null;
     this.covered = coveredRefs(message);
+  }
+
+  /** Something that it was given must come first: its body has not begun. */
+  get awaitsArguments(): boolean {
+    return this.pull?.hasStarted === false || this.buffers?.state === "asked";
   }
 }
 

@@ -10,6 +10,7 @@ import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
 import type { TaskTemplate } from "#engine/common/task-spec.ts";
 import type { GetRequest } from "./memory-store.ts";
 import type { PushStream } from "./push-stream.ts";
+import type { TransferredBuffers } from "./transferred-buffers.ts";
 
 /** PENDING → AVAILABLE | FAILED → FREED; final for everybody who looks. */
 export type EntryState = "PENDING" | "AVAILABLE" | "FAILED" | "FREED";
@@ -83,6 +84,8 @@ export class TaskRecord extends ObjectEntry {
   refs: (ObjectEntry | null)[] | null;
   /** Returns after the first; null unless numReturns ≠ 1. */
   moreReturns: ObjectEntry[] | null = null;
+  /** Null if none were transferred with the call. */
+  transferred: TransferredBuffers | null = null;
   /** The actor it is for, else null. */
   actor: object | null;
   /** Arguments without a value. */

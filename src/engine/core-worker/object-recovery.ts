@@ -25,12 +25,14 @@ import type { ReferenceCounter } from "./reference-counter.ts";
 import type { KeptSpec, TaskLineage } from "./task-lineage.ts";
 import type { TaskManager } from "./task-manager.ts";
 import { hasRetryLeft } from "./task-retries.ts";
+import { hasLostBuffers } from "./transferred-buffers.ts";
 
 type Reason =
   | "PUT"
   | "BORROWED"
   | "MAX_ATTEMPTS_EXCEEDED"
   | "RETRIES_DISABLED"
+  | "BUFFERS_TRANSFERRED"
   | "LINEAGE_EVICTED"
   | "DEPENDENCY_FAILED";
 
@@ -39,6 +41,7 @@ const words: Readonly<Record<Reason, string>> = {
   BORROWED: "only its owner could make it anew",
   MAX_ATTEMPTS_EXCEEDED: "its task has no retry left; raise maxRetries",
   RETRIES_DISABLED: "its task may not run again (maxRetries 0, or a call of an actor)",
+  BUFFERS_TRANSFERRED: "its task may not run again: its transferred buffers went with it",
   LINEAGE_EVICTED: "what its task was given has been forgotten; raise systemConfig.maxLineageBytes",
   DEPENDENCY_FAILED: "an argument of its task could not be made anew",
 };
@@ -47,6 +50,12 @@ const words: Readonly<Record<Reason, string>> = {
 function mayRunAgain(entry: ObjectEntry): boolean {
   const task = taskOf(entry);
   return task !== undefined && task.actor === null && task.template.retry.maxRetries !== 0;
+}
+
+/** They were moved to the process that ran it, so nobody has them any more. */
+function wasGivenBuffers(entry: ObjectEntry): boolean {
+  const task = taskOf(entry);
+  return task !== undefined && hasLostBuffers(task);
 }
 
 export class ObjectRecovery {
@@ -117,6 +126,7 @@ export class ObjectRecovery {
   #whyNot(entry: ObjectEntry, spec: KeptSpec | undefined): Reason | null {
     if (entry.owner !== this.#context.self) return "BORROWED";
     if (entry.index === 0 || entry.index === argumentsIndex) return "PUT";
+    if (wasGivenBuffers(entry)) return "BUFFERS_TRANSFERRED";
     if (spec === undefined) return mayRunAgain(entry) ? "LINEAGE_EVICTED" : "RETRIES_DISABLED";
     if (spec.isEvicted) return "LINEAGE_EVICTED";
     return spec.isRunning || hasRetryLeft(spec.task) ? null : "MAX_ATTEMPTS_EXCEEDED";
@@ -134,7 +144,9 @@ export class ObjectRecovery {
   #failure({ owner, serial, index }: ObjectEntry, reason: Reason, why: string): FailedValue {
     const subject = objectIdHex(owner, objectKey(serial, index));
     const message = `object ${subject} is lost and cannot be made anew: ${words[reason]} (${why})`;
-    const error = engineError("OBJECT_RECONSTRUCTION_FAILED", message, subject, reason);
+    // To whoever looks at it in a program it is one of those.
+    const detail = reason === "BUFFERS_TRANSFERRED" ? "RETRIES_DISABLED" : reason;
+    const error = engineError("OBJECT_RECONSTRUCTION_FAILED", message, subject, detail);
     return new FailedValue(error, null);
   }
 }

@@ -4,6 +4,7 @@ import { managedSegment } from "#engine/protocol/arena.ts";
 import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
 import { ObjectEntry, type TaskRecord } from "./object-entry.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
+import { releaseBuffers } from "./transferred-buffers.ts";
 
 /**
  * They are found by a name until the task needs them no more: it goes to another node, or their
@@ -32,8 +33,10 @@ export function manageArguments(task: TaskRecord, raylet: NodeId): void {
   task.args = new StoredValue(managedSegment, 0, size, specials, raylet);
 }
 
-/** The task has ended for good: their bytes go. */
-export function freeArguments({ owner, serial, args }: TaskRecord, references: ReferenceCounter) {
+/** The task has ended for good: their bytes go, and what was transferred with it. */
+export function freeArguments(task: TaskRecord, references: ReferenceCounter): void {
+  const { owner, serial, args } = task;
+  releaseBuffers(task, references);
   if (!(args instanceof StoredValue)) return;
   const named = references.find(owner, { serial, index: argumentsIndex });
   if (named === undefined) references.freeEncoded(args);

@@ -19,6 +19,7 @@ import type { ObjectEntry, TaskRecord } from "./object-entry.ts";
 import type { ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import { freeArguments } from "./stored-arguments.ts";
+import { hasLostBuffers } from "./transferred-buffers.ts";
 
 /** What a kept spec costs beside its bytes, about. */
 const specBytes = 256;
@@ -147,7 +148,7 @@ export class TaskLineage {
   #canBeMadeAnew(task: TaskRecord): boolean {
     const { actor, template, outcome, moreReturns } = task;
     if (!(outcome instanceof StoredValue) && moreReturns === null) return false;
-    if (actor !== null || template.retry.maxRetries === 0) return false;
+    if (actor !== null || template.retry.maxRetries === 0 || hasLostBuffers(task)) return false;
     const outcomes = [outcome, ...(moreReturns ?? []).map((one) => one.outcome)];
     if (outcomes.some((one) => this.#isLosable(one))) return true;
     return outcomes.some((one) => one instanceof StoredValue) && this.#isCheap(task);
@@ -157,8 +158,8 @@ export class TaskLineage {
    * Bytes of this node are lost only if they were spilled and the disk has spoilt them: for that no
    * object is kept that would have gone, nor any room in the store.
    */
-  #isCheap({ args, refs }: TaskRecord): boolean {
-    if (args instanceof StoredValue) return false;
+  #isCheap({ args, refs, transferred }: TaskRecord): boolean {
+    if (args instanceof StoredValue || transferred !== null) return false;
     return (refs ?? []).every((entry, i) => {
       if (entry === null) return true;
       return (
@@ -179,7 +180,7 @@ export class TaskLineage {
 
   #holdArguments(spec: KeptSpec): void {
     const { task } = spec;
-    spec.bytes = specBytes + bytesOf(task.args);
+    spec.bytes = specBytes + bytesOf(task.args) + bytesOf(task.transferred?.copy?.outcome);
     const refs = task.refs ?? [];
     spec.lineageOnly = refs.map((entry, i) => {
       if (entry === null) return false;

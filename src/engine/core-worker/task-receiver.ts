@@ -2,8 +2,8 @@
  * Tasks at their executor: a frame is taken when there is room to start it → run → reply.
  *
  * State:  running tasks, and those of them that wait.
- * In/out: pushTask, constructActor, taskFinished, taskWaiting → RunTask, TaskReply, TaskBlocked,
- *         TakenBack.
+ * In/out: pushTask, constructActor, buffersMoved, buffersCopied, taskFinished, taskWaiting →
+ *         RunTask, AskBuffers, TaskReply, TaskBlocked, TakenBack.
  * Bounds: one running task that does not wait in get (an actor: maxConcurrency); frames stay in the
  *         transport until then.
  * Errors: a repeated (stream, seq) is dropped: see IncomingStreams.
@@ -16,15 +16,17 @@ import { type Address, makerOf, type WorkerId } from "#engine/common/ids.ts";
 import type { CancelTask, DoomLease } from "#engine/protocol/cancel.ts";
 import type { ConstructActor } from "#engine/protocol/gcs.ts";
 import type { Encoded, Outcome } from "#engine/protocol/outcome.ts";
-import { noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
-import type { PushTask } from "#engine/protocol/task.ts";
+import { FailedValue, noSpecials, StoredValue } from "#engine/protocol/outcome.ts";
+import { ownOutcome } from "#engine/protocol/own-value.ts";
+import type { BuffersCopied, PushTask } from "#engine/protocol/task.ts";
 import { type ArgumentPull, ArgumentPulls, givenToActor } from "./argument-pulls.ts";
 import type { ActorHandles } from "./actor-handles.ts";
-import type { ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
+import type { BuffersMoved, ConstructorFinished, TaskFinished, TaskWaiting } from "./calls.ts";
 import { type CountedSpecial, isCounted, specialsOf } from "./contained-refs.ts";
 import { isTopLevel } from "./dependency-resolver.ts";
 import type { HoldMaker } from "./hold-maker.ts";
 import { HoldWait } from "./hold-wait.ts";
+import { BufferRequests } from "./incoming-buffers.ts";
 import type { LocalCopies, LocalCopy } from "./local-copies.ts";
 import { IncomingActor, IncomingTask } from "./incoming-task.ts";
 import { IncomingStreams } from "./incoming-streams.ts";
@@ -43,6 +45,7 @@ export class TaskReceiver {
   readonly #arguments: ArgumentPulls;
   readonly #told: ToldValues;
   readonly replies: TaskReplies;
+  readonly buffers: BufferRequests;
   readonly #streams = new IncomingStreams();
   readonly #running = new LinkedList<IncomingTask>();
   /** Streams (of owners) whose running task waits: what else arrives for them goes back. */
@@ -69,6 +72,7 @@ export class TaskReceiver {
     this.#told = parts.told;
     this.#arguments = new ArgumentPulls(parts.copies, parts.references.ended);
     this.replies = new TaskReplies(parts);
+    this.buffers = new BufferRequests(parts.context);
   }
 
   /** True when a frame taken from the transport would start now, or be sent back. */
@@ -144,11 +148,56 @@ export class TaskReceiver {
   }
 
   #run(task: IncomingTask, out: Out): void {
+    const { buffers } = task;
+    if (buffers !== null && buffers.state !== "here") {
+      this.buffers.ask(task, buffers, out);
+      return;
+    }
     if (task.definition.timeoutMs > 0) {
       const { stream, seq, owner } = task;
       out.send(owner, { type: "taskStarted", from: this.#context.self, stream, seq });
     }
     out.instruct({ type: "runTask", task });
+  }
+
+  onBuffersMoved(event: BuffersMoved, nowMs: number, out: Out): void {
+    const { from, stream, seq, buffers: moved } = event;
+    const task = this.runningOf(from, stream, seq);
+    const buffers = task?.buffers ?? null;
+    if (task === undefined || buffers?.state !== "asked") return;
+    buffers.moved = moved;
+    buffers.waitedMs = nowMs - buffers.askedAtMs;
+    this.#runWithBuffers(task, out);
+  }
+
+  onBuffersCopied({ from, stream, seq, object, outcome }: BuffersCopied, out: Out): void {
+    const task = this.runningOf(from, stream, seq);
+    const buffers = task?.buffers ?? null;
+    if (task === undefined || buffers?.state !== "asked") return;
+    if (outcome instanceof FailedValue) {
+      this.#endUnrun(task, ownOutcome(outcome), out);
+    } else if (outcome instanceof StoredValue) {
+      buffers.state = "here";
+      const pull = this.#arguments.beginBuffers(task, object, outcome, out);
+      this.#onIncomplete(task, pull, out);
+    } else {
+      buffers.copy = ownOutcome(outcome);
+      this.#runWithBuffers(task, out);
+    }
+  }
+
+  #runWithBuffers(task: IncomingTask, out: Out): void {
+    if (task.buffers !== null) task.buffers.state = "here";
+    this.onTaskWaiting({ type: "taskWaiting", task, waiting: false }, out);
+    this.#run(task, out);
+  }
+
+  /** Its owner takes its time: others may have the thread meanwhile. */
+  onDeadline(nowMs: number, out: Out): void {
+    const { buffers } = this;
+    for (let task = buffers.takeBlocked(nowMs); task; task = buffers.takeBlocked(nowMs)) {
+      this.onTaskWaiting({ type: "taskWaiting", task, waiting: true }, out);
+    }
   }
 
   /** A copy that arguments wait for has come, or never will. */
@@ -209,10 +258,12 @@ export class TaskReceiver {
     });
   }
 
-  onTaskFinished(event: TaskFinished, out: Out): void {
-    const { task } = event;
+  onTaskFinished(finished: TaskFinished, out: Out): void {
+    const { task } = finished;
     if (!this.#running.has(task)) return;
     this.#running.remove(task);
+    const durationMs = finished.durationMs + (task.buffers?.waitedMs ?? 0);
+    const event = task.buffers === null ? finished : { ...finished, durationMs };
     this.#endedCount += 1;
     if (this.#waitingTasks.size > 0) this.#waitingTasks.delete(task);
     if (task.pull !== null) this.#arguments.end(task.pull);
@@ -319,6 +370,7 @@ export class TaskReceiver {
     this.onTaskWaiting({ type: "taskWaiting", task, waiting: false }, out);
     task.args = pull.args;
     task.values = pull.values;
+    if (task.buffers !== null) task.buffers.copy = pull.buffers;
     this.#run(task, out);
   }
 
@@ -331,8 +383,8 @@ export class TaskReceiver {
 
   /** True for one that still waited for its arguments: it never starts. */
   #withdraw(task: IncomingTask, out: Out): boolean {
-    if (task.pull === null || task.pull.hasStarted) return false;
-    task.pull.hasStarted = true;
+    if (!task.awaitsArguments) return false;
+    if (task.pull !== null) task.pull.hasStarted = true;
     this.#endUnrun(task, undefined, out);
     if (this.actor !== null) this.#startInOrder(task.owner, out);
     return true;

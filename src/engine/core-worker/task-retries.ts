@@ -6,7 +6,8 @@
  * In/out: failed attempts, exceptionJudged, deadlines → JudgeException; tasks that run again, or
  *         end, go to the TaskManager with the arguments they had.
  * Bounds: maxRetries for failures of the system and exceptions together, taskOomRetriesMax for
- *         memory. What had not started, or was taken back, costs nothing and never comes here.
+ *         memory. What had not started, or was taken back, costs nothing and never comes here. A
+ *         task whose transferred buffers are gone has no retry left.
  * Errors: the last failure is the outcome, with the number of attempts it took.
  * Source: Ray task_manager (RetryTaskIfPossible, FailOrRetryPendingTask); protocols §4.
  */
@@ -24,6 +25,7 @@ import type { TaskRecord } from "./object-entry.ts";
 import type { Out, ProcessContext } from "./process-context.ts";
 import type { ReferenceCounter } from "./reference-counter.ts";
 import type { TaskManager } from "./task-manager.ts";
+import { hasLostBuffers, wentWithIt } from "./transferred-buffers.ts";
 
 /** What has happened to attempts so far, for status and tests. */
 export interface AttemptCounts {
@@ -77,7 +79,8 @@ export class TaskRetries {
       this.#onOutOfMemory(task, error, nowMs, out);
       return;
     }
-    if (error.detail === forceCancel && task.template.retry.maxRetries > 0) {
+    const isEndedForOther = error.detail === forceCancel && task.template.retry.maxRetries > 0;
+    if (isEndedForOther && !hasLostBuffers(task)) {
       // Ended for another task: that costs it nothing.
       this.#runAgain(task, error.message, out);
       return;
@@ -109,8 +112,8 @@ export class TaskRetries {
     const { retryExceptions } = task.template.retry;
     if (retryExceptions === false || failed.error.type !== "TASK_ERROR") return false;
     if (!hasRetryLeft(task)) {
-      if (task.attempt === 0) return false;
-      this.counts.exhausted += 1;
+      if (task.attempt === 0 && !hasLostBuffers(task)) return false;
+      this.#noteExhausted(task);
       this.#end(task, failed, attemptsText(task, boundOf(task)), out);
       return true;
     }
@@ -188,7 +191,8 @@ export class TaskRetries {
 
   #onOutOfMemory(task: TaskRecord, error: EngineError, nowMs: number, out: Out): void {
     const { taskOomRetriesMax, taskOomRetryDelayMs } = this.#context.config;
-    const most = task.template.retry.maxRetries === 0 ? 0 : taskOomRetriesMax;
+    const mayNot = task.template.retry.maxRetries === 0 || hasLostBuffers(task);
+    const most = mayNot ? 0 : taskOomRetriesMax;
     if (task.outOfMemoryCount >= most) {
       this.#noteExhausted(task);
       const bound = most === 0 ? boundOf(task) : `systemConfig.taskOomRetriesMax ${most}`;
@@ -234,7 +238,11 @@ function isOfAnother({ owner, serial }: TaskRecord, { subject }: EngineError): b
   return subject !== "" && !subject.startsWith(taskIdHex(owner, serial));
 }
 
-export function hasRetryLeft({ retriesUsed, template }: TaskRecord): boolean {
+export function hasRetryLeft(task: TaskRecord): boolean {
+  return hasBudgetLeft(task) && !hasLostBuffers(task);
+}
+
+function hasBudgetLeft({ retriesUsed, template }: TaskRecord): boolean {
   return retriesUsed < template.retry.maxRetries;
 }
 
@@ -244,6 +252,7 @@ function attemptsText({ attempt }: TaskRecord, bound: string): string {
   return ` (attempt ${made} of ${made}${bound === "" ? "" : `; ${bound}`})`;
 }
 
-function boundOf({ template }: TaskRecord): string {
-  return `maxRetries ${template.retry.maxRetries}`;
+function boundOf(task: TaskRecord): string {
+  if (hasLostBuffers(task) && hasBudgetLeft(task)) return wentWithIt;
+  return `maxRetries ${task.template.retry.maxRetries}`;
 }

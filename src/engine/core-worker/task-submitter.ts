@@ -391,6 +391,7 @@ export class TaskSubmitter {
       values,
       gpuIds: lease.gpuIds,
       holds: null,
+      hasBuffers: task.transferred !== null,
     });
     lease.add(task, position);
     lease.queue.inFlightCount += 1;

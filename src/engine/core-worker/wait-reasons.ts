@@ -240,8 +240,9 @@ export class WaitReasons {
       return;
     }
     const { task, isItself, text } = holder;
-    if (isItself && task.pull?.hasStarted === false) {
-      this.#end(question, `its arguments are on their way to worker ${this.#self}`, out);
+    if (isItself && task.awaitsArguments) {
+      const what = task.buffers?.state === "asked" ? "its transferred buffers" : "its arguments";
+      this.#end(question, `${what} are on their way to worker ${this.#self}`, out);
       return;
     }
     this.#pass(task, goOn(question, text), isItself ? " and" : ", which", out);

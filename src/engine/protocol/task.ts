@@ -30,6 +30,31 @@ export interface PushTask {
   readonly gpuIds: readonly number[] | null;
   /** For a call of an actor, which may outlive its caller: refs that a third process owns. */
   readonly holds: readonly HeldRef[] | null;
+  /** Buffers were transferred with the call: the owner has them, and is asked for them. */
+  readonly hasBuffers: boolean;
+}
+
+/**
+ * executor → owner: the task is here, and could start with the buffers that were transferred with
+ * it. They come beside the frames (`Transport.moveBuffers`), or as `buffersCopied`. Key: (stream,
+ * seq).
+ */
+export interface AskBuffers {
+  readonly type: "askBuffers";
+  readonly from: Address;
+  readonly stream: number;
+  readonly seq: number;
+}
+
+/** owner → executor on another node: a copy, as an object of the owner's, or why there is none. */
+export interface BuffersCopied {
+  readonly type: "buffersCopied";
+  readonly from: Address;
+  readonly stream: number;
+  readonly seq: number;
+  readonly object: ObjectName;
+  /** An encoded list of the buffers. */
+  readonly outcome: Outcome;
 }
 
 /** executor → owner. */
@@ -62,4 +87,4 @@ export interface ObjectName {
   readonly index: number;
 }
 
-export type TaskMessage = PushTask | TaskReply | TakenBack;
+export type TaskMessage = PushTask | TaskReply | TakenBack | AskBuffers | BuffersCopied;

@@ -7,9 +7,18 @@
  * so. The death of a peer is told by its raylet, never guessed from silence. Whoever implements
  * this runs test/conformance/transport.suite.ts.
  */
-import type { Address } from "#engine/common/ids.ts";
+import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Message } from "./message.ts";
 import type { PushTask } from "./task.ts";
+
+/** Buffers that were transferred with a task, on their way to its executor; from its owner. */
+export interface MovedBuffers {
+  readonly from: WorkerId;
+  readonly serial: number;
+  readonly stream: number;
+  readonly seq: number;
+  readonly buffers: readonly ArrayBuffer[];
+}
 
 /** What a transport tells the host it serves. */
 export interface TransportReceiver {
@@ -17,6 +26,8 @@ export interface TransportReceiver {
   onMessage(to: Address, message: Message): void;
   /** Once for whoever was told that frames to `peer` wait: none do any more. */
   onWritable(peer: Address): void;
+  /** The memory itself, nobody else's from now on. */
+  onBuffersMoved(to: Address, moved: MovedBuffers): void;
   /** Something may be waiting: call `poll` soon. */
   onWork(): void;
 }
@@ -32,6 +43,11 @@ export interface Transport {
   retract(to: Address, framePosition: number): boolean;
   /** Frames to `to` wait for room; `onWritable` follows unless the peer ends. */
   isCongested(to: Address): boolean;
+  /**
+   * To a process of this node. They are detached here; in no particular order with frames; lost if
+   * it ends.
+   */
+  moveBuffers(to: Address, moved: MovedBuffers): void;
   /**
    * Hands waiting control frames to the receiver, at most `frameBudget` of each peer; true if there
    * was anything to do.

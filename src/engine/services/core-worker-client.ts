@@ -18,6 +18,7 @@ import type { CopyUser, LocalCopy } from "#engine/core-worker/local-copies.ts";
 import { GetRequest } from "#engine/core-worker/memory-store.ts";
 import { LaterReturn, ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.ts";
 import type { IncomingTask } from "#engine/core-worker/incoming-task.ts";
+import { TransferredBuffers } from "#engine/core-worker/transferred-buffers.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Encoded, FailedValue, Outcome } from "#engine/protocol/outcome.ts";
 import type { ClusterStateKind, CollectState, NodeStateKind } from "#engine/protocol/state.ts";
@@ -51,6 +52,8 @@ export interface NewCall {
   readonly refs: (ObjectEntry | null)[] | null;
   /** Of the arguments, when memory had no room for them. */
   readonly written: WrittenFile | null;
+  /** That were transferred with it, and belong to it now. */
+  readonly moved?: readonly ArrayBuffer[] | null;
   readonly depth: number;
   /** The task that makes it; null for the driver. */
   readonly parent: IncomingTask | null;
@@ -89,6 +92,8 @@ export interface ClientOptions {
   readonly referredTo: (client: CoreWorkerClient) => Iterable<ObjectEntry>;
   /** Whether what a task threw is one of those for which it runs again. */
   readonly judge: (matcher: ExceptionMatcher, failed: FailedValue) => MaybeLater<Judgement>;
+  /** Puts them, as a list. */
+  readonly copyBuffers: (buffers: readonly ArrayBuffer[]) => ObjectEntry | FailedValue;
   /** A dead peer's links may go. */
   readonly forgetPeer: (workerId: WorkerId) => void;
   /** True: something will still settle, the process must not end. */
@@ -329,6 +334,8 @@ export class CoreWorkerClient {
       actor,
     });
     task.localRefs = 1;
+    const { moved = null } = call;
+    if (moved !== null) task.transferred = new TransferredBuffers(moved);
     const { numReturns } = shape.definition;
     if (numReturns > 1) {
       task.moreReturns = [];
@@ -371,6 +378,13 @@ export class CoreWorkerClient {
         return this.#options.watchRef(instruction.ref, instruction.entry);
       case "hurryCollection":
         return this.reclaimer.hurry?.();
+      case "moveBuffers":
+        return this.host.moveBuffers(instruction.to, instruction.moved);
+      case "copyBuffers": {
+        const { asked, buffers } = instruction;
+        const stored = this.#options.copyBuffers(buffers);
+        return this.dispatch({ type: "buffersStored", asked, stored });
+      }
       case "forgetPeer":
         return this.#options.forgetPeer(instruction.workerId);
       case "listed":

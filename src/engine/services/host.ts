@@ -10,7 +10,7 @@ import type { Address } from "#engine/common/ids.ts";
 import { deadline, type Machine, type Outbox } from "#engine/protocol/machine.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { LocalTasks } from "./local-tasks.ts";
 
 /** Time one turn may hold the event loop outside user code. */
@@ -160,6 +160,12 @@ export class Host implements TransportReceiver {
     this.#events.push(event);
   }
 
+  /** To a machine of this node; one of this thread has them in this very drain. */
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    if (this.#attached.has(to)) this.dispatch(to, { type: "buffersMoved", ...moved });
+    else if (!this.#closed) this.#transport?.moveBuffers(to, moved);
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -177,6 +183,11 @@ export class Host implements TransportReceiver {
     const lookMs = this.#lookMs;
     this.#lookMs = null;
     if (this.#tasks?.runAccepted() !== true) this.#lookMs = lookMs;
+  }
+
+  onBuffersMoved(to: Address, moved: MovedBuffers): void {
+    this.dispatch(to, { type: "buffersMoved", ...moved });
+    this.#tasks?.runAccepted();
   }
 
   onWritable(peer: Address): void {

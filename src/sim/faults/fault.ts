@@ -168,6 +168,7 @@ export const momentMethods = [
   ...(["cancelTask", "cancelObject", "taskStarted", "doomLease"] as const),
   ...(["objectSealed", "objectsKept", "locateObject", "objectLocations"] as const),
   ...(["pullObject", "pullChunk", "chunk", "objectLocal"] as const),
+  ...(["askBuffers", "buffersCopied"] as const),
   ...(["offerObjects", "objectsOffered", "objectsKept", "objectWritten"] as const),
   ...(["revokePlaces", "placesRevoked"] as const),
   ...(["copyAdded", "copyGone", "pinCopy", "copyPinned", "freeObjects"] as const),

@@ -4,6 +4,7 @@
  * at a drawn time hardly ever does.
  */
 import type { Address } from "#engine/common/ids.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
 
@@ -68,6 +69,10 @@ export class Moments implements NetworkWatch {
 
   onFile(moment: FileMoment, by: Address): void {
     if (this.#awaited.length > 0) this.#look(moment, "sender", by, true);
+  }
+
+  onMoved(moved: MovedBuffers): void {
+    this.#next.onMoved(moved);
   }
 
   // oxlint-disable-next-line max-params -- for every frame of a run: no object is made.

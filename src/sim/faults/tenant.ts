@@ -71,6 +71,8 @@ export class Tenant implements TransportReceiver {
     this.#options.network.leave(this.#endpoint);
   }
 
+  onBuffersMoved(): void {}
+
   onMessage(_to: Address, message: Message): void {
     if (message.type !== "arenaAllocated" || message.requestId !== this.#requestId) return;
     const { segment, offset, error } = message;

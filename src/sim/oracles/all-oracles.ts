@@ -13,6 +13,7 @@ import { LossOracle } from "./loss.ts";
 import { MembershipOracle } from "./membership.ts";
 import { ObjectOracle } from "./objects.ts";
 import type { Fates, Oracle, Scope, Violate, WatchedProcess } from "./oracle.ts";
+import { MovedBuffersOracle } from "./moved-buffers.ts";
 import { type QueueBounds, QueueOracle } from "./queues.ts";
 import { ReasonOracle } from "./reasons.ts";
 import { ReferenceOracle } from "./references.ts";
@@ -51,6 +52,7 @@ export function allOracles({
 }: RunFacts): readonly ((violate: Violate) => Oracle)[] {
   return [
     (violate) => new TaskOracle(violate, fates, wholeRun),
+    (violate) => new MovedBuffersOracle(violate, mark),
     (violate) => new ObjectOracle(violate, wholeRun),
     (violate) => new LossOracle(violate, fates, wholeRun),
     (violate) => new ReasonOracle(violate, { fates, processes, nodes, lastPause, nowMs }),

@@ -72,7 +72,7 @@ const patterns: readonly Pattern[] = [
     make: (id = "") => ({ type: "names", oid: id, name: null }),
   },
   {
-    source: `(?:it was sent|its arguments are on their way) to worker ${worker}`,
+    source: `(?:it was sent|its [a-z ]+ are on their way) to worker ${worker}`,
     groupCount: 1,
     make: (to = "") => ({ type: "sent", worker: to as WorkerId }),
   },

@@ -10,6 +10,7 @@ import { type ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingActor } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistered, ActorRegistration } from "#engine/protocol/gcs.ts";
 import { FailedValue } from "#engine/protocol/outcome.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";
 import { type Frame, messageOf } from "#transports/simulated/frame.ts";
 import { type Fates, Oracle, type Scope, type Violate, type WatchedProcess } from "./oracle.ts";
@@ -29,6 +30,8 @@ export class LossOracle extends Oracle {
   readonly #maxRetries = new Recent<number>(Infinity);
   /** By which workers, by task. */
   readonly #begun = new Recent<WorkerId[]>(Infinity);
+  /** Tasks whose transferred buffers are gone. */
+  readonly #moved = new Recent<true>(Infinity);
   readonly #killed: Recent<true>;
   readonly #hosts: Recent<WorkerId>;
   /** Requested → the actor that getIfExists found. */
@@ -103,6 +106,10 @@ export class LossOracle extends Oracle {
     const workers = this.#begun.get(from, serial);
     if (workers === undefined) this.#begun.set(from, serial, [to as WorkerId]);
     else workers.push(to as WorkerId);
+  }
+
+  override onMoved({ from, serial }: MovedBuffers): void {
+    this.#moved.set(from, serial, true);
   }
 
   override onConstructing({ spec }: IncomingActor, { client }: WatchedProcess): void {
@@ -199,6 +206,8 @@ export class LossOracle extends Oracle {
 
   #maxRetriesOf(taskId: string): number {
     const { maker, serial } = makerOf(taskId as ActorId);
+    // It cannot run without them.
+    if (this.#moved.get(maker, serial) !== undefined) return 0;
     return this.#maxRetries.get(maker, serial) ?? 0;
   }
 

@@ -8,6 +8,7 @@ import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { Process } from "#api/runtime.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { Link } from "#transports/simulated/network-watch.ts";
@@ -110,6 +111,8 @@ export abstract class Oracle {
   onTaken?(frame: Frame, link: Link): void;
   /** Its sender has had it back: it is never taken. */
   onRetracted?(frame: Frame, link: Link): void;
+  /** Transferred buffers leave the owner of their task for its executor. */
+  onMoved?(moved: MovedBuffers): void;
   /** The program waits for ever: what is told of that. */
   onStuck?(report: string): void;
   /** When nothing is left to happen but user code of tasks, just before the job is ended. */

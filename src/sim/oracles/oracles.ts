@@ -5,6 +5,7 @@ import type { ObjectEntry, TaskRecord } from "#engine/core-worker/object-entry.t
 import type { IncomingActor, IncomingTask } from "#engine/core-worker/incoming-task.ts";
 import type { ActorRegistration } from "#engine/protocol/gcs.ts";
 import type { Outcome } from "#engine/protocol/outcome.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { Cluster } from "#sim/cluster/cluster.ts";
 import type { Frame } from "#transports/simulated/frame.ts";
 import type { Link, NetworkWatch } from "#transports/simulated/network-watch.ts";
@@ -28,7 +29,7 @@ export interface Notes {
 const shown = [
   ...(["onSubmitted", "onCalled", "onCancelling", "onCancelTaken", "onPut", "onKill"] as const),
   ...(["onAwaited", "onSettled", "onGiven", "onStarted", "onEnded", "onThrown"] as const),
-  ...(["onConstructing", "onCreating", "onSent", "onTaken", "onRetracted"] as const),
+  ...(["onConstructing", "onCreating", "onSent", "onTaken", "onRetracted", "onMoved"] as const),
   ...(["onStuck", "atJobEnd", "atQuiet"] as const),
 ];
 type Shown = (typeof shown)[number];
@@ -133,6 +134,10 @@ export class Oracles implements NetworkWatch {
     for (const oracle of this.#for.onRetracted) oracle.onRetracted(frame, link);
   }
 
+  onMoved(moved: MovedBuffers): void {
+    for (const oracle of this.#for.onMoved) oracle.onMoved(moved);
+  }
+
   onStuck(report: string): void {
     for (const oracle of this.#for.onStuck) oracle.onStuck(report);
   }
@@ -191,6 +196,7 @@ function lookersOf(all: readonly Oracle[]): Lookers {
     atQuiet: [],
     onCreating: [],
     onRetracted: [],
+    onMoved: [],
     onStuck: [],
   };
   for (const oracle of all) {

@@ -12,6 +12,11 @@ export type RareState =
   | "actorOutOfScope"
   | "attemptRefused"
   | "borrowerOfBorrower"
+  /** Transferred buffers were given to another node as a copy. */
+  | "buffersCopied"
+  /** A task could not run again since its buffers had gone with it. */
+  | "buffersLost"
+  | "buffersMoved"
   | "cancelledByBorrower"
   | "cancelledByForce"
   | "cancelledOnItsWay"
@@ -107,6 +112,7 @@ export const rareMessages: ReadonlyMap<MessageType | null, RareState> = new Map(
   ["askArenaUse", "reclaimed"],
   ["actorJoined", "actorJoined"],
   ["actorOutOfScope", "actorOutOfScope"],
+  ["buffersCopied", "buffersCopied"],
   ["cancelObject", "cancelledByBorrower"],
   ["explained", "waitExplained"],
   ["stopLeasedWorker", "cancelledByForce"],

@@ -65,7 +65,7 @@ export class JobEnd {
 export function inUserCode({ client }: WatchedProcess): Set<IncomingTask> {
   const { receiver, waitingRequests } = client.core;
   const left = new Set(receiver.running);
-  for (const task of left) if (task.pull !== null && !task.pull.hasStarted) left.delete(task);
+  for (const task of left) if (task.awaitsArguments) left.delete(task);
   for (const request of waitingRequests) {
     const task = request instanceof WaitingCall ? request.task : null;
     if (task !== null) left.delete(task);

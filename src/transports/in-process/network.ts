@@ -10,12 +10,18 @@ import { Deque } from "#engine/common/deque.ts";
 import type { Address } from "#engine/common/ids.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 
 interface TaskFrame {
   readonly position: number;
   readonly to: Address;
   readonly message: PushTask;
+}
+
+interface ControlFrame {
+  readonly to: Address;
+  readonly message: Message | null;
+  readonly moved: MovedBuffers | null;
 }
 
 /** Calls back in a later turn of the event loop. */
@@ -86,7 +92,7 @@ export class InProcessNetwork {
 export class InProcessTransport implements Transport {
   readonly #network: InProcessNetwork;
   readonly #receiver: TransportReceiver;
-  readonly #control = new Deque<{ readonly to: Address; readonly message: Message }>();
+  readonly #control = new Deque<ControlFrame>();
   readonly #tasks = new Deque<TaskFrame>();
   #nextPosition = 0;
   #closed = false;
@@ -112,13 +118,20 @@ export class InProcessTransport implements Transport {
     return false;
   }
 
+  /** Out of the sender's hands also where there is but one heap. */
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    const buffers = structuredClone(moved.buffers, { transfer: [...moved.buffers] });
+    this.#network.endpoint(to)?.acceptBuffers(to, { ...moved, buffers });
+  }
+
   poll(frameBudget: number): boolean {
     let taken = 0;
     // A handler may end the process.
     for (; taken < frameBudget && !this.#closed; taken++) {
       const frame = this.#control.shift();
       if (frame === undefined) break;
-      this.#receiver.onMessage(frame.to, frame.message);
+      if (frame.message !== null) this.#receiver.onMessage(frame.to, frame.message);
+      if (frame.moved !== null) this.#receiver.onBuffersMoved(frame.to, frame.moved);
     }
     if (this.#control.size > 0 && !this.#closed) this.#network.schedule(this);
     return taken > 0;
@@ -142,7 +155,13 @@ export class InProcessTransport implements Transport {
 
   accept(to: Address, message: Message): void {
     if (this.#closed) return;
-    this.#control.push({ to, message });
+    this.#control.push({ to, message, moved: null });
+    this.#network.schedule(this);
+  }
+
+  acceptBuffers(to: Address, moved: MovedBuffers): void {
+    if (this.#closed) return;
+    this.#control.push({ to, message: null, moved });
     this.#network.schedule(this);
   }
 

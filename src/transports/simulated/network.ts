@@ -13,16 +13,22 @@ import type { Address } from "#engine/common/ids.ts";
 import type { ArenaBytes } from "#engine/protocol/arena.ts";
 import type { Message, MessageType } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { Channel, type KeptFrames } from "./channel.ts";
 import { type Frame, frameOf, messageOf } from "./frame.ts";
 import type { Inflow } from "./inflow.ts";
-import type { Load } from "./lane.ts";
+import { Lane, type Load } from "./lane.ts";
+import { BuffersUnderWay } from "./moved-buffers.ts";
 import type { NetworkWatch } from "./network-watch.ts";
 import type { NetworkWorld, Place, Said } from "./network-world.ts";
 import { Ring } from "./ring.ts";
 
-const unwatched: NetworkWatch = { onSent: () => {}, onTaken: () => {}, onRetracted: () => {} };
+const unwatched: NetworkWatch = {
+  onSent: () => {},
+  onTaken: () => {},
+  onRetracted: () => {},
+  onMoved: () => {},
+};
 
 /** A frame on its way into an endpoint, and there until it is taken. */
 class Incoming implements Load {
@@ -130,6 +136,16 @@ export class Network {
     this.ringOf(from, to).convey({ said: text, type: null, sizeBytes: 0, deliver });
   }
 
+  /** Inside a node: beside the frames, in no order with those. */
+  move(from: Endpoint, to: Endpoint, load: Load): void {
+    let lane = from.ports.get(to);
+    if (lane === undefined) {
+      lane = new Lane(this.#world, from, to);
+      from.ports.set(to, lane);
+    }
+    lane.put(load);
+  }
+
   /** Frames to one process stay in order, whatever they carry. */
   carry(from: Endpoint, to: Endpoint, frame: Frame): void {
     if (from.node === to.node) {
@@ -179,6 +195,7 @@ export class Endpoint implements Transport, Place {
   /** The first of those that it answers for. */
   readonly address: Address;
   readonly rings = new Map<Endpoint, Ring>();
+  readonly ports = new Map<Endpoint, Lane>();
   /** With processes of other nodes. */
   readonly channels = new Map<Endpoint, Channel>();
   readonly #network: Network;
@@ -259,6 +276,16 @@ export class Endpoint implements Transport, Place {
   isCongested(to: Address): boolean {
     const target = this.#network.endpointOf(to);
     return target !== undefined && !this.isClosed && this.#network.isCongested(this, target);
+  }
+
+  /** The sender has them no more, whatever becomes of them. */
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    if (this.isClosed) return;
+    this.#network.watch.onMoved(moved);
+    const target = this.#network.endpointOf(to);
+    if (target === undefined) return;
+    assert(target.node === this.node, "buffers are moved inside a node");
+    this.#network.move(this, target, new BuffersUnderWay(to, moved, target.#receiver));
   }
 
   /** A peer has read so much of what was sent to it that more may come. */

@@ -1,7 +1,8 @@
 /** What a worker thread is given at its start, and what passes over its port besides nudges. */
 import type { MessagePort } from "node:worker_threads";
 import type { Config } from "#engine/common/config.ts";
-import type { NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { Address, NodeId, WorkerId } from "#engine/common/ids.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 import type { LinkMemory } from "./link-memory.ts";
 
 export interface BootData {
@@ -39,6 +40,8 @@ export type PortMessage =
       readonly side: 0 | 1;
       readonly port: MessagePort;
     }
+  /** owner → worker, also on the port of their link. */
+  | { readonly type: "buffers"; readonly to: Address; readonly moved: MovedBuffers }
   /** Either way: a segment that one thread made for itself, for all to map. */
   | { readonly type: "segment"; readonly segment: number; readonly buffer: SharedArrayBuffer }
   /** Either way: its object is gone. */

@@ -3,7 +3,7 @@ import type { Address } from "#engine/common/ids.ts";
 import { decodeMessage, endpointsOf } from "#engine/protocol/codec/codec.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import type { TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, TransportReceiver } from "#engine/protocol/transport.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import type { LinkEnds } from "./link-memory.ts";
 import type { Bell } from "./parking.ts";
@@ -71,6 +71,11 @@ export class Link {
     const position = this.#tasks.send(message, this.#endpoints(to, message.from));
     if (!this.#dead) this.#bell?.ring();
     return position;
+  }
+
+  /** For whoever has asked for them, so that the link is open. */
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    if (!this.#dead) this.#bell?.moveBuffers(to, moved);
   }
 
   retract(framePosition: number): boolean {

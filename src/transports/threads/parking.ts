@@ -7,6 +7,8 @@
  * code, timers and sockets of the thread go on.
  */
 import type { MessagePort } from "node:worker_threads";
+import type { Address } from "#engine/common/ids.ts";
+import type { MovedBuffers } from "#engine/protocol/transport.ts";
 
 /** One word a thread, each on a cache line of its own. */
 const wordsPerThread = 16;
@@ -32,6 +34,11 @@ export class Bell {
   ring(): void {
     if (Atomics.load(this.#words, this.#word) === 0) return;
     if (Atomics.exchange(this.#words, this.#word, 0) === 1) this.#port.postMessage(null);
+  }
+
+  /** What no ring carries; it wakes the thread by itself. */
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    this.#port.postMessage({ type: "buffers", to, moved }, [...moved.buffers]);
   }
 }
 

@@ -304,6 +304,7 @@ export class ThreadLauncher implements Launcher {
       case "outputFlushed":
         return this.#output.onFlushed(slot.port);
       case "link":
+      case "buffers":
       case "flushOutput":
         return;
     }

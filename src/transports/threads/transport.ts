@@ -10,7 +10,7 @@ import { assert } from "#engine/common/assert.ts";
 import type { Address, WorkerId } from "#engine/common/ids.ts";
 import type { Message } from "#engine/protocol/message.ts";
 import type { PushTask } from "#engine/protocol/task.ts";
-import type { Transport, TransportReceiver } from "#engine/protocol/transport.ts";
+import type { MovedBuffers, Transport, TransportReceiver } from "#engine/protocol/transport.ts";
 import { Link, type Slots } from "./link.ts";
 import type { LinkEnds } from "./link-memory.ts";
 import type { Bell } from "./parking.ts";
@@ -97,6 +97,10 @@ export class ThreadTransport implements Transport {
     // It may have been the last that waited: a thread that is parked must look.
     if (link.isWritableDue) this.#options.onWork();
     return true;
+  }
+
+  moveBuffers(to: Address, moved: MovedBuffers): void {
+    this.#byAddress.get(to)?.moveBuffers(to, moved);
   }
 
   isCongested(to: Address): boolean {

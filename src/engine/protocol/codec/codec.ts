@@ -21,7 +21,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export { WireError } from "./wire-error.ts";
 
 /** Told in the handshake of a link; rises with every change of any layout. */
-export const wireVersion = 15;
+export const wireVersion = 16;
 
 export const messageNumbers: Readonly<Record<MessageType, number>> = {
   pushTask: 1,
@@ -101,6 +101,8 @@ export const messageNumbers: Readonly<Record<MessageType, number>> = {
   stopLeasedWorker: 84,
   doomLease: 85,
   doomedEnded: 86,
+  askBuffers: 88,
+  buffersCopied: 89,
   objectSealed: 96,
   objectsKept: 97,
   pullObject: 98,

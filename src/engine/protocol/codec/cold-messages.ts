@@ -217,6 +217,13 @@ const cancelMessages: MessageFields<CancelMessage> = {
 };
 
 export const coldMessages: MessageFields<ColdMessage> = {
+  askBuffers: messageOf("askBuffers", { stream: u48, seq: u48 }),
+  buffersCopied: messageOf("buffersCopied", {
+    stream: u48,
+    seq: u48,
+    object: objectName,
+    outcome: outcomeField,
+  }),
   leasePending: messageOf("leasePending", { leaseId: u48, reason: text, infeasible: bool }),
   leaseSpilled: messageOf("leaseSpilled", { leaseId: u48, nodeId }),
   leaseRefused: messageOf("leaseRefused", { leaseId: u48, error }),

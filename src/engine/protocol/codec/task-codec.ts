@@ -28,9 +28,13 @@ const hasDefinition = 1;
 const hasValues = 2;
 const hasGpuIds = 4;
 const hasPushHolds = 8;
+/** It says all that there is to say. */
+const hasBuffers = 16;
 const hasOutcomes = 1;
 const hasKeptRefs = 2;
 const hasReplyHolds = 4;
+
+const pushFlags = hasDefinition | hasValues | hasGpuIds | hasPushHolds | hasBuffers;
 
 const pushTaskFixedBytes = 31;
 const taskReplyFixedBytes = 21;
@@ -52,7 +56,8 @@ export function writePushTask(writer: FrameWriter, message: PushTask): void {
     (definition === null ? 0 : hasDefinition) |
     (values === null ? 0 : hasValues) |
     (gpuIds === null ? 0 : hasGpuIds) |
-    (holds === null ? 0 : hasPushHolds);
+    (holds === null ? 0 : hasPushHolds) |
+    (message.hasBuffers ? hasBuffers : 0);
   writer.u8(flags);
   writer.u48(message.stream);
   writer.u48(message.seq);
@@ -68,7 +73,7 @@ export function writePushTask(writer: FrameWriter, message: PushTask): void {
 }
 
 export function readPushTask(reader: FrameReader): PushTask {
-  const flags = readFlags(reader, hasDefinition | hasValues | hasGpuIds | hasPushHolds);
+  const flags = readFlags(reader, pushFlags);
   const stream = reader.u48();
   const seq = reader.u48();
   const serial = reader.u48();
@@ -94,6 +99,7 @@ export function readPushTask(reader: FrameReader): PushTask {
     values,
     gpuIds,
     holds,
+    hasBuffers: (flags & hasBuffers) !== 0,
   };
 }
 
