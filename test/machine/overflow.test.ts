@@ -238,6 +238,17 @@ describe("a pull that finds no room", () => {
     expect(h.localOf(second ?? 0)).toBeInstanceOf(StoredValue);
   });
 
+  test("says how far the store has grown when it may grow no further", () => {
+    const h = new Overflowing({ overflowBytesMax: 599 });
+    const [, second] = [h.pullMore(2), h.pullMore(3)];
+    h.passTime(graceMs);
+    h.made();
+    h.answer();
+    h.passTime(1_000);
+    const { error } = h.localOf(second) as FailedValue;
+    expect(error.message).toMatch(/300 bytes lie beside it, systemConfig.overflowBytesMax is 599/);
+  });
+
   test("fails as before when the store may not grow", () => {
     const h = new Overflowing({ overflowBytesMax: 299 });
     const id = h.pullMore(2);

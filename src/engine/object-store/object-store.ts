@@ -257,6 +257,13 @@ export class ObjectStore {
     }
   }
 
+  /** What it has grown by, and how far it may, if that is why it grows no further. */
+  get beyond(): string {
+    const { usedBytes, bytesMax } = this.#overflow;
+    if (usedBytes === 0) return "";
+    return `; ${usedBytes} bytes lie beside it, systemConfig.overflowBytesMax is ${bytesMax}`;
+  }
+
   /** Why there is no room: the disk, if that is what keeps the store full. */
   shortage(asked: string, advice: string, subject = ""): EngineError {
     const trouble = this.#diskTrouble();
@@ -386,7 +393,8 @@ export class ObjectStore {
     const asked = `no room for ${size} bytes in the object store`;
     const state =
       `capacity ${capacity} bytes in ${allocator.segmentCount} segment(s), ` +
-      `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}`;
+      `free ${allocator.freeBytes}, largest free extent ${allocator.largestFreeBytes()}` +
+      this.beyond;
     const most = Math.max(allocator.largestSegmentBytes(), this.#overflow.largestBytes);
     const advice = !this.mayHold(size)
       ? `one value may have ${most} bytes at most: split it, ` +

@@ -42,7 +42,7 @@ interface Made {
 }
 
 export class Overflow {
-  readonly #bytesMax: number;
+  readonly bytesMax: number;
   readonly #sizes = new Map<number, number>();
   readonly #freed: number[] = [];
   #next: Made | null = null;
@@ -50,7 +50,7 @@ export class Overflow {
   #usedBytes = 0;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   get usedBytes(): number {
@@ -63,7 +63,7 @@ export class Overflow {
 
   /** What one object may have at most. */
   get largestBytes(): number {
-    return Math.min(this.#bytesMax, objectBytesMax);
+    return Math.min(this.bytesMax, objectBytesMax);
   }
 
   /** Whether an object of that size may lie here at all. */
@@ -76,7 +76,7 @@ export class Overflow {
   }
 
   request(size: number, out: Outbox<OverflowInstruction>): void {
-    if (this.#usedBytes + size > this.#bytesMax) return;
+    if (this.#usedBytes + size > this.bytesMax) return;
     // It was made for one who stands behind this one now.
     if (this.#next?.isMade === true) this.#giveUpNext(this.#next);
     if (this.#next !== null) return;
@@ -127,7 +127,7 @@ export class Overflow {
     let bytes = 0;
     for (const size of this.#sizes.values()) bytes += size;
     assert(bytes === this.#usedBytes, "bytes beyond the store are counted");
-    assert(bytes <= this.#bytesMax, "the store grows no further than it may");
+    assert(bytes <= this.bytesMax, "the store grows no further than it may");
     assert(this.#freed.length === 0, "an event ended before what it freed was dropped");
   }
 }

@@ -27,7 +27,7 @@ export function fullError(store: ObjectStore, pull: Pull, why: string): EngineEr
   const where = pull.copy === null ? "lies on another node" : "was spilled to the disk";
   const text =
     `object ${object} of ${pull.size} bytes ${where}, and there is no room for it ` +
-    `in the object store of this one: ${why}`;
+    `in the object store of this one: ${why}${store.beyond}`;
   const advice =
     "let go of large values that are no longer needed, or give the node more objectStoreMemory";
   return store.shortage(text, advice, object);
