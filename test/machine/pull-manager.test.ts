@@ -216,6 +216,28 @@ describe("a pull", () => {
     expect(h.localOf(small)).toBeInstanceOf(StoredValue);
   });
 
+  test("of a copy that lies here and goes while others stand before it asks for another", () => {
+    const h = new Pulls({ pullBytesInFlightMax: 100 }, [1024]);
+    const read = h.pull(driver, { serial: 1 });
+    h.locate([otherNodeId], 200, { serial: 1 });
+    h.answer();
+    h.answer();
+    h.unpin(driver, read);
+    h.pull(worker(1), { serial: 2 });
+    h.locate([otherNodeId], 100, { serial: 2 });
+    h.pull(worker(1), { serial: 3 });
+    h.locate([otherNodeId], 800, { serial: 3 });
+    const id = h.pull(worker(2), { serial: 1 });
+    expect(h.localOf(id)).toBeUndefined();
+    h.out.clear();
+    for (const [requestId, size] of [640, 200].entries()) {
+      h.handle({ type: "allocateArena", from: driver, requestId, size, mayWait: false });
+    }
+    expect(h.out.last("arenaAllocated", driver).error).toBeNull();
+    expect(h.out.all("locateObject", owner)).toMatchObject([{ object: { serial: 1 } }]);
+    expect(h.whyNot(worker(2), id)).toMatch(/is asked where it lies/);
+  });
+
   test("waits a little longer when another has given up", () => {
     const h = new Pulls({ pullRoomTimeoutMs: 800 }, [512]);
     h.pull(worker(1));

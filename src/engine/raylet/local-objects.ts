@@ -57,7 +57,7 @@ export class LocalObjects {
   #hasUnpinned = false;
   #lastArrival = 0;
   /** Nobody can find it any more; something may still read it. */
-  onUnlisted: (copy: Copy) => void = () => {};
+  readonly onUnlisted: ((copy: Copy) => void)[] = [];
 
   constructor(self: NodeId, store: ObjectStore, files: SpillFiles) {
     this.#self = self;
@@ -359,7 +359,7 @@ export class LocalObjects {
   }
 
   #unlist(copy: Copy): void {
-    this.onUnlisted(copy);
+    for (const listener of this.onUnlisted) listener(copy);
     for (const queue of this.#queues) queue.delete(copy);
     const copies = this.#byOwner.get(copy.owner);
     const key = objectKey(copy.serial, copy.index);

@@ -49,7 +49,7 @@ export class PlaceRevocations {
     this.#objects = parts.objects;
     this.#processes = parts.living;
     const onUnlisted = (copy: Copy): void => this.#drop(copy);
-    parts.objects.onUnlisted = onUnlisted;
+    parts.objects.onUnlisted.push(onUnlisted);
   }
 
   get size(): number {

@@ -61,6 +61,8 @@ export class PullManager {
   /** Something may be asked for that could not before. */
   #isDue = false;
   #roomBytesSeen = 0;
+  /** Nobody can find them any more; in this event. */
+  readonly #left: Copy[] = [];
 
   constructor(parts: {
     nodeId: NodeId;
@@ -78,6 +80,8 @@ export class PullManager {
     this.#objects = parts.objects;
     this.#line = new PullLine(parts.store, parts.objects);
     this.#deathOf = parts.deathOf;
+    const onUnlisted = (copy: Copy): void => void this.#left.push(copy);
+    parts.objects.onUnlisted.push(onUnlisted);
   }
 
   /** For status and tests. */
@@ -270,6 +274,7 @@ export class PullManager {
 
   /** Asks for as much as is allowed at once. */
   settle(nowMs: number, out: RayletOut): void {
+    this.#locateLeft(out);
     const roomBytes = this.#line.roomBytes;
     const hasRoom = roomBytes > this.#roomBytesSeen;
     this.#roomBytesSeen = roomBytes;
@@ -285,6 +290,7 @@ export class PullManager {
       if (pull.state === "waiting") aheadBytes += pull.size;
       if (pull.state === "fetching" && pull.copy === null) this.#chunks.askFor(pull, out);
     }
+    this.#locateLeft(out);
     this.#roomBytesSeen = this.#line.roomBytes;
   }
 
@@ -313,6 +319,7 @@ export class PullManager {
     this.#chunks.checkInvariants();
     this.#requests.checkInvariants();
     this.#pulls.checkInvariants();
+    assert(this.#left.length === 0, "an event ended before those that lost their copy asked again");
     for (const pull of this.pulls()) {
       assert(pull.requests.size > 0, "a pull that nobody waits for is over");
       assert(pull.state === "locating" || this.#line.has(pull), "a located pull is listed");
@@ -379,6 +386,16 @@ export class PullManager {
     out.send(owner, { type: "locateObject", from: this.#self, object });
   }
 
+  /** What stood in line for a copy that lay here, and was evicted meanwhile, asks for another. */
+  #locateLeft(out: RayletOut): void {
+    for (const copy of this.#left.splice(0)) {
+      const pull = this.#pulls.find(copy.owner, copy);
+      if (pull?.copy !== copy || pull.state !== "waiting") continue;
+      this.#locate(pull, out);
+      this.#isDue = true;
+    }
+  }
+
   #place(pull: Pull, state: "waiting" | "fetching"): void {
     pull.state = state;
     this.#isDue = true;
@@ -442,7 +459,7 @@ export class PullManager {
   #reserve(pull: Pull, nowMs: number, out: RayletOut): boolean {
     const { copy } = pull;
     if (copy !== null && this.#objects.find(pull.owner, pull, pull.version) !== copy) {
-      // It was evicted while it stood in line.
+      // For one that stands before it in line.
       this.#locate(pull, out);
       return true;
     }
