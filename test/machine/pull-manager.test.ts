@@ -216,6 +216,22 @@ describe("a pull", () => {
     expect(h.localOf(small)).toBeInstanceOf(StoredValue);
   });
 
+  test("has room when the one before it, which waits for more, has to ask for another copy", () => {
+    const h = new Pulls({}, [512]);
+    h.pull(driver, { serial: 1 });
+    h.locate([otherNodeId], 400, { serial: 1 });
+    h.answer();
+    h.answer();
+    h.pull(worker(1), { serial: 2 });
+    h.locate([third], 300, { serial: 2 });
+    h.pull(worker(2), { serial: 3 });
+    h.locate([otherNodeId], 64, { serial: 3 });
+    expect(h.out.all("pullChunk")).toEqual([]);
+    h.handle({ type: "nodeDied", from: gcsAddress, nodeId: third, reason: "gone" });
+    expect(h.out.last("locateObject", owner)).toMatchObject({ object: { serial: 2 } });
+    expect(h.out.all("pullChunk", otherNodeId)).toMatchObject([{ copy: { serial: 3 } }]);
+  });
+
   test("of a copy that lies here and goes while others stand before it asks for another", () => {
     const h = new Pulls({ pullBytesInFlightMax: 100 }, [1024]);
     const read = h.pull(driver, { serial: 1 });

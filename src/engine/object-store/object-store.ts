@@ -76,6 +76,7 @@ export class ObjectStore {
   /** Who comes before that waits for a part of the grace: another lay beyond it a moment ago. */
   #overflowsSoonUntilMs = -Infinity;
   #callsForOffers = false;
+  #freedCount = 0;
   #waiting: Waiting[] = [];
   /** Of requests that were refused and do not wait, since this was last looked at. */
   #refusedBytes = 0;
@@ -136,6 +137,11 @@ export class ObjectStore {
     return this.#allocator.freeBytes;
   }
 
+  /** How often something was freed: there may be more in one piece, though not in all. */
+  get freedCount(): number {
+    return this.#freedCount;
+  }
+
   /** Beside what it has. */
   get overflowBytes(): number {
     return this.#overflow.usedBytes;
@@ -170,6 +176,7 @@ export class ObjectStore {
     if (!this.#isHere(extent)) return;
     const whole = wholeExtent(extent);
     this.#held.remove(whole);
+    this.#freedCount += 1;
     if (this.#overflow.has(extent.segment)) this.#overflow.free(extent.segment);
     else this.#allocator.free(whole.segment, whole.offset, whole.size);
   }

@@ -12,6 +12,8 @@ export class PullLine {
   readonly #store: ObjectStore;
   readonly #objects: LocalObjects;
   readonly #pulls: Pull[] = [];
+  #roomBytesSeen = 0;
+  #freedCountSeen = 0;
 
   constructor(store: ObjectStore, objects: LocalObjects) {
     this.#store = store;
@@ -20,6 +22,16 @@ export class PullLine {
 
   get isEmpty(): boolean {
     return this.#pulls.length === 0;
+  }
+
+  /** Whether there may be room that was not there when this was last asked. */
+  takeHasMoreRoom(): boolean {
+    const { roomBytes } = this;
+    const { freedCount } = this.#store;
+    const hasMore = roomBytes > this.#roomBytesSeen || freedCount !== this.#freedCountSeen;
+    this.#roomBytesSeen = roomBytes;
+    this.#freedCountSeen = freedCount;
+    return hasMore;
   }
 
   /** That it could have. */

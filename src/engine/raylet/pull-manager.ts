@@ -60,7 +60,6 @@ export class PullManager {
   #nextOrder = 1;
   /** Something may be asked for that could not before. */
   #isDue = false;
-  #roomBytesSeen = 0;
   /** Nobody can find them any more; in this event. */
   readonly #left: Copy[] = [];
 
@@ -275,10 +274,15 @@ export class PullManager {
   /** Asks for as much as is allowed at once. */
   settle(nowMs: number, out: RayletOut): void {
     this.#locateLeft(out);
-    const roomBytes = this.#line.roomBytes;
-    const hasRoom = roomBytes > this.#roomBytesSeen;
-    this.#roomBytesSeen = roomBytes;
+    const hasRoom = this.#line.takeHasMoreRoom();
     if (this.#line.isEmpty || (!this.#isDue && !hasRoom)) return;
+    // Who leaves the line may be why those behind it do not have room.
+    do this.#serve(nowMs, out);
+    while (this.#isDue);
+    this.#line.takeHasMoreRoom();
+  }
+
+  #serve(nowMs: number, out: RayletOut): void {
     this.#isDue = false;
     // Those behind one that waits for room do not take it away from it.
     let isFull = false;
@@ -291,7 +295,6 @@ export class PullManager {
       if (pull.state === "fetching" && pull.copy === null) this.#chunks.askFor(pull, out);
     }
     this.#locateLeft(out);
-    this.#roomBytesSeen = this.#line.roomBytes;
   }
 
   nextDeadlineMs(): number {
@@ -379,6 +382,7 @@ export class PullManager {
 
   #locate(pull: Pull, out: RayletOut): void {
     this.#line.delete(pull);
+    this.#isDue = true;
     pull.copy = null;
     pull.state = "locating";
     const { owner, serial, index } = pull;
@@ -392,7 +396,6 @@ export class PullManager {
       const pull = this.#pulls.find(copy.owner, copy);
       if (pull?.copy !== copy || pull.state !== "waiting") continue;
       this.#locate(pull, out);
-      this.#isDue = true;
     }
   }
 
