@@ -52,6 +52,7 @@ export const pulls: readonly Mutant[] = [
   {
     name: "room not looked for again",
     why: "a pull that waits for room is not tried when room becomes free",
+    program: "disks",
     edits: [
       {
         file: `${raylet}/pull-manager.ts`,
