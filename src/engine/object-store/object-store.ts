@@ -226,9 +226,9 @@ export class ObjectStore {
     this.#serve(nowMs, out);
   }
 
-  /** Ends it. `isCalm`: nobody waits for room. */
-  settleOverflow(isCalm: boolean, out: Out): void {
-    if (isCalm && this.#waiting.length === 0) this.#overflowsFromMs = Infinity;
+  /** Ends it. When nobody waits for room, `pullsWait` or results, the grace begins anew. */
+  settleOverflow(pullsWait: boolean, out: Out): void {
+    if (!pullsWait && this.#waiting.length === 0) this.#overflowsFromMs = Infinity;
     this.#overflow.settle(out);
   }
 

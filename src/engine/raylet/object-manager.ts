@@ -227,7 +227,7 @@ export class ObjectManager {
     this.revocations.settle(out);
     if (this.store.takeCallForOffers()) this.spilling.askAnew();
     this.spilling.settle(neededBytes, nowMs, out);
-    this.store.settleOverflow(waitingBytes === 0 && !this.pulls.hasWaiting, out);
+    this.store.settleOverflow(this.pulls.hasWaiting, out);
     this.#overflowAtMs = this.store.nextOverflowMs(nowMs);
   }
 
